@@ -1,0 +1,59 @@
+"""What is known about the datasets of one file: the payload that extraction produces.
+
+Values of ``metadata`` are in their normalised form: a text, a number, a boolean, or a quantity as
+``{"value": 300.0, "unit": "kV"}``; see :mod:`nexuslims_contracts.metadata` for the fields.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AwareDatetime, Field, JsonValue
+
+from nexuslims_contracts.model import ContractModel
+
+DatasetType: TypeAlias = Literal["Image", "Spectrum", "SpectrumImage", "Diffraction", "Misc", "Unknown"]
+
+
+class ArtifactRef(ContractModel):
+    """An artifact by reference: events never carry its bytes."""
+
+    path: Annotated[str, Field(description="Path relative to the data folder, with forward slashes")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0, description="Bytes")]
+
+
+class Axis(ContractModel):
+    """One axis of a dataset's array."""
+
+    name: str = ""
+    size: Annotated[int, Field(ge=0)]
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: str = ""
+    navigate: Annotated[bool, Field(description="Spans positions or time, not the signal")] = False
+
+
+class Dataset(ContractModel):
+    """One signal of a file."""
+
+    index: Annotated[int, Field(ge=0)]
+    name: str
+    dataset_type: DatasetType
+    data_type: Annotated[str, Field(description="For example STEM_EELS or SEM_Imaging")]
+    creation_time: AwareDatetime
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    axes: Annotated[tuple[Axis, ...], Field(description="In array order")] = ()
+    metadata: dict[str, JsonValue] = {}
+    extensions: dict[str, JsonValue] = {}
+    warnings: Annotated[
+        tuple[str, ...], Field(description="Fields the vendor's software fills unreliably")
+    ] = ()
+    preview: ArtifactRef | None = None
+
+
+class ExtractorVersion(ContractModel):
+    """Which code read a file, so that an upgrade can select the files to read again."""
+
+    name: str
+    version: str
+    reader: Annotated[str, Field(description="The library that parsed the format")] = ""

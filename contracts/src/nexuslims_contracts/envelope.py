@@ -1,0 +1,161 @@
+"""The envelope of an event: CloudEvents 1.0 attributes in headers, the model as JSON payload.
+
+Binary content mode of the CloudEvents NATS protocol binding: attributes travel as ``ce-`` headers.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.events import EVENT_TYPES, Event
+from nexuslims_contracts.upcasting import is_current, upcast
+
+MAX_EVENT_BYTES = 256 * 1024
+MSG_ID = "Nats-Msg-Id"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event with who said it, when and because of what."""
+
+    event: Event
+    id: str
+    source: str
+    time: datetime
+    causation: str = ""
+    correlation: str = ""
+    traceparent: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The subject the event is stored on."""
+        return self.event.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An envelope as the stream holds it."""
+
+    envelope: Envelope
+    sequence: int
+    stored_at: datetime
+
+    @property
+    def event(self) -> Event:
+        """The event itself."""
+        return self.envelope.event
+
+
+def envelop(
+    event: Event,
+    *,
+    source: str,
+    time: datetime | None = None,
+    cause: Envelope | None = None,
+    traceparent: str = "",
+) -> Envelope:
+    """Put an event in its envelope.
+
+    Parameters
+    ----------
+    event
+        The fact.
+    source
+        Who states it, for example ``nexuslims/indexer``.
+    time
+        When it was stated; now, if not given.
+    cause
+        The event that led to this one: its id is the causation, its correlation is carried on.
+    traceparent
+        W3C trace context of the work that produced the event.
+    """
+    return Envelope(
+        event=event,
+        id=event.id,
+        source=source,
+        time=time or datetime.now(UTC),
+        causation=cause.id if cause else "",
+        correlation=(cause.correlation if cause else "") or event.session,
+        traceparent=traceparent or (cause.traceparent if cause else ""),
+    )
+
+
+def encode(envelope: Envelope) -> tuple[dict[str, str], bytes]:
+    """Turn an envelope into message headers and payload.
+
+    Raises
+    ------
+    UndecodableError
+        If the payload is longer than an event may be (256 KiB).
+    """
+    event = envelope.event
+    payload = event.model_dump_json().encode()
+    type_name = event.type_name()
+    if len(payload) > MAX_EVENT_BYTES:
+        raise UndecodableError(
+            f"{type_name} of session {event.session} is {len(payload)} bytes long:"
+            f" at most {MAX_EVENT_BYTES} fit an event, the rest belongs in an artifact"
+        )
+    headers = {
+        MSG_ID: envelope.id,
+        "ce-specversion": "1.0",
+        "ce-id": envelope.id,
+        "ce-source": envelope.source,
+        "ce-type": type_name,
+        "ce-time": envelope.time.isoformat(),
+        "ce-subject": event.session,
+        "ce-dataschema": f"urn:nexuslims:schema:{type_name}",
+        "ce-correlationid": envelope.correlation,
+        "content-type": "application/json",
+    }
+    if envelope.causation:
+        headers["ce-causationid"] = envelope.causation
+    if envelope.traceparent:
+        headers["traceparent"] = envelope.traceparent
+    return headers, payload
+
+
+def decode(headers: Mapping[str, str], payload: bytes) -> Envelope:
+    """Read a stored message back.
+
+    Raises
+    ------
+    UnknownEventError
+        If a newer release wrote it.
+    UndecodableError
+        If it is no event of ours, or a damaged one; the message says what is wrong.
+    """
+    try:
+        type_name = headers["ce-type"]
+        event = _read_event(type_name, payload)
+        return Envelope(
+            event=event,
+            id=headers["ce-id"],
+            source=headers["ce-source"],
+            time=datetime.fromisoformat(headers["ce-time"]),
+            causation=headers.get("ce-causationid", ""),
+            correlation=headers.get("ce-correlationid", ""),
+            traceparent=headers.get("traceparent", ""),
+        )
+    except KeyError as error:
+        raise UndecodableError(f"the message lacks the header {error.args[0]!r}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "payload"
+        raise UndecodableError(f"{type_name}: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise UndecodableError(f"the message cannot be read: {error}") from error
+
+
+def _read_event(type_name: str, payload: bytes) -> Event:
+    if is_current(type_name):
+        return EVENT_TYPES[type_name].model_validate_json(payload)
+    raw = json.loads(payload)
+    if not isinstance(raw, dict):
+        raise UndecodableError(f"the payload of {type_name} is not an object")
+    type_name, raw = upcast(type_name, raw)
+    return EVENT_TYPES[type_name].model_validate_json(json.dumps(raw))

@@ -1,0 +1,17 @@
+"""Errors of the contracts: one small tree."""
+
+
+class ContractError(Exception):
+    """Something crossed a boundary that does not keep the contract."""
+
+
+class UndecodableError(ContractError):
+    """A stored message cannot be read as the event it claims to be."""
+
+
+class UnknownEventError(UndecodableError):
+    """A stored message has a type, or a version of one, that this release does not know."""
+
+
+class InvalidTokenError(ContractError, ValueError):
+    """A text cannot stand as a token of a subject."""

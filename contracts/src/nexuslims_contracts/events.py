@@ -1,0 +1,405 @@
+"""The catalogue of events: facts in the past tense, one model each.
+
+An event's *identity* is what makes it the same fact when it is produced twice; its id is derived
+from it. Facts that may be stated again with another content (a revised session, a second scan)
+name in ``after`` the sequence of the statement they replace, so that going back to an earlier
+content is a new fact too.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import AwareDatetime, Field
+
+from nexuslims_contracts import subjects
+from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
+from nexuslims_contracts.identifiers import FileToken, PersonId, SessionToken, digest, event_id
+from nexuslims_contracts.model import ContractModel
+
+EVENT_TYPES: dict[str, type["Event"]] = {}
+"""Every current event model by its type name."""
+
+Replaces: TypeAlias = Annotated[
+    int, Field(ge=0, description="Stream sequence of the statement this one replaces, 0 for none")
+]
+
+
+class Event(ContractModel):
+    """What all events have: the session they are about, a stable type name, a subject."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+
+    session: SessionToken
+
+    def __init_subclass__(cls, *, name: str = "", version: int = 1, **kwargs: Any) -> None:
+        """Give the model its name; pydantic takes the rest."""
+        super().__init_subclass__(**kwargs)
+        if name:
+            cls.name, cls.version = name, version
+            EVENT_TYPES[cls.type_name()] = cls
+
+    @classmethod
+    def type_name(cls) -> str:
+        """Stable, versioned name, for example ``nexuslims.session.ended.v1``."""
+        return f"nexuslims.{cls.name}.v{cls.version}"
+
+    @classmethod
+    def kind(cls) -> str:
+        """Last token of the subject, for example ``session-ended``."""
+        return cls.name.replace(".", "-")
+
+    @classmethod
+    def filter(cls) -> str:
+        """Subject filter for this event of any session."""
+        return subjects.session_subject("*", cls.kind())
+
+    @property
+    def subject(self) -> str:
+        """The subject this event is stored on."""
+        return subjects.session_subject(self.session, self.kind())
+
+    def identity(self) -> tuple[str, ...]:
+        """What, beside type and subject, makes this the same fact. Default: nothing more."""
+        return ()
+
+    def content_digest(self) -> str:
+        """SHA-256 of the content, for events that may be stated again."""
+        return digest([self.model_dump_json()])
+
+    @property
+    def id(self) -> str:
+        """Deterministic id."""
+        return event_id(self.type_name(), self.subject, self.identity())
+
+
+class FileEvent(Event):
+    """An event about one file of a session."""
+
+    file: FileToken
+
+    @classmethod
+    def filter(cls) -> str:
+        """Subject filter for this event of any file of any session."""
+        return subjects.file_subject("*", "*", cls.kind())
+
+    @property
+    def subject(self) -> str:
+        """The file has a subject of its own, so "only once" is a matter of one subject."""
+        return subjects.file_subject(self.session, self.file, self.kind())
+
+
+class DestinationEvent(Event):
+    """An event about a session's record at one destination."""
+
+    destination: SessionToken
+    record_sha256: str
+    plan: "UploadPlan"
+
+    @classmethod
+    def filter(cls) -> str:
+        """Subject filter for this event at any destination, of any session."""
+        return subjects.destination_subject("*", "*", cls.kind())
+
+    @property
+    def subject(self) -> str:
+        """Each destination has a subject of its own."""
+        return subjects.destination_subject(self.session, self.destination, self.kind())
+
+
+class Instrument(ContractModel):
+    """An instrument as it was called when the session took place."""
+
+    pid: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)]
+    timezone: Annotated[str, Field(description="IANA name")] = "UTC"
+    filestore: Annotated[str, Field(description="Folder below the instrument data path")]
+
+
+class Sample(ContractModel):
+    """A sample: by name, or by the reference of a persistent identifier."""
+
+    id: str
+    name: str = ""
+    ref: str = ""
+    description: str = ""
+    elements: tuple[str, ...] = ()
+
+
+class Project(ContractModel):
+    """A project a session was done for."""
+
+    project_id: str = ""
+    name: str = ""
+    division: str = ""
+    group: str = ""
+    ref: str = ""
+
+
+# --- the calendar's side ---------------------------------------------------------------------
+
+
+class SessionStarted(Event, name="session.started"):
+    """Somebody began to use an instrument."""
+
+    calendar: Annotated[str, Field(description="Name of the calendar, for example nemo-1")]
+    calendar_event: Annotated[str, Field(description="The calendar's identifier of the session")]
+    instrument: Instrument
+    user: PersonId | None = None
+    start: AwareDatetime
+    url: str = ""
+
+
+class SessionEnded(Event, name="session.ended"):
+    """The use of an instrument is over: its files can be looked for."""
+
+    instrument: Instrument
+    user: PersonId | None = None
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class SessionRevised(Event, name="session.revised"):
+    """The calendar now says otherwise about when, where or by whom a session was held."""
+
+    instrument: Instrument
+    user: PersonId | None = None
+    start: AwareDatetime
+    end: AwareDatetime | None = None
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One revision is one content after one earlier statement."""
+        return (self.content_digest(),)
+
+
+class SessionCancelled(Event, name="session.cancelled"):
+    """The calendar withdrew a session."""
+
+    reason: str
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """A session may be withdrawn, restored and withdrawn again."""
+        return (self.content_digest(),)
+
+
+BookingTier: TypeAlias = Literal["post-run", "pre-run", "reservation", "calendar"]
+
+
+class ReservationMatched(Event, name="reservation.matched"):
+    """What the session was for is known, and its user consents to a record."""
+
+    tier: BookingTier
+    reservation: str = ""
+    title: str = ""
+    purpose: str = ""
+    experimenter: PersonId | None = None
+    collaborators: tuple[PersonId, ...] = ()
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    samples: tuple[Sample, ...] = ()
+    projects: tuple[Project, ...] = ()
+    url: str = ""
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """Answers may change: one content after one earlier statement."""
+        return (self.content_digest(),)
+
+
+class ConsentDeclined(Event, name="consent.declined"):
+    """The user does not consent to a record, or did not say."""
+
+    tier: BookingTier
+    reason: str
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """Consent may be given and withdrawn again."""
+        return (self.content_digest(),)
+
+
+class ReservationMissing(Event, name="reservation.missing"):
+    """Nothing in the calendar tells what the session was for."""
+
+    reason: str
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """A reservation may be added and deleted again."""
+        return (self.content_digest(),)
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+class FileIndexed(FileEvent, name="file.indexed"):
+    """A file belongs to the session."""
+
+    path: Annotated[str, Field(description="Relative to the instrument data path")]
+    size: Annotated[int, Field(ge=0, description="Bytes")]
+    mtime_ns: Annotated[int, Field(description="Nanoseconds since the epoch")]
+    instrument: Instrument
+
+
+class SessionIndexed(Event, name="session.indexed"):
+    """The manifest of a scan: with it, one knows when all files are there."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    strategy: Literal["exclusive", "inclusive"]
+    count: Annotated[int, Field(ge=1, description="Files the session now has")]
+    files_digest: Annotated[str, Field(description="SHA-256 of the sorted file tokens")]
+    superseded: Annotated[
+        tuple[FileToken, ...], Field(description="Files of earlier scans, no longer found")
+    ] = ()
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One result after one earlier scan."""
+        return (self.content_digest(),)
+
+
+class FilesNotFound(Event, name="files.not-found"):
+    """The time to wait for files is over, and there are none."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    searched: str
+    waited_until: AwareDatetime
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One result after one earlier scan."""
+        return (self.content_digest(),)
+
+
+class MetadataExtracted(FileEvent, name="metadata.extracted"):
+    """A file was read."""
+
+    outcome: Literal["extracted", "partial", "unsupported"]
+    reason: str = ""
+    extractor: ExtractorVersion
+    sha256: Annotated[str, Field(description="Of the file's bytes")] = ""
+    datasets: tuple[Dataset, ...]
+    artifacts: tuple[ArtifactRef, ...] = ()
+    extensions_in_artifact: Annotated[
+        bool, Field(description="Extensions too long for an event are in the JSON artifacts only")
+    ] = False
+    request: Annotated[str, Field(description="The request to read it again, if any")] = ""
+
+    def identity(self) -> tuple[str, ...]:
+        """One reading by one version of one extractor, for one request."""
+        made_by = self.extractor
+        return (made_by.name, made_by.version, made_by.reader, self.request)
+
+
+FailureKind: TypeAlias = Literal[
+    "missing", "changed", "unreadable", "failed", "crashed", "timeout", "memory"
+]
+
+
+class ExtractionFailed(FileEvent, name="extraction.failed"):
+    """A file could not be read; the record says so and goes on without."""
+
+    failure: FailureKind
+    reason: str
+    extractor: ExtractorVersion | None = None
+    request: str = ""
+
+    def identity(self) -> tuple[str, ...]:
+        """One failure of one kind, for one request."""
+        version = self.extractor.version if self.extractor else ""
+        return (self.failure, version, self.request)
+
+
+# --- the record ------------------------------------------------------------------------------
+
+
+class RecordBuilt(Event, name="record.built"):
+    """The record of a session, as its events up to a sequence tell it."""
+
+    record: ArtifactRef
+    title: str
+    activities: int
+    datasets: int
+    failures: Annotated[int, Field(description="Files the record lists as unreadable")] = 0
+    inputs_through_seq: Annotated[int, Field(ge=1)]
+    inputs_digest: str
+    builder: str
+
+    def identity(self) -> tuple[str, ...]:
+        """One content from one state of the inputs."""
+        return (str(self.inputs_through_seq), self.record.sha256)
+
+
+class RecordRejected(Event, name="record.rejected"):
+    """No valid record can be made of the session's events."""
+
+    reason: str
+    inputs_through_seq: Annotated[int, Field(ge=1)]
+    inputs_digest: str
+    builder: str
+
+    def identity(self) -> tuple[str, ...]:
+        """One refusal of one state of the inputs."""
+        return (str(self.inputs_through_seq), self.builder)
+
+
+class UploadPlan(ContractModel):
+    """Where a record is to go, and what counts as done."""
+
+    strategy: Literal["all", "first_success", "best_effort"]
+    destinations: Annotated[tuple[str, ...], Field(description="In order of priority")]
+
+
+class RecordUploaded(DestinationEvent, name="record.uploaded"):
+    """A destination holds the record."""
+
+    record_id: str
+    url: str = ""
+
+    def identity(self) -> tuple[str, ...]:
+        """One content at one place under one id."""
+        return (self.record_sha256, self.record_id)
+
+
+class UploadFailed(DestinationEvent, name="upload.failed"):
+    """A destination refuses the record, or was away for too long."""
+
+    reason: str
+    permanent: bool
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One failed attempt after one earlier statement."""
+        return (self.content_digest(),)
+
+
+# --- the operator ----------------------------------------------------------------------------
+
+
+class RebuildRequested(Event, name="rebuild.requested"):
+    """An operator wants the record made again, from the events or from the files too."""
+
+    request: str
+    re_extract: bool = False
+
+    def identity(self) -> tuple[str, ...]:
+        """One request is one fact."""
+        return (self.request,)
+
+
+class RetryRequested(Event, name="retry.requested"):
+    """An operator repaired something: what failed for this session is to be tried again."""
+
+    request: str
+
+    def identity(self) -> tuple[str, ...]:
+        """One request is one fact."""
+        return (self.request,)
+
+
+DestinationEvent.model_rebuild()
+RecordUploaded.model_rebuild()
+UploadFailed.model_rebuild()

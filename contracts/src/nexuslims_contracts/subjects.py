@@ -1,0 +1,42 @@
+"""Subjects of the event stream, and how to address what is on them.
+
+``nexus.events.<session>.<event>``,
+``nexus.events.<session>.file.<file>.<event>`` and
+``nexus.events.<session>.destination.<destination>.<event>``.
+"""
+
+PREFIX = "nexus.events"
+ALL = f"{PREFIX}.>"
+FILE = "file"
+DESTINATION = "destination"
+
+
+def session_subject(session: str, event: str) -> str:
+    """Subject of an event that concerns the whole session."""
+    return f"{PREFIX}.{session}.{event}"
+
+
+def file_subject(session: str, file: str, event: str) -> str:
+    """Subject of an event that concerns one file of the session."""
+    return f"{PREFIX}.{session}.{FILE}.{file}.{event}"
+
+
+def destination_subject(session: str, destination: str, event: str) -> str:
+    """Subject of an event that concerns the session's record at one destination."""
+    return f"{PREFIX}.{session}.{DESTINATION}.{destination}.{event}"
+
+
+def of_session(session: str) -> str:
+    """Filter for everything about one session."""
+    return f"{PREFIX}.{session}.>"
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Tell whether a subject matches a filter, with NATS' rules for ``*`` and ``>``."""
+    wanted, given = pattern.split("."), subject.split(".")
+    for position, token in enumerate(wanted):
+        if token == ">":
+            return len(given) > position
+        if position >= len(given) or token not in ("*", given[position]):
+            return False
+    return len(wanted) == len(given)

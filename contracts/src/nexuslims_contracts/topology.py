@@ -1,0 +1,136 @@
+"""The streams, consumers and buckets of the whole system, in one place.
+
+Everything that provisions, checks or documents the broker reads this module: the ``provision``
+command, the services' readiness, the Kubernetes manifests' tests and the AsyncAPI document.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from nexuslims_contracts import events, subjects
+
+MIN_SERVER = (2, 14, 5)
+"""Oldest nats-server with sound atomic batches on streams with subject expectations."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """A stream: file storage, limits retention, no age limit, nothing can be deleted from it."""
+
+    name: str
+    subjects: tuple[str, ...]
+    description: str
+    duplicate_window: timedelta = timedelta(minutes=2)
+    allow_atomic: bool = False
+    append_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSpec:
+    """A durable pull consumer: one per service and purpose.
+
+    ``max_deliver`` is unlimited on purpose: waiting for files or for a broken destination is not a
+    failure, and the services count attempts themselves and write a dead letter with the reason.
+    """
+
+    name: str
+    service: str
+    filters: tuple[str, ...]
+    description: str
+    ack_wait: timedelta = timedelta(seconds=30)
+    max_ack_pending: int = 1000
+    max_deliver: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSpec:
+    """A key-value bucket that keeps one revision of each key."""
+
+    name: str
+    description: str
+
+
+EVENTS = StreamSpec(
+    name="NEXUS_EVENTS",
+    subjects=(subjects.ALL,),
+    description="What happened to every session: the only source of truth",
+    allow_atomic=True,
+)
+
+DEAD_LETTER_PREFIX = "nexus.dead-letters"
+
+DEAD_LETTERS = StreamSpec(
+    name="NEXUS_DEAD_LETTERS",
+    subjects=(f"{DEAD_LETTER_PREFIX}.>",),
+    description="What a service could not use: where it is, and why",
+    append_only=False,
+)
+
+STREAMS = (EVENTS, DEAD_LETTERS)
+
+PEOPLE = BucketSpec(
+    name="NEXUS_PEOPLE",
+    description="Names of people, by the opaque id that events use; erasing a key forgets a person",
+)
+
+BUCKETS = (PEOPLE,)
+
+INDEXER = ConsumerSpec(
+    name="indexer",
+    service="indexer",
+    filters=(
+        events.SessionEnded.filter(),
+        events.SessionRevised.filter(),
+        events.RetryRequested.filter(),
+    ),
+    description="Sessions whose files are to be found; waits for late files with delayed naks",
+    max_ack_pending=10_000,
+)
+
+EXTRACTOR = ConsumerSpec(
+    name="extractor",
+    service="extractor",
+    filters=(
+        events.FileIndexed.filter(),
+        events.RebuildRequested.filter(),
+        events.RetryRequested.filter(),
+    ),
+    description="Files to read",
+    ack_wait=timedelta(seconds=60),
+)
+
+BUILDER = ConsumerSpec(
+    name="builder",
+    service="builder",
+    filters=(
+        events.SessionEnded.filter(),
+        events.SessionRevised.filter(),
+        events.SessionCancelled.filter(),
+        events.ReservationMatched.filter(),
+        events.ConsentDeclined.filter(),
+        events.ReservationMissing.filter(),
+        events.SessionIndexed.filter(),
+        events.FilesNotFound.filter(),
+        events.MetadataExtracted.filter(),
+        events.ExtractionFailed.filter(),
+        events.RebuildRequested.filter(),
+        events.RetryRequested.filter(),
+    ),
+    description="Whatever may make a record due or stale",
+    ack_wait=timedelta(seconds=60),
+)
+
+UPLOADER = ConsumerSpec(
+    name="uploader",
+    service="uploader",
+    filters=(events.RecordBuilt.filter(), events.RetryRequested.filter()),
+    description="Records to take to their destinations",
+    ack_wait=timedelta(seconds=60),
+)
+
+CONSUMERS = (INDEXER, EXTRACTOR, BUILDER, UPLOADER)
+
+
+def consumer_of(service: str) -> ConsumerSpec | None:
+    """Return the consumer of a service; the harvester and the console have none."""
+    return next((spec for spec in CONSUMERS if spec.service == service), None)

@@ -1,0 +1,184 @@
+"""Connecting to the broker, provisioning what the system needs there, and checking it."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.js import api
+from nexuslims_contracts.topology import (
+    BUCKETS,
+    CONSUMERS,
+    EVENTS,
+    MIN_SERVER,
+    STREAMS,
+    BucketSpec,
+    ConsumerSpec,
+    StreamSpec,
+)
+
+from nexuslims_shared.errors import TopologyError
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.js import JetStreamContext
+
+log = logging.getLogger(__name__)
+
+
+async def connect(url: str, *, name: str, wait: bool = True) -> "Client":
+    """Connect to the broker.
+
+    Parameters
+    ----------
+    url
+        One or more server addresses, separated by commas.
+    name
+        Shown in the broker's list of connections.
+    wait
+        Go on trying until a server answers; otherwise fail at once.
+
+    Raises
+    ------
+    OSError, nats.errors.Error
+        If no server answers and ``wait`` is off.
+    """
+    return await nats.connect(
+        servers=[server.strip() for server in url.split(",")],
+        name=f"nexuslims-{name}",
+        max_reconnect_attempts=-1 if wait else 0,
+        allow_reconnect=wait,
+        reconnect_time_wait=0.5,
+        connect_timeout=2,
+        ping_interval=10,
+        max_outstanding_pings=3,
+        error_cb=_log_error,
+        disconnected_cb=_log_disconnect,
+        reconnected_cb=_log_reconnect,
+    )
+
+
+async def _log_error(error: Exception) -> None:
+    log.warning("broker: %s", error or type(error).__name__)
+
+
+async def _log_disconnect() -> None:
+    log.warning("broker: connection lost, waiting for it to come back")
+
+
+async def _log_reconnect() -> None:
+    log.info("broker: connected again")
+
+
+async def provision(jetstream: "JetStreamContext", *, replicas: int = 1) -> None:
+    """Create or update the streams, consumers and buckets; running it again changes nothing.
+
+    Raises
+    ------
+    TopologyError
+        If the server is too old, or refuses a definition.
+    """
+    await require_version(jetstream)
+    try:
+        for stream in STREAMS:
+            await _put_stream(jetstream, stream_config(stream, replicas))
+        for consumer in CONSUMERS:
+            await jetstream.add_consumer(EVENTS.name, consumer_config(consumer))
+        for bucket in BUCKETS:
+            await _put_bucket(jetstream, bucket, replicas)
+    except nats.js.errors.APIError as error:
+        raise TopologyError(f"the broker refuses a definition: {error.description}") from error
+
+
+async def require_version(jetstream: "JetStreamContext") -> None:
+    """Refuse servers with known faults in what we rely on."""
+    version = jetstream._nc.connected_server_version  # noqa: SLF001 - the context has no public way
+    found = (version.major, version.minor, version.patch)
+    if found < MIN_SERVER:
+        wanted = ".".join(map(str, MIN_SERVER))
+        raise TopologyError(f"nats-server {'.'.join(map(str, found))} is too old: use {wanted}+")
+
+
+def stream_config(spec: StreamSpec, replicas: int) -> api.StreamConfig:
+    """Return the server's form of a stream definition."""
+    return api.StreamConfig(
+        name=spec.name,
+        description=spec.description,
+        subjects=list(spec.subjects),
+        retention=api.RetentionPolicy.LIMITS,
+        storage=api.StorageType.FILE,
+        num_replicas=replicas,
+        duplicate_window=spec.duplicate_window.total_seconds(),
+        deny_delete=spec.append_only,
+        deny_purge=spec.append_only,
+        allow_direct=True,
+        allow_atomic=spec.allow_atomic,
+    )
+
+
+def consumer_config(spec: ConsumerSpec) -> api.ConsumerConfig:
+    """Return the server's form of a consumer definition."""
+    return api.ConsumerConfig(
+        name=spec.name,
+        durable_name=spec.name,
+        description=spec.description,
+        filter_subjects=list(spec.filters),
+        ack_policy=api.AckPolicy.EXPLICIT,
+        ack_wait=spec.ack_wait.total_seconds(),
+        max_ack_pending=spec.max_ack_pending,
+        max_deliver=spec.max_deliver,
+    )
+
+
+async def _put_stream(jetstream: "JetStreamContext", config: api.StreamConfig) -> None:
+    assert config.name  # noqa: S101 - ours always have one
+    try:
+        await jetstream.stream_info(config.name)
+    except nats.js.errors.NotFoundError:
+        await jetstream.add_stream(config)
+    else:
+        await jetstream.update_stream(config)
+
+
+async def _put_bucket(jetstream: "JetStreamContext", spec: BucketSpec, replicas: int) -> None:
+    try:
+        await jetstream.key_value(spec.name)
+    except nats.js.errors.NotFoundError:
+        await jetstream.create_key_value(
+            api.KeyValueConfig(
+                bucket=spec.name, description=spec.description, history=1, replicas=replicas
+            )
+        )
+
+
+async def missing(
+    jetstream: "JetStreamContext", consumers: Sequence[ConsumerSpec] = ()
+) -> list[str]:
+    """Name what a service needs and the broker does not have.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    consumers
+        The consumers the service works from.
+    """
+    lacks: list[str] = []
+    for stream in STREAMS:
+        try:
+            await jetstream.stream_info(stream.name)
+        except nats.js.errors.NotFoundError:
+            lacks.append(f"stream {stream.name}")
+    for consumer in consumers:
+        try:
+            await jetstream.consumer_info(EVENTS.name, consumer.name)
+        except nats.js.errors.NotFoundError:
+            lacks.append(f"consumer {consumer.name}")
+    for bucket in BUCKETS:
+        try:
+            await jetstream.stream_info(f"KV_{bucket.name}")
+        except nats.js.errors.NotFoundError:
+            lacks.append(f"bucket {bucket.name}")
+    return lacks

@@ -1,0 +1,33 @@
+"""Errors of the shared machinery: one small tree."""
+
+
+class SharedError(Exception):
+    """Something the shared machinery could not do."""
+
+
+class SettingsError(SharedError):
+    """A setting is missing or wrong; the message names it and the remedy."""
+
+
+class StoreError(SharedError):
+    """The event store could not do what was asked."""
+
+
+class ConflictError(StoreError):
+    """Somebody else wrote first: read again, and decide again."""
+
+
+class BrokerUnavailableError(StoreError):
+    """The broker did not answer for longer than we wait."""
+
+
+class TopologyError(SharedError):
+    """The broker lacks a stream, a consumer or a bucket, or is too old."""
+
+
+class ArtifactError(SharedError):
+    """An artifact is missing, or is not the one the event speaks of."""
+
+
+class PluginError(SharedError):
+    """An installed plugin cannot be loaded."""

@@ -1,0 +1,71 @@
+"""Publishing without waiting for each acknowledgement.
+
+nats-py 2.16's ``publish_async`` never resolves the future of a refused message (its reply handler
+raises the error instead of setting it), and conflicts are everyday answers here.
+"""
+
+import asyncio
+import itertools
+import json
+from typing import TYPE_CHECKING, TypeAlias
+
+import nats.js.errors
+from nats.js import api
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+Ack: TypeAlias = api.PubAck | nats.js.errors.Error
+
+
+class AckInbox:
+    """One inbox that receives the acknowledgements of many messages in flight."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self._prefix = ""
+        self._numbers = itertools.count()
+        self._waiting: dict[str, asyncio.Future[Ack]] = {}
+
+    async def publish(
+        self, subject: str, payload: bytes, headers: "Mapping[str, str]"
+    ) -> "asyncio.Future[Ack]":
+        """Send a message; the future holds the acknowledgement, or the error, as a value."""
+        if not self._prefix:
+            await self._open()
+        token = str(next(self._numbers))
+        future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        self._waiting[token] = future
+        await self._client.publish(
+            subject, payload, reply=f"{self._prefix}.{token}", headers=dict(headers)
+        )
+        return future
+
+    def forget(self) -> None:
+        """Stop waiting for what is still in flight."""
+        self._waiting.clear()
+
+    async def _open(self) -> None:
+        prefix = self._client.new_inbox()
+        await self._client.subscribe(f"{prefix}.*", cb=self._receive)
+        self._prefix = prefix
+
+    async def _receive(self, message: "Msg") -> None:
+        future = self._waiting.pop(message.subject.rpartition(".")[2], None)
+        if future is not None and not future.done():
+            future.set_result(_read(message))
+
+
+def _read(message: "Msg") -> Ack:
+    if message.headers and message.headers.get(api.Header.STATUS) == "503":
+        return nats.js.errors.NoStreamResponseError()
+    answer = json.loads(message.data)
+    if "error" not in answer:
+        return api.PubAck.from_response(answer)
+    try:
+        nats.js.errors.APIError.from_error(answer["error"])
+    except nats.js.errors.APIError as error:
+        return error

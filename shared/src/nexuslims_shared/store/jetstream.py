@@ -1,0 +1,318 @@
+"""The event store on NATS JetStream.
+
+Each append expects its subject to end where we think it ends, so "only once" holds with no time
+window; ``Nats-Msg-Id`` makes a retry within the window cheap. Facts about the server are in
+``docs/broker.md``.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final
+
+import nats.errors
+import nats.js.errors
+from nats.js import api
+from nexuslims_contracts import subjects
+from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
+from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.topology import EVENTS, StreamSpec
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+from nexuslims_shared.errors import BrokerUnavailableError, ConflictError, StoreError, TopologyError
+from nexuslims_shared.store.acks import Ack, AckInbox
+from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+    from nats.js import JetStreamContext
+
+_EXPECTED: Final = api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value
+_CONFLICTS: Final = frozenset({10071, 10164})
+"""Wrong last sequence, settled and still in flight elsewhere in a cluster."""
+_PASSING: Final = frozenset({10158, 10163})
+"""The same id is being stored; the check is not possible for the moment."""
+_WINDOW: Final = 256
+_BUFFERED: Final = 1024
+_IDLE_CHECK_S: Final = 15.0
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Tell whether an answer of the server means that somebody else wrote first."""
+    return isinstance(error, nats.js.errors.APIError) and error.err_code in _CONFLICTS
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether the same request may succeed a little later."""
+    if isinstance(error, nats.js.errors.APIError):
+        return error.err_code in _PASSING or isinstance(
+            error, nats.js.errors.ServiceUnavailableError
+        )
+    return isinstance(
+        error,
+        (
+            TimeoutError,
+            nats.errors.TimeoutError,
+            nats.errors.ConnectionClosedError,
+            nats.errors.ConnectionReconnectingError,
+            nats.errors.NoRespondersError,
+            nats.errors.OutboundBufferLimitError,
+            nats.js.errors.NoStreamResponseError,
+            ConnectionError,
+        ),
+    )
+
+
+class JetStreamEventStore:
+    """Events in one JetStream stream.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    stream
+        The stream; it must exist.
+    patience
+        Seconds to go on trying while the broker does not answer.
+    """
+
+    def __init__(
+        self,
+        jetstream: "JetStreamContext",
+        *,
+        stream: StreamSpec = EVENTS,
+        patience: float = 30.0,
+    ) -> None:
+        self._js = jetstream
+        self._stream = stream.name
+        self._patience = patience
+        self._acks = AckInbox(jetstream._nc)  # noqa: SLF001 - the context has no public way
+
+    async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:
+        """Store a fact, once; see the port."""
+        headers, payload = encode(envelope)
+        subject = envelope.subject
+        expected = expect or 0
+        while True:
+            try:
+                return await self._publish(subject, headers, payload, expected)
+            except nats.js.errors.APIError as error:
+                if not is_conflict(error):
+                    raise StoreError(f"{subject}: the broker refused the event: {error}") from error
+            known, last = await self._find(subject, envelope.id)
+            if known:
+                return Appended(known, duplicate=True)
+            if expect is not None and last != expect:
+                raise ConflictError(f"{subject}: the last event is {last}, not {expect}")
+            expected = last
+
+    async def append_all(self, envelopes: Sequence[Envelope]) -> list[Appended]:
+        """Store many facts, each once, a window of them in flight at a time."""
+        answers: list[Appended] = []
+        for start in range(0, len(envelopes), _WINDOW):
+            answers += await self._append_window(envelopes[start : start + _WINDOW])
+        return answers
+
+    async def read(
+        self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
+    ) -> AsyncIterator[Recorded | Unreadable]:
+        """Read what is stored now, in order."""
+        end = max([await self.last_sequence(pattern) for pattern in filters])
+        if end <= after:
+            return
+        async with aclosing(self._messages(filters, after)) as messages:
+            async for message in messages:
+                sequence = message.metadata.sequence.stream
+                if sequence <= end:
+                    yield _item(message)
+                if sequence >= end:
+                    return
+
+    async def follow(
+        self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
+    ) -> AsyncIterator[Recorded | Unreadable]:
+        """Read what is stored, and then what comes."""
+        async with aclosing(self._messages(filters, after)) as messages:
+            async for message in messages:
+                yield _item(message)
+
+    async def last_sequence(self, subject: str = subjects.ALL) -> int:
+        """Sequence of the last event that matches, as the stream's leader knows it."""
+        try:
+            async for attempt in self._retrying():
+                with attempt:
+                    message = await self._js.get_last_msg(self._stream, subject)
+        except nats.js.errors.NotFoundError as error:
+            self._require_stream(error)
+            return 0
+        return message.seq or 0
+
+    async def get(self, sequence: int) -> Recorded | Unreadable | None:
+        """One event by its sequence."""
+        try:
+            message = await self._js.get_msg(self._stream, sequence)
+        except nats.js.errors.NotFoundError:
+            return None
+        return _decode(
+            sequence,
+            message.subject or "",
+            message.headers or {},
+            message.data or b"",
+            message.time or datetime.now(UTC),
+        )
+
+    # --- publishing ---
+
+    async def _publish(
+        self, subject: str, headers: Mapping[str, str], payload: bytes, expected: int
+    ) -> Appended:
+        async for attempt in self._retrying():
+            with attempt:
+                ack = await self._js.publish(
+                    subject, payload, timeout=5.0, headers={**headers, _EXPECTED: str(expected)}
+                )
+        return Appended(ack.seq, duplicate=bool(ack.duplicate))
+
+    async def _append_window(self, envelopes: Sequence[Envelope]) -> list[Appended]:
+        """Send all, then wait for all; what was not simply stored goes the careful way."""
+        pending: list[asyncio.Future[Ack]] = []
+        try:
+            for envelope in envelopes:
+                headers, payload = encode(envelope)
+                headers[_EXPECTED] = "0"
+                pending.append(await self._acks.publish(envelope.subject, payload, headers))
+        except nats.errors.Error as error:
+            if not is_passing(error):
+                raise
+        if pending:
+            await asyncio.wait(pending, timeout=5.0)
+            self._acks.forget()
+        return [
+            _answer(future) or await self.append(envelope)
+            for envelope, future in zip_longest(envelopes, pending)
+        ]
+
+    async def _find(self, subject: str, event_id: str) -> tuple[int, int]:
+        """Look for an id on one subject: its sequence, or 0, and the last sequence there."""
+        last = await self.last_sequence(subject)
+        position = 0
+        while position < last:
+            async for attempt in self._retrying():
+                with attempt:
+                    message = await self._js.get_msg(
+                        self._stream, position + 1, subject=subject, next=True
+                    )
+            position = message.seq or last
+            if (message.headers or {}).get("ce-id") == event_id:
+                return position, last
+        return 0, last
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception(is_passing),
+            wait=wait_exponential_jitter(initial=0.1, max=2.0),
+            stop=stop_after_delay(self._patience),
+            retry_error_callback=_unavailable,
+        )
+
+    # --- reading ---
+
+    async def _messages(self, filters: Sequence[str], after: int) -> AsyncIterator["Msg"]:
+        """Messages after a position, without end, resubscribing when the stream moved on unseen."""
+        while True:
+            queue: asyncio.Queue[Msg] = asyncio.Queue(_BUFFERED)
+            subscription = await self._subscribe(filters, after, queue)
+            try:
+                while True:
+                    try:
+                        message = queue.get_nowait()
+                    except asyncio.QueueEmpty:
+                        try:
+                            message = await asyncio.wait_for(queue.get(), _IDLE_CHECK_S)
+                        except TimeoutError:
+                            if await self._is_behind(filters, after):
+                                break
+                            continue
+                    yield message
+                    after = message.metadata.sequence.stream
+            finally:
+                await self._unsubscribe(subscription)
+
+    async def _subscribe(
+        self, filters: Sequence[str], after: int, queue: "asyncio.Queue[Msg]"
+    ) -> "JetStreamContext.PushSubscription":
+        config = api.ConsumerConfig(
+            deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=after + 1,
+            filter_subjects=list(filters),
+            inactive_threshold=60.0,
+        )
+        async for attempt in self._retrying():
+            with attempt:
+                subscription = await self._js.subscribe(
+                    filters[0],
+                    stream=self._stream,
+                    ordered_consumer=True,
+                    config=config,
+                    cb=queue.put,
+                )
+        return subscription
+
+    async def _unsubscribe(self, subscription: "JetStreamContext.PushSubscription") -> None:
+        """Drop the interest; the server removes the consumer itself if it cannot be told."""
+        try:
+            await subscription.unsubscribe()
+            await self._js.delete_consumer(self._stream, subscription._consumer)  # noqa: SLF001 - not public
+        except (nats.errors.Error, TimeoutError, ConnectionError):
+            return
+
+    async def _is_behind(self, filters: Sequence[str], after: int) -> bool:
+        return max([await self.last_sequence(pattern) for pattern in filters]) > after
+
+    def _require_stream(self, error: nats.js.errors.NotFoundError) -> None:
+        if error.err_code == 10059:  # noqa: PLR2004 - "stream not found"
+            raise TopologyError(
+                f"the broker has no stream {self._stream}: run `nexuslims provision`"
+            ) from error
+
+
+def _answer(future: "asyncio.Future[Ack] | None") -> Appended | None:
+    """What an acknowledgement says, or None where the careful way must be gone."""
+    if future is None or not future.done():
+        return None
+    ack = future.result()
+    if isinstance(ack, api.PubAck):
+        return Appended(ack.seq, duplicate=bool(ack.duplicate))
+    if is_conflict(ack) or is_passing(ack):
+        return None
+    raise StoreError(f"the broker refused the event: {ack}") from ack
+
+
+def _unavailable(state: object) -> None:
+    outcome = getattr(state, "outcome", None)
+    error = outcome.exception() if outcome is not None else None
+    raise BrokerUnavailableError(
+        f"the broker does not answer ({error!r}): check that it runs and can be reached"
+    ) from error
+
+
+def _item(message: "Msg") -> Recorded | Unreadable:
+    metadata = message.metadata
+    return _decode(
+        metadata.sequence.stream,
+        message.subject,
+        message.headers or {},
+        message.data,
+        metadata.timestamp,
+    )
+
+
+def _decode(
+    sequence: int, subject: str, headers: Mapping[str, str], payload: bytes, stored_at: datetime
+) -> Recorded | Unreadable:
+    try:
+        return Recorded(decode(headers, payload), sequence, stored_at)
+    except UndecodableError as error:
+        return Unreadable(sequence, subject, str(error))

@@ -1,0 +1,84 @@
+"""An event store in memory, for tests of decisions and for trying things out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+
+from nexuslims_contracts import subjects
+from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
+from nexuslims_contracts.errors import UndecodableError
+
+from nexuslims_shared.errors import ConflictError
+from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
+
+
+class MemoryEventStore:
+    """Keeps encoded messages in a list; the sequence is the position, from 1."""
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[str, dict[str, str], bytes, datetime]] = []
+        self._grown = asyncio.Condition()
+
+    async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:
+        """Store a fact, once; see the port."""
+        headers, payload = encode(envelope)
+        subject = envelope.subject
+        last = 0
+        for sequence, (other, others_headers, _, _) in enumerate(self._messages, start=1):
+            if other == subject:
+                if others_headers.get("ce-id") == envelope.id:
+                    return Appended(sequence, duplicate=True)
+                last = sequence
+        if expect is not None and expect != last:
+            raise ConflictError(f"{subject}: the last event is {last}, not {expect}")
+        return await self.append_raw(subject, headers, payload)
+
+    async def append_raw(self, subject: str, headers: dict[str, str], payload: bytes) -> Appended:
+        """Store a message as it is; tests use it to damage the log."""
+        async with self._grown:
+            self._messages.append((subject, headers, payload, datetime.now(UTC)))
+            self._grown.notify_all()
+            return Appended(len(self._messages))
+
+    async def append_all(self, envelopes: Sequence[Envelope]) -> list[Appended]:
+        """Store many facts, each once."""
+        return [await self.append(envelope) for envelope in envelopes]
+
+    async def read(
+        self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
+    ) -> AsyncIterator[Recorded | Unreadable]:
+        """Read what is stored now, in order."""
+        for sequence in range(after + 1, len(self._messages) + 1):
+            if any(subjects.matches(pattern, self._messages[sequence - 1][0]) for pattern in filters):
+                yield self._item(sequence)
+
+    async def follow(
+        self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
+    ) -> AsyncIterator[Recorded | Unreadable]:
+        """Read what is stored, and then what comes."""
+        position = after
+        while True:
+            end = len(self._messages)
+            async for item in self.read(filters=filters, after=position):
+                yield item
+            position = max(position, end)
+            async with self._grown:
+                await self._grown.wait_for(lambda: len(self._messages) > position)  # noqa: B023 - awaited here
+
+    async def last_sequence(self, subject: str = subjects.ALL) -> int:
+        """Sequence of the last event that matches, 0 if there is none."""
+        for sequence in range(len(self._messages), 0, -1):
+            if subjects.matches(subject, self._messages[sequence - 1][0]):
+                return sequence
+        return 0
+
+    async def get(self, sequence: int) -> Recorded | Unreadable | None:
+        """One event by its sequence."""
+        return self._item(sequence) if 1 <= sequence <= len(self._messages) else None
+
+    def _item(self, sequence: int) -> Recorded | Unreadable:
+        subject, headers, payload, stored_at = self._messages[sequence - 1]
+        try:
+            return Recorded(decode(headers, payload), sequence, stored_at)
+        except UndecodableError as error:
+            return Unreadable(sequence, subject, str(error))

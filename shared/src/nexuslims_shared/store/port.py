@@ -1,0 +1,113 @@
+"""What an event store does, whatever it is made of."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nexuslims_contracts import subjects
+from nexuslims_contracts.envelope import Envelope, Recorded
+from nexuslims_contracts.errors import UndecodableError
+
+EVERYTHING = (subjects.ALL,)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a fact is in the stream; ``duplicate`` if it was there already."""
+
+    sequence: int
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stored message that this release cannot read: damaged, or from a newer one."""
+
+    sequence: int
+    subject: str
+    reason: str
+
+
+class EventStore(Protocol):
+    """An append-only log of events.
+
+    The id of an event decides whether it is the same fact: appending a fact that is on its subject
+    already changes nothing, however long ago it was stored. An adapter must pass
+    ``shared/tests/store_behaviour.py``.
+    """
+
+    async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:
+        """Store a fact, once.
+
+        Parameters
+        ----------
+        envelope
+            The fact.
+        expect
+            Sequence that the last event on the fact's subject must have, 0 for none. Without it
+            the fact is stored after whatever is there.
+
+        Raises
+        ------
+        ConflictError
+            If another fact came first where ``expect`` was given.
+        BrokerUnavailableError
+            If the broker does not answer; appending again is safe.
+        """
+        ...
+
+    async def append_all(self, envelopes: Sequence[Envelope]) -> list[Appended]:
+        """Store many facts, each once, in any order of arrival; answers in the order given."""
+        ...
+
+    def read(
+        self,
+        *,
+        filters: Sequence[str] = EVERYTHING,
+        after: int = 0,
+    ) -> AsyncIterator[Recorded | Unreadable]:
+        """Read what is stored now, in order, then stop.
+
+        Parameters
+        ----------
+        filters
+            Subjects, with wildcards.
+        after
+            Only what has a higher sequence.
+        """
+        ...
+
+    def follow(
+        self,
+        *,
+        filters: Sequence[str] = EVERYTHING,
+        after: int = 0,
+    ) -> AsyncIterator[Recorded | Unreadable]:
+        """Read what is stored, in order, and then what comes, without end."""
+        ...
+
+    async def last_sequence(self, subject: str = subjects.ALL) -> int:
+        """Sequence of the last event that matches a subject, 0 if there is none."""
+        ...
+
+    async def get(self, sequence: int) -> Recorded | Unreadable | None:
+        """One event by its sequence."""
+        ...
+
+
+async def read_session(store: EventStore, session: str, after: int = 0) -> list[Recorded]:
+    """Read the events of one session, in order.
+
+    Raises
+    ------
+    UndecodableError
+        If one of them cannot be read: nobody may decide on half a story.
+    """
+    recorded: list[Recorded] = []
+    async for item in store.read(filters=(subjects.of_session(session),), after=after):
+        if isinstance(item, Unreadable):
+            raise UndecodableError(
+                f"session {session}: event {item.sequence} on {item.subject}: {item.reason}"
+            )
+        recorded.append(item)
+    return recorded
