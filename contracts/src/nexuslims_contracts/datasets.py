@@ -10,13 +10,15 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from nexuslims_contracts.model import ContractModel
 
-DatasetType: TypeAlias = Literal["Image", "Spectrum", "SpectrumImage", "Diffraction", "Misc", "Unknown"]
+DatasetType: TypeAlias = Literal[
+    "Image", "Spectrum", "SpectrumImage", "Diffraction", "Misc", "Unknown"
+]
 
 
 class ArtifactRef(ContractModel):
     """An artifact by reference: events never carry its bytes."""
 
-    path: Annotated[str, Field(description="Path relative to the data folder, with forward slashes")]
+    path: Annotated[str, Field(description="Below the data folder, with forward slashes")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0, description="Bytes")]
 
@@ -43,8 +45,8 @@ class Dataset(ContractModel):
     shape: tuple[int, ...] = ()
     dtype: str = ""
     axes: Annotated[tuple[Axis, ...], Field(description="In array order")] = ()
-    metadata: dict[str, JsonValue] = {}
-    extensions: dict[str, JsonValue] = {}
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    extensions: dict[str, JsonValue] = Field(default_factory=dict)
     warnings: Annotated[
         tuple[str, ...], Field(description="Fields the vendor's software fills unreliably")
     ] = ()

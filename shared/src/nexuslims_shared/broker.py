@@ -8,6 +8,7 @@ import nats
 import nats.errors
 import nats.js.errors
 from nats.js import api
+
 from nexuslims_contracts.topology import (
     BUCKETS,
     CONSUMERS,
@@ -18,7 +19,6 @@ from nexuslims_contracts.topology import (
     ConsumerSpec,
     StreamSpec,
 )
-
 from nexuslims_shared.errors import TopologyError
 
 if TYPE_CHECKING:

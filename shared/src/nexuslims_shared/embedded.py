@@ -17,7 +17,7 @@ _READY_S = 15.0
 _CONFIG = """\
 server_name: nexuslims-embedded
 host: 127.0.0.1
-port: -1
+port: {port}
 ports_file_dir: {ports}
 pid_file: {pid}
 max_payload: 1MB
@@ -36,6 +36,11 @@ class EmbeddedBroker:
     url: str
     state: Path
 
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.url.rpartition(":")[2])
+
     def stop(self) -> None:
         """Ask the broker to finish, and wait for it."""
         (self.state / BROKER_FILE).unlink(missing_ok=True)
@@ -47,8 +52,8 @@ class EmbeddedBroker:
             self.process.wait()
 
 
-def start_embedded(state: Path, *, sync_interval: str = "10s") -> EmbeddedBroker:
-    """Start the broker on a free port of the loopback interface.
+def start_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -> EmbeddedBroker:
+    """Start the broker on the loopback interface.
 
     Parameters
     ----------
@@ -56,6 +61,9 @@ def start_embedded(state: Path, *, sync_interval: str = "10s") -> EmbeddedBroker
         Folder for the stream's files; kept between runs.
     sync_interval
         How often the server forces its files to the disk; ``always`` before each acknowledgement.
+    port
+        The port to listen on; a free one by default. A restarted broker keeps its port, so that
+        its clients find it again.
 
     Raises
     ------
@@ -74,6 +82,7 @@ def start_embedded(state: Path, *, sync_interval: str = "10s") -> EmbeddedBroker
     config = home / "server.conf"
     config.write_text(
         _CONFIG.format(
+            port=port,
             ports=json.dumps(str(home)),
             pid=json.dumps(str(home / "server.pid")),
             store=json.dumps(str(home)),

@@ -7,7 +7,7 @@ raises the error instead of setting it), and conflicts are everyday answers here
 import asyncio
 import itertools
 import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import nats.js.errors
 from nats.js import api
@@ -65,7 +65,13 @@ def _read(message: "Msg") -> Ack:
     answer = json.loads(message.data)
     if "error" not in answer:
         return api.PubAck.from_response(answer)
+    return _error(answer["error"])
+
+
+def _error(answer: dict[str, Any]) -> nats.js.errors.APIError:
+    """Return the error that nats-py makes of an answer; it can only raise it."""
     try:
-        nats.js.errors.APIError.from_error(answer["error"])
+        nats.js.errors.APIError.from_error(answer)
     except nats.js.errors.APIError as error:
         return error
+    raise AssertionError("nats-py always raises here")

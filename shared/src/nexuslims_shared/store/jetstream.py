@@ -6,7 +6,7 @@ window; ``Nats-Msg-Id`` makes a retry within the window cheap. Facts about the s
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 import nats.errors
 import nats.js.errors
 from nats.js import api
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.topology import EVENTS, StreamSpec
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
-
 from nexuslims_shared.errors import BrokerUnavailableError, ConflictError, StoreError, TopologyError
 from nexuslims_shared.store.acks import Ack, AckInbox
 from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
@@ -117,7 +117,7 @@ class JetStreamEventStore:
 
     async def read(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
-    ) -> AsyncIterator[Recorded | Unreadable]:
+    ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored now, in order."""
         end = max([await self.last_sequence(pattern) for pattern in filters])
         if end <= after:
@@ -132,7 +132,7 @@ class JetStreamEventStore:
 
     async def follow(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
-    ) -> AsyncIterator[Recorded | Unreadable]:
+    ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored, and then what comes."""
         async with aclosing(self._messages(filters, after)) as messages:
             async for message in messages:
@@ -219,7 +219,7 @@ class JetStreamEventStore:
 
     # --- reading ---
 
-    async def _messages(self, filters: Sequence[str], after: int) -> AsyncIterator["Msg"]:
+    async def _messages(self, filters: Sequence[str], after: int) -> AsyncGenerator["Msg", None]:
         """Messages after a position, without end, resubscribing when the stream moved on unseen."""
         while True:
             queue: asyncio.Queue[Msg] = asyncio.Queue(_BUFFERED)

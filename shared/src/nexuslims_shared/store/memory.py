@@ -1,13 +1,12 @@
 """An event store in memory, for tests of decisions and for trying things out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
 from nexuslims_contracts.errors import UndecodableError
-
 from nexuslims_shared.errors import ConflictError
 from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
 
@@ -46,15 +45,17 @@ class MemoryEventStore:
 
     async def read(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
-    ) -> AsyncIterator[Recorded | Unreadable]:
+    ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored now, in order."""
         for sequence in range(after + 1, len(self._messages) + 1):
-            if any(subjects.matches(pattern, self._messages[sequence - 1][0]) for pattern in filters):
+            if any(
+                subjects.matches(pattern, self._messages[sequence - 1][0]) for pattern in filters
+            ):
                 yield self._item(sequence)
 
     async def follow(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
-    ) -> AsyncIterator[Recorded | Unreadable]:
+    ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored, and then what comes."""
         position = after
         while True:

@@ -1,6 +1,6 @@
 """What an event store does, whatever it is made of."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,7 +65,7 @@ class EventStore(Protocol):
         *,
         filters: Sequence[str] = EVERYTHING,
         after: int = 0,
-    ) -> AsyncIterator[Recorded | Unreadable]:
+    ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored now, in order, then stop.
 
         Parameters
@@ -82,7 +82,7 @@ class EventStore(Protocol):
         *,
         filters: Sequence[str] = EVERYTHING,
         after: int = 0,
-    ) -> AsyncIterator[Recorded | Unreadable]:
+    ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored, in order, and then what comes, without end."""
         ...
 

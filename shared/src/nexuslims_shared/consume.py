@@ -1,0 +1,248 @@
+"""Consuming events: bounded work in flight, heartbeats, settlement, drain.
+
+A FastStream subscriber hands each message to a :class:`Desk` and goes on; the desk sorts messages
+by a key (a session, or each message on its own), works on one key at a time and on several keys at
+once, and settles every message itself:
+
+- done: acknowledged;
+- :class:`NotYet`: handed back with the delay it asks for, however often;
+- an error: handed back with a growing delay, and after too many attempts a dead letter;
+- undecodable: a dead letter at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import nats.errors
+
+from nexuslims_contracts.envelope import Recorded, decode
+from nexuslims_contracts.errors import UndecodableError
+from nexuslims_shared.errors import BrokerUnavailableError
+from nexuslims_shared.logs import about
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+    from nexuslims_shared.dead_letters import DeadLetters
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY: Final = 1.0
+LONGEST_DELAY: Final = 300.0
+MAX_ATTEMPTS: Final = 12
+"""With the delays above, an event is given up after about half an hour of failing."""
+
+
+class NotYet(Exception):  # noqa: N818 - not an error: the work is not due
+    """The work cannot be done now, and that is in order: ask again later.
+
+    Parameters
+    ----------
+    delay
+        When.
+    reason
+        Why, for the log.
+    """
+
+    def __init__(self, delay: timedelta, reason: str) -> None:
+        super().__init__(reason)
+        self.delay = delay
+
+
+Handler: TypeAlias = Callable[[tuple[Recorded, ...]], Awaitable[None]]
+Key: TypeAlias = Callable[[Recorded], str]
+
+
+def by_session(recorded: Recorded) -> str:
+    """Events of one session are handled together, one batch at a time."""
+    return recorded.event.session
+
+
+def each_alone(recorded: Recorded) -> str:
+    """Every event is handled on its own."""
+    return str(recorded.sequence)
+
+
+def growing_delay(attempt: int) -> float:
+    """Seconds to wait after the n-th failed attempt, from 1: 1, 2, 4, ... at most 300."""
+    return float(min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY))
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message on the desk."""
+
+    message: "Msg"
+    recorded: Recorded
+
+    @property
+    def attempt(self) -> int:
+        """How often the message was delivered, from 1."""
+        return self.message.metadata.num_delivered or 1
+
+
+@dataclass(slots=True)
+class Desk:
+    """Work in flight of one consumer.
+
+    Parameters
+    ----------
+    consumer
+        Name of the consumer, for dead letters and logs.
+    handler
+        Handles the events of one key; must be safe to run twice.
+    dead_letters
+        Where to report what cannot be used.
+    key
+        What belongs together.
+    concurrency
+        Keys worked on at once.
+    backlog
+        Messages accepted before the next is asked for.
+    heartbeat
+        Seconds between signs of life to the broker, well under the consumer's ``ack_wait``.
+    """
+
+    consumer: str
+    handler: Handler
+    dead_letters: "DeadLetters"
+    key: Key = each_alone
+    concurrency: int = 1
+    backlog: int = 64
+    heartbeat: float = 10.0
+    unreadable: dict[int, str] = field(default_factory=dict)
+    _waiting: dict[str, list[Delivery]] = field(default_factory=dict)
+    _working: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _open: dict[int, Delivery] = field(default_factory=dict)
+    _room: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _beating: asyncio.Task[None] | None = None
+    _closing: bool = False
+
+    @property
+    def in_flight(self) -> int:
+        """Messages taken and not settled."""
+        return len(self._open)
+
+    async def take(self, message: "Msg") -> None:
+        """Accept one message, when there is room."""
+        if self._beating is None:
+            self._beating = asyncio.create_task(self._beat())
+        sequence = message.metadata.sequence.stream
+        try:
+            envelope = decode(message.headers or {}, message.data)
+        except UndecodableError as error:
+            await self._bury(message, str(error))
+            self.unreadable[sequence] = str(error)
+            return
+        async with self._room:
+            await self._room.wait_for(lambda: len(self._open) < self.backlog or self._closing)
+        delivery = Delivery(message, Recorded(envelope, sequence, message.metadata.timestamp))
+        if self._closing:
+            await self._settle(delivery, message.nak)
+            return
+        self._open[sequence] = delivery
+        self._waiting.setdefault(self.key(delivery.recorded), []).append(delivery)
+        self._start()
+
+    async def drain(self, grace: float) -> None:
+        """Finish what is being worked on, hand back the rest.
+
+        Parameters
+        ----------
+        grace
+            Seconds that running work may take.
+        """
+        self._closing = True
+        async with self._room:
+            self._room.notify_all()
+        for delivery in [one for many in self._waiting.values() for one in many]:
+            await self._settle(delivery, delivery.message.nak)
+        self._waiting.clear()
+        running = list(self._working.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._beating is not None:
+            self._beating.cancel()
+
+    def _start(self) -> None:
+        for key in list(self._waiting):
+            if len(self._working) >= self.concurrency or self._closing:
+                return
+            if key not in self._working:
+                batch = tuple(self._waiting.pop(key))
+                self._working[key] = asyncio.create_task(self._work(key, batch))
+
+    async def _work(self, key: str, batch: tuple[Delivery, ...]) -> None:
+        try:
+            await self._handle(batch)
+        finally:
+            del self._working[key]
+            self._start()
+            async with self._room:
+                self._room.notify_all()
+
+    async def _handle(self, batch: tuple[Delivery, ...]) -> None:
+        with about(batch[0].recorded.event.session):
+            try:
+                await self.handler(tuple(delivery.recorded for delivery in batch))
+            except NotYet as later:
+                log.info("%s: asked again in %s", later, later.delay)
+                await self._hand_back(batch, later.delay.total_seconds())
+            except asyncio.CancelledError:
+                await self._hand_back(batch, 0)
+                raise
+            except BrokerUnavailableError as error:
+                log.warning("%s", error)
+                await self._hand_back(batch, FIRST_DELAY)
+            except Exception as error:
+                log.exception("handling %s failed", batch[0].recorded.event.type_name())
+                await self._fail(batch, error)
+            else:
+                for delivery in batch:
+                    await self._settle(delivery, delivery.message.ack)
+
+    async def _hand_back(self, batch: tuple[Delivery, ...], delay: float) -> None:
+        for delivery in batch:
+            await self._settle(delivery, partial(delivery.message.nak, delay=delay or None))
+
+    async def _fail(self, batch: tuple[Delivery, ...], error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        for delivery in batch:
+            if delivery.attempt >= MAX_ATTEMPTS:
+                self._open.pop(delivery.recorded.sequence, None)
+                await self._bury(delivery.message, reason)
+            else:
+                delay = growing_delay(delivery.attempt)
+                await self._settle(delivery, partial(delivery.message.nak, delay=delay))
+
+    async def _bury(self, message: "Msg", reason: str) -> None:
+        """Write a dead letter, then settle; without the letter the message comes again."""
+        sequence = message.metadata.sequence.stream
+        log.error("event %d cannot be used: %s", sequence, reason)
+        await self.dead_letters.write(self.consumer, sequence, message.subject, reason)
+        await message.term()
+
+    async def _settle(self, delivery: Delivery, how: Callable[[], Awaitable[None]]) -> None:
+        self._open.pop(delivery.recorded.sequence, None)
+        try:
+            await how()
+        except nats.errors.Error as error:
+            log.warning("event %d was not settled: %s", delivery.recorded.sequence, error)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self.heartbeat)
+            for delivery in list(self._open.values()):
+                try:
+                    await delivery.message.in_progress()
+                except nats.errors.Error as error:
+                    log.warning("no sign of life could be sent: %s", error)
+                    break

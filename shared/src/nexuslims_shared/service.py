@@ -1,0 +1,323 @@
+"""Running a service: settings, broker, FastStream app, health, drain.
+
+A service is a :class:`Service` value that its ``app.py`` makes; everything around it is here, the
+same for all.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeAlias
+
+import nats.errors
+import uvicorn
+from faststream import AckPolicy, Context
+from faststream.asgi import AsgiFastStream
+from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from prometheus_client import make_asgi_app
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
+
+from nexuslims_contracts import subjects
+from nexuslims_contracts.topology import EVENTS, ConsumerSpec
+from nexuslims_shared import logs
+from nexuslims_shared.broker import connect, consumer_config, missing
+from nexuslims_shared.consume import Desk, Handler, Key, each_alone
+from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.embedded import running_broker
+from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.health import Check, Health, check_broker, check_mount
+from nexuslims_shared.people import BucketPeople, People
+from nexuslims_shared.plugins import installed
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_shared.store.port import EventStore
+
+log = logging.getLogger(__name__)
+
+SERVICES: Final = "nexuslims.services"
+"""Entry point group: name of a service -> its factory, ``Settings -> Service``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a running service works with."""
+
+    settings: Settings
+    store: EventStore
+    people: People
+    dead_letters: DeadLetters
+    jetstream: JetStreamContext
+
+
+Work: TypeAlias = Callable[[Surroundings], AbstractAsyncContextManager[Handler | None]]
+"""Opens what the service needs and gives its handler; closes it again at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder the service cannot work without."""
+
+    path: Path
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service: what it consumes, what it does with it, what it needs.
+
+    Parameters
+    ----------
+    name
+        As in ``nexuslims run NAME``.
+    work
+        Context manager around the service's life; yields the handler of its consumer, or None for
+        a service that follows no events (its work then runs in tasks of its own).
+    consumer
+        The durable consumer, if it has one.
+    key, concurrency, backlog
+        How its events are grouped and how many are handled at once.
+    mounts
+        Folders it needs.
+    checks
+        More conditions of readiness.
+    """
+
+    name: str
+    work: Work
+    consumer: ConsumerSpec | None = None
+    key: Key = each_alone
+    concurrency: int = 1
+    backlog: int = 64
+    mounts: Sequence[Mount] = ()
+    checks: Sequence[Check] = field(default_factory=tuple)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: after the listener is gone the work must still drain."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Do nothing."""
+        yield
+
+
+def service_named(name: str, settings: Settings) -> Service:
+    """Load an installed service.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be imported.
+    KeyError
+        If no such service is installed.
+    """
+    service: Service = installed(SERVICES)[name].load()(settings)
+    return service
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the address of the broker: the configured one, or the embedded one that runs.
+
+    Raises
+    ------
+    TopologyError
+        If neither is there.
+    """
+    url = settings.nats_url or running_broker(settings.state_path)
+    if not url:
+        raise TopologyError(
+            "no broker: set NATS_URL, or start the embedded one with `nexuslims up`"
+        )
+    return url
+
+
+@asynccontextmanager
+async def surroundings(settings: Settings, name: str) -> AsyncIterator[Surroundings]:
+    """Connect a command or a test to the broker for a while; fails at once if there is none."""
+    try:
+        client = await connect(broker_url(settings), name=name, wait=False)
+    except (OSError, nats.errors.Error) as error:
+        raise TopologyError(f"the broker at {broker_url(settings)} does not answer") from error
+    try:
+        yield _surround(settings, client)
+    finally:
+        await client.close()
+
+
+def _surround(settings: Settings, client: Client) -> Surroundings:
+    jetstream = client.jetstream(timeout=5)
+    return Surroundings(
+        settings,
+        JetStreamEventStore(jetstream),
+        BucketPeople(jetstream),
+        DeadLetters(jetstream),
+        jetstream,
+    )
+
+
+async def run(service: Service, settings: Settings) -> None:
+    """Run a service until SIGTERM or SIGINT, then drain.
+
+    The HTTP side answers from the start: alive at once, ready when the broker, the stream, the
+    consumer and the mounts are there.
+    """
+    logs.configure(service.name, settings.log_level)
+    await _Process(service, settings).run()
+
+
+class _Process:
+    """One service in one process."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.service = service
+        self.settings = settings
+        self.stop = asyncio.Event()
+        self.health = Health(service.name, list(service.checks))
+        self.health.checks += [
+            check_mount(mount.path, writable=mount.writable) for mount in service.mounts
+        ]
+        self.app = AsgiFastStream(
+            logger=None,
+            asgi_routes=[
+                ("/healthz", self.health.alive),
+                ("/readyz", self.health.ready),
+                ("/metrics", make_asgi_app()),
+            ],
+        )
+
+    async def run(self) -> None:
+        """Serve health, work, and stop when told to or when the work fails."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        server = self._server()
+        serving = asyncio.create_task(server.serve()) if server else None
+        try:
+            await self._work()
+        finally:
+            if server and serving:
+                server.should_exit = True
+                await serving
+            log.info("%s has stopped", self.service.name)
+
+    def _server(self) -> _Server | None:
+        if not self.settings.http_port:
+            return None
+        return _Server(
+            uvicorn.Config(
+                self.app,
+                host=self.settings.http_host,
+                port=self.settings.http_port,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+            )
+        )
+
+    async def _work(self) -> None:
+        client = await self._unless_stopped(self._wait_for_broker())
+        if client is None:
+            return
+        try:
+            around = _surround(self.settings, client)
+            self.health.checks.append(check_broker(around.jetstream, self.service.consumer))
+            async with self.service.work(around) as handler:
+                if self.service.consumer is not None and handler is not None:
+                    await self._consume(self.service.consumer, handler, around)
+                else:
+                    log.info("%s is at work", self.service.name)
+                    await self.stop.wait()
+        finally:
+            await client.close()
+
+    async def _consume(self, spec: ConsumerSpec, handler: Handler, around: Surroundings) -> None:
+        desk = Desk(
+            consumer=spec.name,
+            handler=handler,
+            dead_letters=around.dead_letters,
+            key=self.service.key,
+            concurrency=self.service.concurrency,
+            backlog=self.service.backlog,
+            heartbeat=spec.ack_wait.total_seconds() / 3,
+        )
+        self.health.unreadable = desk.unreadable
+        broker = NatsBroker(
+            broker_url(self.settings).split(","),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            logger=None,
+        )
+
+        @broker.subscriber(
+            subjects.ALL,
+            durable=spec.name,
+            stream=JStream(EVENTS.name, declare=False),
+            config=consumer_config(spec),
+            pull_sub=PullSub(batch_size=1, timeout=5.0),
+            ack_policy=AckPolicy.MANUAL,
+            decoder=_undecoded,
+        )
+        async def take(message: Annotated[NatsMessage, Context("message")]) -> None:
+            await desk.take(message.raw_message)
+
+        self.app.add_broker(broker)
+        await self.app.start()
+        log.info("%s is at work", self.service.name)
+        try:
+            await self.stop.wait()
+        finally:
+            log.info("%s finishes what it has begun", self.service.name)
+            await desk.drain(self.settings.shutdown_grace)
+            await self.app.stop()
+
+    async def _wait_for_broker(self) -> Client:
+        """Wait, and say so, until the broker answers and has what the service needs."""
+        wanted = [self.service.consumer] if self.service.consumer else []
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((OSError, nats.errors.Error, TopologyError)),
+            wait=wait_exponential(multiplier=0.1, max=3),
+            before_sleep=_say_what_is_missing,
+        ):
+            with attempt:
+                url = broker_url(self.settings)
+                await (await connect(url, name=self.service.name, wait=False)).close()
+                client = await connect(url, name=self.service.name)
+                lacks = await missing(client.jetstream(), wanted)
+                if lacks:
+                    await client.close()
+                    raise TopologyError(
+                        f"the broker lacks {', '.join(lacks)}: run `nexuslims provision`"
+                    )
+        return client
+
+    async def _unless_stopped(self, work: Awaitable[Client]) -> Client | None:
+        task = asyncio.ensure_future(work)
+        stopping = asyncio.create_task(self.stop.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        return None
+
+
+def _say_what_is_missing(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("waiting: %s", error or "the broker does not answer")
+
+
+async def _undecoded(message: NatsMessage) -> bytes:
+    """Leave the payload alone: the codec of the contracts reads it, headers and all."""
+    return message.body if isinstance(message.body, bytes) else b""
+
+
+def main(name: str, settings: Settings) -> None:
+    """Run an installed service in this process."""
+    asyncio.run(run(service_named(name, settings), settings))

@@ -1,0 +1,156 @@
+"""What a session's state means: its status, and how far it is."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nexuslims_contracts.events import (
+    ConsentDeclined,
+    FilesNotFound,
+    RecordRejected,
+    RecordUploaded,
+    ReservationMissing,
+    SessionCancelled,
+    SessionEnded,
+    SessionRevised,
+    UploadFailed,
+    UploadPlan,
+)
+from nexuslims_shared.fold import SessionState
+
+
+class Status(StrEnum):
+    """The incumbent's names, and CANCELLED for what a calendar withdrew."""
+
+    WAITING_FOR_END = "WAITING_FOR_END"
+    TO_BE_BUILT = "TO_BE_BUILT"
+    COMPLETED = "COMPLETED"
+    ERROR = "ERROR"
+    NO_FILES_FOUND = "NO_FILES_FOUND"
+    NO_CONSENT = "NO_CONSENT"
+    NO_RESERVATION = "NO_RESERVATION"
+    BUILT_NOT_EXPORTED = "BUILT_NOT_EXPORTED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL = frozenset(Status) - {Status.WAITING_FOR_END, Status.TO_BE_BUILT}
+"""Statuses in which nothing more happens by itself."""
+
+WELL = frozenset(
+    {Status.COMPLETED, Status.NO_CONSENT, Status.NO_RESERVATION, Status.NO_FILES_FOUND}
+    | {Status.CANCELLED, Status.WAITING_FOR_END}
+)
+"""Statuses that need nobody's attention."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A status, a finer phase inside it, and a reason where there is one."""
+
+    status: Status
+    phase: str
+    reason: str = ""
+
+
+def ended(state: SessionState) -> SessionEnded | SessionRevised | None:
+    """Return the statement that says when the session ended, if it has."""
+    event = state.schedule.event if state.schedule else None
+    if isinstance(event, SessionEnded) or (isinstance(event, SessionRevised) and event.end):
+        return event
+    return None
+
+
+def files_complete(state: SessionState) -> bool:
+    """Tell whether all files that the manifest counts are known and settled."""
+    if state.manifest is None:
+        return False
+    gone = state.superseded
+    if not gone:
+        expected = state.manifest.event.count
+        return state.indexed_count >= expected and state.settled_count >= state.indexed_count
+    current = state.current_files()
+    return len(current) >= state.manifest.event.count and all(
+        file.settled(state.read_since) for file in current.values()
+    )
+
+
+def is_stale(state: SessionState) -> bool:
+    """Tell whether something the record is made of came after the record."""
+    return state.built is None or state.last_input > state.built.event.inputs_through_seq
+
+
+def exported(state: SessionState) -> bool | None:
+    """Tell whether the current record is where it should be: yes, no, or not decided yet."""
+    if state.record is None:
+        return None
+    sha256 = state.record.event.record.sha256
+    current = {
+        name: upload.event
+        for name, upload in state.uploads.items()
+        if upload.event.record_sha256 == sha256
+    }
+    if not current:
+        return None
+    plan = max(
+        (state.uploads[name] for name in current), key=lambda upload: upload.sequence
+    ).event.plan
+    return _fulfilled(plan, current)
+
+
+def _fulfilled(plan: UploadPlan, current: dict[str, RecordUploaded | UploadFailed]) -> bool | None:
+    arrived = [isinstance(current.get(name), RecordUploaded) for name in plan.destinations]
+    decided = all(name in current for name in plan.destinations)
+    if plan.strategy == "first_success" and any(arrived):
+        return True
+    if plan.strategy == "all" and any(isinstance(up, UploadFailed) for up in current.values()):
+        return False
+    if not decided:
+        return None
+    return all(arrived) if plan.strategy == "all" else any(arrived)
+
+
+def progress(state: SessionState) -> Progress:
+    """Say how a session stands."""
+    schedule = state.schedule.event if state.schedule else None
+    if isinstance(schedule, SessionCancelled):
+        return Progress(Status.CANCELLED, "cancelled", schedule.reason)
+    if ended(state) is None:
+        return Progress(Status.WAITING_FOR_END, "in use")
+    booking = state.booking.event if state.booking else None
+    if isinstance(booking, ConsentDeclined):
+        return Progress(Status.NO_CONSENT, "no consent", booking.reason)
+    if isinstance(booking, ReservationMissing):
+        return Progress(Status.NO_RESERVATION, "no reservation", booking.reason)
+    return _after_booking(state)
+
+
+def _after_booking(state: SessionState) -> Progress:
+    if state.scan is None:
+        return Progress(Status.TO_BE_BUILT, "looking for files")
+    scan = state.scan.event
+    if isinstance(scan, FilesNotFound) and state.manifest is None:
+        if state.retry is not None and state.retry.sequence > state.scan.sequence:
+            return Progress(Status.TO_BE_BUILT, "looking for files again")
+        return Progress(Status.NO_FILES_FOUND, "no files", f"nothing in {scan.searched}")
+    if not files_complete(state):
+        done, total = state.settled_count, max(state.indexed_count, 1)
+        return Progress(Status.TO_BE_BUILT, f"extracting {done} of {total}")
+    if state.built is None or is_stale(state):
+        return Progress(Status.TO_BE_BUILT, "building")
+    if isinstance(state.built.event, RecordRejected):
+        return Progress(Status.ERROR, "rejected", state.built.event.reason)
+    return _after_build(state)
+
+
+def _after_build(state: SessionState) -> Progress:
+    match exported(state):
+        case True:
+            return Progress(Status.COMPLETED, "done")
+        case False:
+            failures = [
+                f"{name}: {upload.event.reason}"
+                for name, upload in sorted(state.uploads.items())
+                if isinstance(upload.event, UploadFailed)
+            ]
+            return Progress(Status.BUILT_NOT_EXPORTED, "not exported", "; ".join(failures))
+        case None:
+            return Progress(Status.TO_BE_BUILT, "uploading")
