@@ -217,8 +217,8 @@ class Desk:
         reason = f"{type(error).__name__}: {error}"
         for delivery in batch:
             if delivery.attempt >= MAX_ATTEMPTS:
-                self._open.pop(delivery.recorded.sequence, None)
                 await self._bury(delivery.message, reason)
+                self._open.pop(delivery.recorded.sequence, None)
             else:
                 delay = growing_delay(delivery.attempt)
                 await self._settle(delivery, partial(delivery.message.nak, delay=delay))
@@ -231,11 +231,12 @@ class Desk:
         await message.term()
 
     async def _settle(self, delivery: Delivery, how: Callable[[], Awaitable[None]]) -> None:
-        self._open.pop(delivery.recorded.sequence, None)
         try:
             await how()
         except nats.errors.Error as error:
             log.warning("event %d was not settled: %s", delivery.recorded.sequence, error)
+        finally:
+            self._open.pop(delivery.recorded.sequence, None)
 
     async def _beat(self) -> None:
         while True:

@@ -1,0 +1,153 @@
+"""How every event store behaves: a suite that each adapter's tests inherit.
+
+Not imported by the product; published so that another adapter can be held against it.
+"""
+
+import asyncio
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+from nexuslims_contracts import subjects
+from nexuslims_contracts.envelope import Envelope, Recorded, envelop
+from nexuslims_contracts.events import (
+    ConsentDeclined,
+    Event,
+    RetryRequested,
+    SessionCancelled,
+)
+from nexuslims_shared.errors import ConflictError
+from nexuslims_shared.store.port import EventStore, Unreadable, read_session
+
+
+def retry(session: str, request: str) -> Envelope:
+    """A fact that may be stated many times on one subject."""
+    return _enveloped(RetryRequested(session=session, request=request))
+
+
+def declined(session: str, reason: str, after: int = 0) -> Envelope:
+    """Another fact of the same session."""
+    event = ConsentDeclined(session=session, tier="calendar", reason=reason, after=after)
+    return _enveloped(event)
+
+
+def _enveloped(event: Event) -> Envelope:
+    return envelop(event, source="test", time=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class EventStoreBehaviour:
+    """Inherit, give a fixture ``store``, and pass."""
+
+    async def test_what_is_appended_is_read_in_order(self, store: EventStore) -> None:
+        """The log keeps the order of appends."""
+        for number in range(5):
+            await store.append(retry("s-1", str(number)))
+        read = await read_session(store, "s-1")
+        assert [item.event.request for item in read] == ["0", "1", "2", "3", "4"]  # type: ignore[attr-defined]
+        assert [item.sequence for item in read] == sorted(item.sequence for item in read)
+        assert read[0].envelope == retry("s-1", "0")
+
+    async def test_the_same_fact_is_stored_once(self, store: EventStore) -> None:
+        """A retry finds the fact that is there, whatever came after it."""
+        first = await store.append(retry("s-1", "a"))
+        await store.append(retry("s-1", "b"))
+        again = await store.append(retry("s-1", "a"))
+        assert again.duplicate
+        assert again.sequence == first.sequence
+        assert len(await read_session(store, "s-1")) == 2
+
+    async def test_a_retry_with_a_stale_expectation_finds_itself(self, store: EventStore) -> None:
+        """An acknowledgement was lost: the fact is there, so this is no conflict."""
+        first = await store.append(retry("s-1", "a"), expect=0)
+        again = await store.append(retry("s-1", "a"), expect=0)
+        assert again.duplicate
+        assert again.sequence == first.sequence
+
+    async def test_expectations_are_kept(self, store: EventStore) -> None:
+        """Whoever decided on an older state is told so."""
+        first = await store.append(retry("s-1", "a"), expect=0)
+        try:
+            await store.append(retry("s-1", "b"), expect=0)
+        except ConflictError as error:
+            assert "s-1" in str(error)
+        else:
+            raise AssertionError("a conflict went unnoticed")
+        await store.append(retry("s-1", "b"), expect=first.sequence)
+
+    async def test_expectations_concern_one_subject(self, store: EventStore) -> None:
+        """Other facts of the session are no conflict."""
+        await store.append(retry("s-1", "a"))
+        await store.append(declined("s-1", "no"), expect=0)
+
+    async def test_of_two_writers_one_wins(self, store: EventStore) -> None:
+        """There can be only one."""
+        answers = await asyncio.gather(
+            *(store.append(retry("s-1", str(number)), expect=0) for number in range(8)),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(answer, ConflictError) for answer in answers) == 7
+        assert len(await read_session(store, "s-1")) == 1
+
+    async def test_many_facts_at_once_are_each_stored_once(self, store: EventStore) -> None:
+        """Also those that are there already, and those stated twice in one call."""
+        await store.append(retry("s-3", "x"))
+        many = [retry(f"s-{number}", "x") for number in range(300)]
+        answers = await store.append_all([*many, many[7]])
+        assert sum(answer.duplicate for answer in answers) == 2
+        assert answers[-1].sequence == answers[7].sequence
+        count = 0
+        async for _ in store.read():
+            count += 1
+        assert count == 300
+
+    async def test_reading_is_by_session_and_position(self, store: EventStore) -> None:
+        """One session's story does not cost the others'."""
+        for number in range(3):
+            await store.append(retry("s-1", str(number)))
+            await store.append(retry("s-2", str(number)))
+        mine = await read_session(store, "s-1")
+        assert [item.event.session for item in mine] == ["s-1"] * 3
+        later = await read_session(store, "s-1", after=mine[0].sequence)
+        assert later == mine[1:]
+        assert await read_session(store, "s-1", after=mine[-1].sequence) == []
+        assert await read_session(store, "nobody") == []
+
+    async def test_reading_by_several_filters_keeps_the_order(self, store: EventStore) -> None:
+        """Filters are alternatives."""
+        await store.append(retry("s-1", "a"))
+        await store.append(declined("s-1", "no"))
+        cancelled = SessionCancelled(session="s-1", reason="gone", after=0)
+        await store.append(_enveloped(cancelled))
+        filters = (SessionCancelled.filter(), RetryRequested.filter())
+        read = [item async for item in store.read(filters=filters)]
+        kinds = [item.event.kind() for item in read if isinstance(item, Recorded)]
+        assert kinds == ["retry-requested", "session-cancelled"]
+
+    async def test_the_last_sequence_is_known(self, store: EventStore) -> None:
+        """Of everything, and of a session."""
+        assert await store.last_sequence() == 0
+        first = await store.append(retry("s-1", "a"))
+        second = await store.append(retry("s-2", "a"))
+        assert await store.last_sequence() == second.sequence
+        assert await store.last_sequence(subjects.of_session("s-1")) == first.sequence
+
+    async def test_one_event_is_found_by_its_sequence(self, store: EventStore) -> None:
+        """And none where there is none."""
+        stored = await store.append(retry("s-1", "a"))
+        found = await store.get(stored.sequence)
+        assert isinstance(found, Recorded)
+        assert found.envelope == retry("s-1", "a")
+        assert await store.get(stored.sequence + 100) is None
+
+    async def test_following_gives_what_was_and_what_comes(self, store: EventStore) -> None:
+        """Without a gap between the two."""
+        await store.append(retry("s-1", "before"))
+        seen: list[str] = []
+        async with aclosing(store.follow()) as following:
+            async for item in following:
+                assert not isinstance(item, Unreadable)
+                seen.append(item.event.request)  # type: ignore[attr-defined]
+                if len(seen) == 1:
+                    await store.append(retry("s-1", "after"))
+                if len(seen) == 2:
+                    break
+        assert seen == ["before", "after"]

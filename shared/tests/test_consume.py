@@ -1,0 +1,208 @@
+"""The desk: settlement, delays, dead letters, drain; on the real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from nats.aio.client import Client
+
+from nexuslims_contracts.envelope import Recorded, encode, envelop
+from nexuslims_contracts.events import RetryRequested
+from nexuslims_contracts.topology import EVENTS, UPLOADER
+from nexuslims_shared.consume import MAX_ATTEMPTS, Desk, NotYet, by_session, growing_delay
+from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.store.jetstream import JetStreamEventStore
+
+pytestmark = pytest.mark.broker
+
+
+def request(session: str, number: int) -> RetryRequested:
+    return RetryRequested(session=session, request=str(number))
+
+
+class Office:
+    """A desk on the uploader's consumer, fed by hand."""
+
+    def __init__(self, client: Client) -> None:
+        self.js = client.jetstream()
+        self.store = JetStreamEventStore(self.js)
+        self.letters = DeadLetters(self.js)
+        self.seen: list[tuple[int, ...]] = []
+        self.desk: Desk
+
+    def sit(self, handler: Callable[[tuple[Recorded, ...]], Awaitable[None]], **options) -> Desk:
+        async def noting(batch: tuple[Recorded, ...]) -> None:
+            self.seen.append(tuple(recorded.sequence for recorded in batch))
+            await handler(batch)
+
+        self.desk = Desk(UPLOADER.name, noting, self.letters, **options)
+        return self.desk
+
+    async def state(self, *events: RetryRequested) -> None:
+        for event in events:
+            await self.store.append(envelop(event, source="test"))
+
+    async def deliver(self, count: int) -> None:
+        subscription = await self.js.pull_subscribe_bind(UPLOADER.name, stream=EVENTS.name)
+        taken = 0
+        while taken < count:
+            for message in await subscription.fetch(1, timeout=10):
+                await self.desk.take(message)
+                taken += 1
+
+    async def settled(self) -> None:
+        while self.desk.in_flight:
+            await self.js._nc.flush()
+
+    async def pending(self) -> tuple[int, int]:
+        """Messages not delivered yet, and delivered but not settled."""
+        await self.js._nc.flush()
+        info = await self.js.consumer_info(EVENTS.name, UPLOADER.name)
+        return info.num_pending or 0, info.num_ack_pending or 0
+
+
+@pytest.fixture
+async def office(client: Client) -> AsyncIterator[Office]:
+    office = Office(client)
+    yield office
+    await office.desk.drain(1)
+
+
+async def nothing(batch: tuple[Recorded, ...]) -> None:
+    del batch
+
+
+async def test_what_is_done_is_acknowledged(office: Office) -> None:
+    office.sit(nothing)
+    await office.state(request("s-1", 1), request("s-2", 1))
+    await office.deliver(2)
+    await office.settled()
+    assert await office.pending() == (0, 0)
+    assert office.seen == [(1,), (2,)]
+
+
+async def test_events_of_one_session_are_handled_together_and_never_at_once(
+    office: Office,
+) -> None:
+    gate = asyncio.Event()
+
+    async def wait(batch: tuple[Recorded, ...]) -> None:
+        del batch
+        await gate.wait()
+
+    office.sit(wait, key=by_session, concurrency=4)
+    await office.state(*(request("s-1", number) for number in range(4)), request("s-2", 0))
+    await office.deliver(5)
+    gate.set()
+    await office.settled()
+    assert sorted(office.seen) == [(1,), (2, 3, 4), (5,)]
+
+
+async def test_work_that_is_not_due_comes_again_without_counting_as_failed(
+    office: Office,
+) -> None:
+    async def later(batch: tuple[Recorded, ...]) -> None:
+        del batch
+        if len(office.seen) < 3:
+            raise NotYet(timedelta(milliseconds=20), "no files yet")
+
+    office.sit(later)
+    await office.state(request("s-1", 1))
+    await office.deliver(3)
+    await office.settled()
+    assert await office.pending() == (0, 0)
+    assert [letter async for letter in office.letters.read()] == []
+
+
+async def test_a_failing_handler_is_tried_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexuslims_shared.consume.FIRST_DELAY", 0.01)
+
+    async def clumsy(batch: tuple[Recorded, ...]) -> None:
+        if len(office.seen) < 3:
+            raise ValueError(f"dropped {len(batch)}")
+
+    office.sit(clumsy)
+    await office.state(request("s-1", 1))
+    await office.deliver(3)
+    await office.settled()
+    assert await office.pending() == (0, 0)
+
+
+async def test_what_fails_for_too_long_becomes_a_dead_letter(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexuslims_shared.consume.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("nexuslims_shared.consume.LONGEST_DELAY", 0.002)
+
+    async def hopeless(batch: tuple[Recorded, ...]) -> None:
+        raise ValueError(f"cannot do {batch[0].event.session}")
+
+    office.sit(hopeless)
+    await office.state(request("s-1", 1))
+    await office.deliver(MAX_ATTEMPTS)
+    await office.settled()
+    letters = [letter async for letter in office.letters.read()]
+    assert [(one.consumer, one.sequence, one.reason) for one in letters] == [
+        ("uploader", 1, "ValueError: cannot do s-1")
+    ]
+    assert await office.pending() == (0, 0)
+
+
+async def test_the_undecodable_is_a_dead_letter_and_the_next_is_done(office: Office) -> None:
+    headers, _ = encode(envelop(request("s-1", 1), source="test"))
+    await office.js.publish("nexus.events.s-1.retry-requested", b"{]", headers=headers)
+    await office.state(request("s-2", 1))
+    office.sit(nothing)
+    await office.deliver(2)
+    await office.settled()
+    letters = [letter async for letter in office.letters.read()]
+    assert [letter.sequence for letter in letters] == [1]
+    assert "Invalid JSON" in letters[0].reason
+    assert office.seen == [(2,)]
+    assert list(office.desk.unreadable) == [1]
+    await office.letters.remove(letters[0].number)
+    assert [letter async for letter in office.letters.read()] == []
+
+
+async def test_draining_finishes_what_runs_and_hands_back_the_rest(office: Office) -> None:
+    gate = asyncio.Event()
+
+    async def slow(batch: tuple[Recorded, ...]) -> None:
+        del batch
+        await gate.wait()
+
+    office.sit(slow)
+    await office.state(request("s-1", 1), request("s-2", 1))
+    await office.deliver(2)
+    draining = asyncio.create_task(office.desk.drain(5))
+    await asyncio.sleep(0)
+    gate.set()
+    await draining
+    assert office.seen == [(1,)]
+    office.sit(nothing)
+    await office.deliver(1)
+    await office.settled()
+    assert office.seen == [(1,), (2,)]
+    assert await office.pending() == (0, 0)
+
+
+async def test_work_that_outlasts_the_grace_is_handed_back(office: Office) -> None:
+    async def endless(batch: tuple[Recorded, ...]) -> None:
+        del batch
+        await asyncio.Event().wait()
+
+    office.sit(endless)
+    await office.state(request("s-1", 1))
+    await office.deliver(1)
+    await office.desk.drain(0.01)
+    office.sit(nothing)
+    await office.deliver(1)
+    await office.settled()
+    assert office.seen == [(1,), (1,)]
+
+
+def test_delays_grow_to_a_limit() -> None:
+    assert [growing_delay(attempt) for attempt in (1, 2, 3, 20)] == [1, 2, 4, 300]

@@ -1,0 +1,213 @@
+"""The fold: pure, total, commuting, incremental; and what its states mean."""
+
+import time
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.events import (
+    ConsentDeclined,
+    Event,
+    FilesNotFound,
+    RebuildRequested,
+    RecordRejected,
+    RecordUploaded,
+    RetryRequested,
+    SessionCancelled,
+    SessionRevised,
+    UploadFailed,
+    UploadPlan,
+)
+from nexuslims_shared.fold import INITIAL, evolve, fold
+from nexuslims_shared.status import Status, files_complete, is_stale, progress
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = UploadPlan(strategy="all", destinations=("archive",))
+
+
+def record(events: list[Event]) -> list[Recorded]:
+    return [
+        Recorded(envelop(event, source="test", time=NOW), number, NOW)
+        for number, event in enumerate(events, start=1)
+    ]
+
+
+def uploaded(session: str, destination: str = "archive", plan: UploadPlan = PLAN) -> RecordUploaded:
+    return RecordUploaded(
+        session=session,
+        destination=destination,
+        record_sha256="a" * 64,
+        record_id="r",
+        plan=plan,
+    )
+
+
+def not_uploaded(session: str, destination: str, plan: UploadPlan) -> UploadFailed:
+    return UploadFailed(
+        session=session,
+        destination=destination,
+        record_sha256="a" * 64,
+        reason="down",
+        permanent=False,
+        plan=plan,
+        after=0,
+    )
+
+
+def eventful(facts) -> list[Event]:
+    """A session in which everything happens that can."""
+    return [
+        *facts.story(),
+        RebuildRequested(session=facts.session, request="r1", re_extract=True),
+        facts.indexed(4),
+        facts.manifest(3, after=7, gone=(2,)),
+        facts.extracted(1, "r1"),
+        facts.extracted(3, "r1"),
+        facts.extracted(4, "r1"),
+        ConsentDeclined(session=facts.session, tier="calendar", reason="no", after=2),
+        facts.matched(after=18),
+        SessionCancelled(session=facts.session, reason="by mistake", after=3),
+        SessionRevised(
+            session=facts.session,
+            instrument=facts.ended().instrument,
+            start=facts.ended().start,
+            end=facts.ended().end,
+            after=20,
+        ),
+        RetryRequested(session=facts.session, request="t"),
+        facts.built(22, "b" * 64),
+        uploaded(facts.session),
+    ]
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_order_and_any_duplication_give_the_same_state(facts, data) -> None:
+    events = record(eventful(facts))
+    deliveries = data.draw(
+        st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=10)))
+    )
+    assert fold(deliveries) == fold(events)
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_folding_in_two_steps_is_folding_at_once(facts, data) -> None:
+    events = record(eventful(facts))
+    cut = data.draw(st.integers(0, len(events)))
+    assert fold(events[cut:], fold(events[:cut])) == fold(events)
+
+
+def test_evolve_does_not_touch_the_state_it_gets(facts) -> None:
+    events = record(facts.story())
+    before = fold(events[:5])
+    copy = fold(events[:5])
+    evolve(before, events[5])
+    assert before == copy
+
+
+def test_a_session_goes_through_the_incumbents_statuses(facts) -> None:
+    events = record([*facts.story(), uploaded(facts.session)])
+    phases = [progress(fold(events[:count])).phase for count in range(1, len(events) + 1)]
+    assert phases == [
+        "in use",
+        "in use",
+        "looking for files",
+        "looking for files",
+        "looking for files",
+        "looking for files",
+        "extracting 0 of 3",
+        "extracting 1 of 3",
+        "extracting 2 of 3",
+        "building",
+        "uploading",
+        "done",
+    ]
+    assert progress(fold(events)).status is Status.COMPLETED
+
+
+def test_whatever_comes_after_a_record_makes_it_stale(facts) -> None:
+    story = facts.story()
+    assert not is_stale(fold(record(story)))
+    assert is_stale(fold(record([*story, facts.matched(after=2)])))
+    assert is_stale(fold(record([*story, facts.indexed(9)])))
+    assert not is_stale(fold(record([*story, uploaded(facts.session)])))
+
+
+def test_files_that_a_later_scan_did_not_find_are_no_longer_waited_for(facts) -> None:
+    story = [*facts.story()[:9], facts.manifest(2, after=7, gone=(3,))]
+    state = fold(record(story))
+    assert files_complete(state)
+    assert facts.token(3) not in state.current_files()
+
+
+def test_a_request_to_read_again_waits_for_every_file(facts) -> None:
+    request = RebuildRequested(session=facts.session, request="r1", re_extract=True)
+    events = record([*facts.story(), request])
+    assert progress(fold(events)).phase == "extracting 0 of 3"
+
+
+def test_a_later_failure_does_not_erase_an_earlier_success(facts) -> None:
+    state = fold(record([*facts.story(), facts.failed(1)]))
+    assert state.files[facts.token(1)].extracted is not None
+
+
+def test_statuses_in_which_nothing_more_happens(facts) -> None:
+    declined = ConsentDeclined(session=facts.session, tier="calendar", reason="no", after=0)
+    missing = FilesNotFound(
+        session=facts.session,
+        start=NOW,
+        end=NOW,
+        searched="Titan_TEM",
+        waited_until=NOW,
+        after=0,
+    )
+    rejected = RecordRejected(
+        session=facts.session,
+        reason="invalid",
+        inputs_through_seq=10,
+        inputs_digest="d",
+        builder="1",
+    )
+    early, whole = facts.story()[:3], facts.story()[:10]
+    assert progress(fold(record([*early, declined]))).status is Status.NO_CONSENT
+    assert progress(fold(record([*early, missing]))).status is Status.NO_FILES_FOUND
+    assert progress(fold(record([*whole, rejected]))).status is Status.ERROR
+
+
+def test_export_strategies(facts) -> None:
+    def status(strategy: str, *outcomes: bool) -> Status:
+        names = tuple(f"d{number}" for number in range(len(outcomes)))
+        plan = UploadPlan(strategy=strategy, destinations=names)
+        uploads = [
+            uploaded(facts.session, name, plan) if ok else not_uploaded(facts.session, name, plan)
+            for name, ok in zip(names, outcomes, strict=True)
+        ]
+        return progress(fold(record([*facts.story(), *uploads]))).status
+
+    assert status("all", True, True) is Status.COMPLETED
+    assert status("all", True, False) is Status.BUILT_NOT_EXPORTED
+    assert status("best_effort", True, False) is Status.COMPLETED
+    assert status("best_effort", False, False) is Status.BUILT_NOT_EXPORTED
+    assert status("first_success", False, True) is Status.COMPLETED
+    assert status("first_success", False, False) is Status.BUILT_NOT_EXPORTED
+
+
+def test_an_event_costs_the_same_in_a_large_session(facts) -> None:
+    def cost(files: int) -> float:
+        state = fold(record([facts.indexed(number) for number in range(1, files)]))
+        more = record([facts.indexed(number) for number in range(files, files + 400)])
+        rounds = []
+        for _ in range(5):
+            begin = time.process_time()
+            fold(more, state)
+            rounds.append(time.process_time() - begin)
+        return min(rounds)
+
+    assert cost(20_000) < 8 * cost(100)
+
+
+def test_the_initial_state_waits(facts) -> None:
+    assert progress(INITIAL).status is Status.WAITING_FOR_END
