@@ -1,0 +1,56 @@
+"""What artifacts of a file are called, and how a vendor's tree becomes JSON."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]|[\ud800-\udfff]")
+_BYTES_SHOWN = 64
+
+
+def artifact_paths(relative: str, signals: int) -> list[tuple[str, str]]:
+    """Return the metadata and preview path of each signal, in the incumbent's layout."""
+    if signals == 1:
+        return [(f"{relative}.json", f"{relative}.thumb.png")]
+    stem = [f"{relative}_signal{index}" for index in range(signals)]
+    return [(f"{name}.json", f"{name}.thumb.png") for name in stem]
+
+
+def to_json_bytes(tree: Mapping[str, Any]) -> bytes:
+    """Return a tree as JSON that any parser takes: see :func:`json_safe`."""
+    text = json.dumps(json_safe(tree), ensure_ascii=False, indent=1, allow_nan=False)
+    return text.encode("utf-8") + b"\n"
+
+
+def json_safe(value: Any) -> Any:
+    """Return a value without what JSON or XML cannot hold.
+
+    Control characters and lone surrogates are dropped from texts, non-finite numbers become null,
+    and bytes a short hexadecimal text.
+    """
+    if isinstance(value, str):
+        return clean_text(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {clean_text(str(key)): json_safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_safe(item) for item in value]
+    if isinstance(value, bytes | bytearray):
+        shown = bytes(value[:_BYTES_SHOWN]).hex()
+        return f"{shown}... ({len(value)} bytes)" if len(value) > _BYTES_SHOWN else shown
+    if is_dataclass(value):
+        return {field.name: json_safe(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "tolist"):  # numpy's scalars and small arrays
+        return json_safe(value.tolist())
+    return clean_text(str(value))
+
+
+def clean_text(text: str) -> str:
+    """Return a text without control characters and lone surrogates."""
+    return _CONTROL.sub("", text)

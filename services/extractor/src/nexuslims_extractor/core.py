@@ -1,0 +1,215 @@
+"""One file in, one outcome out: never an exception for what is wrong with the file."""
+
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
+
+from nexuslims_shared.artifacts import write_artifact
+
+from nexuslims_extractor.artifacts import artifact_paths, clean_text, to_json_bytes
+from nexuslims_extractor.errors import ExtractorError, UnsupportedFileError
+from nexuslims_extractor.metadata import to_dataset
+from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext, ParsedFile, Signal
+from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose
+
+log = logging.getLogger(__name__)
+
+NOBODY = ExtractorVersion(name="none", version="")
+_CHUNK = 1 << 20
+_REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is written of a file, and where."""
+
+    root: Path | None
+    relative: str
+    previews: bool
+    documents: bool
+
+
+def extract_file(
+    path: Path | str,
+    *,
+    instrument: InstrumentContext | None = None,
+    relative_path: str | None = None,
+    artifacts_root: Path | None = None,
+    previews: bool = False,
+    documents: bool = True,
+    on_chosen: Callable[[ExtractorVersion], None] | None = None,
+) -> Extraction:
+    """Extract the metadata of a file, and its previews and artifacts where they are asked for.
+
+    Parameters
+    ----------
+    path
+        The file; it is only read.
+    instrument
+        The microscope it comes from: its zone places local times.
+    relative_path
+        Where the artifacts go below ``artifacts_root``; the file's name by default.
+    artifacts_root
+        The data folder; without one nothing is written.
+    previews
+        Whether to draw previews, which reads the data.
+    documents
+        Whether to write the metadata artifacts, where there is a folder for them.
+    on_chosen
+        Told which extractor reads the file, before it does: it may not live to tell itself.
+
+    Returns
+    -------
+    Extraction
+        With outcome ``extracted``; ``partial`` (something could not be read, drawn or validated),
+        ``unsupported`` or ``failed``, all three with a reason.
+    """
+    path = Path(path)
+    try:
+        facts = file_facts(path)
+    except (OSError, ExtractorError) as error:
+        reason = f"{path.name}: {error.strerror if isinstance(error, OSError) else error}"
+        return Extraction(
+            file=FileFacts(str(path), 0, "", ""), outcome="failed", reason=reason, extractor=NOBODY
+        )
+    result = Extraction(file=facts, outcome="failed", extractor=NOBODY)
+    if facts.bytes == 0:
+        return replace(result, reason=f"{path.name}: the file is empty")
+    plugin: Extractor | None = None
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        plugin = choose(path, head)
+        result = replace(result, extractor=_version(plugin))
+        if on_chosen is not None:
+            on_chosen(result.extractor)
+        parsed = plugin.open(path, instrument)
+        result = replace(result, extractor=_version(plugin, parsed))
+        return _finish(
+            result,
+            path,
+            parsed,
+            instrument,
+            _Wanted(artifacts_root, relative_path or path.name, previews, documents),
+        )
+    except UnsupportedFileError as error:
+        return replace(result, outcome="unsupported", reason=_reason(path, plugin, error))
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises costs this file only
+        log.debug("%s: extraction failed", path, exc_info=True)
+        return replace(result, outcome="failed", reason=_reason(path, plugin, error))
+
+
+def file_facts(path: Path) -> FileFacts:
+    """Return what the file system and the content's hash tell of a file.
+
+    Raises
+    ------
+    OSError
+        It is missing or may not be read.
+    ExtractorError
+        It is not a regular file: a device, a pipe or a folder is never opened.
+    """
+    # not waiting for a writer, should the name be a pipe
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ExtractorError("not a regular file")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    when = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
+    return FileFacts(str(path), status.st_size, when, digest)
+
+
+def _version(plugin: Extractor, parsed: ParsedFile | None = None) -> ExtractorVersion:
+    return ExtractorVersion(
+        name=plugin.name, version=plugin.version, reader=parsed.reader if parsed else ""
+    )
+
+
+def _reason(path: Path, plugin: Extractor | None, error: Exception) -> str:
+    """Return why a file failed, naming the extractor and the cause."""
+    words = str(error).strip()
+    if isinstance(error, OSError) and error.strerror:
+        words = error.strerror
+    if isinstance(error, MemoryError):
+        return clean_text(
+            f"{path.name}: {plugin.name if plugin else ''} needs more memory than allowed"
+        )
+    if not isinstance(error, ExtractorError):
+        words = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    who = f"{plugin.name} {plugin.version}: " if plugin else ""
+    return clean_text(f"{path.name}: {who}{words}")[:_REASON_LENGTH]
+
+
+def _finish(
+    result: Extraction,
+    path: Path,
+    parsed: ParsedFile,
+    instrument: InstrumentContext | None,
+    wanted: _Wanted,
+) -> Extraction:
+    """Validate the signals, draw and write what is asked for."""
+    problems = list(parsed.problems)
+    mtime = datetime.fromisoformat(result.file.mtime).timestamp()
+    datasets: list[Dataset] = []
+    written: list[ArtifactRef] = []
+    drawn: list[ArtifactRef] = []
+    places = artifact_paths(wanted.relative, len(parsed.signals))
+    for index, signal in enumerate(parsed.signals):
+        dataset, refused = to_dataset(
+            signal, index, instrument=instrument, mtime=mtime, file=path.name
+        )
+        problems += refused
+        if wanted.root is not None and wanted.previews:
+            preview, problem = _preview(signal, wanted.root, places[index][1])
+            problems += [problem] if problem else []
+            if preview:
+                drawn.append(preview)
+                dataset = dataset.model_copy(update={"preview": preview})
+        datasets.append(dataset)
+    if wanted.root is not None and wanted.documents:
+        for dataset, (place, _) in zip(datasets, places, strict=True):
+            document = _document(dataset, result, parsed)
+            written.append(write_artifact(wanted.root, place, document))
+    return replace(
+        result,
+        outcome="partial" if problems else "extracted",
+        reason=clean_text(f"{path.name}: {'; '.join(problems)}")[:_REASON_LENGTH]
+        if problems
+        else None,
+        datasets=tuple(datasets),
+        metadata_artifacts=tuple(written),
+        previews=tuple(drawn),
+    )
+
+
+def _preview(signal: Signal, root: Path, place: str) -> tuple[ArtifactRef | None, str]:
+    """Draw and write a preview; what goes wrong in it costs the preview only."""
+    from nexuslims_extractor.previews import render_preview
+
+    try:
+        data = render_preview(signal)
+    except Exception as error:  # noqa: BLE001 - damaged data must not cost the metadata
+        log.debug("%s: no preview", signal.name, exc_info=True)
+        what = str(error) or type(error).__name__
+        return None, f"no preview of {signal.name!r}: {what}"
+    return (write_artifact(root, place, data) if data else None), ""
+
+
+def _document(dataset: Dataset, result: Extraction, parsed: ParsedFile) -> bytes:
+    """Return the metadata artifact: the normalised fields first, then the vendor's whole tree."""
+    normalised = dataset.model_dump(mode="json", exclude={"preview"})
+    return to_json_bytes(
+        {
+            "nx_meta": normalised,
+            "extractor": result.extractor.model_dump(mode="json"),
+            "original_metadata": parsed.native,
+        }
+    )

@@ -1,0 +1,1 @@
+"""Extractors of the formats of the field, each a plugin registered by entry point."""

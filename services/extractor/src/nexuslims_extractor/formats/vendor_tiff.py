@@ -1,0 +1,181 @@
+"""What the extractors of vendors' TIFF files share: rasters to signals, and their little languages."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nexuslims_contracts.datasets import Axis, DatasetType
+
+from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.formats.tiff_tags import Raster, Tiff, rasters
+from nexuslims_extractor.model import Moment, Signal, Value
+from nexuslims_extractor.values import quantity
+
+_LENGTHS = ((1e-6, 1e-9, "nm"), (1e-3, 1e-6, "um"), (float("inf"), 1e-3, "mm"))
+_COLOURS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a vendor's metadata says of the images of a file."""
+
+    data_type: str
+    metadata: Mapping[str, Value]
+    extensions: Mapping[str, Any]
+    acquired: Moment | None = None
+    dataset_type: DatasetType = "Image"
+    pixel_size: tuple[float, float] | None = None
+    """Height and width of a pixel in metres."""
+    rows: int | None = None
+    """Rows of the image proper, where a strip of words hangs below it."""
+    warnings: tuple[str, ...] = ()
+
+
+def image_signals(tiff: Tiff, described: Described) -> list[Signal]:
+    """Return a signal for each raster of a file, all with the vendor's metadata."""
+    found = rasters(tiff)
+    if not found:
+        raise UnreadableFileError("the TIFF file holds no image")
+    return [_signal(tiff.path, raster, described) for raster in found]
+
+
+def _signal(path: Path, raster: Raster, described: Described) -> Signal:
+    return Signal(
+        name=path.stem,
+        dataset_type=described.dataset_type,
+        data_type=described.data_type,
+        shape=raster.shape,
+        dtype=raster.dtype,
+        axes=image_axes(raster.shape, described.pixel_size, pages=len(raster.pages) > 1),
+        metadata=described.metadata,
+        extensions=described.extensions,
+        warnings=described.warnings,
+        acquired=described.acquired,
+        pixels=raster.pixels
+        if described.rows is None
+        else lambda: raster.pixels()[: described.rows],
+    )
+
+
+def image_axes(
+    shape: tuple[int, ...], pixel_size: tuple[float, float] | None, *, pages: bool = False
+) -> tuple[Axis, ...]:
+    """Return the axes of an image, or of a stack of pages, with the pixel size in a readable unit.
+
+    Parameters
+    ----------
+    shape
+        ``(pages, rows, columns, channels)``, the first and the last where there are any.
+    pixel_size
+        Height and width in metres.
+    pages
+        Whether the first axis counts pages.
+    """
+    axes = [Axis(name="page", size=shape[0], navigate=True)] if pages else []
+    spatial = shape[1:] if pages else shape
+    for name, size, metres in zip(("y", "x"), spatial, pixel_size or (0.0, 0.0), strict=False):
+        if metres:
+            scale, unit = readable_length(metres)
+            axes.append(Axis(name=name, size=size, scale=scale, unit=unit))
+        else:
+            axes.append(Axis(name=name, size=size))
+    if len(spatial) == _COLOURS:
+        axes.append(Axis(name="channel", size=spatial[2]))
+    return tuple(axes)
+
+
+def readable_length(metres: float) -> tuple[float, str]:
+    """Return a length in nm, um or mm, whichever reads best."""
+    for limit, factor, unit in _LENGTHS:
+        if abs(metres) < limit:
+            return metres / factor, unit
+    raise AssertionError(metres)
+
+
+def ini_sections(text: str) -> dict[str, dict[str, str]]:
+    """Return the sections of a vendor's ini text; what comes before the first is under ``""``.
+
+    Vendors repeat section names (``[MultiGISGas1]`` once per unit): a repeated one is numbered.
+    """
+    sections: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = sections.setdefault("", {})
+    for line in text.splitlines():
+        entry = line.strip().strip("\0")
+        if entry.startswith("[") and entry.endswith("]"):
+            name, number = entry[1:-1], 2
+            while name in sections:
+                name, number = f"{entry[1:-1]}#{number}", number + 1
+            current = sections.setdefault(name, {})
+        elif "=" in entry:
+            key, _, value = entry.partition("=")
+            current[key.strip()] = value.strip()
+    return {name: section for name, section in sections.items() if section}
+
+
+def parse_xml(data: bytes) -> Any:
+    """Return the root of foreign XML, read without entities, network or size limits lifted.
+
+    Raises
+    ------
+    UnreadableFileError
+        It is not well-formed.
+    """
+    from lxml import etree
+
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False
+    )
+    try:
+        return etree.fromstring(data.strip(b"\0 \r\n\t"), parser)
+    except etree.XMLSyntaxError as error:
+        raise UnreadableFileError(f"the XML metadata is damaged: {error}") from None
+
+
+def xml_tree(element: Any) -> Any:
+    """Return an element as nested dicts; repeated children are numbered ``name#2``."""
+    children = [child for child in element if isinstance(child.tag, str)]
+    if not children:
+        return (element.text or "").strip()
+    tree: dict[str, Any] = {}
+    for child in children:
+        name = child.get("name") or child.tag.rpartition("}")[2]
+        key, number = name, 2
+        while key in tree:
+            key, number = f"{name}#{number}", number + 1
+        tree[key] = xml_tree(child)
+    return tree
+
+
+def mapped(
+    look_up: Callable[[str], Any], fields: tuple[tuple[str, str, str], ...]
+) -> Iterator[tuple[str, Value]]:
+    """Yield the fields of a table ``(field, vendor's path, unit)``; the first path told wins.
+
+    A unit of ``text`` takes the words as they are; an empty one is a plain number.
+    """
+    done: set[str] = set()
+    for field, path, unit in fields:
+        if field in done:
+            continue
+        value = look_up(path)
+        if unit == "text":
+            words = str(value or "").strip()
+            if words:
+                done.add(field)
+                yield field, words
+        elif found := quantity(value):
+            done.add(field)
+            yield field, ((found[0], unit) if unit else found[0])
+
+
+def nested(tree: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Return a look-up of slash-separated paths in nested dicts."""
+
+    def look_up(path: str) -> Any:
+        node: Any = tree
+        for part in path.split("/"):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return None if isinstance(node, Mapping) else node
+
+    return look_up

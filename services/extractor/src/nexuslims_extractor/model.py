@@ -1,0 +1,98 @@
+"""What extraction speaks of: a file, the signals in it, and the outcome of reading them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from nexuslims_contracts.datasets import ArtifactRef, Axis, Dataset, DatasetType, ExtractorVersion
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Outcome: TypeAlias = Literal["extracted", "partial", "unsupported", "failed"]
+Value: TypeAlias = str | bool | int | float | tuple[float, str]
+"""A core value as an extractor hands it over: a quantity is ``(number, unit)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentContext:
+    """What is known of the microscope that wrote a file."""
+
+    pid: str
+    timezone: str
+    """IANA name; local times without a zone are placed in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An acquisition time as the file tells it.
+
+    ``when`` is naive where the file gives a local time without a zone; ``source`` names the tag.
+    """
+
+    when: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One dataset of a file, before validation.
+
+    ``pixels`` opens the array lazily (a memory map where the format allows it), shaped as
+    ``shape``; nothing but a preview calls it. ``text`` stands in for it in text files.
+    """
+
+    name: str
+    dataset_type: DatasetType
+    data_type: str
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    axes: tuple[Axis, ...] = ()
+    metadata: Mapping[str, Value] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    acquired: Moment | None = None
+    pixels: "Callable[[], np.ndarray] | None" = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedFile:
+    """A file opened once: its signals, and its native metadata as a JSON tree.
+
+    ``problems`` tell what could not be read although the rest could (the outcome is ``partial``).
+    """
+
+    signals: Sequence[Signal]
+    native: Mapping[str, Any] = field(default_factory=dict)
+    reader: str = ""
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """The file itself; ``mtime`` is ISO 8601 in UTC, ``sha256`` is of its bytes."""
+
+    path: str
+    bytes: int
+    mtime: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """All that one extraction found out."""
+
+    file: FileFacts
+    outcome: Outcome
+    extractor: ExtractorVersion
+    reason: str | None = None
+    datasets: tuple[Dataset, ...] = ()
+    metadata_artifacts: tuple[ArtifactRef, ...] = ()
+    previews: tuple[ArtifactRef, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing usable came of it."""
+        return self.outcome in ("failed", "unsupported")

@@ -1,0 +1,98 @@
+"""The port that extractors plug into, and the choice among those installed.
+
+A plugin is a class registered by entry point in the group ``nexuslims.extractors``; our own are
+registered the same way. The one with the highest priority whose ``supports`` says yes reads the
+file, and the fallback, at priority zero, always says yes.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from nexuslims_extractor.errors import ExtractorError
+from nexuslims_extractor.model import InstrumentContext, ParsedFile
+
+GROUP = "nexuslims.extractors"
+HEAD_BYTES = 4096
+
+log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """What a plugin offers.
+
+    ``extensions`` are lower-case suffixes without the dot; an empty tuple offers itself for every
+    file. A file's extension is compared without regard to case, and the content decides.
+    """
+
+    name: str
+    version: str
+    priority: int
+    extensions: tuple[str, ...]
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Whether the first :data:`HEAD_BYTES` bytes (or the name) show a file of this kind."""
+        ...
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the headers once: metadata now, pixels lazily.
+
+        Raises
+        ------
+        ExtractorError
+            With a reason that a person understands; any other exception counts as a failure too.
+        """
+        ...
+
+
+@cache
+def installed() -> tuple[Extractor, ...]:
+    """Return every installed extractor, the highest priority first.
+
+    A plugin that cannot be imported is reported and left out: it must not take the others down.
+    """
+    found: list[Extractor] = []
+    for entry in entry_points(group=GROUP):
+        try:
+            plugin = entry.load()()
+        except Exception:
+            log.exception("extractor %s (%s) cannot be loaded", entry.name, entry.value)
+            continue
+        if isinstance(plugin, Extractor):
+            found.append(plugin)
+        else:
+            log.error("extractor %s (%s) lacks parts of the port", entry.name, entry.value)
+    return tuple(sorted(found, key=lambda plugin: (-plugin.priority, plugin.name)))
+
+
+def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = None) -> Extractor:
+    """Return the extractor for a file; the debug log tells why each was or was not taken.
+
+    Raises
+    ------
+    ExtractorError
+        Not even the fallback is installed.
+    """
+    suffix = path.suffix.lower().removeprefix(".")
+    for plugin in installed() if extractors is None else extractors:
+        if plugin.extensions and suffix not in plugin.extensions:
+            log.debug(
+                "%s: not %s, which reads .%s", path, plugin.name, " .".join(plugin.extensions)
+            )
+            continue
+        try:
+            supported = plugin.supports(path, head)
+        except Exception:
+            log.exception("%s: %s cannot tell whether it reads this", path, plugin.name)
+            continue
+        if supported:
+            log.debug("%s: read by %s (priority %d)", path, plugin.name, plugin.priority)
+            return plugin
+        log.debug("%s: not %s, the content is of another kind", path, plugin.name)
+    raise ExtractorError(
+        f"no extractor for {path.name}: is nexuslims-extractor installed with its entry points?"
+    )

@@ -1,0 +1,90 @@
+"""From an array of any size to a small picture: strided reading, stretching, resizing."""
+
+import math
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SIDE = 500
+SAMPLES = 4 << 20
+"""The most values that any one picture reads from the file."""
+STRETCH = (0.5, 99.5)
+
+Array = np.ndarray[Any, Any]
+_OVERSAMPLING = 16
+_COLOURS = (3, 4)
+_BYTE = 255
+
+
+def strides_within(shape: tuple[int, ...], samples: int = SAMPLES) -> tuple[slice, ...]:
+    """Return even steps along every axis so that at most ``samples`` values are read."""
+    step = 1
+    while math.prod(math.ceil(size / step) for size in shape) > samples:
+        step += 1
+    return tuple(slice(None, None, min(step, max(1, size))) for size in shape)
+
+
+def sampled(array: Array, samples: int = SAMPLES) -> Array:
+    """Return an evenly sampled copy as finite real numbers; complex values give their modulus."""
+    part = array[strides_within(array.shape, samples)]
+    if np.iscomplexobj(part):
+        part = np.abs(part)
+    values = np.asarray(part, dtype=np.float32)
+    if not np.isfinite(values).all():
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return values
+
+
+def is_colour(array: Array) -> bool:
+    """Whether an array is ``(rows, columns, 3 or 4)`` of bytes or words."""
+    return array.ndim == 3 and array.shape[2] in _COLOURS and array.dtype.kind == "u"  # noqa: PLR2004
+
+
+def fitted(rows: int, columns: int, width: int, height: int) -> tuple[int, int]:
+    """Return the size with the image's aspect ratio that fills a box, at least a pixel each way."""
+    factor = min(width / columns, height / rows)
+    return max(1, round(columns * factor)), max(1, round(rows * factor))
+
+
+def grey(
+    array: Array, width: int = SIDE, height: int = SIDE, *, logarithmic: bool = False
+) -> Image.Image:
+    """Return a grey picture of a plane, stretched between its percentiles.
+
+    Parameters
+    ----------
+    array
+        ``(rows, columns)`` of numbers.
+    width, height
+        The box to fill, in pixels.
+    logarithmic
+        Show the logarithm, as diffraction patterns need.
+    """
+    rows, columns = array.shape
+    picture = Image.fromarray(sampled(array, min(SAMPLES, _OVERSAMPLING * width * height)))
+    size = fitted(rows, columns, width, height)
+    shrinks = size[0] < picture.width or size[1] < picture.height
+    picture = picture.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST)
+    values = np.asarray(picture)
+    if logarithmic:
+        values = np.log1p(values - values.min())
+    low, high = np.percentile(values, STRETCH)
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    if high <= low:
+        return Image.new("L", size, 0)
+    scaled = (np.clip(values, low, high).astype(np.float64) - low) / (high - low)
+    return Image.fromarray((scaled * _BYTE).astype(np.uint8))
+
+
+def colour(array: Array, width: int = SIDE, height: int = SIDE) -> Image.Image:
+    """Return a colour picture as it is; words are shown by their high byte."""
+    rows, columns, _ = array.shape
+    part = array[(*strides_within((rows, columns), SAMPLES // 4), slice(0, 3))]
+    if part.dtype.itemsize > 1:
+        part = part >> (8 * (part.dtype.itemsize - 1))
+    picture = Image.fromarray(np.ascontiguousarray(part, dtype=np.uint8))
+    size = fitted(rows, columns, width, height)
+    shrinks = size[0] < picture.width
+    return picture.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST)

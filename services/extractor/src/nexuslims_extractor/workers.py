@@ -1,0 +1,181 @@
+"""Worker processes: a file that hangs, crashes or eats memory costs itself, never the service.
+
+Workers are forked from a server that has everything imported (so a new one costs milliseconds),
+run one file at a time, and are replaced after a number of files. The limits:
+
+- time: a file that takes longer is given up and its worker killed;
+- memory: ``RLIMIT_DATA``, which counts what a process allocates but not the files it maps, so a
+  map of a 50 GB file is free; beyond it Python raises MemoryError and the file fails with a reason.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import tempfile
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nexuslims_contracts.datasets import ExtractorVersion
+
+from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext
+
+MEBIBYTE = 1 << 20
+_SERVICE_PRELOAD = ("nexuslims_extractor.preload",)
+_LIGHT_PRELOAD = ("nexuslims_extractor.core",)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may take, and how long a worker lives."""
+
+    seconds: float = 300.0
+    memory: int = 1024 * MEBIBYTE
+    files_per_worker: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call of :func:`nexuslims_extractor.core.extract_file`."""
+
+    path: Path
+    instrument: InstrumentContext | None = None
+    relative_path: str | None = None
+    artifacts_root: Path | None = None
+    previews: bool = False
+    documents: bool = True
+
+
+class WorkerPool:
+    """Runs extractions in processes of their own.
+
+    Parameters
+    ----------
+    workers
+        How many files are read at once.
+    limits
+        Time, memory, and files per worker.
+    preload
+        Whether to import the readers and numpy once, ahead of the first file: right for a service,
+        wasteful for one file on the command line.
+
+    Examples
+    --------
+    >>> async with WorkerPool(workers=2) as pool:  # doctest: +SKIP
+    ...     extraction = await pool.extract(Job(path=Path("image.dm3")))
+    """
+
+    def __init__(
+        self, workers: int = 2, limits: Limits | None = None, *, preload: bool = True
+    ) -> None:
+        from pebble import ProcessPool
+
+        self.limits = limits or Limits()
+        self._notes = Path(tempfile.mkdtemp(prefix="nexuslims-extractor-"))
+        self._numbers = count()
+        # several threads of linear algebra in each worker would only fight for the same cores
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(_SERVICE_PRELOAD if preload else _LIGHT_PRELOAD))
+        self._pool = ProcessPool(
+            max_workers=workers,
+            max_tasks=self.limits.files_per_worker,
+            initializer=_begin,
+            initargs=(self.limits.memory,),
+            context=context,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def extract(self, job: Job) -> Extraction:
+        """Extract a file; whatever happens to its worker becomes an outcome with a reason."""
+        from pebble import ProcessExpired
+
+        note = self._notes / str(next(self._numbers))
+        future = self._pool.schedule(_work, args=(job, note), timeout=self.limits.seconds)
+        try:
+            found: Extraction = await asyncio.wrap_future(future)
+        except (TimeoutError, FutureTimeoutError):
+            return self._lost(job, note, f"took longer than {self.limits.seconds:g} s")
+        except ProcessExpired as error:
+            return self._lost(job, note, _fate(error.exitcode))
+        except MemoryError:
+            return self._lost(job, note, "needs more memory than allowed")
+        else:
+            return found
+        finally:
+            note.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        """Stop the workers and what they are doing."""
+        self._pool.stop()
+        await asyncio.to_thread(self._pool.join)
+        shutil.rmtree(self._notes, ignore_errors=True)
+
+    def _lost(self, job: Job, note: Path, fate: str) -> Extraction:
+        """Return the outcome of a file whose worker cannot tell it any more."""
+        extractor = ExtractorVersion(name="none", version="")
+        if note.exists() and (told := note.read_text("utf-8")):
+            extractor = ExtractorVersion.model_validate_json(told)
+        reason = f"{job.path.name}: {extractor.name} {extractor.version}: {fate}"
+        return Extraction(
+            file=_plain_facts(job.path), outcome="failed", reason=reason, extractor=extractor
+        )
+
+
+def _fate(exitcode: int) -> str:
+    if exitcode >= 0:
+        return f"the worker exited with status {exitcode}"
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    return f"the worker was killed by {name}"
+
+
+def _plain_facts(path: Path) -> FileFacts:
+    """Return what the file system tells; the content that killed a worker is not read again."""
+    try:
+        status = path.stat()
+    except OSError:
+        return FileFacts(str(path), 0, "", "")
+    return FileFacts(
+        str(path), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC).isoformat(), ""
+    )
+
+
+def _begin(memory: int) -> None:
+    """Set a worker's limits; Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _work(job: Job, note: Path) -> Extraction:
+    from nexuslims_extractor.core import extract_file
+
+    return extract_file(
+        job.path,
+        instrument=job.instrument,
+        relative_path=job.relative_path,
+        artifacts_root=job.artifacts_root,
+        previews=job.previews,
+        documents=job.documents,
+        on_chosen=lambda chosen: note.write_text(chosen.model_dump_json(), "utf-8") and None,
+    )
