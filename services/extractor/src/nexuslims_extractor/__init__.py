@@ -17,6 +17,6 @@ def __getattr__(name: str) -> Any:
     """Import the work on first use: the command line must start fast."""
     if name != "extract":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nexuslims_extractor.core import extract_file
+    from nexuslims_extractor.core import extract_file  # noqa: PLC0415 - the command line starts fast
 
     return extract_file

@@ -1,13 +1,15 @@
 """``nexuslims extract``: the metadata of files, without any configuration."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from nexuslims_contracts.datasets import Dataset
     from nexuslims_extractor.model import Extraction, InstrumentContext
 
 _MANY = 4
@@ -34,15 +36,15 @@ def extract(
     ] = False,
 ) -> None:
     """Extract the metadata of files, and say what went wrong with those that cannot be read."""
-    import asyncio
+    import asyncio  # noqa: PLC0415 - the command line starts fast
 
     if verbose:
-        import logging
+        import logging  # noqa: PLC0415 - the command line starts fast
 
         logging.basicConfig(level=logging.DEBUG, format="%(message)s")
     context = _instrument(instrument) if instrument else None
     failed = asyncio.run(
-        _run(files, as_json=as_json, preview=preview, context=context, timeout=timeout)
+        _run(files, as_json=as_json, preview=preview, context=context, limit=timeout)
     )
     raise typer.Exit(1 if failed else 0)
 
@@ -53,19 +55,13 @@ async def _run(
     as_json: bool,
     preview: Path | None,
     context: "InstrumentContext | None",
-    timeout: float,
+    limit: float,
 ) -> int:
     """Print each file's outcome in the order given; return how many failed."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     results: list[Extraction] = []
-    stderr = Console(stderr=True)
-    shown = len(files) >= _MANY and stderr.is_terminal
-    with Progress(console=stderr, transient=True, disable=not shown) as progress:
-        task = progress.add_task("Reading", total=len(files))
-        async for result in _extractions(files, preview, context, timeout):
-            progress.advance(task)
+    with _progress(len(files)) as advance:
+        async for result in _extractions(files, preview, context, limit):
+            advance()
             results.append(result)
             if as_json:
                 _print_json(result, preview)
@@ -74,21 +70,42 @@ async def _run(
     return sum(result.failed for result in results)
 
 
+@contextmanager
+def _progress(files: int) -> "Iterator[Callable[[], None]]":
+    """Show a bar on a terminal's standard error, where there are many files."""
+    import sys  # noqa: PLC0415 - the command line starts fast
+
+    if files < _MANY or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - tables only
+    from rich.progress import Progress  # noqa: PLC0415 - tables only
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Reading", total=files)
+        yield lambda: progress.advance(task)
+
+
 async def _extractions(
     files: "Sequence[Path]",
     preview: Path | None,
     context: "InstrumentContext | None",
-    timeout: float,  # noqa: ASYNC109 - the limit of each worker, not of this call
+    limit: float,
 ) -> "AsyncIterator[Extraction]":
     """Yield the extractions in the order of the files; every file is read in a worker process."""
-    import asyncio
-    import os
+    import asyncio  # noqa: PLC0415 - the command line starts fast
+    import os  # noqa: PLC0415 - the command line starts fast
 
-    from nexuslims_extractor.workers import Job, Limits, WorkerPool
+    # whatever is imported here is shared with the forked workers, and safe from their birth
+    from nexuslims_extractor import core, plugins  # noqa: F401, PLC0415 -
+    from nexuslims_extractor.workers import Job, Limits, WorkerPool  # noqa: PLC0415 - the command line starts fast
 
+    plugins.installed()
+    if preview is not None or len(files) >= _MANY:
+        from nexuslims_extractor import preload  # noqa: F401, PLC0415 - imported for its cost
     workers = min(len(files), os.cpu_count() or 1)
     names = _unique_names(files)
-    async with WorkerPool(workers, Limits(seconds=timeout), preload=len(files) >= _MANY) as pool:
+    async with WorkerPool(workers, Limits(seconds=limit), start="fork") as pool:
         jobs = [
             asyncio.ensure_future(
                 pool.extract(
@@ -120,12 +137,11 @@ def _unique_names(files: "Sequence[Path]") -> list[str]:
 
 def _instrument(pid: str) -> "InstrumentContext":
     """Return the instrument of a PID from the facility's instruments file."""
-    import os
+    import os  # noqa: PLC0415 - the command line starts fast
 
-    from nexuslims_shared.errors import SettingsError
-    from nexuslims_shared.instruments import read_instruments
-
-    from nexuslims_extractor.model import InstrumentContext
+    from nexuslims_extractor.model import InstrumentContext  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_shared.errors import SettingsError  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_shared.instruments import read_instruments  # noqa: PLC0415 - the command line starts fast
 
     path = Path(os.environ.get("NX_INSTRUMENTS_FILE", "instruments.toml"))
     try:
@@ -139,8 +155,8 @@ def _instrument(pid: str) -> "InstrumentContext":
 
 
 def _print_json(result: "Extraction", folder: Path | None) -> None:
-    import json
-    import sys
+    import json  # noqa: PLC0415 - the command line starts fast
+    import sys  # noqa: PLC0415 - the command line starts fast
 
     # ASCII only: a file name that is not UTF-8 must not break the line
     sys.stdout.write(json.dumps(as_record(result, folder)) + "\n")
@@ -149,7 +165,7 @@ def _print_json(result: "Extraction", folder: Path | None) -> None:
 
 def as_record(result: "Extraction", folder: Path | None = None) -> dict[str, Any]:
     """Return an extraction as the object that ``--json`` prints; previews lie in ``folder``."""
-    from dataclasses import asdict
+    from dataclasses import asdict  # noqa: PLC0415 - the command line starts fast
 
     return {
         "file": asdict(result.file),
@@ -162,36 +178,34 @@ def as_record(result: "Extraction", folder: Path | None = None) -> dict[str, Any
 
 
 def _print_table(results: "Sequence[Extraction]") -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.console import Console  # noqa: PLC0415 - tables only
+    from rich.markup import escape  # noqa: PLC0415 - tables only
+    from rich.table import Table  # noqa: PLC0415 - tables only
 
-    table = Table(show_lines=False)
-    for heading in ("File", "Outcome", "Dataset", "Type", "Shape", "Created", "Details"):
-        table.add_column(heading, overflow="fold")
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("File", overflow="fold", ratio=3)
+    table.add_column("Outcome", no_wrap=True)
+    table.add_column("Dataset", ratio=4)
+    table.add_column("Created", no_wrap=True)
     colours = {"extracted": "green", "partial": "yellow"}
     for result in results:
-        outcome = f"[{colours.get(result.outcome, 'red')}]{result.outcome}[/]"
         name = escape(Path(result.file.path).name)
-        if not result.datasets:
-            table.add_row(name, outcome, "", "", "", "", escape(result.reason or ""))
+        outcome = f"[{colours.get(result.outcome, 'red')}]{result.outcome}[/]"
         for dataset in result.datasets:
-            details = ", ".join(
-                _words(dataset.metadata[field])
-                for field in _FIELDS_SHOWN
-                if field in dataset.metadata
-            )
-            table.add_row(
-                name,
-                outcome,
-                escape(dataset.name),
-                f"{dataset.dataset_type} ({dataset.data_type})",
-                " x ".join(map(str, dataset.shape)),
-                dataset.creation_time.isoformat(sep=" "),
-                escape("; ".join(filter(None, (details, result.reason)))),
-            )
+            created = f"{dataset.creation_time:%Y-%m-%d %H:%M}"
+            table.add_row(name, outcome, escape(_summary(dataset)), created)
             name, outcome = "", ""
+        if result.reason:
+            reason = result.reason.removeprefix(f"{Path(result.file.path).name}: ")
+            table.add_row(name, outcome, f"[italic]{escape(reason)}[/]", "")
     Console().print(table)
+
+
+def _summary(dataset: "Dataset") -> str:
+    """Return a dataset in a line: what it is, how large, and what a microscopist asks first."""
+    shape = " x ".join(map(str, dataset.shape))
+    told = (dataset.metadata[field] for field in _FIELDS_SHOWN if field in dataset.metadata)
+    return ", ".join(filter(None, (dataset.data_type, shape, *map(_words, told))))
 
 
 def _words(value: Any) -> str:

@@ -10,14 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
-
-from nexuslims_shared.artifacts import write_artifact
-
 from nexuslims_extractor.artifacts import artifact_paths, clean_text, to_json_bytes
 from nexuslims_extractor.errors import ExtractorError, UnsupportedFileError
 from nexuslims_extractor.metadata import to_dataset
 from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext, ParsedFile, Signal
 from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose
+from nexuslims_shared.artifacts import write_artifact
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +99,7 @@ def extract_file(
         )
     except UnsupportedFileError as error:
         return replace(result, outcome="unsupported", reason=_reason(path, plugin, error))
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises costs this file only
+    except Exception as error:
         log.debug("%s: extraction failed", path, exc_info=True)
         return replace(result, outcome="failed", reason=_reason(path, plugin, error))
 
@@ -192,11 +190,11 @@ def _finish(
 
 def _preview(signal: Signal, root: Path, place: str) -> tuple[ArtifactRef | None, str]:
     """Draw and write a preview; what goes wrong in it costs the preview only."""
-    from nexuslims_extractor.previews import render_preview
+    from nexuslims_extractor.previews import render_preview  # noqa: PLC0415 - previews only
 
     try:
         data = render_preview(signal)
-    except Exception as error:  # noqa: BLE001 - damaged data must not cost the metadata
+    except Exception as error:
         log.debug("%s: no preview", signal.name, exc_info=True)
         what = str(error) or type(error).__name__
         return None, f"no preview of {signal.name!r}: {what}"

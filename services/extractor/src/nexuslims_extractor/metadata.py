@@ -3,7 +3,6 @@
 from typing import Any
 
 from nexuslims_contracts.datasets import Dataset
-
 from nexuslims_extractor.artifacts import clean_text, json_safe
 from nexuslims_extractor.model import InstrumentContext, Signal, Value
 from nexuslims_extractor.values import place

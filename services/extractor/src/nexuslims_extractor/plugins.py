@@ -2,7 +2,7 @@
 
 A plugin is a class registered by entry point in the group ``nexuslims.extractors``; our own are
 registered the same way. The one with the highest priority whose ``supports`` says yes reads the
-file, and the fallback, at priority zero, always says yes.
+file, and the fallback always says yes.
 """
 
 import logging
@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 class Extractor(Protocol):
     """What a plugin offers.
 
-    ``extensions`` are lower-case suffixes without the dot; an empty tuple offers itself for every
-    file. A file's extension is compared without regard to case, and the content decides.
+    ``extensions`` are lower-case suffixes without the dot, compared without regard to case. Those
+    that name a file's extension are asked first, then the others (a file may be misnamed: the
+    content decides), and last those with an empty tuple, which take any file.
     """
 
     name: str
@@ -78,12 +79,9 @@ def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = Non
         Not even the fallback is installed.
     """
     suffix = path.suffix.lower().removeprefix(".")
-    for plugin in installed() if extractors is None else extractors:
-        if plugin.extensions and suffix not in plugin.extensions:
-            log.debug(
-                "%s: not %s, which reads .%s", path, plugin.name, " .".join(plugin.extensions)
-            )
-            continue
+    known = installed() if extractors is None else tuple(extractors)
+    # those named by the extension first: a stable sort keeps the priorities within either part
+    for plugin in sorted(known, key=lambda plugin: _rank(plugin, suffix)):
         try:
             supported = plugin.supports(path, head)
         except Exception:
@@ -96,3 +94,10 @@ def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = Non
     raise ExtractorError(
         f"no extractor for {path.name}: is nexuslims-extractor installed with its entry points?"
     )
+
+
+def _rank(plugin: Extractor, suffix: str) -> int:
+    """Return 0 for a plugin that names the extension, 1 for another, 2 for one that takes all."""
+    if not plugin.extensions:
+        return 2
+    return 0 if suffix in plugin.extensions else 1

@@ -32,7 +32,7 @@ def number(value: Any) -> float | None:
 
 
 def quantity(value: Any, unit: str = "") -> tuple[float, str] | None:
-    """Return ``(number, unit)`` of ``5``, ``"5"`` or ``"15000 Volt"``; ``unit`` where none is told."""
+    """Return ``(number, unit)`` of ``5`` or ``"15000 Volt"``; ``unit`` where none is told."""
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
@@ -102,7 +102,7 @@ def local_time(date: Any, clock: Any, utc: datetime | None = None) -> datetime |
 
 
 def parse_datetime(text: str) -> datetime | None:
-    """Return the time of one text: ISO 8601, C ``asctime``, EXIF, or date and time of any locale."""
+    """Return the time of a text: ISO 8601, C ``asctime``, EXIF, or date and time of any locale."""
     text = re.sub(r"\s+", " ", text.strip().rstrip("\0"))
     iso = re.sub(r"(\.\d{6})\d+", r"\1", text)
     try:

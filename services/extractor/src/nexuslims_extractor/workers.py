@@ -21,15 +21,13 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from nexuslims_contracts.datasets import ExtractorVersion
-
 from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext
 
 MEBIBYTE = 1 << 20
-_SERVICE_PRELOAD = ("nexuslims_extractor.preload",)
-_LIGHT_PRELOAD = ("nexuslims_extractor.core",)
+_PRELOAD = ["nexuslims_extractor.preload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +60,10 @@ class WorkerPool:
         How many files are read at once.
     limits
         Time, memory, and files per worker.
-    preload
-        Whether to import the readers and numpy once, ahead of the first file: right for a service,
-        wasteful for one file on the command line.
+    start
+        ``forkserver``, for a service: workers are forked from a server with everything imported.
+        ``fork``, for the command line: from this process, which must have imported what it will
+        ever need, and which saves the second interpreter.
 
     Examples
     --------
@@ -73,17 +72,22 @@ class WorkerPool:
     """
 
     def __init__(
-        self, workers: int = 2, limits: Limits | None = None, *, preload: bool = True
+        self,
+        workers: int = 2,
+        limits: Limits | None = None,
+        *,
+        start: Literal["forkserver", "fork"] = "forkserver",
     ) -> None:
-        from pebble import ProcessPool
+        from pebble import ProcessPool  # noqa: PLC0415 - workers only
 
         self.limits = limits or Limits()
         self._notes = Path(tempfile.mkdtemp(prefix="nexuslims-extractor-"))
         self._numbers = count()
         # several threads of linear algebra in each worker would only fight for the same cores
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(_SERVICE_PRELOAD if preload else _LIGHT_PRELOAD))
+        context = multiprocessing.get_context(start)
+        if start == "forkserver":
+            context.set_forkserver_preload(_PRELOAD)
         self._pool = ProcessPool(
             max_workers=workers,
             max_tasks=self.limits.files_per_worker,
@@ -105,7 +109,7 @@ class WorkerPool:
 
     async def extract(self, job: Job) -> Extraction:
         """Extract a file; whatever happens to its worker becomes an outcome with a reason."""
-        from pebble import ProcessExpired
+        from pebble import ProcessExpired  # noqa: PLC0415 - workers only
 
         note = self._notes / str(next(self._numbers))
         future = self._pool.schedule(_work, args=(job, note), timeout=self.limits.seconds)
@@ -124,7 +128,7 @@ class WorkerPool:
 
     async def close(self) -> None:
         """Stop the workers and what they are doing."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         await asyncio.to_thread(self._pool.join)
         shutil.rmtree(self._notes, ignore_errors=True)
 
@@ -168,7 +172,10 @@ def _begin(memory: int) -> None:
 
 
 def _work(job: Job, note: Path) -> Extraction:
-    from nexuslims_extractor.core import extract_file
+    def remember(chosen: ExtractorVersion) -> None:
+        note.write_text(chosen.model_dump_json(), "utf-8")
+
+    from nexuslims_extractor.core import extract_file  # noqa: PLC0415 - loaded when needed
 
     return extract_file(
         job.path,
@@ -177,5 +184,5 @@ def _work(job: Job, note: Path) -> Extraction:
         artifacts_root=job.artifacts_root,
         previews=job.previews,
         documents=job.documents,
-        on_chosen=lambda chosen: note.write_text(chosen.model_dump_json(), "utf-8") and None,
+        on_chosen=remember,
     )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
-
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.formats.dm_tags import ArrayRef, Tree, read_tags
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
@@ -373,7 +372,7 @@ def _pixels(
         return None
 
     def open_pixels() -> "np.ndarray":
-        import numpy as np
+        import numpy as np  # noqa: PLC0415 - previews only
 
         stored = (shape[0], shape[1] // 2 + 1) if code in _PACKED else shape
         pixels: np.ndarray = np.memmap(

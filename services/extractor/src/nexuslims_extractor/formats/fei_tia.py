@@ -1,4 +1,4 @@
-"""FEI TIA: an ``.emi`` with its ``.ser`` files, a ``.ser`` alone, or either with its partner lost."""
+"""FEI TIA: an ``.emi`` with its ``.ser`` files, a ``.ser`` alone, or one without its partner."""
 
 import mmap
 import re
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
-
 from nexuslims_extractor.errors import ExtractorError, UnreadableFileError
 from nexuslims_extractor.formats.tia_labels import (
     label_extensions,
@@ -64,9 +63,7 @@ class TiaExtractor:
         series = read_series(path)
         problems: list[str] = []
         blocks: list[_Block] = []
-        if emi is None:
-            problems.append("no .emi lies beside the series: its description is missing")
-        else:
+        if emi is not None:
             try:
                 blocks = _read_blocks(emi)
             except (ExtractorError, OSError) as error:
@@ -86,6 +83,8 @@ class TiaExtractor:
                 problems.append(f"{partner.name}: {error}")
                 continue
             signals.append(_signal(series, _matching(blocks, index, series)))
+        if not any(block.described for block in blocks):
+            problems.append("the .emi holds no description of its series")
         if not signals:
             reason = "; ".join(problems) or "no .ser lies beside the .emi: its data is missing"
             if not any(block.described for block in blocks):
@@ -174,7 +173,8 @@ def _signal(series: Series, block: _Block | None) -> Signal:
         dtype=series.dtype,
         axes=axes,
         metadata=metadata,
-        extensions=label_extensions(told) | {"tia_series": series.path.name},
+        extensions=label_extensions(told)
+        | {"tia_series": series.path.name, "tia_described": block is not None},
         warnings=("operator",) if "operator" in metadata else (),
         acquired=_acquired(block, series),
         pixels=series.pixels,
@@ -220,7 +220,7 @@ def _axes(series: Series, *, reciprocal: bool) -> tuple[Axis, ...]:
 def _metadata(block: _Block | None) -> dict[str, Value]:
     if block is None:
         return {}
-    metadata = label_metadata(block.told, block.units)
+    metadata: dict[str, Value] = {}
     conditions = "ExperimentalConditions/MicroscopeConditions"
     for field, path, unit in (
         ("acceleration_voltage", f"{conditions}/AcceleratingVoltage", "V"),
@@ -233,8 +233,10 @@ def _metadata(block: _Block | None) -> dict[str, Value]:
         ("elevation_angle", "AcquireInfo/ElevationAngle", "degree"),
     ):
         value = number(block.look_up(path))
-        if value is not None and field not in metadata:
+        if value is not None:
             metadata[field] = (value, unit)
+    # the labels repeat the tilts rounded to a hundredth of a degree
+    metadata = label_metadata(block.told, block.units) | metadata
     for field, path in (
         ("acquisition_device", "AcquireInfo/CameraNamePath"),
         ("detector_type", "DetectorName"),

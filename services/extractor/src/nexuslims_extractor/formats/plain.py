@@ -78,7 +78,7 @@ class PlainImageExtractor:
     def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
         """Read the size and mode; pixels are decoded for a preview only."""
         del instrument
-        from PIL import Image, UnidentifiedImageError, __version__
+        from PIL import Image, UnidentifiedImageError, __version__  # noqa: PLC0415 - images only
 
         try:
             with Image.open(path) as image:
@@ -106,8 +106,8 @@ class PlainImageExtractor:
 
 
 def _decode(path: Path) -> "np.ndarray":
-    import numpy as np
-    from PIL import Image
+    import numpy as np  # noqa: PLC0415 - previews only
+    from PIL import Image  # noqa: PLC0415 - images only
 
     with Image.open(path) as image:
         if image.width * image.height > _MAX_PIXELS:
@@ -127,8 +127,9 @@ class TextExtractor:
     extensions = ("txt", "log", "csv", "md", "rtf", "json", "xml", "ini")
 
     def supports(self, path: Path, head: bytes) -> bool:
-        """Tell by the absence of control characters."""
-        del path
+        """Tell by the name and the absence of control characters."""
+        if path.suffix.lower().removeprefix(".") not in self.extensions:
+            return False
         return head[:2] in _BOMS or not _UNPRINTABLE.search(head)
 
     def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:

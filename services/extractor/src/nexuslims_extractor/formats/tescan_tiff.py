@@ -102,7 +102,7 @@ def _sections(tiff: Tiff, path: Path) -> dict[str, dict[str, str]]:
     # without the sidecar: the same text may stand within the tag, after an embedded thumbnail
     raw = tiff.raw(TESCAN_TAG)
     at = raw.find(b"[MAIN]")
-    text = raw[at if at >= 0 else 0 :].decode("utf-8", "replace")
+    text = raw[max(at, 0) :].decode("utf-8", "replace")
     sections = ini_sections(text) if at >= 0 else {}
     if not sections:
         pairs = dict(re.findall(r"([A-Za-z][A-Za-z0-9]{1,30})=([^\r\n\0]{1,80})", text))

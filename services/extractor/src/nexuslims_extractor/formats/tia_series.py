@@ -9,11 +9,11 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from nexuslims_contracts.datasets import Axis
-
 from nexuslims_extractor.errors import LimitExceededError, UnreadableFileError
 from nexuslims_extractor.formats.vendor_tiff import readable_length
 from nexuslims_extractor.values import from_unix
@@ -178,7 +178,7 @@ def _navigation(
     """Return the navigation axes, slowest first; those of a scan cut short count what is there."""
     # x runs first where the second position has the same y: TIA then stores (x, y)
     if len(positions) > 1 and positions[0][1] == positions[1][1]:
-        dimensions = dimensions[::-1]
+        dimensions.reverse()
     axes = [axis for axis in dimensions if axis.size != 1 or (spectra and len(dimensions) > 1)]
     if len(axes) == 1 and total != valid:
         axes = [axes[0].model_copy(update={"size": valid})] if valid > 1 else []
@@ -197,13 +197,13 @@ def _map(
     flip: bool,
 ) -> "np.ndarray":
     """Return the elements as one strided memory map; those a cut scan lacks read as nothing."""
-    import numpy as np
+    import numpy as np  # noqa: PLC0415 - previews only
 
     kind = np.dtype(dtype).newbyteorder("<")
     whole = np.memmap(path, dtype=np.uint8, mode="r")
     step = starts[1] - starts[0] if len(starts) > 1 else 0
     size = math.prod(element) * kind.itemsize
-    steady = all(b - a == step for a, b in zip(starts, starts[1:], strict=False))
+    steady = all(after - before == step for before, after in pairwise(starts))
     count = math.prod(shape) // max(1, math.prod(element))
     inner = tuple(math.prod(element[axis + 1 :]) * kind.itemsize for axis in range(len(element)))
     if steady and count <= len(starts) and starts[count - 1] + size <= len(whole):
@@ -226,7 +226,7 @@ def _unravel(
     inner: tuple[int, ...],
 ) -> "np.ndarray":
     """Give evenly spaced elements their navigation axes without touching them."""
-    from numpy.lib.stride_tricks import as_strided
+    from numpy.lib.stride_tricks import as_strided  # noqa: PLC0415 - previews only
 
     navigation = shape[: len(shape) - len(element)]
     outer = tuple(step * math.prod(navigation[axis + 1 :]) for axis in range(len(navigation)))

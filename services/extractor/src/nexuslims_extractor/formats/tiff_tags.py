@@ -181,7 +181,7 @@ class Raster:
 
 
 def rasters(tiff: Tiff) -> list[Raster]:
-    """Return the images of a file: pages of one shape and type make a stack, thumbnails are left out."""
+    """Return the images of a file: pages of one shape and type make a stack; no thumbnails."""
     groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
     for index, page in enumerate(tiff.pages):
         if WIDTH not in page or (index and tiff.integer(SUBFILE_TYPE, index) & _REDUCED):
@@ -210,14 +210,14 @@ def _opener(
     tiff: Tiff, pages: list[int], shape: tuple[int, ...], dtype: str
 ) -> "Callable[[], np.ndarray]":
     def open_pixels() -> "np.ndarray":
-        import numpy as np
+        import numpy as np  # noqa: PLC0415 - previews only
 
         if math.prod(shape) == 0:
             raise UnreadableFileError("the TIFF file says that its image has no pixels")
         maps = [_mapped(tiff, page, shape, dtype) for page in pages]
         if all(part is not None for part in maps):
             return maps[0] if len(maps) == 1 else _Pages(maps).as_array()  # type: ignore[return-value]
-        from tifffile import imread
+        from tifffile import imread  # noqa: PLC0415 - compressed images only
 
         decoded: np.ndarray = np.asarray(imread(tiff.path, key=pages))
         return decoded
@@ -235,19 +235,19 @@ class _Pages:
         self.parts = parts[::step]
 
     def as_array(self) -> "np.ndarray":
-        import numpy as np
+        import numpy as np  # noqa: PLC0415 - previews only
 
         return np.stack(self.parts)
 
 
 def _mapped(tiff: Tiff, page: int, shape: tuple[int, ...], dtype: str) -> "np.ndarray | None":
     """Return a page as a memory map, if it lies uncompressed and in one piece."""
-    import numpy as np
+    import numpy as np  # noqa: PLC0415 - previews only
 
     contiguous = tiff.integer(COMPRESSION, page, 1) == 1 and tiff.integer(PLANAR, page, 1) == 1
     if not contiguous or TILE_WIDTH in tiff.pages[page] or dtype == "bool":
         return None
-    order = np.dtype(dtype).newbyteorder(tiff.order)
+    order = np.dtype(dtype).newbyteorder("<" if tiff.order == "<" else ">")
     offsets = [int(value) for value in tiff.numbers(STRIP_OFFSETS, page)]
     sizes = [int(value) for value in tiff.numbers(STRIP_BYTES, page)]
     if not offsets or len(offsets) != len(sizes) or sum(sizes) < math.prod(shape) * order.itemsize:

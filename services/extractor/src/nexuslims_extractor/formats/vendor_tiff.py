@@ -1,4 +1,4 @@
-"""What the extractors of vendors' TIFF files share: rasters to signals, and their little languages."""
+"""What the extractors of vendors' TIFF files share: rasters to signals, ini text, XML, tables."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
-
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.formats.tiff_tags import Raster, Tiff, rasters
 from nexuslims_extractor.model import Moment, Signal, Value
@@ -121,7 +120,7 @@ def parse_xml(data: bytes) -> Any:
     UnreadableFileError
         It is not well-formed.
     """
-    from lxml import etree
+    from lxml import etree  # noqa: PLC0415 - XML only
 
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False

@@ -1,6 +1,7 @@
 """What is drawn onto a picture: scale bar, labels, a plotted line, words."""
 
 import math
+from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 
@@ -8,7 +9,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from nexuslims_contracts.datasets import Axis
-
 from nexuslims_extractor.previews.pixels import SIDE, Array
 
 # Pillow's own font has no Greek letters
@@ -103,7 +103,7 @@ def plot_line(values: Array, axis: Axis, width: int = SIDE, height: int = SIDE) 
     first = axis.offset
     last = axis.offset + axis.scale * max(1, axis.size - 1)
     low, high = float(values.min()), float(values.max())
-    low = min(low, 0.0) if low < 0 or low < 0.5 * high else low  # noqa: PLR2004 - half the range
+    low = min(low, 0.0) if low < 0 or low < 0.5 * high else low
     high = high if high > low else low + 1.0
 
     def place_x(value: float) -> float:
@@ -141,7 +141,14 @@ def _envelope(xs: Array, ys: Array) -> list[tuple[float, float]]:
     return points
 
 
-def _ticks(draw, low: float, high: float, place, *, vertical: bool) -> None:  # type: ignore[no-untyped-def]
+def _ticks(
+    draw: ImageDraw.ImageDraw,
+    low: float,
+    high: float,
+    place: Callable[[float], tuple[float, float]],
+    *,
+    vertical: bool,
+) -> None:
     """Draw ticks at round values, with their numbers."""
     begin, end = min(low, high), max(low, high)
     if not math.isfinite(end - begin) or end <= begin:

@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from nexuslims_contracts.datasets import Axis
-
 from nexuslims_extractor.errors import ExtractorError
 from nexuslims_extractor.model import Signal
 from nexuslims_extractor.previews.draw import (
