@@ -277,8 +277,8 @@ class FilesNotFound(Event, name="files.not-found"):
 class MetadataExtracted(FileEvent, name="metadata.extracted"):
     """A file was read."""
 
-    outcome: Literal["extracted", "partial", "unsupported"]
-    reason: str = ""
+    outcome: Literal["extracted", "partial"]
+    reason: Annotated[str, Field(description="What is missing of a partial one")] = ""
     extractor: ExtractorVersion
     sha256: Annotated[str, Field(description="Of the file's bytes")] = ""
     datasets: tuple[Dataset, ...]
@@ -295,7 +295,7 @@ class MetadataExtracted(FileEvent, name="metadata.extracted"):
 
 
 FailureKind: TypeAlias = Literal[
-    "missing", "changed", "unreadable", "failed", "crashed", "timeout", "memory"
+    "missing", "changed", "unreadable", "unsupported", "failed", "crashed", "timeout", "memory"
 ]
 
 

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import nats
 import nats.errors
 import nats.js.errors
+from nats.aio.client import Client
 from nats.js import api
 
 from nexuslims_contracts.topology import (
@@ -22,13 +22,30 @@ from nexuslims_contracts.topology import (
 from nexuslims_shared.errors import TopologyError
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
     from nats.js import JetStreamContext
 
 log = logging.getLogger(__name__)
 
 
-async def connect(url: str, *, name: str, wait: bool = True) -> "Client":
+class _Client(Client):
+    """nats-py's client, reading headers faster.
+
+    2.16 looks for white space in header names character by character, which takes more than half
+    of the time of receiving an event with its CloudEvents attributes. This reads the same names and
+    values from well-formed headers, and skips lines that are none.
+    """
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for line in raw.decode("utf-8", "replace").split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon and " " not in name and name.isascii():
+                headers[name] = value.strip()
+        return headers
+
+
+async def connect(url: str, *, name: str, wait: bool = True) -> Client:
     """Connect to the broker.
 
     Parameters
@@ -45,12 +62,13 @@ async def connect(url: str, *, name: str, wait: bool = True) -> "Client":
     OSError, nats.errors.Error
         If no server answers and ``wait`` is off.
     """
-    return await nats.connect(
+    client = _Client()
+    await client.connect(
         servers=[server.strip() for server in url.split(",")],
         name=f"nexuslims-{name}",
         max_reconnect_attempts=-1 if wait else 0,
         allow_reconnect=wait,
-        reconnect_time_wait=0.5,
+        reconnect_time_wait=1,
         connect_timeout=2,
         ping_interval=10,
         max_outstanding_pings=3,
@@ -58,6 +76,7 @@ async def connect(url: str, *, name: str, wait: bool = True) -> "Client":
         disconnected_cb=_log_disconnect,
         reconnected_cb=_log_reconnect,
     )
+    return client
 
 
 async def _log_error(error: Exception) -> None:

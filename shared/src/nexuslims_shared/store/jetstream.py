@@ -37,6 +37,7 @@ _PASSING: Final = frozenset({10158, 10163})
 _WINDOW: Final = 256
 _BUFFERED: Final = 1024
 _IDLE_CHECK_S: Final = 15.0
+_SHORT_REPLY: Final = 9
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -122,21 +123,23 @@ class JetStreamEventStore:
         end = max([await self.last_sequence(pattern) for pattern in filters])
         if end <= after:
             return
-        async with aclosing(self._messages(filters, after)) as messages:
-            async for message in messages:
-                sequence = message.metadata.sequence.stream
-                if sequence <= end:
-                    yield _item(message)
-                if sequence >= end:
-                    return
+        async with aclosing(self._chunks(filters, after)) as chunks:
+            async for chunk in chunks:
+                for message in chunk:
+                    sequence, stored_at = _position(message)
+                    if sequence <= end:
+                        yield _item(message, sequence, stored_at)
+                    if sequence >= end:
+                        return
 
     async def follow(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored, and then what comes."""
-        async with aclosing(self._messages(filters, after)) as messages:
-            async for message in messages:
-                yield _item(message)
+        async with aclosing(self._chunks(filters, after)) as chunks:
+            async for chunk in chunks:
+                for message in chunk:
+                    yield _item(message, *_position(message))
 
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
         """Sequence of the last event that matches, as the stream's leader knows it."""
@@ -219,29 +222,29 @@ class JetStreamEventStore:
 
     # --- reading ---
 
-    async def _messages(self, filters: Sequence[str], after: int) -> AsyncGenerator["Msg", None]:
-        """Messages after a position, without end, resubscribing when the stream moved on unseen."""
+    async def _chunks(
+        self, filters: Sequence[str], after: int
+    ) -> AsyncGenerator[list["Msg"], None]:
+        """Messages after a position, without end, as many at once as have arrived.
+
+        Where the stream moved on and nothing arrived, the subscription is made anew.
+        """
         while True:
-            queue: asyncio.Queue[Msg] = asyncio.Queue(_BUFFERED)
-            subscription = await self._subscribe(filters, after, queue)
+            inbox = _Inbox()
+            subscription = await self._subscribe(filters, after, inbox)
             try:
                 while True:
-                    try:
-                        message = queue.get_nowait()
-                    except asyncio.QueueEmpty:
-                        try:
-                            message = await asyncio.wait_for(queue.get(), _IDLE_CHECK_S)
-                        except TimeoutError:
-                            if await self._is_behind(filters, after):
-                                break
-                            continue
-                    yield message
-                    after = message.metadata.sequence.stream
+                    chunk = await inbox.take(_IDLE_CHECK_S)
+                    if chunk:
+                        after, _ = _position(chunk[-1])
+                        yield chunk
+                    elif await self._is_behind(filters, after):
+                        break
             finally:
                 await self._unsubscribe(subscription)
 
     async def _subscribe(
-        self, filters: Sequence[str], after: int, queue: "asyncio.Queue[Msg]"
+        self, filters: Sequence[str], after: int, inbox: "_Inbox"
     ) -> "JetStreamContext.PushSubscription":
         config = api.ConsumerConfig(
             deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
@@ -256,7 +259,7 @@ class JetStreamEventStore:
                     stream=self._stream,
                     ordered_consumer=True,
                     config=config,
-                    cb=queue.put,
+                    cb=inbox.put,
                 )
         return subscription
 
@@ -298,15 +301,49 @@ def _unavailable(state: object) -> None:
     ) from error
 
 
-def _item(message: "Msg") -> Recorded | Unreadable:
-    metadata = message.metadata
-    return _decode(
-        metadata.sequence.stream,
-        message.subject,
-        message.headers or {},
-        message.data,
-        metadata.timestamp,
-    )
+class _Inbox:
+    """What arrived and was not taken yet; a full one makes the subscription wait."""
+
+    def __init__(self) -> None:
+        self._messages: list[Msg] = []
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    async def put(self, message: "Msg") -> None:
+        """Take in one message; the subscription's callback."""
+        self._messages.append(message)
+        self._arrived.set()
+        if len(self._messages) >= _BUFFERED:
+            self._taken.clear()
+            await self._taken.wait()
+
+    async def take(self, patience: float) -> list["Msg"]:
+        """Hand out all there is, waiting for something; nothing after a while."""
+        if not self._messages:
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), patience)
+            except TimeoutError:
+                return []
+        messages, self._messages = self._messages, []
+        self._taken.set()
+        return messages
+
+
+def _position(message: "Msg") -> tuple[int, datetime]:
+    """Stream sequence and time of a message, from its reply subject.
+
+    ``$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time ns>.<pending>``;
+    the longer form has domain and account before the stream (ADR-15).
+    """
+    tokens = message.reply.split(".")
+    first = 5 if len(tokens) == _SHORT_REPLY else 7
+    stored_at = datetime.fromtimestamp(int(tokens[first + 2]) / 1e9, UTC)
+    return int(tokens[first]), stored_at
+
+
+def _item(message: "Msg", sequence: int, stored_at: datetime) -> Recorded | Unreadable:
+    return _decode(sequence, message.subject, message.headers or {}, message.data, stored_at)
 
 
 def _decode(

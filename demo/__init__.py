@@ -1,0 +1,1 @@
+"""A sample facility: made here, run by the product's own commands."""

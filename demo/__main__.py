@@ -1,0 +1,54 @@
+"""``make demo``: a sample facility, end to end, by the product's own command."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from demo.facility import make_facility
+
+
+def main() -> int:
+    """Make the facility, build its records, say where to look."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--dir", type=Path, default=Path("demo-facility"))
+    folder: Path = parser.parse_args().dir
+    files = _real_files()
+    make_facility(folder, files)
+    found = f" and {len(files)} real DM files" if files else " (with `make corpus`: real ones too)"
+    print(f"A sample facility is in {folder}: two instruments, three sessions, FEI TIFFs{found}.")
+    done = subprocess.run(
+        [sys.executable, "-m", "nexuslims_console", "--dir", str(folder), "build-records"],
+        check=False,
+        env=_environment(),
+    )
+    page = folder.resolve() / "nexuslims-data" / "records" / "index.html"
+    if page.exists():
+        print(f"\nOpen the records in a browser: {page.as_uri()}")
+    return done.returncode
+
+
+def _environment() -> dict[str, str]:
+    """The demo is its own facility, whatever this shell is set up for."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("NX_") and name != "NATS_URL"
+    }
+
+
+def _real_files() -> list[Path]:
+    """A few small real files, where the corpus is."""
+    try:
+        from tests.corpus import find_corpus  # noqa: PLC0415 - only in a checkout with tests
+    except ImportError:
+        return []
+    corpus = find_corpus()
+    if corpus is None:
+        return []
+    return corpus.small_dm_files()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The extractor: reads the files that were indexed, each in a worker process.
+
+A file is read once; on request those that failed, or all, are read again.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from nexuslims_contracts import subjects
+from nexuslims_contracts.envelope import Envelope, Recorded, envelop
+from nexuslims_contracts.events import (
+    ExtractionFailed,
+    FailureKind,
+    FileIndexed,
+    MetadataExtracted,
+    RebuildRequested,
+    RetryRequested,
+)
+from nexuslims_contracts.topology import EXTRACTOR
+from nexuslims_extractor.model import InstrumentContext
+from nexuslims_extractor.outcome import to_event
+from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
+from nexuslims_shared.artifacts import resolve
+from nexuslims_shared.consume import Handler, NotYet
+from nexuslims_shared.fold import FileState, fold
+from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.port import read_session
+
+log = logging.getLogger(__name__)
+
+SOURCE: Final = "nexuslims/extractor"
+_SHARE_DELAY: Final = timedelta(seconds=30)
+
+
+def create(settings: Settings) -> Service:
+    """Make the service."""
+    return Service(
+        name="extractor",
+        work=_work,
+        consumer=EXTRACTOR,
+        concurrency=settings.extractor_workers + 1,
+        backlog=4 * settings.extractor_workers,
+        mounts=[
+            Mount(settings.instrument_data_path),
+            Mount(settings.data_path, writable=True),
+        ],
+    )
+
+
+@asynccontextmanager
+async def _work(around: Surroundings) -> AsyncIterator[Handler]:
+    settings = around.settings
+    limits = Limits(
+        seconds=settings.extractor_timeout,
+        memory=settings.extractor_memory_mb * MEBIBYTE,
+        files_per_worker=settings.extractor_recycle,
+    )
+    async with WorkerPool(settings.extractor_workers, limits) as pool:
+        yield Reader(around, pool).handle
+
+
+class Reader:
+    """Reads files and tells what became of them."""
+
+    def __init__(self, around: Surroundings, pool: WorkerPool) -> None:
+        self._store = around.store
+        self._settings = around.settings
+        self._pool = pool
+
+    async def handle(self, batch: tuple[Recorded, ...]) -> None:
+        """Read one file, or the files that a request concerns."""
+        for recorded in batch:
+            match recorded.event:
+                case FileIndexed() as file:
+                    if not await self._settled(file):
+                        await self._read(file, recorded.envelope)
+                case RebuildRequested(re_extract=True, request=request):
+                    await self._again(recorded, request, failed_only=False)
+                case RetryRequested(request=request):
+                    await self._again(recorded, request, failed_only=True)
+
+    async def _settled(self, file: FileIndexed) -> bool:
+        """Tell whether a message came again although its file was read."""
+        for outcome in (MetadataExtracted, ExtractionFailed):
+            subject = subjects.file_subject(file.session, file.file, outcome.kind())
+            if await self._store.last_sequence(subject):
+                return True
+        return False
+
+    async def _again(self, recorded: Recorded, request: str, *, failed_only: bool) -> None:
+        """Read the files of a session again that were not read since the request."""
+        state = fold(await read_session(self._store, recorded.event.session))
+        files = [
+            file.indexed.event
+            for file in state.current_files().values()
+            if file.indexed is not None
+            and not file.settled(recorded.sequence)
+            and not (failed_only and file.extracted is not None)
+            and _known_before(file, recorded.sequence)
+        ]
+        if files:
+            log.info("%d files are read again", len(files))
+        outcomes = await asyncio.gather(
+            *(self._read(file, recorded.envelope, request) for file in files),
+            return_exceptions=True,
+        )
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+
+    async def _read(self, file: FileIndexed, cause: Envelope, request: str = "") -> None:
+        path = resolve(self._settings.instrument_data_path, file.path)
+        problem = await asyncio.to_thread(self._problem, path, file)
+        if problem is not None:
+            failure, reason = problem
+            event: MetadataExtracted | ExtractionFailed = ExtractionFailed(
+                session=file.session,
+                file=file.file,
+                failure=failure,
+                reason=reason,
+                request=request,
+            )
+        else:
+            extraction = await self._pool.extract(self._job(path, file))
+            event = to_event(extraction, file, request)
+        await self._store.append(envelop(event, source=SOURCE, cause=cause))
+        if isinstance(event, ExtractionFailed):
+            log.warning("%s: %s: %s", file.path, event.failure, event.reason)
+
+    def _problem(self, path: Path, file: FileIndexed) -> tuple[FailureKind, str] | None:
+        """Make sure that the file is the one that was indexed, before a worker takes it up."""
+        folder = resolve(self._settings.instrument_data_path, file.instrument.filestore)
+        if not folder.is_dir():
+            raise NotYet(_SHARE_DELAY, f"{folder} is not there: is the share mounted?")
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return "missing", f"{file.path} is gone; `nexuslims retry {file.session}` looks again"
+        except OSError as error:
+            return "unreadable", f"{file.path}: {error.strerror}"
+        if (found.st_size, found.st_mtime_ns) != (file.size, file.mtime_ns):
+            return (
+                "changed",
+                f"{file.path} changed after it was found;"
+                f" `nexuslims retry {file.session}` looks again",
+            )
+        return None
+
+    def _job(self, path: Path, file: FileIndexed) -> Job:
+        return Job(
+            path=path,
+            instrument=InstrumentContext(file.instrument.pid, file.instrument.timezone),
+            relative_path=file.path,
+            artifacts_root=self._settings.data_path,
+            previews=True,
+        )
+
+
+def _known_before(file: FileState, sequence: int) -> bool:
+    """Files found after a request have an event of their own to read them by."""
+    return file.indexed is not None and file.indexed.sequence < sequence
