@@ -73,13 +73,16 @@ def extract_file(
     try:
         facts = file_facts(path)
     except (OSError, ExtractorError) as error:
-        reason = f"{path.name}: {error.strerror if isinstance(error, OSError) else error}"
         return Extraction(
-            file=FileFacts(str(path), 0, "", ""), outcome="failed", reason=reason, extractor=NOBODY
+            file=FileFacts(str(path), 0, "", ""),
+            outcome="failed",
+            reason=f"{path.name}: {error.strerror if isinstance(error, OSError) else error}",
+            failure="missing" if isinstance(error, FileNotFoundError) else "unreadable",
+            extractor=NOBODY,
         )
     result = Extraction(file=facts, outcome="failed", extractor=NOBODY)
     if facts.bytes == 0:
-        return replace(result, reason=f"{path.name}: the file is empty")
+        return replace(result, reason=f"{path.name}: the file is empty", failure="unreadable")
     plugin: Extractor | None = None
     try:
         with path.open("rb") as file:
@@ -98,10 +101,16 @@ def extract_file(
             _Wanted(artifacts_root, relative_path or path.name, previews, documents),
         )
     except UnsupportedFileError as error:
-        return replace(result, outcome="unsupported", reason=_reason(path, plugin, error))
+        reason = _reason(path, plugin, error)
+        return replace(result, outcome="unsupported", reason=reason, failure="unsupported")
     except Exception as error:
         log.debug("%s: extraction failed", path, exc_info=True)
-        return replace(result, outcome="failed", reason=_reason(path, plugin, error))
+        return replace(
+            result,
+            outcome="failed",
+            reason=_reason(path, plugin, error),
+            failure="memory" if isinstance(error, MemoryError) else "failed",
+        )
 
 
 def file_facts(path: Path) -> FileFacts:

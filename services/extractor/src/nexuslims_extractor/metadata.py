@@ -28,7 +28,7 @@ def to_dataset(
     """
     created, source = place(signal.acquired, instrument, mtime)
     core = {name: _clean(value) for name, value in signal.metadata.items()}
-    extensions = {str(key): json_safe(value) for key, value in signal.extensions.items()}
+    extensions: dict[str, Any] = json_safe(signal.extensions)
     extensions["creation_time_source"] = source
     if signal.shape:
         core["data_dimensions"] = str(signal.shape)

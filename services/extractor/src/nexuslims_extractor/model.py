@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nexuslims_contracts.datasets import ArtifactRef, Axis, Dataset, DatasetType, ExtractorVersion
+from nexuslims_contracts.events import FailureKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,6 +89,7 @@ class Extraction:
     outcome: Outcome
     extractor: ExtractorVersion
     reason: str | None = None
+    failure: FailureKind | None = None
     datasets: tuple[Dataset, ...] = ()
     metadata_artifacts: tuple[ArtifactRef, ...] = ()
     previews: tuple[ArtifactRef, ...] = ()

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from nexuslims_contracts.datasets import ExtractorVersion
+from nexuslims_contracts.events import FailureKind
 from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext
 
 MEBIBYTE = 1 << 20
@@ -116,11 +117,11 @@ class WorkerPool:
         try:
             found: Extraction = await asyncio.wrap_future(future)
         except (TimeoutError, FutureTimeoutError):
-            return self._lost(job, note, f"took longer than {self.limits.seconds:g} s")
+            return self._lost(job, note, "timeout", f"took longer than {self.limits.seconds:g} s")
         except ProcessExpired as error:
-            return self._lost(job, note, _fate(error.exitcode))
+            return self._lost(job, note, "crashed", _fate(error.exitcode))
         except MemoryError:
-            return self._lost(job, note, "needs more memory than allowed")
+            return self._lost(job, note, "memory", "needs more memory than allowed")
         else:
             return found
         finally:
@@ -132,14 +133,18 @@ class WorkerPool:
         await asyncio.to_thread(self._pool.join)
         shutil.rmtree(self._notes, ignore_errors=True)
 
-    def _lost(self, job: Job, note: Path, fate: str) -> Extraction:
+    def _lost(self, job: Job, note: Path, failure: FailureKind, fate: str) -> Extraction:
         """Return the outcome of a file whose worker cannot tell it any more."""
         extractor = ExtractorVersion(name="none", version="")
         if note.exists() and (told := note.read_text("utf-8")):
             extractor = ExtractorVersion.model_validate_json(told)
         reason = f"{job.path.name}: {extractor.name} {extractor.version}: {fate}"
         return Extraction(
-            file=_plain_facts(job.path), outcome="failed", reason=reason, extractor=extractor
+            file=_plain_facts(job.path),
+            outcome="failed",
+            reason=reason,
+            failure=failure,
+            extractor=extractor,
         )
 
 

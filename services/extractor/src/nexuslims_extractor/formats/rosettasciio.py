@@ -1,0 +1,226 @@
+"""The formats that rosettasciio reads: its generic metadata tree, mapped to canonical fields."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_extractor.errors import UnreadableFileError, UnsupportedFileError
+from nexuslims_extractor.formats.vendor_tiff import mapped, nested
+from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_extractor.values import leaves, parse_datetime
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_EAGER_BYTES = 256 << 20
+
+# extension -> rosettasciio's modules in the order to try, and how such a file starts
+_READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
+    "spc": (("edax",), b""),
+    "spd": (("edax",), b""),
+    "msa": (("msa",), b"#"),
+    "emsa": (("msa",), b"#"),
+    "mib": (("quantumdetector",), b""),
+    "app5": (("topspin",), _HDF5),
+    "h5": (("tofwerk", "delmic", "arina", "hspy"), _HDF5),
+    "hdf5": (("delmic", "hspy"), _HDF5),
+    "hspy": (("hspy",), _HDF5),
+    "nxs": (("nexus",), _HDF5),
+    "emd": (("emd",), _HDF5),
+    "mrc": (("mrc",), b""),
+    "zspy": (("zspy",), b""),
+    "prz": (("pantarhei",), b"PK"),
+    "sur": (("digitalsurf",), b""),
+    "pro": (("digitalsurf",), b""),
+    "tvips": (("tvips",), b""),
+    "asw": (("jeol",), b""),
+    "eds": (("jeol",), b""),
+    "img": (("jeol",), b""),
+    "map": (("jeol",), b""),
+    "pts": (("jeol",), b""),
+    "elid": (("phenom",), b""),
+    "unf": (("semper",), b""),
+    "bcf": (("bruker",), b"AAMVHFSS"),
+    "spx": (("bruker",), b"<"),
+    "blo": (("blockfile",), b""),
+}
+
+# paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
+# https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
+_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "beam_energy", "kV"),
+    ("beam_current", "beam_current", "nA"),
+    ("magnification", "magnification", ""),
+    ("camera_length", "camera_length", "mm"),
+    ("convergence_angle", "convergence_angle", "mrad"),
+    ("working_distance", "working_distance", "mm"),
+    ("dwell_time", "dwell_time", "s"),
+    ("stage_x", "Stage/x", "mm"),
+    ("stage_y", "Stage/y", "mm"),
+    ("stage_z", "Stage/z", "mm"),
+    ("stage_alpha", "Stage/tilt_alpha", "degree"),
+    ("stage_beta", "Stage/tilt_beta", "degree"),
+    ("stage_tilt", "Stage/tilt", "degree"),
+    ("stage_rotation", "Stage/rotation", "degree"),
+    ("live_time", "Detector/EDS/live_time", "s"),
+    ("acquisition_time", "Detector/EDS/real_time", "s"),
+    ("elevation_angle", "Detector/EDS/elevation_angle", "degree"),
+    ("azimuthal_angle", "Detector/EDS/azimuth_angle", "degree"),
+    ("detector_energy_resolution", "Detector/EDS/energy_resolution_MnKa", "eV"),
+    ("detector_type", "Detector/EDS/detector_type", "text"),
+    ("collection_angle", "Detector/EELS/collection_angle", "mrad"),
+    ("dwell_time", "Detector/EELS/dwell_time", "s"),
+    ("exposure_time", "Detector/EELS/exposure", "s"),
+    ("exposure_time", "Detector/Camera/exposure", "s"),
+    ("detector_type", "Detector/Camera/name", "text"),
+    ("detector_type", "Detector/detector_type", "text"),
+)
+# where the unit differs from the one that rosettasciio states (measured on real files)
+_CORRECTIONS = {
+    "emd": {"stage_x": "m", "stage_y": "m", "stage_z": "m"},
+    "bruker": {"stage_x": "um", "stage_y": "um", "stage_z": "um"},
+}
+_UNITS = {"µm": "um", "μm": "um", "1 / nm": "1/nm", "nm^-1": "1/nm", "<undefined>": ""}
+_PLANE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one of rosettasciio's readers returned."""
+
+    module: str
+    parts: list[dict[str, Any]]
+
+
+class RosettaSciIOExtractor:
+    """Reads by rosettasciio what no extractor of ours reads by itself."""
+
+    name = "rosettasciio"
+    version = "1.0"
+    priority = 50
+    extensions = tuple(_READERS)
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the extension, and by the first bytes where the format has a magic number."""
+        suffix = path.suffix.lower().removeprefix(".")
+        return suffix in _READERS and head.lstrip().startswith(_READERS[suffix][1])
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read lazily: arrays stay in the file."""
+        del instrument
+        read = _read(path)
+        signals = [_signal(path, read.module, part) for part in read.parts]
+        if not signals:
+            raise UnreadableFileError("the file holds no signal")
+        natives = [part.get("original_metadata") or {} for part in read.parts]
+        return ParsedFile(
+            signals=signals,
+            native=natives[0] if len(natives) == 1 else {"signals": natives},
+            reader=f"rosettasciio {version('rosettasciio')} {read.module}",
+        )
+
+
+def _read(path: Path) -> _Read:
+    """Try the readers of an extension in turn; the last reason is told where none succeeds."""
+    modules, _ = _READERS[path.suffix.lower().removeprefix(".")]
+    reasons: list[str] = []
+    for name in modules:
+        module = importlib.import_module(f"rsciio.{name}")
+        for lazy in (True, False):
+            if not lazy and path.stat().st_size > _EAGER_BYTES:
+                break
+            try:
+                return _Read(name, module.file_reader(str(path), lazy=lazy))
+            except ModuleNotFoundError as error:
+                raise UnsupportedFileError(f"reading it needs the package {error.name}") from error
+            except NotImplementedError:
+                continue
+            except Exception as error:  # noqa: BLE001 - foreign readers raise anything
+                reasons.append(f"{name}: {type(error).__name__}: {error}")
+                break
+    raise UnreadableFileError("; ".join(reasons) or "no reader took it")
+
+
+def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
+    tree = part.get("metadata") or {}
+    look_up = nested(tree)
+    instrument = tree.get("Acquisition_instrument") or {}
+    kind = next((name for name in ("TEM", "SEM") if name in instrument), "")
+    below = instrument.get(kind) or {}
+    data = part["data"]
+    axes = tuple(_axes(part.get("axes") or [], data.shape))
+    signal_type = str(look_up("Signal/signal_type") or "")
+    dataset_type = _dataset_type(axes, signal_type)
+    if kind == "TEM" and below.get("acquisition_mode") == "STEM":
+        kind = "STEM"
+    technique = next(
+        (name for name in ("EELS", "EDS", "CL") if name in signal_type),
+        {"Image": "Imaging"}.get(dataset_type, dataset_type),
+    )
+    metadata: dict[str, Value] = dict(_metadata(below, module))
+    energy = next((axis for axis in axes if axis.unit in ("eV", "keV")), None)
+    if energy is not None:
+        metadata["channel_size"] = (energy.scale, energy.unit)
+        metadata["starting_energy"] = (energy.offset, energy.unit)
+    extensions = dict(leaves(below, "instrument"))
+    if microscope := below.get("microscope"):
+        extensions["microscope"] = microscope
+    return Signal(
+        name=str(look_up("General/title") or path.stem),
+        dataset_type=dataset_type,
+        data_type=f"{kind}_{technique}".strip("_"),
+        shape=tuple(int(size) for size in data.shape),
+        dtype=str(data.dtype) if data.dtype.names is None else "uint8",
+        axes=axes,
+        metadata=metadata,
+        extensions=extensions,
+        acquired=_acquired(look_up),
+        pixels=lambda: data,
+    )
+
+
+def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
+    ordered = sorted(told, key=lambda axis: axis.get("index_in_array") or 0)
+    if len(ordered) != len(shape):
+        ordered = [{} for _ in shape]
+    for axis, size in zip(ordered, shape, strict=True):
+        unit = str(axis.get("units") or "")
+        yield Axis(
+            name=str(axis.get("name") or ""),
+            size=int(size),
+            scale=float(axis.get("scale") or 1.0),
+            offset=float(axis.get("offset") or 0.0),
+            unit=_UNITS.get(unit, unit),
+            navigate=bool(axis.get("navigate")),
+        )
+
+
+def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:
+    signal = [axis for axis in axes if not axis.navigate]
+    if len(signal) >= _PLANE and not any(axis.unit in ("eV", "keV") for axis in axes):
+        reciprocal = any(axis.unit.startswith("1/") or "-1" in axis.unit for axis in signal)
+        scanned = sum(axis.navigate for axis in axes) >= _PLANE
+        return "Diffraction" if reciprocal or scanned or "diff" in signal_type else "Image"
+    return "SpectrumImage" if any(a.size > 1 for a in axes if a.navigate) else "Spectrum"
+
+
+def _metadata(below: Mapping[str, Any], module: str) -> Iterator[tuple[str, Value]]:
+    corrections = _CORRECTIONS.get(module, {})
+    for field, value in mapped(nested(below), _FIELDS):
+        if field in corrections and isinstance(value, tuple):
+            yield field, (value[0], corrections[field])
+        else:
+            yield field, value
+
+
+def _acquired(look_up: Any) -> Moment | None:
+    date, time = look_up("General/date"), look_up("General/time")
+    zone = str(look_up("General/time_zone") or "")
+    if not date:
+        return None
+    offset = {"UTC": "+00:00", "GMT": "+00:00", "Z": "+00:00"}.get(zone, zone)
+    text = f"{date}T{time}" if time else f"{date}T00:00:00"
+    when = (parse_datetime(text + offset) if offset else None) or parse_datetime(text)
+    return Moment(when, "General/date and time") if when else None

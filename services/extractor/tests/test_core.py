@@ -1,0 +1,200 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nexuslims_extractor import core, plugins
+from nexuslims_extractor.artifacts import json_safe, to_json_bytes
+from nexuslims_extractor.core import extract_file
+from nexuslims_extractor.model import InstrumentContext, ParsedFile, Signal
+
+TITAN = InstrumentContext("titan", "America/New_York")
+
+
+def a_signal(**more):
+    return Signal(name="s", dataset_type="Image", data_type="SEM_Imaging", **more)
+
+
+class Made:
+    name, version, priority, extensions = "made", "9.9", 500, ("made",)
+
+    def __init__(self, result):
+        self.result = result
+
+    def supports(self, path, head):
+        return path.suffix == ".made"
+
+    def open(self, path, instrument):
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Extract a file through a plugin that gives or raises what the test says."""
+    others = plugins.installed()
+
+    def run(result, **options):
+        monkeypatch.setattr(plugins, "installed", lambda: (Made(result), *others))
+        path = tmp_path / "file.made"
+        path.write_bytes(b"content")
+        os.utime(path, (1542131372, 1542131372))
+        return extract_file(path, **options)
+
+    return run
+
+
+def test_artifacts_lie_in_the_incumbents_layout(fei_tiff, tmp_path):
+    path = fei_tiff("image.tif", np.eye(20, dtype=np.uint8), "[User]\nDate=12/18/2017\n")
+    data = tmp_path / "data"
+    done = extract_file(
+        path, artifacts_root=data, relative_path="Titan/2018/image.tif", previews=True
+    )
+    assert done.outcome == "extracted"
+    assert [ref.path for ref in done.metadata_artifacts] == ["Titan/2018/image.tif.json"]
+    assert done.datasets[0].preview.path == "Titan/2018/image.tif.thumb.png"
+    document = json.loads((data / "Titan/2018/image.tif.json").read_bytes())
+    assert next(iter(document)) == "nx_meta"
+    assert document["original_metadata"]["sections"]["User"]["Date"] == "12/18/2017"
+    assert sorted(p.name for p in (data / "Titan/2018").iterdir()) == [
+        "image.tif.json",
+        "image.tif.thumb.png",
+    ]
+
+
+def test_several_signals_have_numbered_artifacts(made, tmp_path):
+    parsed = ParsedFile(signals=[a_signal(), a_signal()])
+    done = made(parsed, artifacts_root=tmp_path / "data", relative_path="a.made")
+    names = [ref.path for ref in done.metadata_artifacts]
+    assert names == ["a.made_signal0.json", "a.made_signal1.json"]
+    assert [item.index for item in done.datasets] == [0, 1]
+
+
+def test_the_same_file_gives_the_same_bytes(fei_tiff, tmp_path):
+    path = fei_tiff("image.tif", np.eye(64, dtype=np.uint8), "[User]\nUser=x\n")
+    first, second = (
+        extract_file(path, artifacts_root=tmp_path / name, previews=True) for name in "ab"
+    )
+    assert first == second
+
+
+def test_an_exception_names_extractor_and_cause(made):
+    done = made(ZeroDivisionError("division by zero"))
+    assert (done.outcome, done.failure) == ("failed", "failed")
+    assert done.reason == "file.made: made 9.9: ZeroDivisionError: division by zero"
+    assert done.extractor.name == "made"
+
+
+def test_a_broken_preview_costs_only_itself(made, tmp_path):
+    def broken():
+        raise OSError("disk on fire")
+
+    parsed = ParsedFile(signals=[a_signal(pixels=broken)])
+    done = made(parsed, artifacts_root=tmp_path / "data", previews=True)
+    assert done.outcome == "partial"
+    assert "disk on fire" in done.reason
+    assert len(done.datasets) == 1
+    assert done.previews == ()
+
+
+def test_what_a_plugin_could_not_read_is_told(made):
+    done = made(ParsedFile(signals=[a_signal()], problems=("half is missing",)))
+    assert (done.outcome, done.reason) == ("partial", "file.made: half is missing")
+
+
+def test_a_bad_core_value_costs_only_itself(made):
+    parsed = ParsedFile(signals=[a_signal(metadata={"acceleration_voltage": (30.0, "kV")})])
+    assert made(parsed).outcome == "extracted"
+    metadata = made(parsed).datasets[0].metadata
+    assert metadata["acceleration_voltage"] == {"value": 30.0, "unit": "kV"}
+
+
+def test_without_a_time_of_its_own_a_file_has_its_modification_time(made):
+    (dataset,) = made(ParsedFile(signals=[a_signal()]), instrument=TITAN).datasets
+    assert dataset.creation_time.isoformat() == "2018-11-13T12:49:32-05:00"
+    assert dataset.extensions["creation_time_source"] == "file modification time"
+
+
+def test_control_characters_and_undefined_numbers_never_get_out(made):
+    signal = a_signal(
+        metadata={"specimen": "ab\x00c\x1f"}, extensions={"v\x07": float("nan"), "w": "\ud800x"}
+    )
+    (dataset,) = made(ParsedFile(signals=[signal])).datasets
+    assert dataset.metadata["specimen"] == "abc"
+    assert dataset.extensions["v"] is None
+    assert dataset.extensions["w"] == "x"
+    assert json.loads(to_json_bytes({"a": float("inf"), "b": b"\x01\x02"})) == {
+        "a": None,
+        "b": "0102",
+    }
+    assert json_safe(np.float32(1.5)) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("empty.dm3", b""), ("empty.tif", b""), ("empty.txt", b"")],
+)
+def test_an_empty_file_fails_with_a_reason(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    done = extract_file(path)
+    assert (done.outcome, done.failure) == ("failed", "unreadable")
+    assert "empty" in done.reason
+
+
+@pytest.mark.parametrize("name", ["missing.dm3", ".", "pipe"])
+def test_what_is_no_regular_file_is_not_opened(tmp_path, name):
+    if name == "pipe":
+        os.mkfifo(tmp_path / name)
+    done = extract_file(tmp_path / name)
+    assert done.outcome == "failed"
+    assert done.reason
+
+
+def test_an_unreadable_file_fails_with_a_reason(tmp_path, monkeypatch):
+    path = tmp_path / "locked.dm3"
+    path.write_bytes(b"x")
+
+    def denied(*_args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(core.os, "open", denied)
+    done = extract_file(path)
+    assert (done.failure, done.reason) == ("unreadable", "locked.dm3: Permission denied")
+
+
+@pytest.mark.parametrize("suffix", ["dm3", "dm4", "tif", "ser", "emi", "png", "jpg", "txt", "xyz"])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_bytes_under_every_extension_have_an_outcome(tmp_path, suffix, seed):
+    path = tmp_path / f"noise.{suffix.upper()}"
+    path.write_bytes(np.random.default_rng(seed).bytes(5000))
+    done = extract_file(path, artifacts_root=tmp_path / "data", previews=True)
+    assert done.outcome == "extracted" if done.extractor.name == "fallback" else done.reason
+
+
+def test_content_decides_over_a_wrong_name(tmp_path, dm_file, caplog):
+    path = tmp_path / "renamed.tar.gz"
+    data = {"Data": b"\0" * 16, "DataType": (5, 2), "Dimensions": {"a": (5, 2), "b": (5, 2)}}
+    path.write_bytes(dm_file(3).bytes({"ImageList": {"a": {"ImageData": data}}}))
+    with caplog.at_level("DEBUG", "nexuslims_extractor.plugins"):
+        assert extract_file(path).extractor.name == "digital_micrograph"
+    assert "read by digital_micrograph (priority 100)" in caplog.text
+
+
+def test_unknown_content_falls_back(tmp_path):
+    path = tmp_path / "notes.xyz"
+    path.write_bytes(b"\x00\x01\x02 something")
+    (dataset,) = extract_file(path).datasets
+    assert (dataset.dataset_type, dataset.name) == ("Unknown", "notes")
+
+
+def test_the_package_is_light_until_used():
+    code = (
+        "import sys, nexuslims_extractor.cli; print('numpy' in sys.modules, 'pint' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["False", "False"]

@@ -1,0 +1,134 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nexuslims_contracts.datasets import Axis
+from nexuslims_extractor.errors import ExtractorError
+from nexuslims_extractor.model import Signal
+from nexuslims_extractor.previews import render_preview
+from nexuslims_extractor.previews.draw import nice
+from nexuslims_extractor.previews.pixels import SAMPLES, strides_within
+
+
+def signal(pixels, kind="Image", unit="", navigate=(), scale=1.0):
+    axes = tuple(
+        Axis(name="y", size=size, scale=scale, unit=unit, navigate=index in navigate)
+        for index, size in enumerate(pixels.shape)
+    )
+    return Signal(
+        name="s", dataset_type=kind, data_type=kind, axes=axes, shape=pixels.shape,
+        pixels=lambda: pixels,
+    )  # fmt: skip
+
+
+def drawn(*args, **kwargs):
+    return Image.open(BytesIO(render_preview(signal(*args, **kwargs))))
+
+
+def ramp(rows, columns):
+    return np.linspace(0, 1, rows * columns, dtype=np.float32).reshape(rows, columns)
+
+
+def test_a_ramp_is_shown_as_a_ramp_with_its_aspect_ratio():
+    picture = drawn(ramp(100, 200))
+    assert picture.size == (500, 250)
+    values = np.asarray(picture, float)
+    expected = np.asarray(
+        Image.fromarray(ramp(100, 200)).resize((500, 250), Image.Resampling.NEAREST)
+    )
+    assert np.abs(values / 255 - expected).max() < 0.02
+
+
+def test_hot_pixels_do_not_darken_the_rest():
+    pixels = ramp(100, 100)
+    pixels[3, 3] = 1e9
+    assert np.asarray(drawn(pixels)).mean() == pytest.approx(127, abs=10)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e30])
+def test_constant_and_undefined_images_are_drawn(value):
+    assert drawn(np.full((8, 8), value)).size == (500, 500)
+
+
+def test_a_scale_bar_needs_a_calibration():
+    plain = np.asarray(drawn(np.zeros((64, 64))))
+    marked = np.asarray(drawn(np.zeros((64, 64)), unit="nm"))
+    assert plain.max() == 0
+    assert (marked == 255).sum() > 100
+
+
+@pytest.mark.parametrize(("extent", "bar"), [(123.0, 100.0), (0.07, 0.05), (2.0, 2.0), (9.9, 5.0)])
+def test_bars_have_round_lengths(extent, bar):
+    assert nice(extent) == pytest.approx(bar)
+
+
+def test_diffraction_is_logarithmic():
+    pixels = np.ones((50, 50), np.float32)
+    pixels[:25] = 1000.0
+    pixels[:5] = 1000000.0
+    linear, logarithmic = (np.asarray(drawn(pixels, kind=k)) for k in ("Image", "Diffraction"))
+    assert linear[100, 250] < 10
+    assert 100 < logarithmic[100, 250] < 200
+
+
+def test_a_spectrum_is_a_line_on_white_with_labels():
+    counts = np.exp(-(((np.arange(200) - 50) / 9.0) ** 2))
+    picture = np.asarray(drawn(counts, kind="Spectrum", unit="eV").convert("L"), float)
+    assert picture.shape == (500, 500)
+    assert np.median(picture) == 255
+    peak = np.argmin(picture[20:60, 70:480].min(axis=0)) + 70
+    assert peak == pytest.approx(62 + 50 / 199 * (486 - 62), abs=6)
+
+
+def test_a_spectrum_image_shows_map_and_spectrum():
+    cube = np.zeros((20, 30, 64), np.uint16)
+    cube[5:10, 5:10, 32] = 100
+    picture = np.asarray(drawn(cube, "SpectrumImage", "eV", navigate=(0, 1)).convert("L"))
+    assert picture[:250].max() == 255
+    assert (picture[260:480, 70:480] < 200).any()
+
+
+def test_a_stack_is_a_contact_sheet():
+    stack = np.stack([np.full((10, 10), n, np.float32) + ramp(10, 10) for n in range(20)])
+    assert drawn(stack, navigate=(0,)).size == (498, 498)
+
+
+def test_a_scan_of_patterns_shows_both_spaces():
+    scan = np.random.default_rng(0).poisson(3, (6, 5, 16, 16)).astype(np.uint16)
+    assert drawn(scan, "Diffraction", navigate=(0, 1)).size == (500, 254)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_stay_colours(dtype):
+    pixels = np.zeros((20, 20, 3), dtype)
+    pixels[..., 0] = np.iinfo(dtype).max
+    assert np.asarray(drawn(pixels))[250, 250].tolist() == [255, 0, 0]
+
+
+def test_text_is_drawn_as_text():
+    text = Signal(name="t", dataset_type="Misc", data_type="Text", text="first line\nsecond\x00")
+    picture = np.asarray(Image.open(BytesIO(render_preview(text))).convert("L"))
+    assert picture.shape == (500, 500)
+    assert (picture[:60] < 100).sum() > 50
+    assert (picture[80:] < 100).sum() == 0
+
+
+def test_the_same_data_give_the_same_bytes():
+    pixels = np.random.default_rng(1).normal(size=(300, 200)).astype(np.float32)
+    assert render_preview(signal(pixels, unit="nm")) == render_preview(signal(pixels, unit="nm"))
+
+
+def test_no_values_are_refused():
+    with pytest.raises(ExtractorError, match="no values"):
+        render_preview(signal(np.zeros((0, 5))))
+
+
+@pytest.mark.parametrize("shape", [(1 << 20, 1 << 20), (70000, 300, 300), (3,)])
+def test_reading_is_bounded(shape):
+    steps = strides_within(shape)
+    read = 1
+    for size, step in zip(shape, steps, strict=True):
+        read *= len(range(*step.indices(size)))
+    assert 0 < read <= SAMPLES

@@ -1,0 +1,125 @@
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+
+from nexuslims_extractor.errors import LimitExceededError, UnreadableFileError
+from nexuslims_extractor.formats.fei_tiff import FeiTiffExtractor
+from nexuslims_extractor.formats.tiff_tags import rasters, read_tiff
+from nexuslims_extractor.formats.vendor_tiff import ini_sections, parse_xml
+
+SECTIONS = """[User]
+Date=12/18/2017
+Time=01:04:14 PM
+User=somebody
+[Beam]
+HV=30000
+ScanRotation=0.5
+Beam=EBeam
+Scan=EScan
+[EBeam]
+HFW=0.000452548
+WD=0.011051
+[Scan]
+Dwelltime=3e-005
+PixelWidth=4.41942e-007
+PixelHeight=4.41942e-007
+[Stage]
+StageX=0.009654
+StageR=0.0010584
+[Detectors]
+Name=ETD
+"""
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate"])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_rasters_agree_with_tifffile(tmp_path, compression, byteorder, bigtiff):
+    pixels = np.arange(600, dtype=np.uint16).reshape(20, 30)
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(
+        path, pixels, compression=compression, byteorder=byteorder, bigtiff=bigtiff, rowsperstrip=7
+    )
+    (raster,) = rasters(read_tiff(path))
+    assert (raster.shape, raster.dtype) == ((20, 30), "uint16")
+    np.testing.assert_array_equal(raster.pixels(), pixels)
+
+
+def test_pages_of_one_shape_make_a_stack(tmp_path):
+    path = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for page in range(3):
+            writer.write(np.full((4, 5), page, np.uint8), contiguous=False)
+        writer.write(np.zeros((2, 2), np.float32), contiguous=False)
+    stack, other = rasters(read_tiff(path))
+    assert stack.shape == (3, 4, 5)
+    assert stack.pixels()[2, 0, 0] == 2
+    assert (other.shape, other.dtype) == ((2, 2), "float32")
+
+
+def entry(code, kind, count, value):
+    return struct.pack("<HHII", code, kind, count, value)
+
+
+def directory(*entries, following=0):
+    return struct.pack("<H", len(entries)) + b"".join(entries) + struct.pack("<I", following)
+
+
+def test_a_directory_that_refers_to_itself_is_refused(tmp_path):
+    path = tmp_path / "loop.tif"
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directory(entry(256, 3, 1, 1), following=8))
+    with pytest.raises(LimitExceededError, match="itself"):
+        read_tiff(path)
+
+
+def test_absurd_claims_are_refused(tmp_path):
+    size = 1 << 31
+    path = tmp_path / "huge.tif"
+    entries = (entry(256, 4, 1, size), entry(257, 4, 1, size))
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directory(*entries))
+    with pytest.raises(LimitExceededError, match="pixels"):
+        rasters(read_tiff(path))
+
+
+@pytest.mark.parametrize("content", [b"no TIFF at all", b"II*\0", b"II*\0\x00\x10\x00\x00"])
+def test_what_is_no_tiff_is_refused_with_a_reason(tmp_path, content):
+    path = tmp_path / "named.tif"
+    path.write_bytes(content + bytes(20 if content == b"no TIFF at all" else 0))
+    with pytest.raises((UnreadableFileError, struct.error)):
+        read_tiff(path)
+
+
+def test_fei_sections_are_metres_and_radians(fei_tiff):
+    path = fei_tiff("fei.tif", np.zeros((6, 8), np.uint8), SECTIONS)
+    extractor = FeiTiffExtractor()
+    assert extractor.supports(path, path.read_bytes()[:4096])
+    (signal,) = extractor.open(path, None).signals
+    assert signal.metadata["acceleration_voltage"] == (30000.0, "V")
+    assert signal.metadata["stage_x"] == (0.009654, "m")
+    assert signal.metadata["stage_rotation"] == (0.0010584, "rad")
+    assert signal.metadata["scan_rotation"] == (0.5, "rad")
+    assert signal.metadata["detector_type"] == "ETD"
+    assert signal.acquired.when.isoformat() == "2017-12-18T13:04:14"
+    assert signal.axes[1].unit == "nm"
+    assert signal.axes[1].scale == pytest.approx(441.942)
+
+
+def test_repeated_sections_are_kept_apart():
+    sections = ini_sections("[Gas1]\nName=Pt\n[Gas1]\nName=C\n")
+    assert sections == {"Gas1": {"Name": "Pt"}, "Gas1#2": {"Name": "C"}}
+
+
+def test_foreign_xml_resolves_no_entities(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("do not tell")
+    document = f'<!DOCTYPE r [<!ENTITY x SYSTEM "file://{secret}">]><r>&x;</r>'
+    assert "do not tell" not in (parse_xml(document.encode()).text or "")
+
+
+def test_an_entity_bomb_is_refused():
+    entities = "".join(f'<!ENTITY e{n} "&e{n - 1};&e{n - 1};">' for n in range(1, 40))
+    bomb = f'<!DOCTYPE r [<!ENTITY e0 "xx">{entities}]><r>&e39;</r>'
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        parse_xml(bomb.encode())

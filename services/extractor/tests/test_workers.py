@@ -1,0 +1,97 @@
+"""Plugins that kill, hang or gorge their worker, installed for real through an entry point."""
+
+import asyncio
+import time
+from multiprocessing import forkserver
+
+import pytest
+
+from nexuslims_extractor import plugins
+from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
+
+PLUGIN = """
+import os, signal, time
+
+class Dangerous:
+    name, version, priority, extensions = "dangerous", "1", 900, ("danger",)
+
+    def supports(self, path, head):
+        return path.suffix == ".danger"
+
+    def open(self, path, instrument):
+        if path.stem.startswith("crash"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if path.stem.startswith("exit"):
+            os._exit(3)
+        if path.stem.startswith("hang"):
+            time.sleep(600)
+        if path.stem.startswith("gorge"):
+            return [bytearray(1 << 28) for _ in range(64)]
+        raise ValueError(str(os.getpid()))
+"""
+POINTS = "[nexuslims.extractors]\ndangerous = dangerous_plugin:Dangerous\n"
+
+
+@pytest.fixture(params=["forkserver", "fork"])
+async def run(request, tmp_path, monkeypatch):
+    """Extract files of the given names with the dangerous plugin installed."""
+    site = tmp_path / "site"
+    info = site / "dangerous-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "dangerous_plugin.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dangerous\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(POINTS)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    forkserver._forkserver._stop()  # it imported the plugins of another test
+    monkeypatch.setattr("nexuslims_extractor.plugins.installed", plugins.installed.__wrapped__)
+    pools = []
+
+    async def extract(*names, seconds=20.0, files=200, workers=2):
+        limits = Limits(seconds=seconds, memory=1024 * MEBIBYTE, files_per_worker=files)
+        pool = WorkerPool(workers, limits, start=request.param)
+        pools.append(pool)
+        for name in names:
+            (tmp_path / name).write_bytes(b"content")
+        return await asyncio.gather(*(pool.extract(Job(path=tmp_path / n)) for n in names))
+
+    yield extract
+    for pool in pools:
+        await pool.close()
+    forkserver._forkserver._stop()
+
+
+async def test_a_crash_costs_one_file_and_tells_the_signal(run):
+    crash, good = await run("crash.danger", "good.txt")
+    assert (crash.outcome, crash.failure) == ("failed", "crashed")
+    assert crash.reason == "crash.danger: dangerous 1: the worker was killed by SIGSEGV"
+    assert crash.extractor.name == "dangerous"
+    assert crash.file.bytes == 7
+    assert good.outcome == "extracted"
+
+
+async def test_an_exit_is_a_crash_too(run):
+    (done,) = await run("exit.danger")
+    assert done.failure == "crashed"
+    assert "status 3" in done.reason
+
+
+async def test_nothing_waits_behind_a_stuck_file(run):
+    start = time.monotonic()
+    hang, *good = await run("hang.danger", *(f"good{n}.txt" for n in range(6)), seconds=3.0)
+    assert (hang.outcome, hang.failure) == ("failed", "timeout")
+    assert "longer than 3 s" in hang.reason
+    assert {done.outcome for done in good} == {"extracted"}
+    assert time.monotonic() - start < 20
+
+
+async def test_gorging_is_stopped_with_a_reason(run):
+    (done,) = await run("gorge.danger")
+    assert (done.outcome, done.failure) == ("failed", "memory")
+    assert "memory" in done.reason
+
+
+async def test_workers_are_replaced_after_some_files(run):
+    done = await run(*(f"file{n}.danger" for n in range(6)), files=2, workers=1)
+    pids = {extraction.reason.rsplit(" ", 1)[-1] for extraction in done}
+    assert len(pids) >= 3
