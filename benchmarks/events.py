@@ -1,9 +1,10 @@
 """Publish and consume through our event store, and through raw nats-py, in one run.
 
-Both move the same messages: 1 KB of JSON with the CloudEvents attributes, a deduplication id and an
-expected sequence in headers. Raw publishing keeps 256 publishes in flight by ``asyncio.gather``; raw
-consuming is an ordered consumer with a callback and ``json.loads``. Ours encodes, and gives validated
-events. Rounds alternate; CPU seconds are of this process, the broker's are its own in both.
+Both move the same messages: 1 KB of JSON, with the CloudEvents attributes, a deduplication id and
+an expected sequence in headers. Raw publishing keeps 256 publishes in flight by
+``asyncio.gather``; raw consuming is an ordered consumer with a callback and ``json.loads``. Ours
+encodes, and gives validated events. Rounds alternate; CPU seconds are of this process, the broker's
+are its own in both.
 """
 
 import argparse

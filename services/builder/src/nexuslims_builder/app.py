@@ -1,0 +1,169 @@
+"""The builder: when all files of a session have settled, its record is built.
+
+Whatever concerns a session wakes the builder; it folds what is new and decides. Two builders may
+decide at once: the record's subject takes one of them, the other reads it and has nothing to do.
+"""
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from nexuslims_contracts.datasets import ArtifactRef
+from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.events import Event, RecordBuilt, RecordRejected
+from nexuslims_contracts.topology import BUILDER
+from nexuslims_shared.artifacts import read_artifact, resolve, write_artifact
+from nexuslims_shared.consume import Handler, by_session
+from nexuslims_shared.errors import ConflictError
+from nexuslims_shared.fold import INITIAL, SessionState, fold
+from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.port import read_session
+
+from nexuslims_builder.decide import inputs_digest, is_due, people_of, record_input
+from nexuslims_builder.model import RecordInput
+
+log = logging.getLogger(__name__)
+
+SOURCE: Final = "nexuslims/builder"
+_REMEMBERED: Final = 500
+
+
+def create(settings: Settings) -> Service:
+    """Make the service."""
+    return Service(
+        name="builder",
+        work=_work,
+        consumer=BUILDER,
+        key=by_session,
+        concurrency=2,
+        backlog=500,
+        mounts=[Mount(settings.data_path, writable=True)],
+    )
+
+
+@asynccontextmanager
+async def _work(around: Surroundings) -> AsyncIterator[Handler]:
+    yield Builder(around).handle
+
+
+class Builder:
+    """Builds records; remembers the sessions it saw last, so that folding stays incremental."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._settings = around.settings
+        self._version = version("nexuslims-builder")
+        self._states: OrderedDict[str, SessionState] = OrderedDict()
+
+    async def handle(self, batch: tuple[Recorded, ...]) -> None:
+        """Take up what is new about one session, and build its record if it is due."""
+        session = batch[0].event.session
+        state = await self._catch_up(session)
+        while is_due(state):
+            outcome = await self._build(state)
+            cause = batch[-1].envelope
+            expected = state.record.sequence if state.record else 0
+            try:
+                await self._around.store.append(
+                    envelop(outcome, source=SOURCE, cause=cause),
+                    expect=expected if isinstance(outcome, RecordBuilt) else None,
+                )
+            except ConflictError:
+                log.info("another builder was faster")
+            else:
+                log.info("%s", _describe(outcome))
+                await self._remove_former(state, outcome)
+            state = await self._catch_up(session)
+
+    async def _catch_up(self, session: str) -> SessionState:
+        known = self._states.pop(session, INITIAL)
+        new = await read_session(self._around.store, session, after=known.through)
+        state = fold(new, known)
+        self._states[session] = state
+        while len(self._states) > _REMEMBERED:
+            self._states.popitem(last=False)
+        return state
+
+    async def _build(self, state: SessionState) -> RecordBuilt | RecordRejected:
+        record = record_input(state, await self._names(state), await self._long_extensions(state))
+        return await asyncio.to_thread(self._write, record, state.last_input)
+
+    def _write(self, record: RecordInput, through: int) -> RecordBuilt | RecordRejected:
+        from nexuslims_builder.record import build_record, file_name, summarise  # noqa: PLC0415
+        from nexuslims_builder.validation import validate  # noqa: PLC0415 - numpy and lxml
+
+        settings = self._settings
+        xml = build_record(
+            record,
+            sensitivity=settings.clustering_sensitivity,
+            method=settings.clustering_method,
+        )
+        common = {
+            "session": record.session,
+            "inputs_through_seq": through,
+            "inputs_digest": inputs_digest(record),
+            "builder": self._version,
+        }
+        if problems := validate(xml):
+            return RecordRejected(**common, reason="; ".join(map(str, problems[:5])))
+        counts = summarise(xml)
+        return RecordBuilt(
+            **common,
+            record=write_artifact(settings.records, file_name(record), xml),
+            title=record.title,
+            activities=counts.activities,
+            datasets=counts.datasets,
+            failures=sum(1 for file in record.files if not file.datasets),
+        )
+
+    async def _names(self, state: SessionState) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for person_id in sorted(people_of(state)):
+            person = await self._around.people.find(person_id)
+            if person is not None:
+                names[person_id] = person.display
+        return names
+
+    async def _long_extensions(
+        self, state: SessionState
+    ) -> dict[str, tuple[Mapping[str, object], ...]]:
+        """Extensions that were too long for an event are in the file's JSON artifacts."""
+        return {
+            token: tuple(
+                [
+                    await asyncio.to_thread(self._read_extensions, artifact)
+                    for artifact in file.extracted.event.artifacts
+                ]
+            )
+            for token, file in state.current_files().items()
+            if file.extracted is not None and file.extracted.event.extensions_in_artifact
+        }
+
+    def _read_extensions(self, artifact: ArtifactRef) -> Mapping[str, object]:
+        document = json.loads(read_artifact(self._settings.data_path, artifact))
+        extensions: Mapping[str, object] = document["nx_meta"].get("extensions", {})
+        return extensions
+
+    async def _remove_former(self, state: SessionState, outcome: Event) -> None:
+        """Leave one record of a session in the folder, also when its name changed."""
+        if not isinstance(outcome, RecordBuilt) or state.record is None:
+            return
+        former = state.record.event.record.path
+        if former != outcome.record.path:
+            path = resolve(self._settings.records, former)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _describe(outcome: RecordBuilt | RecordRejected) -> str:
+    if isinstance(outcome, RecordRejected):
+        return f"record rejected: {outcome.reason}"
+    return (
+        f"record {outcome.record.path} built: {outcome.activities} activities,"
+        f" {outcome.datasets} datasets, {outcome.failures} files unreadable"
+    )
