@@ -21,7 +21,14 @@ from nexuslims_contracts.events import (
     UploadPlan,
 )
 from nexuslims_shared.fold import INITIAL, evolve, fold
-from nexuslims_shared.status import Status, files_complete, is_stale, progress
+from nexuslims_shared.status import (
+    Status,
+    exported,
+    files_complete,
+    is_stale,
+    progress,
+    standing_uploads,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = UploadPlan(strategy="all", destinations=("archive",))
@@ -41,6 +48,7 @@ def uploaded(session: str, destination: str = "archive", plan: UploadPlan = PLAN
         record_sha256="a" * 64,
         record_id="r",
         plan=plan,
+        after=0,
     )
 
 
@@ -193,6 +201,31 @@ def test_export_strategies(facts) -> None:
     assert status("best_effort", False, False) is Status.BUILT_NOT_EXPORTED
     assert status("first_success", False, True) is Status.COMPLETED
     assert status("first_success", False, False) is Status.BUILT_NOT_EXPORTED
+
+
+def test_a_retry_makes_a_failed_upload_undecided(facts) -> None:
+    plan = UploadPlan(strategy="all", destinations=("archive", "cdcs"))
+    before = [
+        *facts.story(),
+        uploaded(facts.session, "archive", plan),
+        not_uploaded(facts.session, "cdcs", plan),
+    ]
+    state = fold(record([*before, RetryRequested(session=facts.session, request="1")]))
+    assert exported(fold(record(before))) is False
+    assert exported(state) is None
+    assert set(standing_uploads(state)) == {"archive"}
+
+
+def test_a_destination_outside_the_plan_does_not_count(facts) -> None:
+    both = UploadPlan(strategy="all", destinations=("archive", "cdcs"))
+    events = [
+        *facts.story(),
+        not_uploaded(facts.session, "cdcs", both),
+        uploaded(facts.session, "archive", PLAN),
+    ]
+    state = fold(record(events))
+    assert exported(state) is True
+    assert exported(state, both) is False
 
 
 def test_an_event_costs_the_same_in_a_large_session(facts) -> None:

@@ -358,10 +358,11 @@ class RecordUploaded(DestinationEvent, name="record.uploaded"):
 
     record_id: str
     url: str = ""
+    after: Replaces
 
     def identity(self) -> tuple[str, ...]:
-        """One content at one place under one id."""
-        return (self.record_sha256, self.record_id)
+        """One content at one place under one id, which may go away and come back."""
+        return (self.record_sha256, self.record_id, str(self.after))
 
 
 class UploadFailed(DestinationEvent, name="upload.failed"):

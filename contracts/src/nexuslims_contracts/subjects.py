@@ -31,6 +31,11 @@ def of_session(session: str) -> str:
     return f"{PREFIX}.{session}.>"
 
 
+def beside_files(session: str) -> tuple[str, ...]:
+    """Filters for everything about one session but its files."""
+    return (session_subject(session, "*"), destination_subject(session, "*", "*"))
+
+
 def matches(pattern: str, subject: str) -> bool:
     """Tell whether a subject matches a filter, with NATS' rules for ``*`` and ``>``."""
     wanted, given = pattern.split("."), subject.split(".")

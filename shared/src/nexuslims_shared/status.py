@@ -15,7 +15,7 @@ from nexuslims_contracts.events import (
     UploadFailed,
     UploadPlan,
 )
-from nexuslims_shared.fold import SessionState
+from nexuslims_shared.fold import Latest, SessionState, Upload
 
 
 class Status(StrEnum):
@@ -78,32 +78,44 @@ def is_stale(state: SessionState) -> bool:
     return state.built is None or state.last_input > state.built.event.inputs_through_seq
 
 
-def exported(state: SessionState) -> bool | None:
-    """Tell whether the current record is where it should be: yes, no, or not decided yet."""
+def standing_uploads(state: SessionState) -> dict[str, Latest[Upload]]:
+    """Return what was said of the current record's uploads and still counts, by destination.
+
+    What was said of an earlier record no longer does, nor a failure from before the last retry.
+    """
     if state.record is None:
-        return None
+        return {}
     sha256 = state.record.event.record.sha256
-    current = {
-        name: upload.event
+    retried = state.retry.sequence if state.retry else 0
+    return {
+        name: upload
         for name, upload in state.uploads.items()
         if upload.event.record_sha256 == sha256
+        and (isinstance(upload.event, RecordUploaded) or upload.sequence > retried)
     }
-    if not current:
+
+
+def exported(state: SessionState, plan: UploadPlan | None = None) -> bool | None:
+    """Tell whether the current record is where it should be: yes, no, or not decided yet.
+
+    Parameters
+    ----------
+    state
+        The session.
+    plan
+        Where it should be; what the uploader's last statement says, if not given.
+    """
+    standing = standing_uploads(state)
+    if not standing:
         return None
-    plan = max(
-        (state.uploads[name] for name in current), key=lambda upload: upload.sequence
-    ).event.plan
-    return _fulfilled(plan, current)
-
-
-def _fulfilled(plan: UploadPlan, current: dict[str, RecordUploaded | UploadFailed]) -> bool | None:
-    arrived = [isinstance(current.get(name), RecordUploaded) for name in plan.destinations]
-    decided = all(name in current for name in plan.destinations)
+    plan = plan or max(standing.values(), key=lambda upload: upload.sequence).event.plan
+    stated = [standing[name].event for name in plan.destinations if name in standing]
+    arrived = [isinstance(event, RecordUploaded) for event in stated]
     if plan.strategy == "first_success" and any(arrived):
         return True
-    if plan.strategy == "all" and any(isinstance(up, UploadFailed) for up in current.values()):
+    if plan.strategy == "all" and not all(arrived):
         return False
-    if not decided:
+    if len(stated) < len(plan.destinations):
         return None
     return all(arrived) if plan.strategy == "all" else any(arrived)
 
@@ -148,7 +160,7 @@ def _after_build(state: SessionState) -> Progress:
         case False:
             failures = [
                 f"{name}: {upload.event.reason}"
-                for name, upload in sorted(state.uploads.items())
+                for name, upload in sorted(standing_uploads(state).items())
                 if isinstance(upload.event, UploadFailed)
             ]
             return Progress(Status.BUILT_NOT_EXPORTED, "not exported", "; ".join(failures))

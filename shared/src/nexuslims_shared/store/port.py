@@ -95,8 +95,21 @@ class EventStore(Protocol):
         ...
 
 
-async def read_session(store: EventStore, session: str, after: int = 0) -> list[Recorded]:
+async def read_session(
+    store: EventStore, session: str, after: int = 0, *, files: bool = True
+) -> list[Recorded]:
     """Read the events of one session, in order.
+
+    Parameters
+    ----------
+    store
+        Where to read.
+    session
+        The session.
+    after
+        Only what has a higher sequence.
+    files
+        Also what concerns its files; without them a session of fifty thousand is read at once.
 
     Raises
     ------
@@ -104,7 +117,8 @@ async def read_session(store: EventStore, session: str, after: int = 0) -> list[
         If one of them cannot be read: nobody may decide on half a story.
     """
     recorded: list[Recorded] = []
-    async for item in store.read(filters=(subjects.of_session(session),), after=after):
+    filters = (subjects.of_session(session),) if files else subjects.beside_files(session)
+    async for item in store.read(filters=filters, after=after):
         if isinstance(item, Unreadable):
             raise UndecodableError(
                 f"session {session}: event {item.sequence} on {item.subject}: {item.reason}"
