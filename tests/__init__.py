@@ -1,0 +1,1 @@
+"""Tests of what crosses services and of everything around the code."""

@@ -1,7 +1,7 @@
 """Where the real microscope files for tests are, and how to get at one.
 
-They are looked for in ``$NEXUSLIMS_CORPUS``, in ``../shared/corpus`` beside the checkout, and in the
-cache that ``make corpus`` fills. All three have a ``MANIFEST.json`` with an entry per file: its
+They are looked for in ``$NEXUSLIMS_CORPUS``, in ``../shared/corpus`` beside the checkout, and in
+the cache that ``make corpus`` fills. All three have a ``MANIFEST.json`` with an entry per file: its
 members, the archive they are stored in, and which of them is the primary one.
 """
 
@@ -38,6 +38,20 @@ def find_corpus() -> "Corpus | None":
     told = os.environ.get("NEXUSLIMS_CORPUS")
     places = [Path(told)] if told else [_CHECKOUT.parent / "shared" / "corpus", cache_folder()]
     return next((Corpus(place) for place in places if (place / MANIFEST).is_file()), None)
+
+
+def require_corpus() -> "Corpus":
+    """Return the corpus, for commands that cannot do without.
+
+    Raises
+    ------
+    SystemExit
+        If there is none; the message says how to get it.
+    """
+    corpus = find_corpus()
+    if corpus is None:
+        raise SystemExit("there is no corpus of real files: run `make corpus`")
+    return corpus
 
 
 @dataclass(frozen=True)
@@ -88,8 +102,15 @@ class Corpus:
         return into / next(name for name in _names(entry) if primary.endswith(name))
 
     def session_files(self, into: Path) -> Path:
-        """Write the files of Titan_TEM below a folder, and return it."""
-        return self.unpack(SESSION_ENTRY, into)
+        """Write the files of Titan_TEM below a folder, and return it.
+
+        The archive holds 13 of the 14 files of the incumbent's record. The other, ``multi_signal``,
+        is a copy of ``image_008.dm3`` there: same metadata, same second.
+        """
+        self.unpack(SESSION_ENTRY, into)
+        image = next(into.rglob("image_008.dm3"))
+        shutil.copy2(image, image.with_name("multi_signal_file_001.dm3"))
+        return into
 
     def truth(self, entry_id: str) -> dict[str, Any]:
         """Return what independent readers say is in an entry."""
@@ -139,7 +160,7 @@ def _unpack_stored(archive: Path, names: list[str], into: Path) -> None:
         return
     with tarfile.open(archive) as stream:
         for item in stream:
-            name = next((name for name in names if item.name.endswith(name)), None)
+            name = next((n for n in names if f"/{item.name}".endswith(f"/{n}")), None)
             if item.isfile() and name is not None:
                 target = into / name
                 target.parent.mkdir(parents=True, exist_ok=True)

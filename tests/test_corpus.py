@@ -1,0 +1,112 @@
+"""The corpus that ``make corpus`` makes can be read like the larger one."""
+
+import io
+import json
+import tarfile
+
+import pytest
+from scripts import fetch_corpus
+
+from tests.corpus import SESSION_ENTRY, Corpus, MissingEntryError, find_corpus
+
+MTIME = 1_542_132_060
+SESSION = "Titan_TEM/day"
+
+
+def _tar(path, members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(content), MTIME
+            archive.addfile(info, io.BytesIO(content))
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A source distribution, unpacked as ``make corpus`` does it."""
+    sessions, pair = tmp_path / "sessions.tar.gz", tmp_path / "pair.tar.gz"
+    _tar(sessions, {f"{SESSION}/image_001.dm3": b"one", "JEOL_TEM/image_9.dm3": b"nine"})
+    _tar(pair, {"./scan.emi": b"emi", "./._scan.emi": b"macOS", "./scan_1.ser": b"ser"})
+    root = "nexuslims-2.8.0"
+    sdist = tmp_path / "sdist.tar.gz"
+    _tar(
+        sdist,
+        {
+            f"{root}/tests/unit/files/test_record_files.tar.gz": sessions.read_bytes(),
+            f"{root}/tests/unit/files/pair.tar.gz": pair.read_bytes(),
+            f"{root}/tests/unit/files/plain.dm3": b"plain",
+            f"{root}/tests/unit/files/code.py": b"code",
+            f"{root}/tests/unit/files/figs/figure.png": b"figure",
+            f"{root}/nexusLIMS/schemas/nexus-experiment.xsd": b"<schema/>",
+            f"{root}/nexusLIMS/config.py": b"code",
+        },
+    )
+    folder = tmp_path / "cache"
+    fetch_corpus.unpack(sdist, folder)
+    entries = list(fetch_corpus.describe(folder / "files"))
+    (folder / "MANIFEST.json").write_text(json.dumps({"entries": entries}))
+    return Corpus(folder)
+
+
+def test_only_data_files_are_unpacked(cache):
+    names = sorted(path.name for path in cache.folder.rglob("*") if path.is_file())
+    assert names == [
+        "MANIFEST.json",
+        "official-nexus-experiment.xsd",
+        "pair.tar.gz",
+        "plain.dm3",
+        "test_record_files.tar.gz",
+    ]
+
+
+def test_a_file_brings_its_companions(cache, tmp_path):
+    emi = cache.unpack("emi-ser__scan.emi", tmp_path / "out")
+    assert emi.read_bytes() == b"emi"
+    assert sorted(path.name for path in emi.parent.iterdir()) == ["scan.emi", "scan_1.ser"]
+
+
+def test_archived_and_plain_files_are_found_whatever_format_the_id_says(cache, tmp_path):
+    archived = cache.unpack("dm3__image_001.dm3", tmp_path / "archived")
+    assert (archived.read_bytes(), archived.stat().st_mtime) == (b"one", MTIME)
+    assert cache.unpack("gatan__plain.dm3", tmp_path / "plain").read_bytes() == b"plain"
+
+
+def test_the_session_is_only_the_titans_files(cache, tmp_path):
+    assert any(entry == SESSION_ENTRY for entry in _ids(cache))
+    folder = cache.session_files(tmp_path / "session")
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    assert files == [f"{SESSION}/image_001.dm3"]
+
+
+def test_small_files_are_those_stored_as_they_are(cache):
+    assert [path.name for path in cache.small_dm_files()] == ["plain.dm3"]
+
+
+def test_what_is_missing_is_named(cache, tmp_path):
+    with pytest.raises(MissingEntryError, match=r"bcf__map\.bcf"):
+        cache.unpack("bcf__map.bcf", tmp_path)
+    with pytest.raises(MissingEntryError, match=r"truth about dm3__plain\.dm3"):
+        cache.truth("dm3__plain.dm3")
+    with pytest.raises(MissingEntryError, match=r"records/other\.xml"):
+        cache.record("other.xml")
+
+
+def test_the_environment_says_where_the_corpus_is(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEXUSLIMS_CORPUS", str(cache.folder))
+    assert find_corpus() == cache
+    monkeypatch.setenv("NEXUSLIMS_CORPUS", str(tmp_path / "nowhere"))
+    assert find_corpus() is None
+
+
+@pytest.mark.corpus
+def test_the_14_file_session_is_there(corpus, tmp_path):
+    folder = corpus.session_files(tmp_path)
+    assert len([path for path in folder.rglob("*.dm3") if path.stat().st_mtime > MTIME - 3600]) == 8
+    assert corpus.file("dm3__Titan_FFT.dm3").stat().st_size == 1_659_245
+    assert corpus.record("official-nexus-experiment.xsd").is_file()
+
+
+def _ids(cache):
+    return [
+        entry["id"] for entry in json.loads((cache.folder / "MANIFEST.json").read_text())["entries"]
+    ]
