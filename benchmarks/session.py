@@ -37,12 +37,7 @@ def incumbent_environment() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nexuslims"
     folder = cache / "incumbent-2.8.0"
     python = folder / "bin" / "python"
-    installed = (
-        subprocess.run([python, "-c", "import nexusLIMS"], check=False, capture_output=True)
-        if python.exists()
-        else None
-    )
-    if installed is None or installed.returncode:
+    if not python.exists():
         print(f"installing {INCUMBENT} into {folder}", file=sys.stderr)
         uv = Path(sys.executable).with_name("uv")
         subprocess.run([uv, "venv", "--quiet", "--clear", folder], check=True)
