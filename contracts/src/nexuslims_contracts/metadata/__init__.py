@@ -1,0 +1,27 @@
+"""The normalised metadata of a dataset: its fields, the schema of each type, and validation."""
+
+from nexuslims_contracts.metadata.errors import MetadataError, Problem
+from nexuslims_contracts.metadata.fields import FIELDS, REQUIRED, Field, fields_of
+from nexuslims_contracts.metadata.models import (
+    MODELS,
+    BaseMetadata,
+    DiffractionMetadata,
+    ImageMetadata,
+    Metadata,
+    SpectrumImageMetadata,
+    SpectrumMetadata,
+)
+from nexuslims_contracts.metadata.names import display_name, snake_case
+from nexuslims_contracts.metadata.validation import (
+    ValidMetadata,
+    partition_metadata,
+    validate_metadata,
+    with_qudt,
+)
+
+__all__ = [
+    "FIELDS", "MODELS", "REQUIRED", "BaseMetadata", "DiffractionMetadata", "Field",
+    "ImageMetadata", "Metadata", "MetadataError", "Problem", "SpectrumImageMetadata",
+    "SpectrumMetadata", "ValidMetadata", "display_name", "fields_of", "partition_metadata",
+    "snake_case", "validate_metadata", "with_qudt",
+]  # fmt: skip
