@@ -2,7 +2,7 @@
 
 They are looked for in ``$NEXUSLIMS_CORPUS``, in ``../shared/corpus`` beside the checkout, and in
 the cache that ``make corpus`` fills. All three have a ``MANIFEST.json`` with an entry per file: its
-members, the archive they are stored in, and which of them is the primary one.
+members, the primary one first, and the archive they are stored in.
 """
 
 import gzip
@@ -96,10 +96,7 @@ class Corpus:
         else:
             for member in entry["members"]:
                 _copy(self.folder / member["path"], member, into / member["name"])
-        primary = entry.get("primary")
-        if primary is None:
-            return into
-        return into / next(name for name in _names(entry) if primary.endswith(name))
+        return into / entry["members"][0]["name"] if "primary" in entry else into
 
     def session_files(self, into: Path) -> Path:
         """Write the files of Titan_TEM below a folder, and return it.

@@ -1,0 +1,1 @@
+"""Tasks of development that need more than a line of the Makefile."""
