@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
+from nexuslims_contracts.metadata import with_qudt
 from nexuslims_extractor.artifacts import artifact_paths, clean_text, to_json_bytes
 from nexuslims_extractor.errors import ExtractorError, UnsupportedFileError
 from nexuslims_extractor.metadata import to_dataset
@@ -212,7 +213,7 @@ def _preview(signal: Signal, root: Path, place: str) -> tuple[ArtifactRef | None
 
 def _document(dataset: Dataset, result: Extraction, parsed: ParsedFile) -> bytes:
     """Return the metadata artifact: the normalised fields first, then the vendor's whole tree."""
-    normalised = dataset.model_dump(mode="json", exclude={"preview"})
+    normalised = with_qudt(dataset.model_dump(mode="json", exclude={"preview"}))
     return to_json_bytes(
         {
             "nx_meta": normalised,

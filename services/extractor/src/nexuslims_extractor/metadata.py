@@ -1,10 +1,9 @@
 """From a signal as read to a dataset as agreed: the one place that calls the contracts' schemas."""
 
-from typing import Any
-
 from nexuslims_contracts.datasets import Dataset
+from nexuslims_contracts.metadata import partition_metadata
 from nexuslims_extractor.artifacts import clean_text, json_safe
-from nexuslims_extractor.model import InstrumentContext, Signal, Value
+from nexuslims_extractor.model import InstrumentContext, Signal
 from nexuslims_extractor.values import place
 
 
@@ -27,29 +26,29 @@ def to_dataset(
         What was wrong, in words.
     """
     created, source = place(signal.acquired, instrument, mtime)
-    core = {name: _clean(value) for name, value in signal.metadata.items()}
-    extensions: dict[str, Any] = json_safe(signal.extensions)
-    extensions["creation_time_source"] = source
+    core: dict[str, object] = dict(signal.metadata)
     if signal.shape:
         core["data_dimensions"] = str(signal.shape)
-    metadata: dict[str, Any] = {
-        k: {"value": v[0], "unit": v[1]} if isinstance(v, tuple) else v for k, v in core.items()
-    }
+    valid, problems = partition_metadata(
+        core,
+        dataset_type=signal.dataset_type,
+        creation_time=created,
+        data_type=signal.data_type,
+        extensions=json_safe(signal.extensions) | {"creation_time_source": source},
+        warnings=[name for name in signal.warnings if name in signal.metadata],
+        file=file,
+    )
     dataset = Dataset(
         index=index,
         name=clean_text(signal.name) or file,
         dataset_type=signal.dataset_type,
-        data_type=signal.data_type,
+        data_type=valid.data_type,
         creation_time=created,
         shape=signal.shape,
         dtype=signal.dtype,
         axes=signal.axes,
-        metadata=metadata,
-        extensions=extensions,
-        warnings=signal.warnings,
+        metadata=valid.metadata,
+        extensions=valid.extensions,
+        warnings=valid.warnings,
     )
-    return dataset, ()
-
-
-def _clean(value: Value) -> Value:
-    return clean_text(value) if isinstance(value, str) else value
+    return dataset, problems

@@ -35,8 +35,8 @@ _PACKED = (27, 28)
 # (field, path in the image's tags, unit); the first one told wins, and zero means "not told"
 _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("acceleration_voltage", "Microscope Info/Voltage", "V"),
-    ("magnification", "Microscope Info/Indicated Magnification", ""),
-    ("magnification", "Microscope Info/Actual Magnification", ""),
+    ("magnification", "Microscope Info/Indicated Magnification", "x"),
+    ("magnification", "Microscope Info/Actual Magnification", "x"),
     ("camera_length", "Microscope Info/STEM Camera Length", "mm"),
     ("emission_current", "Microscope Info/Emission Current (µA)", "uA"),
     ("probe_current", "Microscope Info/Probe Current (nA)", "nA"),
@@ -59,7 +59,7 @@ _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("energy_loss", "EELS Spectrometer/Energy loss (eV)", "eV"),
     ("dispersion", "EELS Spectrometer/Dispersion (eV/ch)", "eV"),
     ("live_time", "EDS/Live time", "s"),
-    ("acquisition_time", "EDS/Real time", "s"),
+    ("real_time", "EDS/Real time", "s"),
     ("elevation_angle", "EDS/Detector Info/Elevation angle", "degree"),
     ("azimuthal_angle", "EDS/Detector Info/Azimuthal angle", "degree"),
     ("dwell_time", "CL/Acquisition/Dwell time (s)", "s"),
@@ -75,6 +75,10 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("acquisition_device", "Acquisition/Device/Name"),
     ("specimen", "Microscope Info/Specimen"),
     ("specimen", "Session Info/Specimen"),
+    ("microscope", "Microscope Info/Microscope"),
+    ("microscope", "Session Info/Microscope"),
+    ("microscope", "Microscope Info/Name"),
+    ("signal_name", "DataBar/Signal Name"),
     ("operator", "Microscope Info/Operator"),
     ("operator", "Session Info/Operator"),
 )

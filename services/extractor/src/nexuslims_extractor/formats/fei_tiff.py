@@ -192,7 +192,11 @@ def _sem(sections: dict[str, dict[str, str]], xml: dict[str, Any]) -> Described:
     extensions: dict[str, Any] = dict(leaves(sections, "fei"))
     extensions |= dict(leaves(xml, "fei_xml"))
     if model := system.get("SystemType") or nested(xml)("Instrument/InstrumentClass"):
-        extensions["microscope"] = model
+        metadata["microscope"] = str(model)
+    if source := system.get("Source"):
+        metadata["electron_source"] = source
+    if software := system.get("Software"):
+        metadata["software"] = software
     height, width = (metadata.get(field) for field in ("pixel_height", "pixel_width"))
     return Described(
         data_type={"IBeam": "FIB_Imaging", "IRBeam": "NavCam_Imaging"}.get(
@@ -216,7 +220,7 @@ def _correct(
     canvas = number(sections.get("Image", {}).get("MagCanvasRealWidth"))
     field_width = metadata.get("horizontal_field_width")
     if canvas and isinstance(field_width, tuple) and field_width[0] > 0:
-        metadata["magnification"] = round(canvas / field_width[0], 3)
+        metadata["magnification"] = (round(canvas / field_width[0], 3), "x")
     column = sections.get(beam, {})
     for field, key in (
         ("tilt_correction", "TiltCorrectionIsOn"),

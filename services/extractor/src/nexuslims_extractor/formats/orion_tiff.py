@@ -43,7 +43,7 @@ _ZEISS_FIELDS: tuple[tuple[str, str, str], ...] = (
     ("chamber_pressure", "ChamberPressure", "torr"),
     ("pixel_width", "ScalingX", "m"),
     ("pixel_height", "ScalingY", "m"),
-    ("magnification", "Magnification4x5", ""),
+    ("magnification", "Magnification4x5", "x"),
     ("dwell_time", "DwellTime", "us"),
     ("stage_x", "StageX", "mm"),
     ("stage_y", "StageY", "mm"),

@@ -1,6 +1,7 @@
 """The formats that rosettasciio reads: its generic metadata tree, mapped to canonical fields."""
 
 import importlib
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,7 +14,10 @@ from nexuslims_extractor.formats.vendor_tiff import mapped, nested
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
 from nexuslims_extractor.values import leaves, parse_datetime
 
+log = logging.getLogger(__name__)
+
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5_STARTS = (0, 512, 1024, 2048)
 _EAGER_BYTES = 256 << 20
 
 # extension -> rosettasciio's modules in the order to try, and how such a file starts
@@ -52,7 +56,7 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
 _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("acceleration_voltage", "beam_energy", "kV"),
     ("beam_current", "beam_current", "nA"),
-    ("magnification", "magnification", ""),
+    ("magnification", "magnification", "x"),
     ("camera_length", "camera_length", "mm"),
     ("convergence_angle", "convergence_angle", "mrad"),
     ("working_distance", "working_distance", "mm"),
@@ -65,7 +69,7 @@ _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("stage_tilt", "Stage/tilt", "degree"),
     ("stage_rotation", "Stage/rotation", "degree"),
     ("live_time", "Detector/EDS/live_time", "s"),
-    ("acquisition_time", "Detector/EDS/real_time", "s"),
+    ("real_time", "Detector/EDS/real_time", "s"),
     ("elevation_angle", "Detector/EDS/elevation_angle", "degree"),
     ("azimuthal_angle", "Detector/EDS/azimuth_angle", "degree"),
     ("detector_energy_resolution", "Detector/EDS/energy_resolution_MnKa", "eV"),
@@ -105,7 +109,12 @@ class RosettaSciIOExtractor:
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the extension, and by the first bytes where the format has a magic number."""
         suffix = path.suffix.lower().removeprefix(".")
-        return suffix in _READERS and head.lstrip().startswith(_READERS[suffix][1])
+        if suffix not in _READERS:
+            return False
+        magic = _READERS[suffix][1]
+        if magic == _HDF5:  # it may stand behind a block of the vendor's own
+            return any(head.startswith(_HDF5, at) for at in _HDF5_STARTS)
+        return head.lstrip().startswith(magic)
 
     def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
         """Read lazily: arrays stay in the file."""
@@ -126,25 +135,52 @@ def _read(path: Path) -> _Read:
     """Try the readers of an extension in turn; the last reason is told where none succeeds."""
     modules, _ = _READERS[path.suffix.lower().removeprefix(".")]
     reasons: list[str] = []
+    missing = ""
     for name in modules:
-        module = importlib.import_module(f"rsciio.{name}")
         for lazy in (True, False):
             if not lazy and path.stat().st_size > _EAGER_BYTES:
                 break
             try:
+                module = importlib.import_module(f"rsciio.{name}")
                 return _Read(name, module.file_reader(str(path), lazy=lazy))
             except ModuleNotFoundError as error:
-                raise UnsupportedFileError(f"reading it needs the package {error.name}") from error
+                missing = str(error)  # of a package that reading lazily, or this variant, needs
             except NotImplementedError:
                 continue
             except Exception as error:  # noqa: BLE001 - foreign readers raise anything
                 reasons.append(f"{name}: {type(error).__name__}: {error}")
                 break
+    if missing and not reasons:
+        raise UnsupportedFileError(f"its reader is not installed whole: {missing}")
     raise UnreadableFileError("; ".join(reasons) or "no reader took it")
 
 
+def _mapped_tree(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata with what the reader's mapping adds from the vendor's own tree.
+
+    The mapping gives ``{vendor's dotted path: (dotted path in the metadata, conversion or None)}``.
+    """
+    tree: dict[str, Any] = dict(part.get("metadata") or {})
+    look_up = nested(part.get("original_metadata") or {}, whole=True)
+    for source, (target, convert) in (part.get("mapping") or {}).items():
+        value = look_up(source.replace(".", "/"))
+        if value is None:
+            continue
+        try:
+            value = convert(value) if convert else value
+        except Exception:
+            log.debug("%s cannot be converted to %s", source, target, exc_info=True)
+            continue
+        *parents, name = target.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = value
+    return tree
+
+
 def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
-    tree = part.get("metadata") or {}
+    tree = _mapped_tree(part)
     look_up = nested(tree)
     instrument = tree.get("Acquisition_instrument") or {}
     kind = next((name for name in ("TEM", "SEM") if name in instrument), "")
@@ -166,7 +202,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         metadata["starting_energy"] = (energy.offset, energy.unit)
     extensions = dict(leaves(below, "instrument"))
     if microscope := below.get("microscope"):
-        extensions["microscope"] = microscope
+        metadata["microscope"] = str(microscope)
     return Signal(
         name=str(look_up("General/title") or path.stem),
         dataset_type=dataset_type,

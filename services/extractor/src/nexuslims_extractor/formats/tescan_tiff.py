@@ -29,7 +29,7 @@ TESCAN_TAG = 50431
 _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("acceleration_voltage", "SEM/HV", "V"),
     ("acceleration_voltage", "SEM/AcceleratorVoltage", "V"),
-    ("magnification", "MAIN/Magnification", ""),
+    ("magnification", "MAIN/Magnification", "x"),
     ("working_distance", "SEM/WD", "m"),
     ("beam_current", "SEM/PredictedBeamCurrent", "A"),
     ("emission_current", "SEM/EmissionCurrent", "A"),
@@ -44,6 +44,8 @@ _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("stage_tilt", "SEM/StageTilt", "degree"),
     ("chamber_pressure", "SEM/ChamberPressure", "Pa"),
     ("detector_type", "SEM/Detector", "text"),
+    ("electron_source", "SEM/Gun", "text"),
+    ("software", "MAIN/SoftwareVersion", "text"),
     ("operator", "MAIN/FullUserName", "text"),
     ("operator", "MAIN/UserName", "text"),
 )
@@ -74,9 +76,10 @@ class TescanTiffExtractor:
             metadata["operator"] = artist
         main = sections.get("MAIN", {})
         extensions: dict[str, Any] = dict(leaves(sections, "tescan"))
-        extensions["microscope"] = main.get("Device") or tiff.text(MODEL)
+        if model := main.get("Device") or tiff.text(MODEL):
+            metadata["microscope"] = model
         if software := tiff.text(SOFTWARE):
-            extensions["tescan_software"] = software
+            metadata.setdefault("software", software)
         height, width = (number(main.get(f"PixelSize{axis}")) for axis in "YX")
         described = Described(
             data_type="SEM_Imaging",

@@ -11,7 +11,7 @@ _LABELS: tuple[tuple[str, str, str], ...] = (
     ("extraction_voltage", "Extraction voltage", "V"),
     ("emission_current", "Emission", "uA"),
     ("defocus", "Defocus", "um"),
-    ("magnification", "Magnification", ""),
+    ("magnification", "Magnification", "x"),
     ("camera_length", "Camera length", "m"),
     ("scan_rotation", "Stem rotation", "degree"),
     ("spot_size", "Spot size", ""),
@@ -21,7 +21,7 @@ _LABELS: tuple[tuple[str, str, str], ...] = (
     ("stage_alpha", "Stage A", "degree"),
     ("stage_beta", "Stage B", "degree"),
 )
-_UNITS = {"deg": "degree", "x": "", "%": "", "µm": "um"}
+_UNITS = {"deg": "degree", "%": "", "µm": "um"}
 
 
 def read_labels(root: Any) -> tuple[dict[str, str], dict[str, str]]:
@@ -47,15 +47,16 @@ def label_metadata(told: dict[str, str], units: dict[str, str]) -> dict[str, Val
         metadata["illumination_mode"] = mode
     if user := told.get("User"):
         metadata["operator"] = user
+    if microscope := told.get("Microscope"):
+        metadata["microscope"] = microscope.removeprefix("Microscope ").strip()
+    if gun := told.get("Gun type"):
+        metadata["electron_source"] = gun
     return metadata
 
 
 def label_extensions(told: dict[str, str]) -> dict[str, Any]:
-    """Return every label under the vendor's prefix, and the microscope's name."""
-    extensions: dict[str, Any] = dict(leaves(told, "fei"))
-    if microscope := told.get("Microscope"):
-        extensions["microscope"] = microscope.removeprefix("Microscope ").strip()
-    return extensions
+    """Return every label under the vendor's prefix."""
+    return dict(leaves(told, "fei"))
 
 
 def label_mode(told: dict[str, str]) -> tuple[str, bool]:

@@ -168,13 +168,13 @@ def mapped(
             yield field, ((found[0], unit) if unit else found[0])
 
 
-def nested(tree: Mapping[str, Any]) -> Callable[[str], Any]:
-    """Return a look-up of slash-separated paths in nested dicts."""
+def nested(tree: Mapping[str, Any], *, whole: bool = False) -> Callable[[str], Any]:
+    """Return a look-up of slash-separated paths in nested dicts; branches if ``whole``."""
 
     def look_up(path: str) -> Any:
         node: Any = tree
         for part in path.split("/"):
             node = node.get(part) if isinstance(node, Mapping) else None
-        return None if isinstance(node, Mapping) else node
+        return None if isinstance(node, Mapping) and not whole else node
 
     return look_up
