@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.processes import die_with_parent
 
 BROKER_FILE = "broker.json"
 _READY_S = 15.0
@@ -53,7 +54,7 @@ class EmbeddedBroker:
 
 
 def start_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -> EmbeddedBroker:
-    """Start the broker on the loopback interface.
+    """Start the broker on the loopback interface; it ends with this process at the latest.
 
     Parameters
     ----------
@@ -95,6 +96,7 @@ def start_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one call into the kernel, no locks
         )
     url = _wait_until_ready(process, home)
     (state / BROKER_FILE).write_text(json.dumps({"url": url, "pid": process.pid}))
