@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
 
 import pytest
 
-from nexuslims_extractor import plugins
+from nexuslims_extractor import plugins, workers
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 
 PLUGIN = """
@@ -47,9 +48,9 @@ async def run(request, tmp_path, monkeypatch):
     monkeypatch.setattr("nexuslims_extractor.plugins.installed", plugins.installed.__wrapped__)
     pools = []
 
-    async def extract(*names, seconds=20.0, files=200, workers=2):
+    async def extract(*names, seconds=20.0, files=200, at_once=2):
         limits = Limits(seconds=seconds, memory=1024 * MEBIBYTE, files_per_worker=files)
-        pool = WorkerPool(workers, limits, start=request.param)
+        pool = WorkerPool(at_once, limits, start=request.param)
         pools.append(pool)
         for name in names:
             (tmp_path / name).write_bytes(b"content")
@@ -92,6 +93,22 @@ async def test_gorging_is_stopped_with_a_reason(run):
 
 
 async def test_workers_are_replaced_after_some_files(run):
-    done = await run(*(f"file{n}.danger" for n in range(6)), files=2, workers=1)
+    done = await run(*(f"file{n}.danger" for n in range(6)), files=2, at_once=1)
     pids = {extraction.reason.rsplit(" ", 1)[-1] for extraction in done}
     assert len(pids) >= 3
+
+
+async def test_a_pool_whose_workers_all_died_begins_anew(run, monkeypatch):
+    first = workers.WorkerPool._attempt
+    broken = []
+
+    async def once(self, job):
+        if not broken:
+            broken.append(job)
+            raise BrokenProcessPool("All workers expired")
+        return await first(self, job)
+
+    monkeypatch.setattr(workers.WorkerPool, "_attempt", once)
+    (done,) = await run("good.txt")
+    assert broken
+    assert done.outcome == "extracted"

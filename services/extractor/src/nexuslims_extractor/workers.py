@@ -15,17 +15,21 @@ import resource
 import shutil
 import signal
 import tempfile
+from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 MEBIBYTE = 1 << 20
 _PRELOAD = ["nexuslims_extractor.preload"]
@@ -79,22 +83,26 @@ class WorkerPool:
         *,
         start: Literal["forkserver", "fork"] = "forkserver",
     ) -> None:
-        from pebble import ProcessPool  # noqa: PLC0415 - workers only
-
         self.limits = limits or Limits()
         self._notes = Path(tempfile.mkdtemp(prefix="nexuslims-extractor-"))
         self._numbers = count()
         # several threads of linear algebra in each worker would only fight for the same cores
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        context = multiprocessing.get_context(start)
+        self._workers = workers
+        self._context = multiprocessing.get_context(start)
         if start == "forkserver":
-            context.set_forkserver_preload(_PRELOAD)
-        self._pool = ProcessPool(
-            max_workers=workers,
+            self._context.set_forkserver_preload(_PRELOAD)
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> "ProcessPool":
+        from pebble import ProcessPool  # noqa: PLC0415 - workers only
+
+        return ProcessPool(
+            max_workers=self._workers,
             max_tasks=self.limits.files_per_worker,
             initializer=_begin,
             initargs=(self.limits.memory,),
-            context=context,
+            context=self._context,
         )
 
     async def __aenter__(self) -> Self:
@@ -110,6 +118,19 @@ class WorkerPool:
 
     async def extract(self, job: Job) -> Extraction:
         """Extract a file; whatever happens to its worker becomes an outcome with a reason."""
+        pool = self._pool
+        try:
+            return await self._attempt(job)
+        except BrokenExecutor:
+            # every worker died between files (the kernel reclaims memory so): begin anew, once
+            if self._pool is pool:
+                self._pool = self._new_pool()
+        try:
+            return await self._attempt(job)
+        except BrokenExecutor as error:
+            return self._lost(job, Path(), "crashed", f"no worker could be started: {error}")
+
+    async def _attempt(self, job: Job) -> Extraction:
         from pebble import ProcessExpired  # noqa: PLC0415 - workers only
 
         note = self._notes / str(next(self._numbers))
@@ -136,7 +157,7 @@ class WorkerPool:
     def _lost(self, job: Job, note: Path, failure: FailureKind, fate: str) -> Extraction:
         """Return the outcome of a file whose worker cannot tell it any more."""
         extractor = ExtractorVersion(name="none", version="")
-        if note.exists() and (told := note.read_text("utf-8")):
+        if note.is_file() and (told := note.read_text("utf-8")):
             extractor = ExtractorVersion.model_validate_json(told)
         reason = f"{job.path.name}: {extractor.name} {extractor.version}: {fate}"
         return Extraction(
