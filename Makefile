@@ -1,0 +1,71 @@
+# What people and the build run. `make` alone lists it.
+# Needs Python 3.11 or newer and make; everything else goes into .venv.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+MEMBERS := contracts shared $(addprefix services/,harvester indexer extractor builder uploader console)
+TYPED := $(addsuffix /src,$(MEMBERS)) demo benchmarks scripts conftest.py tests/corpus.py
+INSTALLED := .venv/.installed
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check lint types architecture format corpus chaos bench-events bench-session bench-cli lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
+
+install: $(INSTALLED) ## the environment, in .venv
+
+$(INSTALLED): requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS)) Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(addprefix -e ./,$(MEMBERS))
+	@touch $@
+
+demo: install ## a sample facility, end to end, on the embedded broker
+	$(BIN)/python -m demo
+
+test: install ## all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: install ## only the tests that kill services
+	$(BIN)/python -m pytest -m chaos
+
+check: install lint types architecture ## lint, types, architecture
+
+lint: install ## ruff: rules and form
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install ## mypy, strict
+	$(BIN)/mypy $(TYPED)
+
+architecture: install ## who may import whom
+	$(BIN)/lint-imports
+
+format: install ## put the code in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+corpus: install ## real microscope files for the tests, into a cache in the home folder
+	$(BIN)/python -m scripts.fetch_corpus
+
+bench-events: install ## publish and consume, beside raw nats-py
+	$(BIN)/python -m benchmarks.events
+
+bench-session: install ## CPU time of one real session, beside the incumbent
+	$(BIN)/python -m benchmarks.session
+
+bench-cli: install ## CPU time of the commands
+	$(BIN)/python -m benchmarks.cli
+
+lock: install ## requirements/*.txt again, from the members' dependencies
+	UV=$(BIN)/uv requirements/lock.sh
+
+clean: ## take away everything that make has made, except the corpus
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-facility
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
