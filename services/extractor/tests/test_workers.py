@@ -1,13 +1,15 @@
 """Plugins that kill, hang or gorge their worker, installed for real through an entry point."""
 
 import asyncio
+import os
+import signal
 import time
-from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
 
-from nexuslims_extractor import plugins, workers
+from nexuslims_extractor import plugins
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 
 PLUGIN = """
@@ -56,6 +58,7 @@ async def run(request, tmp_path, monkeypatch):
             (tmp_path / name).write_bytes(b"content")
         return await asyncio.gather(*(pool.extract(Job(path=tmp_path / n)) for n in names))
 
+    extract.pools = pools
     yield extract
     for pool in pools:
         await pool.close()
@@ -98,17 +101,9 @@ async def test_workers_are_replaced_after_some_files(run):
     assert len(pids) >= 3
 
 
-async def test_a_pool_whose_workers_all_died_begins_anew(run, monkeypatch):
-    first = workers.WorkerPool._attempt
-    broken = []
-
-    async def once(self, job):
-        if not broken:
-            broken.append(job)
-            raise BrokenProcessPool("All workers expired")
-        return await first(self, job)
-
-    monkeypatch.setattr(workers.WorkerPool, "_attempt", once)
-    (done,) = await run("good.txt")
-    assert broken
-    assert done.outcome == "extracted"
+async def test_a_pool_whose_workers_all_died_begins_anew(run):
+    (first,) = await run("file.danger", at_once=1)
+    pool = run.pools[-1]
+    os.kill(int(first.reason.rsplit(" ", 1)[-1]), signal.SIGKILL)
+    done = await pool.extract(Job(path=Path(first.file.path)))
+    assert "ValueError" in done.reason

@@ -89,6 +89,7 @@ class WorkerPool:
         # several threads of linear algebra in each worker would only fight for the same cores
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._workers = workers
+        self._closed = False
         self._context = multiprocessing.get_context(start)
         if start == "forkserver":
             self._context.set_forkserver_preload(_PRELOAD)
@@ -123,7 +124,7 @@ class WorkerPool:
             return await self._attempt(job)
         except BrokenExecutor:
             # every worker died between files (the kernel reclaims memory so): begin anew, once
-            if self._pool is pool:
+            if self._pool is pool and not self._closed:
                 self._pool = self._new_pool()
         try:
             return await self._attempt(job)
@@ -134,7 +135,10 @@ class WorkerPool:
         from pebble import ProcessExpired  # noqa: PLC0415 - workers only
 
         note = self._notes / str(next(self._numbers))
-        future = self._pool.schedule(_work, args=(job, note), timeout=self.limits.seconds)
+        try:
+            future = self._pool.schedule(_work, args=(job, note), timeout=self.limits.seconds)
+        except RuntimeError as error:  # how a pool that broke while idle says so
+            raise BrokenExecutor(str(error)) from error
         try:
             found: Extraction = await asyncio.wrap_future(future)
         except (TimeoutError, FutureTimeoutError):
@@ -150,6 +154,7 @@ class WorkerPool:
 
     async def close(self) -> None:
         """Stop the workers and what they are doing."""
+        self._closed = True
         self._pool.stop()  # type: ignore[no-untyped-call]
         await asyncio.to_thread(self._pool.join)
         shutil.rmtree(self._notes, ignore_errors=True)
