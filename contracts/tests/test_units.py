@@ -2,6 +2,7 @@ import subprocess
 import sys
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,10 +90,9 @@ def test_what_is_no_finite_number_is_refused(value):
 
 
 def test_numbers_of_numpy_count_as_written():
-    numpy = pytest.importorskip("numpy")
-    assert to_decimal(numpy.float32(0.1)) == Decimal("0.1")
-    assert to_decimal(numpy.float64(0.1)) == Decimal("0.1")
-    assert to_decimal(numpy.int16(-3)) == -3
+    assert to_decimal(np.float32(0.1)) == Decimal("0.1")
+    assert to_decimal(np.float64(0.1)) == Decimal("0.1")
+    assert to_decimal(np.int16(-3)) == -3
 
 
 @given(
@@ -142,23 +142,33 @@ def test_a_quantity_can_be_calculated_with():
     assert Quantity(Decimal(3), "x").pint().magnitude == 3
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("no folder")
+def inch_with_cache_in(folder):
+    """Folder of the cache in use, and an inch in mm, told by a fresh process."""
     code = (
         "from nexuslims_contracts.units.registry import registry;"
         "print(registry().cache_folder, registry()('1 inch').to('mm').magnitude)"
     )
+    places = {"XDG_CACHE_HOME": str(folder), "HOME": str(folder)}
     run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"XDG_CACHE_HOME": str(blocked), "HOME": str(blocked)},
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code], env=places, capture_output=True, text=True, check=True
     )
-    folder, inch = run.stdout.split()
-    assert folder == "None"
-    assert float(inch) == 25.4
+    cache, inch = run.stdout.split()
+    return cache, float(inch)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    assert inch_with_cache_in(blocked) == ("None", 25.4)
+
+
+def test_a_damaged_cache_is_done_without(tmp_path):
+    assert inch_with_cache_in(tmp_path) == (str(tmp_path / "pint"), 25.4)
+    kept = list(tmp_path.rglob("*.pickle"))
+    assert kept
+    for file in kept:
+        file.write_bytes(file.read_bytes()[:100])
+    assert inch_with_cache_in(tmp_path) == ("None", 25.4)
 
 
 def test_importing_and_usual_conversions_leave_pint_alone():

@@ -62,7 +62,7 @@ def _annotation(field: Field) -> Any:
 class Metadata(BaseModel):
     """What every dataset's metadata have; values of fields that are not set are None."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="Metadata")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     creation_time: Annotated[
         AwareDatetime, Described(description="When the data were acquired, with an offset")

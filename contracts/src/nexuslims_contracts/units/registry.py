@@ -21,6 +21,10 @@ _EXPRESSION = re.compile(rf"(?:1/)?{_FACTOR}(?:[*/·.]{_FACTOR})*")
 _BARE_POWER = re.compile(r"(?<=[A-Za-zΩ])(?=-?\d)")
 _VECTOR = ("[substance]", "[current]", "[length]", "[luminosity]", "[mass]", "[temperature]",
            "[time]")  # fmt: skip
+# What reading a cache can raise, by the documentation of pickle, and what having none can.
+_CACHE_ERRORS = (
+    OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError,
+)  # fmt: skip
 _PINT_NAMES = {RATIO: "dimensionless", "%": "percent", "counts": "count"}
 
 
@@ -35,7 +39,7 @@ def registry() -> "pint.UnitRegistry[Decimal]":
 
     try:
         return pint.UnitRegistry(non_int_type=Decimal, cache_folder=":auto:")
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
+    except _CACHE_ERRORS as error:
         _log.debug("unit definitions are not cached: %s", error)
         return pint.UnitRegistry(non_int_type=Decimal)
 
