@@ -1,0 +1,124 @@
+"""Deciding, from what happened to a session, which destinations its record is missing at."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.events import (
+    ConsentDeclined,
+    RecordBuilt,
+    RecordUploaded,
+    ReservationMissing,
+    UploadFailed,
+    UploadPlan,
+)
+from nexuslims_shared.fold import SessionState, fold
+from nexuslims_shared.status import ended, standing_uploads
+from nexuslims_uploader.destination import UploadResult
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The events of a session, but for those of its files, and what they come to."""
+
+    events: tuple[Recorded, ...]
+    state: SessionState
+
+    @classmethod
+    def of(cls, events: Sequence[Recorded]) -> "Story":
+        """Fold the events."""
+        return cls(tuple(events), fold(events))
+
+    def last_sequence(self, subject: str) -> int:
+        """Sequence of the last event on a subject, 0 for none."""
+        found = (one.sequence for one in self.events if one.envelope.subject == subject)
+        return max(found, default=0)
+
+    def results(self) -> dict[str, UploadResult]:
+        """Where the session's record is, or an earlier one of it, by destination."""
+        return {
+            one.event.destination: UploadResult(one.event.record_id, one.event.url)
+            for one in self.events
+            if isinstance(one.event, RecordUploaded)
+        }
+
+
+def withheld(state: SessionState) -> bool:
+    """Tell whether there is no record to give away.
+
+    None was built, the last attempt was rejected, or what the calendar said later forbids it.
+    """
+    return (
+        state.built is None
+        or not isinstance(state.built.event, RecordBuilt)
+        or ended(state) is None
+        or (
+            state.booking is not None
+            and isinstance(state.booking.event, ConsentDeclined | ReservationMissing)
+        )
+    )
+
+
+def decide(state: SessionState, plan: UploadPlan, tried: Collection[str] = ()) -> tuple[str, ...]:
+    """Say at which destinations to try the current record now, in this order.
+
+    A destination that has the record is left alone, and so is one that refused it, until a retry
+    is requested or the record changes. One that was away is tried again.
+
+    Parameters
+    ----------
+    state
+        The session.
+    plan
+        The destinations in order of priority, and the strategy: ``all`` and ``best_effort`` try
+        each; ``first_success`` the next one only after the one before has failed for good or for
+        long, and ends with the first that takes the record. A destination that holds an earlier
+        record of the session comes first there: otherwise that one would stay, outdated.
+    tried
+        Destinations that were just tried and are away: not to be tried again at once.
+    """
+    if withheld(state):
+        return ()
+    stated = {name: upload.event for name, upload in standing_uploads(state).items()}
+    missing = tuple(
+        name
+        for name in plan.destinations
+        if not (isinstance(event := stated.get(name), RecordUploaded) or _refused(event))
+    )
+    if plan.strategy != "first_success":
+        return tuple(name for name in missing if name not in tried)
+    if any(isinstance(stated.get(name), RecordUploaded) for name in plan.destinations):
+        return ()
+    return _until_undecided(state, missing, tried, stated)
+
+
+def _until_undecided(
+    state: SessionState,
+    missing: tuple[str, ...],
+    tried: Collection[str],
+    stated: dict[str, RecordUploaded | UploadFailed],
+) -> tuple[str, ...]:
+    """Leave out what comes after a destination that is away only for a moment."""
+    chosen: list[str] = []
+    for name in sorted(missing, key=lambda name: not _holds_earlier(state, name)):
+        if name not in tried:
+            chosen.append(name)
+        elif name not in stated:
+            break
+    return tuple(chosen)
+
+
+def _refused(event: RecordUploaded | UploadFailed | None) -> bool:
+    return isinstance(event, UploadFailed) and event.permanent
+
+
+def _holds_earlier(state: SessionState, name: str) -> bool:
+    return name in state.uploads and isinstance(state.uploads[name].event, RecordUploaded)
+
+
+def unsay(state: SessionState, names: Collection[str]) -> SessionState:
+    """Return a state in which nothing is known of some destinations."""
+    uploads = state.uploads
+    for name in names:
+        uploads = uploads.delete(name) if name in uploads else uploads
+    return replace(state, uploads=uploads)

@@ -1,0 +1,174 @@
+"""The port of a destination: where records go.
+
+A destination is a plugin: an entry point of the group ``nexuslims.destinations`` whose name is the
+destination's, and whose object is a factory ``Settings -> Destination``. The behaviour it must show
+is in :mod:`nexuslims_uploader.testing`, as tests to inherit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from nexuslims_contracts.events import Instrument
+from nexuslims_shared.errors import PluginError, SettingsError
+from nexuslims_shared.plugins import Plugin, installed
+from nexuslims_shared.settings import Settings
+from nexuslims_uploader.experiment import Experiment
+
+DESTINATIONS: Final = "nexuslims.destinations"
+"""Entry point group: name of a destination -> its factory, ``Settings -> Destination``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A picture of a dataset, by reference."""
+
+    caption: str
+    path: str
+    """Below the data path, with forward slashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordToUpload:
+    """A record on its way.
+
+    Parameters
+    ----------
+    session
+        Token of the session. It and nothing else says which record this is: a destination holds
+        one record of a session.
+    xml
+        The bytes to store, exactly.
+    sha256
+        Of the bytes, in hexadecimal.
+    artifact
+        The file that holds the same bytes.
+    experiment
+        What the bytes say.
+    instrument
+        The instrument, as the calendar's last word names it.
+    start, end
+        Of the session, in the instrument's time zone.
+    """
+
+    session: str
+    xml: bytes
+    sha256: str
+    artifact: Path
+    experiment: Experiment
+    instrument: Instrument
+    start: datetime
+    end: datetime
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file, such as ``2018-11-13_FEI-Titan-TEM_204.xml``."""
+        return self.artifact.name
+
+    @property
+    def title(self) -> str:
+        """What to call the record; never empty."""
+        return self.experiment.title or self.artifact.stem
+
+    @property
+    def previews(self) -> tuple[Preview, ...]:
+        """The first picture of each dataset that has one, in the order of the record."""
+        return tuple(
+            Preview(dataset.name, dataset.previews[0])
+            for dataset in self.experiment.datasets()
+            if dataset.previews
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UploadResult:
+    """Where a destination keeps a record: its own id of it, and an address for people."""
+
+    record_id: str
+    url: str = ""
+
+
+class Destination(Protocol):
+    """Where records go."""
+
+    @property
+    def name(self) -> str:
+        """Its name in settings and events; letters, digits, dashes and underscores."""
+        ...
+
+    @property
+    def priority(self) -> int:
+        """Destinations with a higher one come first and can be linked to by the others."""
+        ...
+
+    async def check(self) -> list[str]:
+        """Say what would keep a record from arriving: settings, access, space; [] if nothing."""
+        ...
+
+    async def upload(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> UploadResult:
+        """Take a record in, so that afterwards there is this one of its session and no other.
+
+        May be called again with the same record, also after a crash between its work and the
+        event that tells of it: it then finds its work done. It sets its own time limits.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination: of others, to
+            link to; of this one, the record to replace. After a crash the events may not know.
+
+        Raises
+        ------
+        TransientUploadError
+            If the same call may succeed later.
+        PermanentUploadError
+            If the destination refuses the record, or us.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections; called once, when the service stops."""
+        ...
+
+
+def load_destinations(settings: Settings) -> tuple[Destination, ...]:
+    """Load the destinations that the settings name, in order of priority.
+
+    Raises
+    ------
+    SettingsError
+        If none is named, one twice, or one that is not installed.
+    PluginError
+        If one cannot be imported, or goes by another name than its entry point.
+    """
+    names = settings.destinations
+    plugins = installed(DESTINATIONS)
+    shown = f"NX_DESTINATIONS={','.join(names)}"
+    if not names:
+        raise SettingsError(f"{shown}: name at least one of {', '.join(plugins)}")
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{shown}: a destination is named twice")
+    for name in names:
+        if name not in plugins:
+            raise SettingsError(
+                f"{shown}: no destination {name!r} is installed, but {', '.join(plugins)};"
+                " correct the name, or install its plugin"
+            )
+    loaded = [_load(plugins[name], settings) for name in names]
+    return tuple(sorted(loaded, key=lambda destination: -destination.priority))
+
+
+def _load(plugin: Plugin, settings: Settings) -> Destination:
+    destination: Destination = plugin.load()(settings)
+    if destination.name != plugin.name:
+        raise PluginError(
+            f"plugin {plugin.name!r} makes a destination that calls itself {destination.name!r}:"
+            " both names must be the same"
+        )
+    return destination

@@ -1,0 +1,363 @@
+"""The uploader at work: events in, uploads and events out, whatever happens between."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.events import (
+    ConsentDeclined,
+    Event,
+    FileIndexed,
+    RecordUploaded,
+    UploadFailed,
+)
+from nexuslims_contracts.identifiers import file_token
+from nexuslims_contracts.topology import UPLOADER
+from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.consume import Desk, NotYet, by_session
+from nexuslims_shared.embedded import start_embedded
+from nexuslims_shared.errors import ArtifactError
+from nexuslims_shared.fold import fold
+from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.service import Surroundings, service_named
+from nexuslims_shared.status import exported
+from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_shared.store.memory import MemoryEventStore
+from nexuslims_shared.store.port import read_session
+from nexuslims_uploader.app import PATIENCE, Uploader
+from nexuslims_uploader.archive import ArchiveDestination
+from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
+
+ONE, TWO = small_record_xml("One"), small_record_xml("Two")
+
+
+class Office:
+    """An uploader, its log of events, and the record's folder."""
+
+    def __init__(self, settings, facts, put_record: Callable[..., Any], store: Any) -> None:
+        self.settings, self.facts, self.put_record, self.store = settings, facts, put_record, store
+        self.uploader: Uploader
+
+    def staff(self, *destinations: Any, strategy: str = "all") -> Uploader:
+        settings = self.settings.model_copy(update={"export_strategy": strategy})
+        around = Surroundings(settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+        self.uploader = Uploader(around, destinations)
+        return self.uploader
+
+    async def state(self, *events: Event) -> None:
+        for event in events:
+            await self.store.append(envelop(event, source="test"))
+
+    async def begin(self, content: bytes = ONE) -> None:
+        await self.state(self.facts.matched(), self.facts.ended())
+        await self.build(content)
+
+    async def build(self, content: bytes, through: int = 2) -> None:
+        self.put_record(content)
+        await self.state(self.facts.built(content, through))
+
+    async def story(self) -> list[Recorded]:
+        return await read_session(self.store, self.facts.session)
+
+    async def wake(self, uploader: Uploader | None = None) -> None:
+        await (uploader or self.uploader).handle(tuple((await self.story())[-1:]))
+
+    async def said(self) -> list[RecordUploaded | UploadFailed]:
+        kinds = RecordUploaded | UploadFailed
+        return [one.event for one in await self.story() if isinstance(one.event, kinds)]
+
+    async def exported(self) -> bool | None:
+        return exported(fold(await self.story()))
+
+
+@pytest.fixture
+def office(settings, facts, put_record) -> Office:
+    return Office(settings, facts, put_record, MemoryEventStore())
+
+
+async def test_a_record_goes_to_all_in_order_and_each_knows_the_former(office) -> None:
+    first, second = FakeDestination("first", 2), FakeDestination("second", 1)
+    office.staff(first, second)
+    await office.begin()
+    await office.wake()
+    assert [event.destination for event in await office.said()] == ["first", "second"]
+    record, previous = second.calls[0]
+    assert record.xml == ONE
+    assert record.artifact.read_bytes() == ONE
+    assert record.start.isoformat() == "2018-11-13T09:00:00-07:00"
+    assert previous["first"].url == "https://first.example.org/file-1"
+    assert await office.exported() is True
+    envelope = (await office.story())[-1].envelope
+    assert envelope.causation == (await office.story())[2].envelope.id
+
+
+async def test_what_is_done_is_not_done_again(office) -> None:
+    fake = FakeDestination()
+    office.staff(fake)
+    await office.begin()
+    for through in (2, 3, 4):
+        await office.build(ONE, through)
+        await office.wake()
+    assert len(fake.calls) == 1
+    assert len(await office.said()) == 1
+
+
+async def test_a_record_that_comes_back_to_earlier_bytes_is_brought_again(office) -> None:
+    fake = FakeDestination()
+    office.staff(fake)
+    await office.begin()
+    for number, content in enumerate((ONE, TWO, ONE)):
+        await office.build(content, number + 3)
+        await office.wake()
+    assert [call[0].xml for call in fake.calls] == [ONE, TWO, ONE]
+    assert fake.calls[1][1]["fake"].record_id == "file-1"
+    assert len(await office.said()) == 3
+    assert await office.exported() is True
+
+
+async def test_the_newest_record_counts(office) -> None:
+    fake = FakeDestination()
+    office.staff(fake)
+    await office.begin()
+    await office.build(TWO, 3)
+    await office.uploader.handle(tuple((await office.story())[2:3]))
+    assert [call[0].xml for call in fake.calls] == [TWO]
+
+
+async def test_one_that_is_away_is_asked_again_ever_more_slowly(office) -> None:
+    away, well = FakeDestination("away", 2, ["away"] * 7), FakeDestination("well", 1)
+    office.staff(away, well)
+    await office.begin()
+    delays = []
+    for _ in range(7):
+        with pytest.raises(NotYet, match="away") as later:
+            await office.wake()
+        delays.append(later.value.delay.total_seconds())
+        said = await office.said()
+    assert delays == [1, 2, 4, 8, 16, 32, 64]
+    assert [(event.destination, event.type_name()) for event in said] == [
+        ("well", RecordUploaded.type_name()),
+        ("away", UploadFailed.type_name()),
+    ]
+    assert not said[1].permanent
+    assert await office.exported() is False
+    await office.wake()
+    assert await office.exported() is True
+    assert (len(away.calls), len(well.calls)) == (8, 1)
+
+
+async def test_absence_is_stated_after_so_many_attempts_and_not_before(office) -> None:
+    office.staff(FakeDestination(faults=["away"] * PATIENCE))
+    await office.begin()
+    for attempt in range(1, PATIENCE + 1):
+        with pytest.raises(NotYet):
+            await office.wake()
+        assert len(await office.said()) == (attempt == PATIENCE)
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(90, 90), (0.1, 1), (10**6, 3600)])
+async def test_a_destination_may_say_when_to_come_again(office, asked, waits) -> None:
+    office.staff(FakeDestination(faults=["away"], retry_after=timedelta(seconds=asked)))
+    await office.begin()
+    with pytest.raises(NotYet) as later:
+        await office.wake()
+    assert later.value.delay.total_seconds() == waits
+
+
+async def test_a_refusal_is_stated_and_stands_until_a_retry(office, facts) -> None:
+    fake, other = FakeDestination("fake", 2, ["refuses"]), FakeDestination("other", 1)
+    office.staff(fake, other)
+    await office.begin()
+    await office.wake()
+    await office.wake()
+    refused, _ = await office.said()
+    assert (refused.permanent, refused.reason) == (True, "not wanted; change it")
+    assert await office.exported() is False
+    await office.state(facts.retry())
+    await office.wake()
+    assert (len(fake.calls), len(other.calls)) == (2, 1)
+    assert await office.exported() is True
+
+
+async def test_first_success_goes_on_only_after_a_stated_failure(office) -> None:
+    away, well = FakeDestination("away", 2, ["away"] * 99), FakeDestination("well", 1)
+    office.staff(away, well, strategy="first_success")
+    await office.begin()
+    for _ in range(PATIENCE - 1):
+        with pytest.raises(NotYet):
+            await office.wake()
+    assert not well.calls
+    with pytest.raises(NotYet):
+        await office.wake()
+    assert await office.exported() is True
+    await office.wake()
+    assert (len(away.calls), len(well.calls)) == (PATIENCE, 1)
+
+
+async def test_a_faulty_destination_does_not_keep_the_others_from_the_record(office) -> None:
+    faulty, well = FakeDestination("faulty", 2, ["is faulty"] * 99), FakeDestination("well", 1)
+    office.staff(faulty, well)
+    await office.begin()
+    for _ in range(PATIENCE):
+        with pytest.raises(NotYet):
+            await office.wake()
+    assert well.records == {"file-1": ONE}
+    assert "ZeroDivisionError" in (await office.said())[-1].reason
+
+
+async def test_withdrawn_consent_keeps_the_record_here(office, facts) -> None:
+    fake = FakeDestination()
+    office.staff(fake)
+    await office.begin()
+    await office.state(
+        ConsentDeclined(session=facts.session, tier="calendar", reason="no", after=1)
+    )
+    await office.wake()
+    assert not fake.calls
+
+
+async def test_killed_between_upload_and_event(office) -> None:
+    archive = ArchiveDestination(office.settings.records, office.settings.data_path)
+    fake = FakeDestination(faults=["crashes after accepting"])
+    office.staff(archive, fake)
+    await office.begin()
+    with pytest.raises(Crash):
+        await office.wake()
+    office.staff(archive, fake)
+    await office.wake()
+    assert [event.destination for event in await office.said()] == ["archive", "fake"]
+    assert fake.records == {"file-1": ONE}
+
+
+async def test_killed_before_the_event_leaves_the_archive_as_it_is(office, monkeypatch) -> None:
+    records = office.settings.records
+    office.staff(ArchiveDestination(records, office.settings.data_path))
+    await office.begin()
+
+    def die(*arguments: Any, **options: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as mortal:
+        mortal.setattr(MemoryEventStore, "append", die)
+        with pytest.raises(Crash):
+            await office.wake()
+    before = {path: path.stat().st_mtime_ns for path in records.rglob("*.*ml")}
+    assert len(before) == 4
+    await office.wake()
+    assert {path: path.stat().st_mtime_ns for path in records.rglob("*.*ml")} == before
+    assert len(await office.said()) == 1
+
+
+async def test_two_uploaders_state_one_fact(office) -> None:
+    fake = FakeDestination()
+    one, two = office.staff(fake), office.staff(fake)
+    await office.begin()
+    await asyncio.gather(office.wake(one), office.wake(two))
+    assert len(await office.said()) == 1
+
+
+class Slow(FakeDestination):
+    """Takes its time, so that another uploader comes in between."""
+
+    def __init__(self) -> None:
+        super().__init__("fake")
+        self.meanwhile: Callable[[], Any] | None = None
+
+    async def upload(self, record, previous):
+        if self.meanwhile:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return await super().upload(record, previous)
+
+
+async def test_an_uploader_that_was_overtaken_brings_the_newer_record_again(office) -> None:
+    slow = Slow()
+    late, quick = office.staff(slow), office.staff(slow)
+    await office.begin(ONE)
+
+    async def overtake() -> None:
+        await office.build(TWO, 3)
+        await office.wake(quick)
+        assert slow.records == {"file-1": TWO}
+
+    slow.meanwhile = overtake
+    await office.wake(late)
+    assert [call[0].xml for call in slow.calls] == [TWO, ONE, TWO]
+    assert slow.records == {"file-1": TWO}
+    assert await office.exported() is True
+
+
+async def test_a_destination_taken_out_of_the_settings_no_longer_counts(office, facts) -> None:
+    well, refusing = FakeDestination("well", 2), FakeDestination("refusing", 1, ["refuses"])
+    office.staff(well, refusing)
+    await office.begin()
+    await office.wake()
+    assert await office.exported() is False
+    office.staff(well)
+    await office.state(facts.retry())
+    for _ in range(2):
+        await office.wake()
+    assert await office.exported() is True
+    assert len(well.calls) == 1
+    assert len(await office.said()) == 3
+
+
+async def test_a_changed_artifact_is_not_uploaded(office) -> None:
+    fake = FakeDestination()
+    office.staff(fake)
+    await office.begin()
+    office.put_record(TWO)
+    with pytest.raises(ArtifactError, match=r"r\.xml"):
+        await office.wake()
+    assert not fake.calls
+
+
+async def test_files_of_the_session_are_not_read(office, facts, monkeypatch) -> None:
+    """A session of fifty thousand files costs the uploader what one of five does."""
+    office.staff(FakeDestination())
+    await office.begin()
+    indexed = FileIndexed(
+        session=facts.session,
+        file=file_token("f", 1, 1),
+        path="f",
+        size=1,
+        mtime_ns=1,
+        instrument=facts.ended().instrument,
+    )
+    await office.state(indexed)
+    events = await read_session(office.store, facts.session, files=False)
+    assert [type(one.event) for one in events] == [type(one.event) for one in await office.story()][
+        :-1
+    ]
+
+
+@pytest.mark.broker
+async def test_on_the_real_broker(settings, facts, put_record, tmp_path: Path) -> None:
+    """The installed service, behind the desk: one record, one event, everything acknowledged."""
+    service = service_named("uploader", settings)
+    assert service.consumer is UPLOADER
+    broker = start_embedded(tmp_path)
+    client = await connect(broker.url, name="test")
+    jetstream = client.jetstream()
+    await provision(jetstream)
+    office = Office(settings, facts, put_record, JetStreamEventStore(jetstream))
+    await office.begin()
+    await office.build(ONE, 3)
+    around = Surroundings(settings, office.store, MemoryPeople(), None, jetstream)  # type: ignore[arg-type]
+    async with service.work(around) as handler:
+        assert handler is not None
+        desk = Desk(UPLOADER.name, handler, None, key=by_session)  # type: ignore[arg-type]
+        subscription = await jetstream.pull_subscribe_bind(UPLOADER.name, stream="NEXUS_EVENTS")
+        for message in await subscription.fetch(2, timeout=10):
+            await desk.take(message)
+        await desk.drain(10)
+    (uploaded,) = await office.said()
+    assert (settings.records / "uploaded" / "r.xml").read_bytes() == ONE
+    assert uploaded.destination == "archive"
+    await client.close()
+    broker.stop()
