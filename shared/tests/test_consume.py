@@ -205,4 +205,4 @@ async def test_work_that_outlasts_the_grace_is_handed_back(office: Office) -> No
 
 
 def test_delays_grow_to_a_limit() -> None:
-    assert [growing_delay(attempt) for attempt in (1, 2, 3, 20)] == [1, 2, 4, 300]
+    assert [growing_delay(attempt) for attempt in (1, 2, 3, 20, 5000)] == [1, 2, 4, 300, 300]

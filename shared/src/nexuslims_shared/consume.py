@@ -70,7 +70,8 @@ def each_alone(recorded: Recorded) -> str:
 
 def growing_delay(attempt: int) -> float:
     """Seconds to wait after the n-th failed attempt, from 1: 1, 2, 4, ... at most 300."""
-    return float(min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY))
+    doublings = min(attempt - 1, 20)
+    return min(FIRST_DELAY * 2**doublings, LONGEST_DELAY)
 
 
 @dataclass(frozen=True, slots=True)
