@@ -105,7 +105,7 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("mbar", "MilliBAR", "pressure", "1e2"),
     ("bar", "BAR", "pressure", "1e5"),
     ("K", "K", "temperature", "1"),
-    ("mK", "MilliK", "temperature", "1e-3"),
+    ("mK", "", "temperature", "1e-3"),
     (RATIO, "UNITLESS", "ratio", "1"),
     ("kx", "", "ratio", "1e3"),
     ("%", "PERCENT", "ratio", "1e-2"),
