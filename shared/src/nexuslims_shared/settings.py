@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     local_profiles_path: Path | None = None
 
     clustering_sensitivity: Annotated[float, Field(ge=0)] = 1.0
-    clustering_method: Literal["kde", "gaps"] = "kde"
+    clustering_method: Literal["kde"] = "kde"
 
     export_strategy: Literal["all", "first_success", "best_effort"] = "all"
     destinations: Annotated[tuple[str, ...], NoDecode] = ("archive",)

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
+from nexuslims_builder.decide import inputs_digest, is_due, people_of, record_input
+from nexuslims_builder.model import RecordInput
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event, RecordBuilt, RecordRejected
@@ -24,9 +26,6 @@ from nexuslims_shared.fold import INITIAL, SessionState, fold
 from nexuslims_shared.service import Mount, Service, Surroundings
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import read_session
-
-from nexuslims_builder.decide import inputs_digest, is_due, people_of, record_input
-from nexuslims_builder.model import RecordInput
 
 log = logging.getLogger(__name__)
 

@@ -6,14 +6,13 @@ from dataclasses import asdict
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from nexuslims_builder.errors import BuilderError
+from nexuslims_builder.model import FileInput, ProjectInput, RecordInput, SampleInput
 from nexuslims_contracts.datasets import Dataset
 from nexuslims_contracts.events import ReservationMatched, SessionEnded, SessionRevised
 from nexuslims_contracts.identifiers import digest
 from nexuslims_shared.fold import FileState, SessionState
 from nexuslims_shared.status import ended, files_complete, is_stale
-
-from nexuslims_builder.errors import BuilderError
-from nexuslims_builder.model import FileInput, ProjectInput, RecordInput, SampleInput
 
 NANOSECONDS = 1_000_000_000
 
@@ -72,6 +71,7 @@ def record_input(
         instrument_pid=instrument.pid,
         instrument_name=instrument.name,
         timezone=instrument.timezone,
+        session_start=_local(schedule.start, zone),
         start=_local(booking.start or schedule.start, zone),
         end=_local(booking.end or schedule.end or schedule.start, zone),
         motivation=booking.purpose,

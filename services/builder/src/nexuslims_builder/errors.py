@@ -1,0 +1,13 @@
+"""Errors of the builder: one small tree."""
+
+
+class BuilderError(Exception):
+    """A record cannot be built."""
+
+
+class ClusteringError(BuilderError, ValueError):
+    """The files cannot be clustered as asked."""
+
+
+class RecordFileError(BuilderError):
+    """A file given to be validated cannot be read as XML."""

@@ -1,0 +1,69 @@
+"""What a record is made of: plain facts, gathered from a session's events."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nexuslims_contracts.datasets import Dataset, ExtractorVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleInput:
+    """A sample; ``elements`` are chemical symbols."""
+
+    id: str
+    name: str = ""
+    ref: str = ""
+    description: str = ""
+    elements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectInput:
+    """A project the session was done for."""
+
+    project_id: str = ""
+    name: str = ""
+    division: str = ""
+    group: str = ""
+    ref: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileInput:
+    """A file and what was read of it.
+
+    ``path`` is relative to the instrument data path, ``mtime`` in POSIX seconds. Without datasets
+    the file could not be read and ``failure`` says why; with datasets ``failure`` says what is
+    missing of them.
+    """
+
+    path: str
+    mtime: float
+    datasets: tuple[Dataset, ...] = ()
+    failure: str | None = None
+    extractor: ExtractorVersion | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordInput:
+    """Everything a record is made of; the same input gives the same bytes.
+
+    ``start`` and ``end`` are the reservation's; all times are in the instrument's zone.
+    """
+
+    session: str
+    event_id: str
+    title: str
+    instrument_pid: str
+    instrument_name: str
+    timezone: str
+    session_start: datetime
+    start: datetime
+    end: datetime
+    url: str = ""
+    experimenters: tuple[str, ...] = ()
+    collaborators: tuple[str, ...] = ()
+    motivation: str = ""
+    samples: tuple[SampleInput, ...] = ()
+    projects: tuple[ProjectInput, ...] = ()
+    files: tuple[FileInput, ...] = ()

@@ -1,0 +1,81 @@
+"""Facts that the builder's tests share."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from nexuslims_builder.model import FileInput, ProjectInput, RecordInput, SampleInput
+from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
+
+ZONE = ZoneInfo("America/Denver")
+START = datetime(2018, 11, 13, 9, tzinfo=ZONE)
+
+
+@pytest.fixture(scope="session")
+def make_file() -> Callable[..., FileInput]:
+    def make(path: str, mtime: float, signals: int = 1, **metadata: object) -> FileInput:
+        datasets = tuple(
+            Dataset(
+                index=index,
+                name=path,
+                dataset_type="Image",
+                data_type="TEM_Imaging",
+                creation_time=datetime.fromtimestamp(mtime, UTC),
+                shape=(64, 32),
+                metadata={
+                    "acceleration_voltage": {"value": 300.0, "unit": "kV"},
+                    "magnification": {"value": 1000.0 + mtime % 7, "unit": ""},
+                    **metadata,
+                },
+                extensions={"gatan_binning": {"horizontal": 1, "vertical": 1}},
+                warnings=("operator",),
+                preview=ArtifactRef(path=f"{path}.thumb.png", sha256="a" * 64, size=1),
+            )
+            for index in range(signals)
+        )
+        return FileInput(
+            path=path,
+            mtime=mtime,
+            datasets=datasets,
+            extractor=ExtractorVersion(name="dm", version="1.0"),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_record(make_file) -> Callable[..., RecordInput]:
+    def make(*files: FileInput, **changes: object) -> RecordInput:
+        base = START.timestamp()
+        default = (
+            *(make_file(f"Titan/a {n}.dm3", base + 60 * n) for n in range(3)),
+            *(
+                make_file(f"Titan/b {n}.dm3", base + 7200 + 70 * n * n, operator="x")
+                for n in range(3)
+            ),
+        )
+        facts: dict[str, object] = {
+            "session": "file-204",
+            "event_id": "204",
+            "title": "EDX of platinum & nickel <test>",
+            "instrument_pid": "FEI-Titan-TEM",
+            "instrument_name": "FEI Titan TEM",
+            "timezone": "America/Denver",
+            "session_start": START,
+            "start": START,
+            "end": START.replace(hour=15),
+            "url": "https://nemo.example.org/event_details/usage/204/?a=1&b=2",
+            "experimenters": ("Ned Land (ned)",),
+            "motivation": "Testing",
+            "samples": (
+                SampleInput(id="s-1", name="The sample", elements=("Ni", "Pt", "Xx")),
+                SampleInput(id="s-2", ref="abc"),
+            ),
+            "projects": (ProjectInput(project_id="P-1"),),
+            "files": files or default,
+        }
+        return RecordInput(**{**facts, **changes})
+
+    return make

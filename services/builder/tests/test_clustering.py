@@ -1,0 +1,135 @@
+"""The incumbent's clustering: exact, on the cases it was measured on, and by brute force."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nexuslims_builder.clustering import cluster, left_out_score, log_sums
+from nexuslims_builder.errors import ClusteringError
+
+EPOCH = 1542110400.0
+
+
+def boundaries(times: list[float], **options: float) -> int:
+    return len(cluster(times, **options).boundaries)
+
+
+def bursts(count: int) -> list[float]:
+    """Eight bursts of files, seconds apart, with pauses of a quarter to a whole hour."""
+    generator = np.random.default_rng(20181113)
+    now, times = EPOCH, []
+    for _ in range(8):
+        for _ in range(count // 8):
+            times.append(now)
+            now += generator.uniform(2, 30)
+        now += generator.uniform(900, 3600)
+    return times
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0, 60], 0),
+        ([0, 1, 3600], 0),
+        ([EPOCH + 30.0 * n for n in range(50)], 38),
+        ([10.0 * n for n in range(20)] + [43200.0], 1),
+        # the valley floor of two symmetric bursts has two equal points: no strict minimum
+        ([EPOCH + n for n in range(10)] + [EPOCH + 86400 + n for n in range(10)], 0),
+        ([EPOCH], 0),
+        ([EPOCH, EPOCH, EPOCH], 0),
+    ],
+)
+def test_measured_cases(times: list[float], expected: int) -> None:
+    assert boundaries(times) == expected
+
+
+def test_eight_bursts_are_found_at_the_size_the_method_was_made_for() -> None:
+    assert len(cluster(bursts(96)).activities) == 8
+
+
+def test_more_files_give_more_activities_which_is_its_weakness() -> None:
+    assert len(cluster(bursts(1000)).activities) > 20
+
+
+def test_no_times_no_activities() -> None:
+    assert cluster([]).activities == ()
+
+
+def test_equal_times_stay_together_and_indices_follow_time() -> None:
+    clusters = cluster([5000.0, 0.0, 0.0, 1.0, 5003.0, 5001.0, 2.0])
+    assert [index for activity in clusters.activities for index in activity] == list(range(7))
+    assert clusters.activities[0][:2] == (0, 1)
+
+
+def test_sensitivity() -> None:
+    times = bursts(96)
+    assert len(cluster(times, sensitivity=0).activities) == 1
+    assert len(cluster(times, sensitivity=20).activities) > 8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, "unknown method 'magic'"),
+        ({"sensitivity": -1}, "use 0 or more"),
+        ({"sensitivity": math.nan}, "use 0 or more"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ClusteringError, match=message):
+        cluster([1.0, 2.0], **options)
+
+
+def test_a_time_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ClusteringError, match="not a number"):
+        cluster([1.0, math.nan])
+
+
+def reference_log_sums(points: np.ndarray, times: np.ndarray, bandwidth: float) -> np.ndarray:
+    exponents = -0.5 * ((points[:, None] - times[None, :]) / bandwidth) ** 2
+    largest = exponents.max(axis=1)
+    return largest + np.log(np.exp(exponents - largest[:, None]).sum(axis=1))
+
+
+TIMES = st.lists(
+    st.floats(0, 1e5, allow_nan=False).map(lambda x: round(x, 3)),
+    min_size=2,
+    max_size=40,
+    unique=True,
+).map(sorted)
+
+
+@given(TIMES, st.floats(0.01, 1e5))
+@settings(deadline=None, max_examples=80)
+def test_sums_over_neighbours_are_the_sums_over_all(times: list[float], bandwidth: float) -> None:
+    array = np.array(times)
+    points = np.linspace(array[0], array[-1], 50)
+    assert log_sums(points, array, bandwidth) == pytest.approx(
+        reference_log_sums(points, array, bandwidth), rel=1e-12, abs=1e-12
+    )
+
+
+@given(TIMES, st.floats(0.01, 1e5))
+@settings(deadline=None, max_examples=80)
+def test_the_score_is_the_formula(times: list[float], bandwidth: float) -> None:
+    array = np.array(times)
+    logs = [
+        reference_log_sums(array[i : i + 1], np.delete(array, i), bandwidth)[0]
+        for i in range(array.size)
+    ]
+    norm = math.log((array.size - 1) * bandwidth * math.sqrt(2 * math.pi))
+    assert left_out_score(array, bandwidth) == pytest.approx(
+        float(np.mean(logs)) - norm, rel=1e-9, abs=1e-9
+    )
+
+
+@given(st.lists(st.floats(0, 1e6, allow_nan=False).map(lambda x: round(x, 3)), max_size=40))
+@settings(deadline=None, max_examples=60)
+def test_every_file_is_in_one_activity(times: list[float]) -> None:
+    clusters = cluster(times)
+    members = [index for activity in clusters.activities for index in activity]
+    assert members == list(range(len(times)))
+    assert all(clusters.activities)

@@ -1,0 +1,145 @@
+"""The record: structure, escaping, determinism, validity."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from nexuslims_builder.model import FileInput, SampleInput
+from nexuslims_builder.parameters import Parameter, parameters_of, separate, text_of
+from nexuslims_builder.record import build_record, file_name, summarise
+from nexuslims_builder.validation import validate
+
+NEXUS = {"n": "https://data.nist.gov/od/dm/nexus/experiment/v1.0"}
+
+
+def texts(content: bytes, path: str) -> list[str | None]:
+    return [node.text for node in etree.fromstring(content).iterfind(path, NEXUS)]
+
+
+def test_the_record_is_valid_and_says_what_it_was_given(make_record) -> None:
+    content = build_record(make_record())
+    assert validate(content) == []
+    root = etree.fromstring(content)
+    assert [etree.QName(child).localname for child in root] == [
+        "title", "id", "summary", "sample", "sample", "project",
+        "acquisitionActivity", "acquisitionActivity",
+    ]  # fmt: skip
+    assert texts(content, "n:title") == ["EDX of platinum & nickel <test>"]
+    assert texts(content, "n:summary/n:experimenter") == ["Ned Land (ned)"]
+    assert texts(content, "n:summary/n:reservationStart") == ["2018-11-13T09:00:00-07:00"]
+    assert root.find("n:summary", NEXUS).get("ref").endswith("/204/?a=1&b=2")
+    assert root.find("n:summary/n:instrument", NEXUS).get("pid") == "FEI-Titan-TEM"
+    assert [etree.QName(e).localname for e in root.find("n:sample/n:elements", NEXUS)] == [
+        "Ni",
+        "Pt",
+    ]
+    assert texts(content, "n:sample/n:description") == ["Not in the periodic table: Xx"]
+    assert summarise(content).activities == 2
+    assert summarise(content).datasets == 6
+
+
+def test_activities_have_their_times_samples_and_setup(make_record) -> None:
+    root = etree.fromstring(build_record(make_record()))
+    first, second = root.findall("n:acquisitionActivity", NEXUS)
+    assert first.get("seqno") == "0"
+    assert first.findtext("n:startTime", namespaces=NEXUS) == "2018-11-13T09:00:00-07:00"
+    assert second.findtext("n:sampleID", namespaces=NEXUS) == "s-1"
+    setup = {param.get("name"): param for param in first.findall("n:setup/n:param", NEXUS)}
+    assert setup["Acceleration Voltage"].text == "300"
+    assert setup["Acceleration Voltage"].get("unit") == "kV"
+    meta = {node.get("name") for node in first.findall("n:dataset/n:meta", NEXUS)}
+    assert "Acceleration Voltage" not in meta
+    assert "Creation Time" in meta
+    operator = {p.get("name"): p for p in second.findall("n:setup/n:param", NEXUS)}["Operator"]
+    assert operator.get("warning") == "true"
+
+
+def test_paths_are_quoted_once_and_previews_named(make_record) -> None:
+    content = build_record(make_record())
+    assert texts(content, ".//n:location")[0] == "/Titan/a%200.dm3"
+    assert texts(content, ".//n:preview")[0] == "/Titan/a%200.dm3.thumb.png"
+
+
+def test_signals_of_one_file_are_numbered(make_record, make_file) -> None:
+    content = build_record(make_record(make_file("T/si.dm4", 1.5e9, signals=2)))
+    assert texts(content, ".//n:dataset/n:name") == ["si.dm4 (1 of 2)", "si.dm4 (2 of 2)"]
+    assert validate(content) == []
+
+
+def test_a_file_that_could_not_be_read_is_in_the_record_with_the_reason(
+    make_record, make_file
+) -> None:
+    broken = FileInput(path="T/broken.dm3", mtime=1.5e9 + 5, failure="worker killed by SIGSEGV")
+    content = build_record(make_record(make_file("T/good.dm3", 1.5e9), broken))
+    assert validate(content) == []
+    dataset = etree.fromstring(content).findall(".//n:dataset", NEXUS)[1]
+    assert dataset.get("type") == "Unknown"
+    assert "SIGSEGV" in (dataset.findtext("n:description", namespaces=NEXUS) or "")
+
+
+def test_the_same_input_gives_the_same_bytes_in_any_order_of_files(make_record) -> None:
+    record = make_record()
+    again = make_record(*reversed(record.files))
+    assert build_record(record) == build_record(again)
+
+
+@given(text=st.text(max_size=60))
+@settings(deadline=None, max_examples=150)
+def test_any_text_anywhere_gives_a_valid_record(make_record, make_file, text: str) -> None:
+    file = make_file("T/x.dm3", 1.5e9, operator=text)
+    record = make_record(
+        file,
+        title=text,
+        event_id=text,
+        motivation=text,
+        experimenters=(text,),
+        url=text,
+        samples=(SampleInput(id=text, name=text, ref=text, description=text),),
+    )
+    content = build_record(record)
+    assert validate(content) == []
+
+
+@pytest.mark.corpus
+def test_what_we_call_valid_is_valid_under_the_official_schema(make_record, corpus) -> None:
+    official = etree.XMLSchema(etree.parse(corpus.record("official-nexus-experiment.xsd")))
+    official.assertValid(etree.fromstring(build_record(make_record())))
+
+
+def test_names_of_records(make_record) -> None:
+    assert file_name(make_record()) == "2018-11-13_FEI-Titan-TEM_204.xml"
+    strange = file_name(make_record(event_id="../x y"))
+    assert "/" not in strange
+    assert strange != file_name(make_record(event_id=".._x_y"))
+
+
+def test_one_dataset_has_no_setup_and_several_share_what_is_equal_in_all() -> None:
+    a, b, c = Parameter("A", "1"), Parameter("b", "2"), Parameter("C", "3")
+    assert separate([[a, b]]) == ([], [[a, b]])
+    assert separate([[a, b, c], [a, b, Parameter("C", "4")], [b, c]]) == (
+        [b],
+        [[a, c], [a, Parameter("C", "4")], [c]],
+    )
+
+
+def test_parameters_are_flattened_and_sorted_without_regard_to_case(make_file) -> None:
+    file = make_file("T/x.dm3", 1.5e9)
+    names = [one.name for one in parameters_of(file.datasets[0], file.extractor)]
+    assert names == sorted(names, key=str.casefold)
+    assert "Gatan Binning – Horizontal" in names  # noqa: RUF001 - the incumbent's dash
+    assert "NexusLIMS Extraction – Version" in names  # noqa: RUF001
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (300.0, "300"),
+        (9.765625e-10, "9.765625e-10"),
+        (0.1, "0.1"),
+        (True, "True"),
+        ([1, 2.5], "1, 2.5"),
+    ],
+)
+def test_values_are_written_plainly(value: object, text: str) -> None:
+    assert text_of(value) == text
