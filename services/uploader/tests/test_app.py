@@ -317,7 +317,7 @@ async def test_a_changed_artifact_is_not_uploaded(office) -> None:
     assert not fake.calls
 
 
-async def test_files_of_the_session_are_not_read(office, facts, monkeypatch) -> None:
+async def test_files_of_the_session_are_not_read(office, facts) -> None:
     """A session of fifty thousand files costs the uploader what one of five does."""
     office.staff(FakeDestination())
     await office.begin()
@@ -341,6 +341,7 @@ async def test_on_the_real_broker(settings, facts, put_record, tmp_path: Path) -
     """The installed service, behind the desk: one record, one event, everything acknowledged."""
     service = service_named("uploader", settings)
     assert service.consumer is UPLOADER
+    assert [mount.path for mount in service.mounts] == [settings.data_path]
     broker = start_embedded(tmp_path)
     client = await connect(broker.url, name="test")
     jetstream = client.jetstream()
