@@ -63,6 +63,11 @@ async def connect(url: str, *, name: str, wait: bool = True) -> Client:
         If no server answers and ``wait`` is off.
     """
     client = _Client()
+
+    async def log_disconnect() -> None:
+        if not client.is_closed and not client.is_draining:
+            log.warning("broker: connection lost, waiting for it to come back")
+
     await client.connect(
         servers=[server.strip() for server in url.split(",")],
         name=f"nexuslims-{name}",
@@ -73,7 +78,7 @@ async def connect(url: str, *, name: str, wait: bool = True) -> Client:
         ping_interval=10,
         max_outstanding_pings=3,
         error_cb=_log_error,
-        disconnected_cb=_log_disconnect,
+        disconnected_cb=log_disconnect,
         reconnected_cb=_log_reconnect,
     )
     return client
@@ -81,10 +86,6 @@ async def connect(url: str, *, name: str, wait: bool = True) -> Client:
 
 async def _log_error(error: Exception) -> None:
     log.warning("broker: %s", error or type(error).__name__)
-
-
-async def _log_disconnect() -> None:
-    log.warning("broker: connection lost, waiting for it to come back")
 
 
 async def _log_reconnect() -> None:

@@ -71,7 +71,7 @@ def each_alone(recorded: Recorded) -> str:
 def growing_delay(attempt: int) -> float:
     """Seconds to wait after the n-th failed attempt, from 1: 1, 2, 4, ... at most 300."""
     doublings = min(attempt - 1, 20)
-    return min(FIRST_DELAY * 2**doublings, LONGEST_DELAY)
+    return min(FIRST_DELAY * 2.0**doublings, LONGEST_DELAY)
 
 
 @dataclass(frozen=True, slots=True)

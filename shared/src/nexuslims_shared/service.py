@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import nats.errors
 import uvicorn
-from faststream import AckPolicy, Context
+from faststream import AckPolicy
 from faststream.asgi import AsgiFastStream
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.aio.client import Client
@@ -264,7 +264,7 @@ class _Process:
             ack_policy=AckPolicy.MANUAL,
             decoder=_undecoded,
         )
-        async def take(message: Annotated[NatsMessage, Context("message")]) -> None:
+        async def take(message: NatsMessage) -> None:
             await desk.take(message.raw_message)
 
         self.app.add_broker(broker)

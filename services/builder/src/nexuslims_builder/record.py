@@ -213,8 +213,12 @@ def _clean(text: str) -> str:
 
 def _uri(text: str) -> str:
     """Make an anyURI of a text: a web address stays one, anything else is quoted whole."""
-    parts = urlsplit(text) if text.startswith(("https://", "http://")) else None
-    if parts is None or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        is_web_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # half an IPv6 address, for example
+        is_web_address = False
+    if not is_web_address:
         return quote(_clean(text), safe="/")
     return urlunsplit(
         (

@@ -1,0 +1,1 @@
+"""NexusLIMS console."""

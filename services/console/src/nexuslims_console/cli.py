@@ -1,0 +1,137 @@
+"""``nexuslims``: the command line, assembled from what is installed.
+
+A command is an entry point of the group ``nexuslims.commands``: a function with typer annotations,
+or a ``typer.Typer`` for a group of commands. Modules of commands import light modules only, so that
+``--help`` is quick.
+"""
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from nexuslims_shared.errors import PluginError, SettingsError
+from nexuslims_shared.plugins import Plugin, installed
+
+COMMANDS: Final = "nexuslims.commands"
+WRONG_USE: Final = 2
+FAILED: Final = 1
+
+
+class PluginGroup(TyperGroup):
+    """Commands from entry points, loaded when they are called or listed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all installed commands."""
+        del ctx
+        return list(_plugins())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load one command; one that cannot be loaded says so when it is called."""
+        del ctx
+        plugin = _plugins().get(cmd_name)
+        return _command(plugin) if plugin else None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what went wrong is one red line, and the exit code says which kind."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            known = _known(error)
+            if known is None or ctx.params.get("debug"):
+                raise
+            typer.secho(f"nexuslims: {known}", fg="red", err=True)
+            code = WRONG_USE if isinstance(known, SettingsError) else FAILED
+            raise typer.Exit(code) from error
+
+
+@cache
+def _plugins() -> dict[str, Plugin]:
+    return installed(COMMANDS)
+
+
+def _command(plugin: Plugin) -> Any:
+    try:
+        loaded = plugin.load()
+    except PluginError as error:
+        return _as_command(plugin.name, _broken(error))
+    if isinstance(loaded, typer.Typer):
+        group = typer.main.get_group(loaded)
+        group.name = plugin.name
+        return group
+    return _as_command(plugin.name, loaded)
+
+
+def _as_command(name: str, function: Any) -> Any:
+    single = typer.Typer(rich_markup_mode=None, add_completion=False)
+    single.command(name)(function)
+    return typer.main.get_command(single)
+
+
+def _broken(error: PluginError) -> Any:
+    def broken() -> None:
+        raise error
+
+    broken.__doc__ = "(broken) This command cannot be loaded; call it to see why."
+    return broken
+
+
+def _known(error: BaseException) -> BaseException | None:
+    """Return an error that a package of ours raised on purpose; groups of one are unpacked."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    ours = type(error).__module__.startswith("nexuslims_")
+    return error if ours else None
+
+
+def _enter(folder: Path | None) -> None:
+    if folder is not None:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise typer.BadParameter(f"{folder}: {error.strerror}", param_hint="--dir") from error
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only here
+
+        typer.echo(f"nexuslims {version('nexuslims-console')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="nexuslims",
+    cls=PluginGroup,
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _options(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", "-C", metavar="DIR", help="The facility's folder; go there first."),
+    ] = None,
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Turn microscope files and calendar entries into searchable experimental records."""
+    del debug, version
+    _enter(folder)
+
+
+def main() -> None:
+    """Run the command line."""
+    typer.main.get_command(app).main(sys.argv[1:], prog_name="nexuslims")

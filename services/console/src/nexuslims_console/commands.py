@@ -1,0 +1,196 @@
+"""The console's own commands: what they take. What they do is in ``work``, imported when called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+SessionName = Annotated[str, typer.Argument(metavar="ID", help="The session.", show_default=False)]
+Since = Annotated[str, typer.Option("--from", metavar="DATE", help="Only sessions after this.")]
+Until = Annotated[
+    str, typer.Option("--to", metavar="DATE", help="Only sessions before this, or its end.")
+]
+Patience = Annotated[float, typer.Option(help="Seconds to wait before giving up.", min=1)]
+Number = Annotated[int, typer.Argument(metavar="N", help="Its number.", show_default=False)]
+
+
+def up(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="DIR", file_okay=False, exists=True, help="The facility."),
+    ] = None,
+) -> None:
+    """Run the broker (unless NATS_URL is set) and every service, until Ctrl-C."""
+    from nexuslims_console.work import services  # noqa: PLC0415 - heavy
+
+    services.up(folder)
+
+
+def run(service: Annotated[str, typer.Argument(help="Which one.", show_default=False)]) -> None:
+    """Run one service in this process, as in a container."""
+    from nexuslims_console.work import services  # noqa: PLC0415 - heavy
+
+    services.run_service(service)
+
+
+def provision() -> None:
+    """Create or update what the system needs on the broker; running it again changes nothing."""
+    from nexuslims_console.work import services  # noqa: PLC0415 - heavy
+
+    services.provision()
+
+
+def build_records(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="List sessions and files; write nothing.")
+    ] = False,
+    since: Since = "",
+    until: Until = "",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
+    as_json: Json = False,
+    timeout: Patience = 3600.0,
+) -> None:
+    """Harvest, process what is pending, wait, and show what came of it.
+
+    Uses the running system, or runs one for the duration. Succeeds only if all is well.
+    """
+    from nexuslims_console.work import build_records as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.work.dates import read_window  # noqa: PLC0415 - heavy
+
+    window = read_window(since, until)
+    if dry_run:
+        ok = work.list_only(window, as_json=as_json, verbose=verbose)
+    else:
+        ok = work.build(window, patience=timeout, as_json=as_json, verbose=verbose)
+    raise typer.Exit(0 if ok else 1)
+
+
+def sessions(
+    *,
+    status: Annotated[
+        str, typer.Option(metavar="S", help="Only those in this status, for example ERROR.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Show all sessions and how they stand."""
+    from nexuslims_console.work import sessions as work  # noqa: PLC0415 - heavy
+
+    work.show_all(status, as_json=as_json)
+
+
+def session(
+    name: SessionName,
+    *,
+    events: Annotated[bool, typer.Option("--events", help="Its story, event by event.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show one session."""
+    from nexuslims_console.work import sessions as work  # noqa: PLC0415 - heavy
+
+    work.show_one(name, events=events, as_json=as_json)
+
+
+def rebuild(
+    *,
+    name: Annotated[str, typer.Option("--session", metavar="ID", help="This session.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="All that have a record.")] = False,
+    since: Since = "",
+    until: Until = "",
+    re_extract: Annotated[
+        bool, typer.Option("--re-extract", help="Read the microscope files again too.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Wait for the new records.")] = True,
+    as_json: Json = False,
+    timeout: Patience = 3600.0,
+) -> None:
+    """Make records again, from the events alone unless told otherwise."""
+    from nexuslims_console.work import rebuild as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.work.dates import read_window  # noqa: PLC0415 - heavy
+
+    if bool(name) + everything + bool(since or until) != 1:
+        raise typer.BadParameter("give one of --session ID, --all, or --from and --to")
+    ok = work.rebuild(
+        name,
+        read_window(since, until),
+        re_extract=re_extract,
+        patience=timeout if wait else 0.0,
+        as_json=as_json,
+    )
+    raise typer.Exit(0 if ok else 1)
+
+
+def retry(name: SessionName) -> None:
+    """Try again what failed for a session, after a repair."""
+    from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
+
+    work.retry_session(name)
+
+
+def doctor(*, as_json: Json = False) -> None:
+    """Look at settings, folders, broker, services and read model; name what is wrong."""
+    from nexuslims_console.work import doctor as work  # noqa: PLC0415 - heavy
+
+    raise typer.Exit(0 if work.examine(as_json=as_json) else 1)
+
+
+def config(*, as_json: Json = False) -> None:
+    """Show the settings in effect; secrets are hidden."""
+    from nexuslims_console.work import setup  # noqa: PLC0415 - heavy
+
+    setup.show_settings(as_json=as_json)
+
+
+def instruments(*, as_json: Json = False) -> None:
+    """Show the instruments of the facility."""
+    from nexuslims_console.work import setup  # noqa: PLC0415 - heavy
+
+    setup.show_instruments(as_json=as_json)
+
+
+dead_letters = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="What a service could not use: list, show, try again.",
+)
+
+
+@dead_letters.command("list")
+def list_dead_letters(*, as_json: Json = False) -> None:
+    """List all dead letters."""
+    from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
+
+    work.list_letters(as_json=as_json)
+
+
+@dead_letters.command("show")
+def show_dead_letter(number: Number) -> None:
+    """Show one dead letter as JSON, with the event it speaks of."""
+    from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
+
+    work.show_letter(number)
+
+
+@dead_letters.command("retry")
+def retry_dead_letter(number: Number) -> None:
+    """Try again what a dead letter speaks of, and drop the letter."""
+    from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
+
+    work.retry_letter(number)
+
+
+read_model = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@read_model.callback()
+def _read_model() -> None:
+    """What `sessions` reads: tables made from the events, and made again at any time."""
+
+
+@read_model.command("rebuild")
+def rebuild_read_model() -> None:
+    """Make the read model anew from the events, while the old one serves."""
+    from nexuslims_console.work import setup  # noqa: PLC0415 - heavy
+
+    setup.rebuild_read_model()

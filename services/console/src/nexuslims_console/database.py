@@ -1,0 +1,130 @@
+"""The database of the read model: transactions on the generation that serves."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from nexuslims_console.errors import ReadModelError
+from nexuslims_console.model import READ_MODEL, SCHEMA, Tables, create_registry, tables_of
+
+_WRITING = "nexuslims_writing"
+_BUSY_MS = 15_000
+
+
+class Database:
+    """The read model's database; SQLite in WAL mode, or PostgreSQL.
+
+    Every method blocks: call it in a thread. All raise :class:`ReadModelError` where the database
+    does not do what it should.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy address.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = _engine(url)
+
+    def prepare(self) -> None:
+        """Create what is not there yet."""
+        with self._transaction(writing=True) as connection:
+            create_registry(connection)
+            if _serving(connection) is None:
+                tables_of(1).metadata.create_all(connection)
+                connection.execute(insert(READ_MODEL).values(id=1, generation=1, schema=SCHEMA))
+
+    def is_current(self) -> bool:
+        """Tell whether the tables are as this release makes them."""
+        with self._transaction() as connection:
+            return connection.scalar(select(READ_MODEL.c.schema)) == SCHEMA
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Connection, Tables]]:
+        """Open a transaction that sees one state of one generation."""
+        with self._transaction() as connection:
+            yield connection, _required(connection)
+
+    @contextmanager
+    def writing(self, generation: int | None = None) -> Iterator[tuple[Connection, Tables]]:
+        """Open a transaction that writes to a generation, to the serving one by default."""
+        with self._transaction(writing=True) as connection:
+            yield connection, tables_of(generation) if generation else _required(connection)
+
+    def begin_generation(self) -> int:
+        """Create the tables of a new generation; what an abandoned attempt left is dropped."""
+        with self.writing() as (connection, serving):
+            new = tables_of(serving.generation + 1)
+            new.metadata.drop_all(connection)
+            new.metadata.create_all(connection)
+            return new.generation
+
+    def serve(self, generation: int) -> None:
+        """Let a generation serve, in one transaction; then drop the one before."""
+        with self.writing() as (connection, old):
+            connection.execute(update(READ_MODEL).values(generation=generation, schema=SCHEMA))
+        with self._transaction(writing=True) as connection:
+            old.metadata.drop_all(connection)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self, *, writing: bool = False) -> Iterator[Connection]:
+        engine = self._engine.execution_options(**{_WRITING: writing})
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            shown = make_url(self.url).render_as_string(hide_password=True)
+            raise ReadModelError(
+                f"read model {shown}: {getattr(error, 'orig', None) or error};"
+                " check NX_DATABASE_URL and the disk, or run `nexuslims read-model rebuild`"
+            ) from error
+
+
+def _engine(url: str) -> Engine:
+    try:
+        engine = create_engine(url)
+    except (SQLAlchemyError, ImportError) as error:
+        raise ReadModelError(f"NX_DATABASE_URL cannot be used: {error}") from error
+    if engine.dialect.name == "sqlite":
+        if engine.url.database:
+            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: object, record: object) -> None:
+    """Turn on WAL, and leave transactions to us; SQLAlchemy's manual, pysqlite, "Serializable"."""
+    del record
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get(_WRITING)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _serving(connection: Connection) -> Tables | None:
+    """Find the serving generation, and keep it until the transaction ends (on PostgreSQL)."""
+    generation = connection.scalar(select(READ_MODEL.c.generation).with_for_update(read=True))
+    return None if generation is None else tables_of(generation)
+
+
+def _required(connection: Connection) -> Tables:
+    tables = _serving(connection)
+    if tables is None:
+        raise ReadModelError("the read model is empty: run `nexuslims read-model rebuild`")
+    return tables

@@ -1,0 +1,71 @@
+"""What the calendar holds and which files would be found, without writing an event.
+
+The harvester and the indexer bring the functions, by entry points of the group
+``nexuslims.dry_run``: ``calendar`` (``Settings -> list of dict``) and ``files`` (``Settings, pid,
+start, end -> list of paths``).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from nexuslims_console.errors import NotRunningError
+from nexuslims_console.queries import Window
+from nexuslims_shared.plugins import installed
+from nexuslims_shared.settings import Settings
+
+GROUP: Final = "nexuslims.dry_run"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A session as the calendar has it; ``problem`` if it cannot be used."""
+
+    session: str
+    instrument: str
+    start: datetime | None
+    end: datetime | None
+    title: str
+    problem: str
+
+    def over(self, now: datetime) -> bool:
+        """Tell whether the session has ended."""
+        return self.end is not None and self.end <= now
+
+
+def calendar_entries(settings: Settings, window: Window) -> list[Entry]:
+    """Sessions that the calendars hold in a window."""
+    entries = [_entry(row) for row in _function("calendar")(settings)]
+    return [entry for entry in entries if window.holds(entry.start, entry.end)]
+
+
+def files_of(settings: Settings, entry: Entry) -> list[str]:
+    """Files that would be found for an entry, relative to the instrument data path."""
+    if entry.problem or entry.start is None or entry.end is None:
+        return []
+    found = _function("files")(settings, entry.instrument, entry.start, entry.end)
+    return [str(path) for path in found]
+
+
+def _function(name: str) -> Any:
+    plugins = installed(GROUP)
+    if name not in plugins:
+        raise NotRunningError(
+            f"nothing installed here can list the {name}: install the harvester and the indexer"
+        )
+    return plugins[name].load()
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    return Entry(
+        session=str(row["session"]),
+        instrument=str(row.get("instrument") or ""),
+        start=_time(row.get("start")),
+        end=_time(row.get("end")),
+        title=str(row.get("title") or ""),
+        problem=str(row.get("problem") or ""),
+    )
+
+
+def _time(value: Any) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) and value else value or None

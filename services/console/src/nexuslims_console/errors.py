@@ -1,0 +1,21 @@
+"""Errors of the console: one small tree."""
+
+
+class ConsoleError(Exception):
+    """A command could not do what was asked; the message says why, and the remedy."""
+
+
+class AlreadyRunningError(ConsoleError):
+    """The facility's services run already, in another process."""
+
+
+class NotRunningError(ConsoleError):
+    """A command needs something that is neither running nor installed."""
+
+
+class ReadModelError(ConsoleError):
+    """The read model cannot be read or written, or belongs to another stream."""
+
+
+class UnknownSessionError(ConsoleError):
+    """There is no such session."""

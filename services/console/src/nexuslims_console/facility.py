@@ -1,0 +1,209 @@
+"""A facility at work: the broker and every installed service, each a process of its own."""
+
+import asyncio
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import nats.errors
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
+
+from nexuslims_console.errors import AlreadyRunningError
+from nexuslims_console.supervisor import Program, Supervisor
+from nexuslims_contracts.topology import CONSUMERS, EVENTS
+from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
+from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.plugins import installed
+from nexuslims_shared.service import SERVICES, broker_url, surroundings
+from nexuslims_shared.settings import Settings
+
+SERVICES_FILE: Final = "services.json"
+_LOCK_FILE: Final = "up.lock"
+
+Say = Callable[[str], None]
+
+
+@asynccontextmanager
+async def at_work(
+    settings: Settings, *, say: Say, without: Collection[str] = ()
+) -> AsyncIterator[None]:
+    """Use the system that runs, or run one for the duration.
+
+    Parameters
+    ----------
+    settings
+        The facility's.
+    say
+        Takes what an operator should know.
+    without
+        Services that are not needed.
+    """
+    if runs_here(settings.state_path) or await _runs_elsewhere(settings):
+        yield
+        return
+    async with running(settings, say=say, without=without):
+        yield
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, *, say: Say, without: Collection[str] = ()
+) -> AsyncIterator[dict[str, int]]:
+    """Run broker and services as long as the context lasts; gives the services' HTTP ports.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If they run already.
+    TopologyError
+        If the broker does not start, or does not answer.
+    """
+    with _lock(settings.state_path):
+        async with _broker(settings, say):
+            await provision_topology(settings)
+            ports = _free_ports([name for name in installed(SERVICES) if name not in without])
+            file = settings.state_path / SERVICES_FILE
+            supervisor = Supervisor(
+                [_program(name, port, settings) for name, port in ports.items()],
+                say=say,
+                changed=lambda pids: _write_services(file, pids, ports),
+                grace=settings.shutdown_grace + 5,
+            )
+            try:
+                await supervisor.start()
+                yield ports
+            finally:
+                await supervisor.stop()
+                file.unlink(missing_ok=True)
+
+
+async def provision_topology(settings: Settings) -> None:
+    """Create or update what the system needs on the broker."""
+    url = broker_url(settings)
+    try:
+        client = await connect(url, name="provision", wait=False)
+    except (OSError, nats.errors.Error) as error:
+        raise TopologyError(f"the broker at {url} does not answer: does it run?") from error
+    try:
+        await provision(client.jetstream(), replicas=settings.stream_replicas)
+    finally:
+        await client.close()
+
+
+def runs_here(state: Path) -> bool:
+    """Tell whether a process of this machine runs the facility of a state folder."""
+    try:
+        with _lock(state):
+            return False
+    except AlreadyRunningError:
+        return True
+
+
+def read_services(state: Path) -> dict[str, dict[str, int]]:
+    """Process ids and HTTP ports of the services that run here, by name."""
+    if not runs_here(state):
+        return {}
+    try:
+        services: dict[str, dict[str, int]] = json.loads((state / SERVICES_FILE).read_text())
+    except FileNotFoundError:
+        return {}
+    return services
+
+
+async def absent_consumers(jetstream: Any) -> list[str]:
+    """Name the services that do not ask the broker for events."""
+    infos = {spec: await jetstream.consumer_info(EVENTS.name, spec.name) for spec in CONSUMERS}
+    return sorted({spec.service for spec, info in infos.items() if not info.num_waiting})
+
+
+async def _runs_elsewhere(settings: Settings) -> bool:
+    if not settings.nats_url:
+        return False
+    try:
+        async with surroundings(settings, "console") as around:
+            return not await absent_consumers(around.jetstream)
+    except (TopologyError, nats.errors.Error):
+        return False
+
+
+@asynccontextmanager
+async def _broker(settings: Settings, say: Say) -> AsyncIterator[None]:
+    """Run the embedded broker, unless another one is configured."""
+    if settings.nats_url:
+        yield
+        return
+    current = [start_embedded(settings.state_path)]
+    keeper = asyncio.create_task(_keep_broker(current, say))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        current[0].stop()
+        await asyncio.wait([keeper])
+
+
+async def _keep_broker(current: list[EmbeddedBroker], say: Say) -> None:
+    """Start the broker again, on the same port, whenever it ends."""
+    while True:
+        broker = current[0]
+        code = await asyncio.to_thread(broker.process.wait)
+        say(f"the broker ended (exit code {code}): it is started again")
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(TopologyError),
+            wait=wait_exponential(multiplier=0.2, max=10),
+            before_sleep=lambda state: say(str(state.outcome and state.outcome.exception())),
+        ):
+            with attempt:
+                current[0] = start_embedded(broker.state, port=broker.port)
+
+
+@contextmanager
+def _lock(state: Path) -> Iterator[None]:
+    state.mkdir(parents=True, exist_ok=True)
+    path = state / _LOCK_FILE
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise AlreadyRunningError(
+                f"the services of this facility run already (process {file.read().strip()},"
+                f" {path}): stop them first, or use another folder"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _program(name: str, port: int, settings: Settings) -> Program:
+    return Program(
+        name=name,
+        arguments=[sys.executable, "-m", "nexuslims_console", "run", name],
+        log=settings.logs / f"{name}.log",
+        environment={"NX_HTTP_PORT": str(port)},
+    )
+
+
+def _free_ports(names: Collection[str]) -> dict[str, int]:
+    """Find a free port for each name; all are held until all are found."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+    try:
+        return {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _write_services(file: Path, pids: Mapping[str, int], ports: Mapping[str, int]) -> None:
+    services = {name: {"pid": pid, "port": ports[name]} for name, pid in pids.items()}
+    temporary = file.with_suffix(".new")
+    temporary.write_text(json.dumps(services, indent=2))
+    temporary.replace(file)

@@ -1,0 +1,67 @@
+"""Opening the read model for a command, as up to date as can be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from nexuslims_console.database import Database
+from nexuslims_console.projection import Projection, open_read_model
+from nexuslims_console.queries import ReadModel
+from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
+from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The read model, and why it may be behind."""
+
+    model: ReadModel
+    behind: str = ""
+
+
+@asynccontextmanager
+async def latest_view(settings: Settings) -> AsyncIterator[View]:
+    """Open the read model; it is brought up to date first if the broker can be reached."""
+    database = Database(settings.read_model_url)
+    behind = ""
+    try:
+        try:
+            async with surroundings(settings, "console") as around:
+                await (await open_read_model(around.store, database)).catch_up()
+        except (TopologyError, BrokerUnavailableError) as error:
+            behind = str(error)
+            await asyncio.to_thread(database.prepare)
+        yield View(ReadModel(database), behind)
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def live_view(settings: Settings) -> AsyncIterator[tuple[Surroundings, ReadModel]]:
+    """Open the read model and keep it up to date as long as the context lasts.
+
+    Raises
+    ------
+    TopologyError
+        If the broker does not answer.
+    """
+    database = Database(settings.read_model_url)
+    try:
+        async with surroundings(settings, "console") as around, asyncio.TaskGroup() as group:
+            projection = await open_read_model(around.store, database)
+            await projection.catch_up()
+            keeping = group.create_task(_keep(projection))
+            try:
+                yield around, ReadModel(database)
+            finally:
+                keeping.cancel()
+    finally:
+        database.close()
+
+
+async def _keep(projection: Projection) -> None:
+    async with aclosing(projection.follow()) as positions:
+        async for _ in positions:
+            pass

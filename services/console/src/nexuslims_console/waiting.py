@@ -1,0 +1,134 @@
+"""Deciding how long a command waits, and what came of it."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from nexuslims_console.dry_run import Entry
+from nexuslims_console.rows import SessionRow
+from nexuslims_shared.status import FINAL, WELL, Status
+
+LOOKING = "looking for files"
+LATE_FILES = "no files yet, asked again later"
+TIMED_OUT = "not done in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a session: ``ok`` if nobody needs to look at it."""
+
+    session: str
+    instrument: str
+    start: datetime | None
+    end: datetime | None
+    status: str
+    detail: str
+    files: int
+    record: str
+    ok: bool
+
+
+def unsettled(
+    entries: Iterable[Entry], rows: Sequence[SessionRow], now: datetime
+) -> frozenset[str]:
+    """Name the sessions to wait for: those that the calendar knows better, and those at work."""
+    known = {row.session: row for row in rows}
+    unharvested = {
+        entry.session for entry in entries if not _harvested(entry, known.get(entry.session), now)
+    }
+    at_work = {row.session for row in rows if row.status not in FINAL | {Status.WAITING_FOR_END}}
+    return frozenset(unharvested | at_work)
+
+
+def not_rebuilt(requests: Mapping[str, int], rows: Sequence[SessionRow]) -> frozenset[str]:
+    """Name the sessions whose record is older than the request for it, or not uploaded yet.
+
+    Parameters
+    ----------
+    requests
+        Sequence of the request, by session.
+    rows
+        As they are now.
+    """
+    done = {
+        row.session
+        for row in rows
+        if row.built_at > requests.get(row.session, 0) and row.status in FINAL
+    }
+    return frozenset(set(requests) - done)
+
+
+def may_get_files(row: SessionRow, delay: timedelta, now: datetime) -> bool:
+    """Tell whether a session waits for files that may come late, which is in order."""
+    return row.phase.startswith(LOOKING) and row.end is not None and row.end + delay > now
+
+
+def outcomes(
+    entries: Iterable[Entry],
+    rows: Sequence[SessionRow],
+    *,
+    unfinished: Collection[str],
+    late: Collection[str],
+) -> list[Outcome]:
+    """Say what came of each session, in the order of start.
+
+    Parameters
+    ----------
+    entries
+        What the calendar holds.
+    rows
+        What the read model holds.
+    unfinished
+        Sessions that were given up waiting for.
+    late
+        Sessions whose files may still come.
+    """
+    found = [_of_row(row, unfinished=unfinished, late=late) for row in rows]
+    known = {row.session for row in rows}
+    found += [_of_entry(entry) for entry in entries if _missing(entry, known, unfinished)]
+    return sorted(found, key=lambda one: (one.start is None, str(one.start), one.session))
+
+
+def _harvested(entry: Entry, row: SessionRow | None, now: datetime) -> bool:
+    if entry.problem or (entry.start is not None and entry.start > now):
+        return True
+    if row is None:
+        return False
+    return not entry.over(now) or (row.start, row.end) == (entry.start, entry.end)
+
+
+def _missing(entry: Entry, known: Collection[str], unfinished: Collection[str]) -> bool:
+    return bool(entry.problem) or (entry.session in unfinished and entry.session not in known)
+
+
+def _of_row(row: SessionRow, *, unfinished: Collection[str], late: Collection[str]) -> Outcome:
+    ok, detail = row.status in WELL, row.reason or row.phase
+    if row.session in late:
+        ok, detail = True, LATE_FILES
+    elif row.session in unfinished:
+        ok, detail = False, f"{TIMED_OUT}: {detail}"
+    return Outcome(
+        session=row.session,
+        instrument=row.instrument,
+        start=row.start,
+        end=row.end,
+        status=row.status,
+        detail=detail,
+        files=row.files,
+        record=row.record_path,
+        ok=ok,
+    )
+
+
+def _of_entry(entry: Entry) -> Outcome:
+    return Outcome(
+        session=entry.session,
+        instrument=entry.instrument,
+        start=entry.start,
+        end=entry.end,
+        status=Status.ERROR if entry.problem else "",
+        detail=entry.problem or f"{TIMED_OUT}: not harvested; look at the harvester's log",
+        files=0,
+        record="",
+        ok=False,
+    )

@@ -1,0 +1,121 @@
+"""Harvesting, processing what is pending, waiting, telling."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from nexuslims_console.asynchronous import run
+from nexuslims_console.dry_run import Entry, calendar_entries, files_of
+from nexuslims_console.facility import at_work
+from nexuslims_console.output import print_json, print_table, say
+from nexuslims_console.progress import shown_progress
+from nexuslims_console.queries import ReadModel, Window
+from nexuslims_console.rows import SessionRow
+from nexuslims_console.view import live_view
+from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
+from nexuslims_shared.settings import Settings, read_settings
+
+POLL_S: Final = 0.25
+_NOTHING: Final = "the calendar holds no sessions in this time"
+
+
+def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
+    """Show what would be done; False if an entry of the calendar is wrong."""
+    settings = read_settings()
+    entries = [(entry, files_of(settings, entry)) for entry in calendar_entries(settings, window)]
+    if as_json:
+        print_json([{**asdict(entry), "files": files} for entry, files in entries])
+    else:
+        print_table(
+            ("session", "instrument", "start", "end", "title", "files", "problem"),
+            [
+                (e.session, e.instrument, e.start, e.end, e.title, len(files), e.problem)
+                for e, files in entries
+            ],
+            nothing=_NOTHING,
+        )
+    if verbose:
+        for entry, files in entries:
+            say("\n  ".join([f"{entry.session}:", *files]))
+    return not any(entry.problem for entry, _ in entries)
+
+
+def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> bool:
+    """Build what is to be built, and show what came of it; True if all is well.
+
+    Parameters
+    ----------
+    window
+        The sessions meant.
+    patience
+        Seconds to wait for them.
+    as_json, verbose
+        How to show it.
+    """
+    results = run(_build(read_settings(), window, patience, verbose=verbose))
+    ok = all(result.ok for result in results)
+    if as_json:
+        print_json({"ok": ok, "sessions": [asdict(result) for result in results]})
+    else:
+        print_table(
+            ("session", "instrument", "start", "end", "status", "progress", "files", "record"),
+            [
+                (r.session, r.instrument, r.start, r.end, r.status, r.detail, r.files, r.record)
+                for r in results
+            ],
+            nothing=_NOTHING,
+        )
+    return ok
+
+
+async def _build(
+    settings: Settings, window: Window, patience: float, *, verbose: bool
+) -> list[Outcome]:
+    entries = await asyncio.to_thread(calendar_entries, settings, window)
+    if verbose:
+        say(f"the calendar holds {len(entries)} sessions in this time")
+    async with (
+        at_work(settings, say=say, without=("console",)),
+        live_view(settings) as (_, model),
+    ):
+        unfinished, late = await _wait(settings, model, window, entries, patience)
+        rows = await asyncio.to_thread(model.sessions, window=window)
+    return outcomes(entries, rows, unfinished=unfinished, late=late)
+
+
+async def _wait(
+    settings: Settings,
+    model: ReadModel,
+    window: Window,
+    entries: Sequence[Entry],
+    patience: float,
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Wait until all is settled; gives what is not in time, and what waits for late files."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
+    late: frozenset[str] = frozenset()
+    with shown_progress() as show:
+        while True:
+            rows = await asyncio.to_thread(model.sessions, window=window)
+            waiting = unsettled(entries, rows, datetime.now(UTC)) - late
+            show(rows, waiting)
+            if not waiting or clock() > deadline:
+                return waiting, late
+            at_work_now = [row for row in rows if row.session in waiting]
+            if len(at_work_now) == len(waiting):
+                late |= await asyncio.to_thread(_without_files, settings, at_work_now)
+            await asyncio.sleep(POLL_S)
+
+
+def _without_files(settings: Settings, rows: Sequence[SessionRow]) -> frozenset[str]:
+    """If all that is left waits for files that may come late: those that have none now."""
+    delay, now = timedelta(days=settings.file_delay_days), datetime.now(UTC)
+    if not all(may_get_files(row, delay, now) for row in rows):
+        return frozenset()
+    return frozenset(row.session for row in rows if not files_of(settings, _entry(row)))
+
+
+def _entry(row: SessionRow) -> Entry:
+    return Entry(row.session, row.instrument_pid, row.start, row.end, row.title, problem="")

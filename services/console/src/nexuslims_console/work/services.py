@@ -1,0 +1,78 @@
+"""Running everything, or one service."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import typer
+from tenacity import AsyncRetrying, retry_if_result, wait_exponential
+
+from nexuslims_console.asynchronous import run
+from nexuslims_console.facility import provision_topology, read_services, running
+from nexuslims_console.output import print_table, say
+from nexuslims_console.probes import readiness
+from nexuslims_shared.plugins import installed
+from nexuslims_shared.service import SERVICES, broker_url, main
+from nexuslims_shared.settings import Settings, read_settings
+
+
+def up(folder: Path | None) -> None:
+    """Run broker and services until told to stop."""
+    if folder is not None:
+        os.chdir(folder)
+    run(_up(read_settings()))
+
+
+async def _up(settings: Settings) -> None:
+    async with running(settings, say=say) as ports:
+        _print_services(settings)
+        say(f"broker: {broker_url(settings)}; Ctrl-C stops everything")
+        await asyncio.gather(*(_until_ready(name, port) for name, port in ports.items()))
+        say("all services are ready")
+        await asyncio.Event().wait()
+
+
+def _print_services(settings: Settings) -> None:
+    print_table(
+        ("service", "process", "health", "log"),
+        [
+            (
+                name,
+                at["pid"],
+                f"http://127.0.0.1:{at['port']}/readyz",
+                settings.logs / f"{name}.log",
+            )
+            for name, at in read_services(settings.state_path).items()
+        ],
+    )
+
+
+async def _until_ready(name: str, port: int) -> None:
+    async def problems() -> list[str]:
+        return [problem for problem in (await readiness(port)).values() if problem]
+
+    wait = wait_exponential(multiplier=0.1, max=2)
+    await AsyncRetrying(retry=retry_if_result(bool), wait=wait)(problems)
+    say(f"{name} is ready")
+
+
+def run_service(name: str) -> None:
+    """Run one service in this process.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is not installed.
+    """
+    names = list(installed(SERVICES))
+    if name not in names:
+        raise typer.BadParameter(
+            f"no service {name!r} is installed here; there are: {', '.join(names)}"
+        )
+    main(name, read_settings())
+
+
+def provision() -> None:
+    """Create or update what the system needs on the broker."""
+    run(provision_topology(read_settings()))
+    say("the broker has all streams, consumers and buckets")

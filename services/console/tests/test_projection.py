@@ -1,0 +1,210 @@
+"""The read model: the same rows however the events arrive."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nexuslims_console.database import Database
+from nexuslims_console.errors import ReadModelError
+from nexuslims_console.projection import Projection, open_read_model, rebuild
+from nexuslims_console.queries import ReadModel
+from nexuslims_shared.store.memory import MemoryEventStore
+
+SESSIONS = ("a", "b", "c")
+
+
+def contents(database: Database) -> dict[str, Any]:
+    model = ReadModel(database)
+    return {
+        "sessions": [asdict(row) for row in model.sessions()],
+        "stories": {session: model.story(session) for session in SESSIONS},
+        "unreadable": model.unreadable(),
+        "position": model.position().sequence,
+    }
+
+
+async def told(story: Any) -> MemoryEventStore:
+    """Three sessions: done, not exported, half-way; with a damaged event between."""
+    store = MemoryEventStore()
+    await story.complete(store, "a")
+    for event in [*story.inputs("b")[:4], *story.inputs("c")]:
+        await story.tell(store, event)
+    await store.append_raw("nexus.events.b.session-ended", {"ce-type": "nexuslims.odd.v9"}, b"{}")
+    await story.tell(store, story.built("c", await store.last_sequence()))
+    await story.tell(store, story.upload_failed("c"))
+    return store
+
+
+def fresh(folder: str, name: str) -> Database:
+    database = Database(f"sqlite:///{Path(folder) / name}.db")
+    database.prepare()
+    return database
+
+
+async def test_a_session_is_shown_as_its_events_tell(database: Database, story: Any) -> None:
+    store = await told(story)
+    assert await Projection(store, database).catch_up() == await store.last_sequence()
+    done, half, failed = ReadModel(database).sessions()
+    assert (done.session, done.status, done.phase) == ("a", "COMPLETED", "done")
+    assert (done.files, done.settled, done.failures, done.datasets) == (2, 2, 1, 1)
+    assert done.title == "Gold on carbon"
+    assert done.end is not None
+    assert done.end.isoformat() == "2018-11-13T19:00:00+00:00"
+    assert [(up.destination, up.uploaded) for up in done.uploads] == [("archive", True)]
+    assert (half.status, half.phase) == ("TO_BE_BUILT", "looking for files")
+    assert (failed.status, failed.reason) == ("BUILT_NOT_EXPORTED", "archive: the disk is full")
+
+
+async def test_what_cannot_be_read_is_shown(database: Database, story: Any) -> None:
+    await Projection(await told(story), database).catch_up()
+    (row,) = ReadModel(database).unreadable()
+    assert (row.session, row.sequence) == ("b", 23)
+    assert "odd" in row.reason
+    assert ReadModel(database).unreadable("a") == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_rebuilt_equals_live_however_events_arrive(story: Any, data: st.DataObject) -> None:
+    async def compare() -> None:
+        store = await told(story)
+        items = [item async for item in store.read()]
+        order = data.draw(st.permutations(items + data.draw(st.lists(st.sampled_from(items)))))
+        size = data.draw(st.integers(1, len(order)))
+        with TemporaryDirectory() as folder:
+            live, rebuilt = fresh(folder, "live"), fresh(folder, "rebuilt")
+            projection = Projection(store, live)
+            for start in range(0, len(order), size):
+                await projection.apply(order[start : start + size])
+            await Projection(store, rebuilt).catch_up()
+            expected = contents(rebuilt)
+            assert {**contents(live), "position": expected["position"]} == expected
+            await projection.catch_up()
+            assert contents(live) == expected
+            await rebuild(store, live)
+            assert contents(live) == expected
+            live.close()
+            rebuilt.close()
+
+    asyncio.run(compare())
+
+
+@settings(max_examples=25, deadline=None)
+@given(cut=st.integers(0, 25), size=st.integers(1, 9))
+def test_a_projection_that_starts_anywhere_gives_whole_rows(
+    story: Any, cut: int, size: int
+) -> None:
+    async def compare() -> None:
+        store = await told(story)
+        items = [item async for item in store.read()]
+        with TemporaryDirectory() as folder:
+            live, rebuilt = fresh(folder, "live"), fresh(folder, "rebuilt")
+            await Projection(store, live).apply(items[:cut], after=0)
+            restarted = Projection(store, live)
+            for start in range(cut, len(items), size):
+                await restarted.apply(items[start : start + size], after=start)
+            await Projection(store, rebuilt).catch_up()
+            assert contents(live) == contents(rebuilt)
+            live.close()
+            rebuilt.close()
+
+    asyncio.run(compare())
+
+
+async def test_an_older_state_never_replaces_a_newer_row(database: Database, story: Any) -> None:
+    store = await told(story)
+    late = Projection(store, database)
+    early = [item async for item in store.read()][:5]
+    await late.apply(early, after=0)
+    await Projection(store, database).catch_up()
+    before = contents(database)
+    await late.apply(early, after=0)
+    assert contents(database) == before
+
+
+async def test_the_position_waits_for_what_is_missing(database: Database, story: Any) -> None:
+    store = await told(story)
+    items = [item async for item in store.read()]
+    projection = Projection(store, database)
+    assert await projection.apply(items[3:6], after=3) == 0
+    assert await projection.apply(items[:3], after=0) == 3
+
+
+async def test_rows_and_position_are_written_together(
+    database: Database, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await told(story)
+    broken = "nexuslims_console.projection._move"
+
+    def fail(*_: object) -> None:
+        raise ReadModelError("the disk is full")
+
+    monkeypatch.setattr(broken, fail)
+    with pytest.raises(ReadModelError):
+        await Projection(store, database).catch_up()
+    assert ReadModel(database).sessions() == []
+    assert ReadModel(database).position().sequence == 0
+
+
+async def test_it_follows_what_comes_and_survives_a_rebuild(database: Database, story: Any) -> None:
+    store = MemoryEventStore()
+    await story.complete(store, "a")
+    async with aclosing(Projection(store, database).follow()) as positions:
+        assert await anext(positions) == 10
+        await story.tell(store, story.started("b"))
+        assert await anext(positions) == 11
+        await rebuild(store, database)
+        await story.tell(store, story.ended("b"))
+        while await anext(positions) < 12:
+            pass
+    row = ReadModel(database).session("b")
+    assert row is not None
+    assert row.status == "TO_BE_BUILT"
+
+
+async def test_the_old_tables_serve_until_the_new_ones_are_whole(
+    database: Database, story: Any
+) -> None:
+    store = await told(story)
+    await Projection(store, database).catch_up()
+    before = contents(database)
+    generation = await asyncio.to_thread(database.begin_generation)
+    new = Projection(store, database, generation)
+    await new.apply([item async for item in store.read()][:3], after=0)
+    assert contents(database) == before
+    await new.catch_up()
+    database.serve(generation)
+    assert contents(database) == before
+
+
+async def test_a_read_model_of_another_stream_is_rebuilt(database: Database, story: Any) -> None:
+    await Projection(await told(story), database).catch_up()
+    other = MemoryEventStore()
+    await story.tell(other, story.started("z"))
+    await (await open_read_model(other, database)).catch_up()
+    assert [row.session for row in ReadModel(database).sessions()] == ["z"]
+
+
+async def test_a_read_model_of_another_release_is_rebuilt(
+    database: Database, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await told(story)
+    monkeypatch.setattr("nexuslims_console.database.SCHEMA", 2)
+    assert not database.is_current()
+    await open_read_model(store, database)
+    assert database.is_current()
+    assert len(ReadModel(database).sessions()) == 3
+
+
+def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> None:
+    database = Database("postgresql+psycopg://nexus:hunter2@127.0.0.1:1/nexus")
+    with pytest.raises(ReadModelError, match="NX_DATABASE_URL") as caught:
+        database.prepare()
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,80 @@
+"""The port to calendars: what one knows of a session, whatever kind of calendar it is."""
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+from nexuslims_contracts.events import BookingTier, Project, Sample
+from nexuslims_contracts.identifiers import session_token
+from nexuslims_shared.instruments import InstrumentEntry
+from nexuslims_shared.people import Person
+
+CALENDARS = "nexuslims.calendars"
+"""Entry point group: kind of calendar -> class, called with settings and instruments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarEntry:
+    """A session as a calendar has it.
+
+    ``end`` is None while it lasts. ``consent`` is True only if the user agreed to a record; None
+    is nothing said, which is no consent. ``booked`` is False where no reservation was found that
+    could tell what the session was for.
+    """
+
+    id: str
+    instrument: InstrumentEntry
+    start: datetime
+    end: datetime | None = None
+    user: Person | None = None
+    title: str = ""
+    purpose: str = ""
+    samples: tuple[Sample, ...] = ()
+    projects: tuple[Project, ...] = ()
+    collaborators: tuple[Person, ...] = ()
+    consent: bool | None = None
+    booked: bool = True
+    tier: BookingTier = "calendar"
+    reservation: str = ""
+    url: str = ""
+    cancelled: bool = False
+
+    def session(self, calendar: str) -> str:
+        """Token of the session."""
+        return session_token(calendar, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProblem:
+    """An entry that cannot be used: which, why, and the remedy."""
+
+    entry: str
+    problem: str
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"{self.entry}: {self.problem}"
+
+
+Entries: TypeAlias = list[CalendarEntry | EntryProblem]
+
+
+class Calendar(Protocol):
+    """A calendar. ``name`` becomes part of the names of its sessions."""
+
+    name: str
+
+    def entries(self) -> Coroutine[Any, Any, Entries]:
+        """Return the sessions it has, the unusable ones as problems.
+
+        Raises
+        ------
+        CalendarUnavailableError
+            If it cannot be read at all now; the message names it and the remedy.
+        """
+        ...
+
+    async def changed(self) -> None:
+        """Return when it may have changed; a calendar that cannot tell never returns."""
+        ...

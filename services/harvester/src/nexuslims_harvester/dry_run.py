@@ -1,0 +1,43 @@
+"""What the calendars hold, without stating it."""
+
+import asyncio
+from datetime import datetime
+
+from nexuslims_harvester.app import calendars
+from nexuslims_harvester.calendar import CalendarEntry, EntryProblem
+from nexuslims_shared.settings import Settings
+
+
+def sessions(settings: Settings) -> list[dict[str, str | datetime | None]]:
+    """Return each session of the calendars, the unusable ones with their problem.
+
+    Raises
+    ------
+    CalendarUnavailableError
+        If a calendar cannot be read.
+    """
+    return [
+        _row(calendar.name, entry)
+        for calendar in calendars(settings)
+        for entry in asyncio.run(calendar.entries())
+    ]
+
+
+def _row(calendar: str, entry: CalendarEntry | EntryProblem) -> dict[str, str | datetime | None]:
+    if isinstance(entry, EntryProblem):
+        return {
+            "session": entry.entry,
+            "instrument": "",
+            "start": None,
+            "end": None,
+            "title": "",
+            "problem": entry.problem,
+        }
+    return {
+        "session": entry.session(calendar),
+        "instrument": entry.instrument.pid,
+        "start": entry.start,
+        "end": entry.end,
+        "title": entry.title,
+        "problem": "" if entry.consent else "no consent",
+    }

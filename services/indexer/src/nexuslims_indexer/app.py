@@ -1,0 +1,117 @@
+"""The indexer: when a session has ended, finds its files and states which they are."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.events import RetryRequested
+from nexuslims_contracts.topology import INDEXER
+from nexuslims_indexer.decide import Statement, Wait, Window, decide, window_of
+from nexuslims_indexer.finder import Found, Search, find_files
+from nexuslims_shared.consume import Handler, NotYet, by_session
+from nexuslims_shared.fold import SessionState, fold
+from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.status import ended
+from nexuslims_shared.store.port import read_session
+
+log = logging.getLogger(__name__)
+
+SOURCE: Final = "nexuslims/indexer"
+_SHARE_DELAY: Final = timedelta(seconds=30)
+
+
+def create(settings: Settings) -> Service:
+    """Make the service."""
+    return Service(
+        name="indexer",
+        work=_work,
+        consumer=INDEXER,
+        key=by_session,
+        concurrency=4,
+        backlog=100,
+        mounts=[Mount(settings.instrument_data_path)],
+    )
+
+
+@asynccontextmanager
+async def _work(around: Surroundings) -> AsyncIterator[Handler]:
+    yield Indexer(around).handle
+
+
+class Indexer:
+    """Searches for files and states what it found."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._store = around.store
+        self._settings = around.settings
+
+    async def handle(self, batch: tuple[Recorded, ...]) -> None:
+        """Search for the files of one session.
+
+        Raises
+        ------
+        NotYet
+            If there are none yet, or the share is away. The broker keeps the wait, so it outlives
+            this process.
+        """
+        state = fold(await read_session(self._store, batch[0].event.session))
+        schedule = ended(state)
+        window = window_of(schedule) if schedule else None
+        if window is None or not _is_wanted(state, batch):
+            return
+        found = await self._search(window)
+        decision = decide(
+            state,
+            window,
+            found.files,
+            strategy=self._settings.file_strategy,
+            now=datetime.now(UTC),
+            delay=timedelta(days=self._settings.file_delay_days),
+        )
+        if isinstance(decision, Wait):
+            raise NotYet(decision.delay, f"no files yet, waiting until {decision.deadline}")
+        await self._state(decision, batch[-1])
+
+    async def _search(self, window: Window) -> Found:
+        search = Search(
+            root=self._settings.instrument_data_path,
+            folder=window.schedule.instrument.filestore,
+            start=window.start,
+            end=window.end,
+            strategy=self._settings.file_strategy,
+            ignore=self._settings.ignore_patterns,
+        )
+        try:
+            found = await asyncio.to_thread(find_files, search)
+        except FileNotFoundError as error:
+            raise NotYet(_SHARE_DELAY, str(error)) from error
+        for problem in found.problems:
+            log.warning("%s", problem)
+        return found
+
+    async def _state(self, statement: Statement, cause: Recorded) -> None:
+        """Files first: a manifest is complete when it is stated."""
+        await self._store.append_all(
+            [envelop(event, source=SOURCE, cause=cause.envelope) for event in statement.files]
+        )
+        if statement.session is not None:
+            await self._store.append(
+                envelop(statement.session, source=SOURCE, cause=cause.envelope)
+            )
+            log.info("%d new files: %s", len(statement.files), statement.session.type_name())
+
+
+def _is_wanted(state: SessionState, batch: tuple[Recorded, ...]) -> bool:
+    """A message that comes again after its session was scanned needs no second search.
+
+    A search answers what was said before it: the schedule, or a request to look again.
+    """
+    if state.scan is None or state.schedule is None:
+        return True
+    asked = [item.sequence for item in batch if isinstance(item.event, RetryRequested)]
+    return state.scan.sequence < max([state.schedule.sequence, *asked])

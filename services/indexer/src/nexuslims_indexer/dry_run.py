@@ -1,0 +1,29 @@
+"""What the indexer would find, without stating it."""
+
+from datetime import datetime
+
+from nexuslims_indexer.finder import Search, find_files
+from nexuslims_shared.instruments import read_instruments
+from nexuslims_shared.settings import Settings
+
+
+def files(settings: Settings, instrument_pid: str, start: datetime, end: datetime) -> list[str]:
+    """Return the paths that a session would have now, below the instrument data path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the instrument's folder is not there.
+    """
+    instrument = read_instruments(settings.instruments_file)[instrument_pid]
+    found = find_files(
+        Search(
+            root=settings.instrument_data_path,
+            folder=instrument.filestore_path,
+            start=start,
+            end=end,
+            strategy=settings.file_strategy,
+            ignore=settings.ignore_patterns,
+        )
+    )
+    return [file.path for file in found.files]
