@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 
 import kubernetes_validate
 import pytest
@@ -47,10 +48,14 @@ def settings(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "srv" / "instrument-data").mkdir(parents=True)
+    sample = CHECKOUT / "k8s" / "overlays" / "single-node" / "config"
+    shutil.copytree(sample, tmp_path / "srv" / "config")
     return read_settings(
         instrument_data_path=tmp_path / "srv" / "instrument-data",
         data_path=tmp_path / "srv" / "data",
         state_path=tmp_path / "state",
+        instruments_file=tmp_path / "srv" / "config" / "instruments.toml",
+        calendar_file=tmp_path / "srv" / "config" / "calendar.toml",
     )
 
 
@@ -84,7 +89,7 @@ def test_the_documented_defaults_are_the_real_ones():
 def _documented():
     """Settings and their defaults in the operators' table."""
     text = (CHECKOUT / "docs" / "operators.md").read_text()
-    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(NX_[A-Z_]+|NATS_URL)` \| ([^|]*) \|", text, re.MULTILINE)
     return {name: default.strip().strip("`") for name, default in rows}
 
 
