@@ -107,7 +107,9 @@ async def _broker(settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
     try:
         async with surroundings(settings, "doctor") as around:
-            findings.append(Finding("broker", detail=around.jetstream._nc.connected_url.netloc))  # noqa: SLF001 - the context has no public way
+            findings.append(
+                Finding("broker", detail="NATS_URL" if settings.nats_url else "embedded")
+            )
             for name, look in looks:
                 try:
                     findings.append(await look(around))

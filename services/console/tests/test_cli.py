@@ -1,0 +1,215 @@
+"""The command line: lazily assembled, quick, one line for an error."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nexuslims_console import cli
+from nexuslims_shared.plugins import Plugin
+
+HELP_BAR_S = 0.3
+HEAVY = {"rich", "sqlalchemy", "nats", "faststream", "pydantic", "numpy", "lxml", "asyncio"}
+
+INSTRUMENTS = """
+[[instrument]]
+pid = "FEI-Titan-TEM"
+name = "FEI Titan TEM"
+filestore_path = "Titan"
+timezone = "America/Denver"
+"""
+
+
+@pytest.fixture
+def facility(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A facility's folder; nothing runs in it."""
+    for name in list(os.environ):
+        if name.startswith("NX_") or name == "NATS_URL":
+            monkeypatch.delenv(name)
+    (tmp_path / "files" / "Titan").mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    (tmp_path / ".env").write_text("NX_INSTRUMENT_DATA_PATH=files\nNX_DATA_PATH=data\n")
+    (tmp_path / "instruments.toml").write_text(INSTRUMENTS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def call() -> Callable[..., Result]:
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(cli.app, list(arguments))
+
+    return invoke
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    """The bar is for the command itself; a busy machine gets a second and a third look."""
+    code = (
+        "import sys; sys.argv = ['nexuslims', '--help']\n"
+        "import atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from nexuslims_console.cli import main; main()"
+    )
+
+    def seconds() -> tuple[float, str]:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return used, done.stderr
+
+    looks = [seconds() for _ in range(3)]
+    assert not HEAVY & set(looks[0][1].split())
+    assert min(used for used, _ in looks) <= HELP_BAR_S
+
+
+def test_all_commands_are_listed(call: Callable[..., Result]) -> None:
+    said = call("--help").stdout
+    for name in ("up", "run", "build-records", "sessions", "rebuild", "dead-letters", "doctor"):
+        assert f"  {name} " in said
+
+
+def test_a_broken_command_is_listed_and_breaks_nothing_else(
+    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = EntryPoint("sanitize", "no_such_module:command", cli.COMMANDS)
+    plugins = {**cli._plugins(), "sanitize": Plugin("sanitize", point)}
+    monkeypatch.setattr(cli, "_plugins", lambda: plugins)
+    listed = call("--help")
+    assert listed.exit_code == 0
+    assert "sanitize" in listed.stdout
+    assert "(broken)" in listed.stdout
+    assert call("config").exit_code == 0
+    called = call("sanitize")
+    assert called.exit_code == 1
+    assert "no_such_module" in called.stderr
+    assert "Traceback" not in called.stderr
+
+
+def test_wrong_settings_are_one_line_and_exit_code_2(
+    call: Callable[..., Result], facility: Path
+) -> None:
+    (facility / ".env").write_text("NX_DATA_PATH=data\n")
+    result = call("sessions")
+    assert result.exit_code == 2
+    assert "NX_INSTRUMENT_DATA_PATH is not set" in result.stderr
+    assert result.stdout == ""
+
+
+def test_debug_shows_where_an_error_comes_from(call: Callable[..., Result], facility: Path) -> None:
+    (facility / ".env").write_text("NX_DATA_PATH=data\n")
+    result = call("--debug", "sessions")
+    assert type(result.exception).__name__ == "SettingsError"
+
+
+def test_the_folder_is_entered_first(
+    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(facility.parent)
+    result = call("-C", str(facility), "instruments", "--json")
+    assert [one["pid"] for one in json.loads(result.stdout)] == ["FEI-Titan-TEM"]
+    missing = call("-C", str(facility / "nowhere"), "instruments")
+    assert missing.exit_code == 2
+    assert "nowhere" in missing.stderr
+
+
+def test_the_version(call: Callable[..., Result]) -> None:
+    assert call("--version").stdout.startswith("nexuslims 0.")
+
+
+def test_secrets_are_not_shown(
+    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://nexus:hunter2@broker:4222")
+    monkeypatch.setenv("NX_DATABASE_URL", "postgresql+psycopg://nexus:hunter3@db/nexus")
+    shown = json.loads(call("config", "--json").stdout)
+    assert shown["NATS_URL"] == "nats://(hidden)@broker:4222"
+    assert shown["NX_DATABASE_URL"] == "postgresql+psycopg://(hidden)@db/nexus"
+    assert shown["NX_DATA_PATH"] == "data"
+    assert "hunter" not in call("config").stdout
+
+
+def test_without_a_broker_the_read_model_says_as_of_when(
+    call: Callable[..., Result], facility: Path
+) -> None:
+    result = call("sessions")
+    assert result.exit_code == 0
+    assert "no sessions" in result.stdout
+    assert "as of never: no broker" in result.stderr
+
+
+def test_without_a_broker_nothing_can_be_asked_for(
+    call: Callable[..., Result], facility: Path
+) -> None:
+    for arguments in (["retry", "file-1"], ["dead-letters", "list"], ["provision"]):
+        result = call(*arguments)
+        assert result.exit_code == 1
+        assert "nexuslims up" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rebuild"], "--session"),
+        (["rebuild", "--all", "--session", "x"], "--session"),
+        (["rebuild", "--from", "yesterday"], "yesterday"),
+        (["build-records", "--from", "2026-03-05", "--to", "2026-03-01"], "not before"),
+        (["sessions", "--status", "LOST"], "LOST"),
+        (["run", "nobody"], "nobody"),
+        (["nothing"], "nothing"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(
+    call: Callable[..., Result], facility: Path, arguments: list[str], said: str
+) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_doctor_names_problem_and_remedy(call: Callable[..., Result], facility: Path) -> None:
+    (facility / "files" / "Titan").rmdir()
+    result = call("doctor", "--json")
+    assert result.exit_code == 1
+    findings = {one["what"]: one["problem"] for one in json.loads(result.stdout)["findings"]}
+    assert findings["settings"] == ""
+    assert "Titan" in findings["instruments"]
+    assert "nexuslims up" in findings["broker"]
+
+
+def test_a_dry_run_lists_sessions_and_files(
+    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {
+            "session": "file-1",
+            "instrument": "FEI-Titan-TEM",
+            "start": "2026-03-02T09:00:00-07:00",
+            "end": "2026-03-02T13:00:00-07:00",
+            "title": "Gold",
+            "problem": "",
+        },
+        {"session": "file-2", "problem": "the entry has no instrument"},
+    ]
+    functions: dict[str, Any] = {
+        "calendar": lambda settings: rows,
+        "files": lambda settings, pid, start, end: [f"Titan/{pid}-{end - start}.dm3"],
+    }
+    monkeypatch.setattr("nexuslims_console.dry_run._function", functions.__getitem__)
+    result = call("build-records", "-n", "--json")
+    assert result.exit_code == 1
+    good, bad = json.loads(result.stdout)
+    assert good["files"] == ["Titan/FEI-Titan-TEM-4:00:00.dm3"]
+    assert bad["problem"] == "the entry has no instrument"
+    later = call("build-records", "-n", "--from", "2026-03-03")
+    assert later.exit_code == 1
+    assert "file-1" not in later.stdout

@@ -1,0 +1,129 @@
+"""Programs are kept running, and none is left over."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nexuslims_console.supervisor import Program, Supervisor
+
+SLEEPER = "import signal; print('at work', flush=True); signal.pause()"
+STUBBORN = f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPER}"
+BROKEN = "import sys; sys.exit('the disk is full')"
+
+
+class Heard(list[str]):
+    """What the supervisor said, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = asyncio.Event()
+
+    def __call__(self, text: str) -> None:
+        self.append(text)
+        self._changed.set()
+
+    def changed(self, pids: Mapping[str, int]) -> None:
+        self(f"pids {dict(pids)}")
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._changed.clear()
+            await asyncio.wait_for(self._changed.wait(), 20)
+
+
+def program(folder: Path, name: str, code: str) -> Program:
+    return Program(name, [sys.executable, "-c", code], folder / "logs" / f"{name}.log")
+
+
+async def started(log: Path) -> None:
+    """Wait until a program has said that it is at work."""
+
+    def look() -> None:
+        with log.open() as stream:
+            while "at work" not in stream.read():
+                os.sched_yield()
+
+    await asyncio.wait_for(asyncio.to_thread(look), 20)
+
+
+async def test_a_killed_program_is_started_again(tmp_path: Path) -> None:
+    heard = Heard()
+    supervisor = Supervisor(
+        [program(tmp_path, "one", SLEEPER)], say=heard, changed=heard.changed, grace=5
+    )
+    await supervisor.start()
+    first = supervisor.pids["one"]
+    await started(tmp_path / "logs" / "one.log")
+    os.kill(first, signal.SIGKILL)
+    await heard.until(lambda: supervisor.pids.get("one", first) != first)
+    second = supervisor.pids["one"]
+    await supervisor.stop()
+    assert any(
+        "one ended (killed by SIGKILL), again in 0.5 s; it said: at work" in said for said in heard
+    )
+    assert not psutil.pid_exists(second)
+
+
+async def test_a_program_that_always_fails_is_given_more_and_more_time(tmp_path: Path) -> None:
+    heard = Heard()
+    supervisor = Supervisor([program(tmp_path, "bad", BROKEN)], say=heard, grace=5)
+    await supervisor.start()
+    await heard.until(lambda: len(heard) == 2)
+    await supervisor.stop()
+    assert heard[0] == "bad ended (exit code 1), again in 0.5 s; it said: the disk is full"
+    assert "again in 1 s" in heard[1]
+
+
+async def test_a_program_that_does_not_end_is_forced(tmp_path: Path) -> None:
+    supervisor = Supervisor(
+        [program(tmp_path, "stubborn", STUBBORN), program(tmp_path, "good", SLEEPER)],
+        say=print,
+        grace=0.3,
+    )
+    await supervisor.start()
+    pids = list(supervisor.pids.values())
+    await started(tmp_path / "logs" / "stubborn.log")
+    await supervisor.stop()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+async def test_stopping_while_a_program_waits_to_be_restarted(tmp_path: Path) -> None:
+    heard = Heard()
+    supervisor = Supervisor([program(tmp_path, "bad", BROKEN)], say=heard, grace=5)
+    await supervisor.start()
+    await heard.until(lambda: len(heard) == 1)
+    await supervisor.stop()
+    assert supervisor.pids == {}
+
+
+@pytest.mark.chaos
+async def test_killing_the_supervisor_leaves_no_orphans(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+from nexuslims_console.supervisor import Program, Supervisor
+async def main():
+    program = Program("one", [sys.executable, "-c", {SLEEPER!r}], Path({str(tmp_path / "log")!r}))
+    supervisor = Supervisor([program], say=print)
+    await supervisor.start()
+    print(supervisor.pids["one"], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    child = psutil.Process(int(await parent.stdout.readline()))
+    await started(tmp_path / "log")
+    parent.kill()
+    await parent.wait()
+    gone, alive = await asyncio.to_thread(psutil.wait_procs, [child], 10)
+    assert gone
+    assert not alive

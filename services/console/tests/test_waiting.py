@@ -1,0 +1,98 @@
+"""What a command waits for, and what it says came of it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from nexuslims_console.dry_run import Entry
+from nexuslims_console.queries import Window
+from nexuslims_console.rows import SessionRow, session_row
+from nexuslims_console.waiting import may_get_files, not_rebuilt, outcomes, unsettled
+from nexuslims_console.work.dates import read_date
+from nexuslims_shared.fold import SessionState
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+END = START + timedelta(hours=4)
+NOW = END + timedelta(days=1)
+ENTRY = Entry("file-1", "FEI-Titan-TEM", START, END, "Gold", problem="")
+DONE = replace(
+    session_row(SessionState(session="file-1", through=9)),
+    start=START,
+    end=END,
+    status="COMPLETED",
+    phase="done",
+    built_at=8,
+)
+LOOKING = replace(DONE, status="TO_BE_BUILT", phase="looking for files", built_at=0)
+
+
+@pytest.mark.parametrize(
+    ("entry", "rows", "waited_for"),
+    [
+        (ENTRY, [DONE], False),
+        (ENTRY, [], True),
+        (ENTRY, [LOOKING], True),
+        (ENTRY, [replace(DONE, end=None, status="WAITING_FOR_END")], True),
+        (ENTRY, [replace(DONE, end=END + timedelta(hours=1))], True),
+        (replace(ENTRY, end=None), [replace(DONE, end=None, status="WAITING_FOR_END")], False),
+        (replace(ENTRY, end=None), [], True),
+        (replace(ENTRY, start=NOW + timedelta(1), end=NOW + timedelta(2)), [], False),
+        (replace(ENTRY, problem="reversed"), [], False),
+        (ENTRY, [replace(DONE, status="ERROR")], False),
+    ],
+)
+def test_what_is_waited_for(entry: Entry, rows: list[SessionRow], waited_for: bool) -> None:
+    assert bool(unsettled([entry], rows, NOW)) == waited_for
+
+
+def test_a_record_older_than_its_request_is_waited_for() -> None:
+    assert not_rebuilt({"file-1": 10}, [DONE]) == {"file-1"}
+    assert not_rebuilt({"file-1": 7}, [DONE]) == frozenset()
+    assert not_rebuilt({"file-1": 7}, [replace(DONE, status="TO_BE_BUILT")]) == {"file-1"}
+    assert not_rebuilt({"file-1": 7}, []) == {"file-1"}
+
+
+def test_files_may_come_late_but_not_for_ever() -> None:
+    assert may_get_files(LOOKING, timedelta(days=2), NOW)
+    assert not may_get_files(LOOKING, timedelta(hours=2), NOW)
+    assert not may_get_files(DONE, timedelta(days=2), NOW)
+
+
+def results(rows: list[SessionRow], **keywords: Any) -> list[tuple[str, bool, str]]:
+    told = outcomes([ENTRY], rows, **{"unfinished": (), "late": (), **keywords})
+    return [(one.session, one.ok, one.detail) for one in told]
+
+
+def test_what_came_of_it() -> None:
+    assert results([DONE]) == [("file-1", True, "done")]
+    assert results([replace(DONE, status="ERROR", reason="bad")]) == [("file-1", False, "bad")]
+    assert results([LOOKING], late={"file-1"})[0][1]
+    ((_, ok, detail),) = results([LOOKING], unfinished={"file-1"})
+    assert not ok
+    assert detail == "not done in time: looking for files"
+    ((_, ok, detail),) = results([], unfinished={"file-1"})
+    assert not ok
+    assert "not harvested" in detail
+
+
+def test_a_wrong_entry_is_never_well() -> None:
+    (one,) = outcomes([replace(ENTRY, problem="reversed")], [], unfinished=(), late=())
+    assert (one.status, one.detail, one.ok) == ("ERROR", "reversed", False)
+
+
+def test_dates_are_local_and_a_day_has_an_end() -> None:
+    day = read_date("2026-03-02", option="--from")
+    assert day.utcoffset() is not None
+    assert (day.hour, day.day) == (0, 2)
+    assert read_date("2026-03-02", option="--to", end_of_day=True) - day == timedelta(days=1)
+    assert read_date("2026-03-02T09:00:00+00:00", option="--from") == START
+
+
+def test_a_window_holds_what_overlaps_it() -> None:
+    window = Window(START, END)
+    assert window.holds(START - timedelta(hours=1), START + timedelta(hours=1))
+    assert window.holds(END - timedelta(hours=1), None)
+    assert not window.holds(END, None)
+    assert not window.holds(START - timedelta(hours=1), START)
