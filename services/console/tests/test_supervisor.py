@@ -12,7 +12,7 @@ import pytest
 
 from nexuslims_console.supervisor import Program, Supervisor
 
-SLEEPER = "import signal; print('at work', flush=True); signal.pause()"
+SLEEPER = "import signal, sys; print('at work', flush=True); open(sys.argv[1], 'w'); signal.pause()"
 STUBBORN = f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPER}"
 BROKEN = "import sys; sys.exit('the disk is full')"
 
@@ -38,18 +38,14 @@ class Heard(list[str]):
 
 
 def program(folder: Path, name: str, code: str) -> Program:
-    return Program(name, [sys.executable, "-c", code], folder / "logs" / f"{name}.log")
+    gate = folder / f"{name}.gate"
+    os.mkfifo(gate)
+    return Program(name, [sys.executable, "-c", code, str(gate)], folder / "logs" / f"{name}.log")
 
 
-async def started(log: Path) -> None:
-    """Wait until a program has said that it is at work."""
-
-    def look() -> None:
-        with log.open() as stream:
-            while "at work" not in stream.read():
-                os.sched_yield()
-
-    await asyncio.wait_for(asyncio.to_thread(look), 20)
+async def started(folder: Path, name: str) -> None:
+    """Wait until a program is at work: its gate opens when both sides are there."""
+    await asyncio.wait_for(asyncio.to_thread((folder / f"{name}.gate").read_bytes), 20)
 
 
 async def test_a_killed_program_is_started_again(tmp_path: Path) -> None:
@@ -59,10 +55,11 @@ async def test_a_killed_program_is_started_again(tmp_path: Path) -> None:
     )
     await supervisor.start()
     first = supervisor.pids["one"]
-    await started(tmp_path / "logs" / "one.log")
+    await started(tmp_path, "one")
     os.kill(first, signal.SIGKILL)
     await heard.until(lambda: supervisor.pids.get("one", first) != first)
     second = supervisor.pids["one"]
+    await started(tmp_path, "one")
     await supervisor.stop()
     assert any(
         "one ended (killed by SIGKILL), again in 0.5 s; it said: at work" in said for said in heard
@@ -88,7 +85,7 @@ async def test_a_program_that_does_not_end_is_forced(tmp_path: Path) -> None:
     )
     await supervisor.start()
     pids = list(supervisor.pids.values())
-    await started(tmp_path / "logs" / "stubborn.log")
+    await started(tmp_path, "stubborn")
     await supervisor.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
@@ -104,12 +101,13 @@ async def test_stopping_while_a_program_waits_to_be_restarted(tmp_path: Path) ->
 
 @pytest.mark.chaos
 async def test_killing_the_supervisor_leaves_no_orphans(tmp_path: Path) -> None:
+    one = program(tmp_path, "one", SLEEPER)
     code = f"""
-import asyncio, sys
+import asyncio
 from pathlib import Path
 from nexuslims_console.supervisor import Program, Supervisor
 async def main():
-    program = Program("one", [sys.executable, "-c", {SLEEPER!r}], Path({str(tmp_path / "log")!r}))
+    program = Program("one", {one.arguments!r}, Path({str(one.log)!r}))
     supervisor = Supervisor([program], say=print)
     await supervisor.start()
     print(supervisor.pids["one"], flush=True)
@@ -121,7 +119,7 @@ asyncio.run(main())
     )
     assert parent.stdout is not None
     child = psutil.Process(int(await parent.stdout.readline()))
-    await started(tmp_path / "log")
+    await started(tmp_path, "one")
     parent.kill()
     await parent.wait()
     gone, alive = await asyncio.to_thread(psutil.wait_procs, [child], 10)

@@ -39,7 +39,8 @@ LOOKING = replace(DONE, status="TO_BE_BUILT", phase="looking for files", built_a
         (replace(ENTRY, end=None), [replace(DONE, end=None, status="WAITING_FOR_END")], False),
         (replace(ENTRY, end=None), [], True),
         (replace(ENTRY, start=NOW + timedelta(1), end=NOW + timedelta(2)), [], False),
-        (replace(ENTRY, problem="reversed"), [], False),
+        (replace(ENTRY, start=None, end=None, problem="reversed"), [], False),
+        (replace(ENTRY, problem="no consent"), [], True),
         (ENTRY, [replace(DONE, status="ERROR")], False),
     ],
 )
@@ -78,7 +79,7 @@ def test_what_came_of_it() -> None:
 
 
 def test_a_wrong_entry_is_never_well() -> None:
-    (one,) = outcomes([replace(ENTRY, problem="reversed")], [], unfinished=(), late=())
+    (one,) = outcomes([replace(ENTRY, start=None, problem="reversed")], [], unfinished=(), late=())
     assert (one.status, one.detail, one.ok) == ("ERROR", "reversed", False)
 
 

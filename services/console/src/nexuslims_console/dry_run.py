@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from nexuslims_console.errors import NotRunningError
+from nexuslims_console.errors import ConsoleError, NotRunningError
 from nexuslims_console.queries import Window
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.settings import Settings
@@ -19,7 +19,7 @@ GROUP: Final = "nexuslims.dry_run"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A session as the calendar has it; ``problem`` if it cannot be used."""
+    """A session as the calendar has it; ``problem`` says what stands against a record of it."""
 
     session: str
     instrument: str
@@ -27,6 +27,11 @@ class Entry:
     end: datetime | None
     title: str
     problem: str
+
+    @property
+    def usable(self) -> bool:
+        """Whether the calendar says enough for a session; no consent is said well enough."""
+        return self.start is not None
 
     def over(self, now: datetime) -> bool:
         """Tell whether the session has ended."""
@@ -40,10 +45,21 @@ def calendar_entries(settings: Settings, window: Window) -> list[Entry]:
 
 
 def files_of(settings: Settings, entry: Entry) -> list[str]:
-    """Files that would be found for an entry, relative to the instrument data path."""
-    if entry.problem or entry.start is None or entry.end is None:
+    """Files that would be found for an entry, relative to the instrument data path.
+
+    Raises
+    ------
+    ConsoleError
+        If the instrument's folder cannot be read.
+    """
+    if entry.start is None or entry.end is None:
         return []
-    found = _function("files")(settings, entry.instrument, entry.start, entry.end)
+    try:
+        found = _function("files")(settings, entry.instrument, entry.start, entry.end)
+    except OSError as error:
+        raise ConsoleError(
+            f"the files of {entry.session} cannot be looked for: {error}; is the share mounted?"
+        ) from error
     return [str(path) for path in found]
 
 

@@ -162,6 +162,7 @@ async def _keep_broker(current: list[EmbeddedBroker], say: Say) -> None:
         ):
             with attempt:
                 current[0] = start_embedded(broker.state, port=broker.port)
+        say("the broker is back")
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def outcomes(
 
 
 def _harvested(entry: Entry, row: SessionRow | None, now: datetime) -> bool:
-    if entry.problem or (entry.start is not None and entry.start > now):
+    if entry.start is None or entry.start > now:
         return True
     if row is None:
         return False
@@ -98,7 +98,7 @@ def _harvested(entry: Entry, row: SessionRow | None, now: datetime) -> bool:
 
 
 def _missing(entry: Entry, known: Collection[str], unfinished: Collection[str]) -> bool:
-    return bool(entry.problem) or (entry.session in unfinished and entry.session not in known)
+    return not entry.usable or (entry.session in unfinished and entry.session not in known)
 
 
 def _of_row(row: SessionRow, *, unfinished: Collection[str], late: Collection[str]) -> Outcome:
@@ -126,8 +126,10 @@ def _of_entry(entry: Entry) -> Outcome:
         instrument=entry.instrument,
         start=entry.start,
         end=entry.end,
-        status=Status.ERROR if entry.problem else "",
-        detail=entry.problem or f"{TIMED_OUT}: not harvested; look at the harvester's log",
+        status="" if entry.usable else Status.ERROR,
+        detail=f"{TIMED_OUT}: not harvested; look at the harvester's log"
+        if entry.usable
+        else entry.problem,
         files=0,
         record="",
         ok=False,

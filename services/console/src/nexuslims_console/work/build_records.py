@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from nexuslims_console.asynchronous import run
 from nexuslims_console.dry_run import Entry, calendar_entries, files_of
+from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work
 from nexuslims_console.output import print_json, print_table, say
 from nexuslims_console.progress import shown_progress
@@ -22,24 +23,31 @@ _NOTHING: Final = "the calendar holds no sessions in this time"
 
 
 def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
-    """Show what would be done; False if an entry of the calendar is wrong."""
+    """Show what would be done; False if some entry cannot be used."""
     settings = read_settings()
-    entries = [(entry, files_of(settings, entry)) for entry in calendar_entries(settings, window)]
+    entries = [_looked(settings, entry) for entry in calendar_entries(settings, window)]
     if as_json:
         print_json([{**asdict(entry), "files": files} for entry, files in entries])
     else:
         print_table(
             ("session", "instrument", "start", "end", "title", "files", "problem"),
             [
-                (e.session, e.instrument, e.start, e.end, e.title, len(files), e.problem)
+                (e.session, e.instrument, e.start, e.end, e.title, len(files or ()), e.problem)
                 for e, files in entries
             ],
             nothing=_NOTHING,
         )
     if verbose:
         for entry, files in entries:
-            say("\n  ".join([f"{entry.session}:", *files]))
-    return not any(entry.problem for entry, _ in entries)
+            say("\n  ".join([f"{entry.session}:", *(files or ())]))
+    return all(entry.usable and files is not None for entry, files in entries)
+
+
+def _looked(settings: Settings, entry: Entry) -> tuple[Entry, list[str] | None]:
+    try:
+        return entry, files_of(settings, entry)
+    except ConsoleError as error:
+        return replace(entry, problem=str(error)), None
 
 
 def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> bool:
