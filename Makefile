@@ -5,7 +5,9 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 MEMBERS := contracts shared $(addprefix services/,harvester indexer extractor builder uploader console)
-TYPED := $(addsuffix /src,$(MEMBERS)) demo benchmarks scripts conftest.py tests/corpus.py
+# benchmarks/incumbent.py runs in an environment of its own, with the incumbent's packages
+TYPED := $(addsuffix /src,$(MEMBERS)) demo $(filter-out %/incumbent.py,$(wildcard benchmarks/*.py)) scripts \
+	conftest.py tests/corpus.py
 INSTALLED := .venv/.installed
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
