@@ -31,13 +31,15 @@ class ConsumerSpec:
 
     ``max_deliver`` is unlimited on purpose: waiting for files or for a broken destination is not a
     failure, and the services count attempts themselves and write a dead letter with the reason.
+    ``ack_wait`` is how long the work of a killed service rests; a living one gives signs of life
+    three times as often.
     """
 
     name: str
     service: str
     filters: tuple[str, ...]
     description: str
-    ack_wait: timedelta = timedelta(seconds=30)
+    ack_wait: timedelta = timedelta(seconds=15)
     max_ack_pending: int = 1000
     max_deliver: int = -1
 
@@ -81,6 +83,7 @@ INDEXER = ConsumerSpec(
     filters=(
         events.SessionEnded.filter(),
         events.SessionRevised.filter(),
+        events.ReservationMatched.filter(),
         events.RetryRequested.filter(),
     ),
     description="Sessions whose files are to be found; waits for late files with delayed naks",
@@ -96,7 +99,6 @@ EXTRACTOR = ConsumerSpec(
         events.RetryRequested.filter(),
     ),
     description="Files to read",
-    ack_wait=timedelta(seconds=60),
 )
 
 BUILDER = ConsumerSpec(
@@ -117,7 +119,6 @@ BUILDER = ConsumerSpec(
         events.RetryRequested.filter(),
     ),
     description="Whatever may make a record due or stale",
-    ack_wait=timedelta(seconds=60),
 )
 
 UPLOADER = ConsumerSpec(
@@ -125,7 +126,6 @@ UPLOADER = ConsumerSpec(
     service="uploader",
     filters=(events.RecordBuilt.filter(), events.RetryRequested.filter()),
     description="Records to take to their destinations",
-    ack_wait=timedelta(seconds=60),
 )
 
 CONSUMERS = (INDEXER, EXTRACTOR, BUILDER, UPLOADER)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from nexuslims_contracts.envelope import Recorded, envelop
-from nexuslims_contracts.events import RetryRequested
+from nexuslims_contracts.events import ReservationMatched, RetryRequested
 from nexuslims_contracts.topology import INDEXER
 from nexuslims_indexer.decide import Statement, Wait, Window, decide, window_of
 from nexuslims_indexer.finder import Found, Search, find_files
@@ -109,8 +109,11 @@ class Indexer:
 def _is_wanted(state: SessionState, batch: tuple[Recorded, ...]) -> bool:
     """A message that comes again after its session was scanned needs no second search.
 
-    A search answers what was said before it: the schedule, or a request to look again.
+    A search answers what was said before it: the schedule, or a request to look again. The files
+    of a user who did not consent to a record are nobody's business; later consent wakes us again.
     """
+    if state.booking is None or not isinstance(state.booking.event, ReservationMatched):
+        return False
     if state.scan is None or state.schedule is None:
         return True
     asked = [item.sequence for item in batch if isinstance(item.event, RetryRequested)]
