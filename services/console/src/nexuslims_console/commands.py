@@ -149,11 +149,14 @@ def instruments(*, as_json: Json = False) -> None:
     setup.show_instruments(as_json=as_json)
 
 
-dead_letters = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="What a service could not use: list, show, try again.",
-)
+dead_letters = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+
+@dead_letters.callback()
+def _dead_letters(context: typer.Context) -> None:
+    """What a service could not use: list (also without a word), show, retry."""
+    if context.invoked_subcommand is None:
+        list_dead_letters()
 
 
 @dead_letters.command("list")

@@ -33,8 +33,8 @@ Say = Callable[[str], None]
 @asynccontextmanager
 async def at_work(
     settings: Settings, *, say: Say, without: Collection[str] = ()
-) -> AsyncIterator[None]:
-    """Use the system that runs, or run one for the duration.
+) -> AsyncIterator[dict[str, int]]:
+    """Use the system that runs, or run one for the duration; gives the HTTP ports known here.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ async def at_work(
         Services that are not needed.
     """
     if runs_here(settings.state_path) or await _runs_elsewhere(settings):
-        yield
+        yield {name: at["port"] for name, at in read_services(settings.state_path).items()}
         return
-    async with running(settings, say=say, without=without):
-        yield
+    async with running(settings, say=say, without=without) as ports:
+        yield ports
 
 
 @asynccontextmanager

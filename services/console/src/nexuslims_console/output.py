@@ -48,7 +48,7 @@ def print_table(
     if not rows:
         typer.echo(nothing)
         return
-    table = Table(*columns)
+    table = Table(*columns, show_header=any(columns))
     for row in rows:
         table.add_row(*(Text(shown := _shown(cell), COLOURS.get(shown, "")) for cell in row))
     console().print(table)

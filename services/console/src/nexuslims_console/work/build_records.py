@@ -1,8 +1,8 @@
 """Harvesting, processing what is pending, waiting, telling."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,11 +11,13 @@ from nexuslims_console.dry_run import Entry, calendar_entries, files_of
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work
 from nexuslims_console.output import print_json, print_table, say
+from nexuslims_console.probes import until_ready
 from nexuslims_console.progress import shown_progress
 from nexuslims_console.queries import ReadModel, Window
 from nexuslims_console.rows import SessionRow
 from nexuslims_console.view import live_view
 from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
+from nexuslims_shared.service import Surroundings
 from nexuslims_shared.settings import Settings, read_settings
 
 POLL_S: Final = 0.25
@@ -85,36 +87,73 @@ async def _build(
     if verbose:
         say(f"the calendar holds {len(entries)} sessions in this time")
     async with (
-        at_work(settings, say=say, without=("console",)),
-        live_view(settings) as (_, model),
+        at_work(settings, say=say, without=("console",)) as ports,
+        live_view(settings) as (around, model),
+        asyncio.TaskGroup() as tasks,
     ):
-        unfinished, late = await _wait(settings, model, window, entries, patience)
+        ready = tasks.create_task(_all_ready(ports))
+        wait = _Wait(around, model, window, entries, ready)
+        unfinished = await wait.until_settled(patience)
+        ready.cancel()
         rows = await asyncio.to_thread(model.sessions, window=window)
-    return outcomes(entries, rows, unfinished=unfinished, late=late)
+    return outcomes(entries, rows, unfinished=unfinished, late=wait.late)
 
 
-async def _wait(
-    settings: Settings,
-    model: ReadModel,
-    window: Window,
-    entries: Sequence[Entry],
-    patience: float,
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Wait until all is settled; gives what is not in time, and what waits for late files."""
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + patience
+async def _all_ready(ports: Mapping[str, int]) -> None:
+    await asyncio.gather(*map(until_ready, ports.values()))
+
+
+@dataclass(slots=True)
+class _Wait:
+    """Waiting for the sessions of a window.
+
+    Parameters
+    ----------
+    around, model
+        The stream, and the read model that is kept up to date with it.
+    window, entries
+        The sessions meant, and what the calendar holds of them.
+    ready
+        Done when all services are: before that, what the calendar changed may not be known.
+    late
+        Sessions found to wait for files that may still come.
+    """
+
+    around: Surroundings
+    model: ReadModel
+    window: Window
+    entries: Sequence[Entry]
+    ready: asyncio.Task[None]
     late: frozenset[str] = frozenset()
-    with shown_progress() as show:
-        while True:
-            rows = await asyncio.to_thread(model.sessions, window=window)
-            waiting = unsettled(entries, rows, datetime.now(UTC)) - late
-            show(rows, waiting)
-            if not waiting or clock() > deadline:
-                return waiting, late
-            at_work_now = [row for row in rows if row.session in waiting]
-            if len(at_work_now) == len(waiting):
-                late |= await asyncio.to_thread(_without_files, settings, at_work_now)
-            await asyncio.sleep(POLL_S)
+
+    async def until_settled(self, patience: float) -> frozenset[str]:
+        """Wait at most this many seconds; gives the sessions that were not in time."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + patience
+        with shown_progress() as show:
+            while True:
+                current = self.ready.done() and await self._is_current()
+                rows = await asyncio.to_thread(self.model.sessions, window=self.window)
+                waiting = unsettled(self.entries, rows, datetime.now(UTC)) - self.late
+                show(rows, waiting)
+                if (current and not waiting) or clock() > deadline:
+                    return waiting
+                self.late |= await self._without_files(rows, waiting)
+                await asyncio.sleep(POLL_S)
+
+    async def _is_current(self) -> bool:
+        """Tell whether the read model holds all that is in the stream now."""
+        last = await self.around.store.last_sequence()
+        return (await asyncio.to_thread(self.model.position)).sequence >= last
+
+    async def _without_files(
+        self, rows: Sequence[SessionRow], waiting: Collection[str]
+    ) -> frozenset[str]:
+        """If all that is left waits for files that may come late: those that have none now."""
+        left = [row for row in rows if row.session in waiting]
+        if len(left) < len(waiting):
+            return frozenset()
+        return await asyncio.to_thread(_without_files, self.around.settings, left)
 
 
 def _without_files(settings: Settings, rows: Sequence[SessionRow]) -> frozenset[str]:

@@ -5,12 +5,11 @@ import os
 from pathlib import Path
 
 import typer
-from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
 from nexuslims_console.asynchronous import run
 from nexuslims_console.facility import provision_topology, read_services, running
 from nexuslims_console.output import print_table, say
-from nexuslims_console.probes import readiness
+from nexuslims_console.probes import until_ready
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES, broker_url, main
 from nexuslims_shared.settings import Settings, read_settings
@@ -27,7 +26,7 @@ async def _up(settings: Settings) -> None:
     async with running(settings, say=say) as ports:
         _print_services(settings)
         say(f"broker: {broker_url(settings)}; Ctrl-C stops everything")
-        await asyncio.gather(*(_until_ready(name, port) for name, port in ports.items()))
+        await asyncio.gather(*(_say_when_ready(name, port) for name, port in ports.items()))
         say("all services are ready")
         await asyncio.Event().wait()
 
@@ -47,12 +46,8 @@ def _print_services(settings: Settings) -> None:
     )
 
 
-async def _until_ready(name: str, port: int) -> None:
-    async def problems() -> list[str]:
-        return [problem for problem in (await readiness(port)).values() if problem]
-
-    wait = wait_exponential(multiplier=0.1, max=2)
-    await AsyncRetrying(retry=retry_if_result(bool), wait=wait)(problems)
+async def _say_when_ready(name: str, port: int) -> None:
+    await until_ready(port)
     say(f"{name} is ready")
 
 

@@ -1,0 +1,168 @@
+"""Commands against a real broker, with no service running."""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nexuslims_console import cli
+from nexuslims_console.facility import provision_topology
+from nexuslims_contracts import subjects
+from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.events import RebuildRequested, RetryRequested
+from nexuslims_shared.embedded import start_embedded
+from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.settings import read_settings
+
+Call: TypeAlias = Callable[..., Result]
+
+
+def talk(work: Callable[[Surroundings], Awaitable[Any]]) -> Any:
+    """Do something with the broker of the folder we are in."""
+
+    async def main() -> Any:
+        async with surroundings(read_settings(), "test") as around:
+            return await work(around)
+
+    return asyncio.run(main())
+
+
+def events_of(session: str) -> list[Any]:
+    async def read(around: Surroundings) -> list[Any]:
+        filters = (subjects.of_session(session),)
+        return [item async for item in around.store.read(filters=filters)]
+
+    return [item.event for item in talk(read)]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, story: Any) -> Iterator[Call]:
+    """The command line in a facility with two sessions; its broker runs, no service does."""
+    for name in list(os.environ):
+        if name.startswith("NX_") or name == "NATS_URL":
+            monkeypatch.delenv(name)
+    (tmp_path / "files").mkdir()
+    (tmp_path / ".env").write_text("NX_INSTRUMENT_DATA_PATH=files\nNX_DATA_PATH=data\n")
+    monkeypatch.chdir(tmp_path)
+    broker = start_embedded(Path("state"))
+
+    async def tell(around: Surroundings) -> None:
+        for event in [*story.inputs("a"), story.built("a", 8), story.uploaded("a")]:
+            await around.store.append(envelop(event, source="nexuslims/test"))
+        await around.store.append(envelop(story.started("b"), source="nexuslims/test"))
+
+    asyncio.run(provision_topology(read_settings()))
+    talk(tell)
+    yield lambda *arguments: CliRunner().invoke(cli.app, list(arguments))
+    broker.stop()
+
+
+@pytest.mark.broker
+def test_sessions_are_shown_up_to_date(call: Call) -> None:
+    rows = json.loads(call("sessions", "--json").stdout)
+    assert [(row["session"], row["status"]) for row in rows] == [
+        ("a", "COMPLETED"),
+        ("b", "WAITING_FOR_END"),
+    ]
+    assert json.loads(call("sessions", "--status", "completed", "--json").stdout) == rows[:1]
+    table = call("sessions")
+    assert table.stderr == ""
+    assert "Titan" in table.stdout
+
+
+@pytest.mark.broker
+def test_a_session_has_its_story(call: Call) -> None:
+    shown = json.loads(call("session", "a", "--events", "--json").stdout)
+    assert shown["record_path"] == "records/a.xml"
+    assert [event["type"] for event in shown["events"]][-2:] == ["record.built", "record.uploaded"]
+    assert "crashed: SIGSEGV" in call("session", "a", "--events").stdout
+    unknown = call("session", "nobody")
+    assert unknown.exit_code == 1
+    assert "nobody" in unknown.stderr
+
+
+@pytest.mark.broker
+def test_a_damaged_event_is_shown_and_breaks_nothing(call: Call) -> None:
+    async def damage(around: Surroundings) -> None:
+        await around.jetstream.publish("nexus.events.b.session-ended", b"{")
+
+    talk(damage)
+    result = call("sessions")
+    assert result.exit_code == 0
+    assert "1 stored messages cannot be read" in result.stderr
+    assert "ce-type" in call("session", "b").stderr
+    assert "read model" in call("doctor", "--json").stdout
+
+
+@pytest.mark.broker
+def test_a_rebuild_is_a_request_in_the_log(call: Call) -> None:
+    result = call("rebuild", "--all", "--re-extract", "--no-wait", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["sessions"][0]["session"] == "a"
+    last = events_of("a")[-1]
+    assert isinstance(last, RebuildRequested)
+    assert last.re_extract
+    assert len(events_of("b")) == 1
+
+
+@pytest.mark.broker
+def test_a_session_without_a_record_is_not_rebuilt(call: Call) -> None:
+    result = call("rebuild", "--session", "b", "--no-wait")
+    assert result.exit_code == 1
+    assert "nexuslims retry b" in result.stderr
+    assert len(events_of("b")) == 1
+
+
+@pytest.mark.broker
+def test_each_rebuild_is_a_request_of_its_own(call: Call) -> None:
+    for _ in range(2):
+        assert call("rebuild", "--session", "a", "--no-wait").exit_code == 0
+    requests = [event for event in events_of("a") if isinstance(event, RebuildRequested)]
+    assert len({event.request for event in requests}) == 2
+
+
+@pytest.mark.broker
+def test_a_retry_is_a_request_in_the_log(call: Call) -> None:
+    assert call("retry", "a").exit_code == 0
+    assert isinstance(events_of("a")[-1], RetryRequested)
+
+
+@pytest.mark.broker
+def test_dead_letters_are_listed_shown_and_retried(call: Call) -> None:
+    async def write(around: Surroundings) -> None:
+        await around.dead_letters.write("builder", 9, "nexus.events.a.record-built", "disk full")
+        await around.dead_letters.write("harvester", 0, "calendar file, session 7", "reversed")
+
+    assert "no dead letters" in call("dead-letters").stdout
+    talk(write)
+    assert "disk full" in call("dead-letters").stdout
+    letters = json.loads(call("dead-letters", "list", "--json").stdout)
+    first, second = (str(letter["number"]) for letter in letters)
+    assert json.loads(call("dead-letters", "show", first).stdout)["event"]["session"] == "a"
+    assert call("dead-letters", "retry", first).exit_code == 0
+    assert isinstance(events_of("a")[-1], RetryRequested)
+    assert "next round" in call("dead-letters", "retry", second).stderr
+    assert json.loads(call("dead-letters", "list", "--json").stdout) == []
+    assert call("dead-letters", "show", first).exit_code == 1
+
+
+@pytest.mark.broker
+def test_the_read_model_is_made_anew(call: Call) -> None:
+    before = call("sessions", "--json").stdout
+    assert "all events up to 11" in call("read-model", "rebuild").stderr
+    assert call("sessions", "--json").stdout == before
+
+
+@pytest.mark.broker
+def test_doctor_says_that_nobody_is_at_work(call: Call) -> None:
+    findings = {
+        one["what"]: one["problem"]
+        for one in json.loads(call("doctor", "--json").stdout)["findings"]
+    }
+    assert "builder" in findings["consumers"]
+    assert findings["topology"] == findings["broker"] == findings["read model"] == ""
