@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
-from nexuslims_builder.validation import validate
 
+from nexuslims_builder.validation import validate
 from nexuslims_contracts.events import RebuildRequested
 from nexuslims_shared.status import Status, progress
 from tests.system import running

@@ -147,8 +147,10 @@ class Reader:
         if (found.st_size, found.st_mtime_ns) != (file.size, file.mtime_ns):
             return (
                 "changed",
-                f"{file.path} changed after it was found;"
-                f" `nexuslims retry {file.session}` looks again",
+                (
+                    f"{file.path} changed after it was found;"
+                    f" `nexuslims retry {file.session}` looks again"
+                ),
             )
         return None
 
