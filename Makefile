@@ -9,7 +9,7 @@ MEMBERS := contracts shared $(addprefix services/,harvester indexer extractor bu
 TYPED := $(addsuffix /src,$(MEMBERS)) demo $(filter-out %/incumbent.py,$(wildcard benchmarks/*.py)) scripts \
 	conftest.py tests/corpus.py
 INSTALLED := .venv/.installed
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
