@@ -79,11 +79,21 @@ async def test_a_broker_that_is_killed_in_mid_session_loses_nothing(facility: Pa
     assert states["file-1001"].settled_count == 18
 
 
-async def test_a_wrong_setting_stops_a_service_at_the_start(facility: Path) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("NX_INSTRUMENT_DATA_PATH", "/nowhere", "this folder does not exist: mount it"),
+        ("NX_FILE_DELAY_DAYS", "-1", "greater than 0"),
+        ("NX_EXPORT_STRATEGY", "some", "'all', 'first_success' or 'best_effort'"),
+    ],
+)
+async def test_a_wrong_setting_stops_a_service_at_the_start(
+    facility: Path, variable: str, value: str, expected: str
+) -> None:
     async with running(facility, []) as system:
-        system.start("indexer", NX_INSTRUMENT_DATA_PATH="/nowhere", NX_FILE_DELAY_DAYS="-1")
+        system.start("indexer", **{variable: value})
         assert await asyncio.to_thread(system.processes["indexer"].wait, 20) == 2
         said = system.log("indexer")
-    assert "NX_INSTRUMENT_DATA_PATH='/nowhere': this folder does not exist" in said
-    assert "NX_FILE_DELAY_DAYS='-1'" in said
+    assert f"{variable}='{value}': " in said
+    assert expected in said
     assert "Traceback" not in said

@@ -31,7 +31,7 @@ from nexuslims_shared.broker import connect, consumer_config, missing
 from nexuslims_shared.consume import Desk, Handler, Key, each_alone
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import running_broker
-from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.errors import SettingsError, TopologyError
 from nexuslims_shared.health import Check, Health, check_broker, check_mount
 from nexuslims_shared.people import BucketPeople, People
 from nexuslims_shared.plugins import installed
@@ -62,9 +62,10 @@ Work: TypeAlias = Callable[[Surroundings], AbstractAsyncContextManager[Handler |
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder the service cannot work without."""
+    """A folder the service cannot work without, and the setting that names it."""
 
     path: Path
+    setting: str
     writable: bool = False
 
 
@@ -167,9 +168,24 @@ async def run(service: Service, settings: Settings) -> None:
 
     The HTTP side answers from the start: alive at once, ready when the broker, the stream, the
     consumer and the mounts are there.
+
+    Raises
+    ------
+    SettingsError
+        If a folder the service works with does not exist.
     """
     logs.configure(service.name, settings.log_level)
+    await asyncio.to_thread(_require_mounts, service)
     await _Process(service, settings).run()
+
+
+def _require_mounts(service: Service) -> None:
+    for mount in service.mounts:
+        if not mount.path.is_dir():
+            raise SettingsError(
+                f"{mount.setting}='{mount.path}': this folder does not exist:"
+                " mount it, or correct the path"
+            )
 
 
 class _Process:

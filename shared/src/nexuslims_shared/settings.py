@@ -87,13 +87,6 @@ class Settings(BaseSettings):
             return tuple(json.loads(value))
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
-    @field_validator("instrument_data_path")
-    @classmethod
-    def _must_exist(cls, value: Path) -> Path:
-        if not value.is_dir():
-            raise ValueError("this folder does not exist: mount it, or correct the path")
-        return value
-
     @property
     def records(self) -> Path:
         """Where records are written."""

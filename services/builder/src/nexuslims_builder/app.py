@@ -42,7 +42,7 @@ def create(settings: Settings) -> Service:
         key=by_session,
         concurrency=2,
         backlog=500,
-        mounts=[Mount(settings.data_path, writable=True)],
+        mounts=[Mount(settings.data_path, "NX_DATA_PATH", writable=True)],
     )
 
 

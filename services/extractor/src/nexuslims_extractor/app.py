@@ -47,8 +47,8 @@ def create(settings: Settings) -> Service:
         concurrency=settings.extractor_workers + 1,
         backlog=4 * settings.extractor_workers,
         mounts=[
-            Mount(settings.instrument_data_path),
-            Mount(settings.data_path, writable=True),
+            Mount(settings.instrument_data_path, "NX_INSTRUMENT_DATA_PATH"),
+            Mount(settings.data_path, "NX_DATA_PATH", writable=True),
         ],
     )
 

@@ -34,7 +34,7 @@ def create(settings: Settings) -> Service:
         key=by_session,
         concurrency=4,
         backlog=100,
-        mounts=[Mount(settings.instrument_data_path)],
+        mounts=[Mount(settings.instrument_data_path, "NX_INSTRUMENT_DATA_PATH")],
     )
 
 

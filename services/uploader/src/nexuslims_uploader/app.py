@@ -59,7 +59,7 @@ def create(settings: Settings) -> Service:
         consumer=UPLOADER,
         key=by_session,
         concurrency=_SESSIONS_AT_ONCE,
-        mounts=[Mount(settings.records_path or settings.data_path, writable=True)],
+        mounts=[Mount(settings.data_path, "NX_DATA_PATH", writable=True)],
     )
 
 
