@@ -36,12 +36,14 @@ def main() -> None:
         os.chdir(text)
         folder = require_corpus().session_files(Path(text))
         file = next(folder.rglob("image_001.dm3"))
-        for name, command, limit in (
+        calls: list[tuple[str, list[str | Path], float]] = [
             ("help_cpu_s", [nexuslims, "--help"], 0.3),
             ("extract_dm3_cpu_s", [nexuslims, "extract", file, "--json"], 2.0),
-        ):
+        ]
+        for name, command, limit in calls:
             cpu_of(command)
             value = statistics.median(cpu_of(command) for _ in range(rounds))
+            report.figures[name] = value
             report.bars[name] = Bar(value, limit)
     report.finish()
 

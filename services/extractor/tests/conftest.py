@@ -1,81 +1,9 @@
-"""Files for the tests: real ones from the corpus, and small ones made here."""
+"""Small files for the tests, made here; the real ones are the root conftest's."""
 
-import gzip
-import json
-import os
 import struct
-import tarfile
-from pathlib import Path
 
 import pytest
 import tifffile
-
-_BESIDE = Path(__file__).parents[3].parent / "shared" / "corpus"
-
-
-def _corpus_folder():
-    told = os.environ.get("NEXUSLIMS_CORPUS")
-    folder = Path(told) if told else _BESIDE
-    return folder if (folder / "MANIFEST.json").is_file() else None
-
-
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
-    """Unpack an entry of the corpus by id: ``corpus("dm3__EELS_STO.dm3")`` -> its primary file."""
-    folder = _corpus_folder()
-    if folder is None:
-        pytest.fail("no corpus: run `make corpus`, or set NEXUSLIMS_CORPUS to its folder")
-    entries = {e["id"]: e for e in json.loads((folder / "MANIFEST.json").read_text())["entries"]}
-    root = tmp_path_factory.mktemp("corpus")
-
-    def unpack(entry_id):
-        entry = entries.get(entry_id)
-        if entry is None:
-            if os.environ.get("CI"):
-                pytest.fail(f"{entry_id} is not in the corpus")
-            pytest.skip(f"{entry_id} is only in the larger corpus")
-        target = root / entry_id
-        names = [member["name"] for member in entry["members"]]
-        if not target.exists():
-            for name, data in _members(folder, entry):
-                (target / name).parent.mkdir(parents=True, exist_ok=True)
-                (target / name).write_bytes(data)
-        return target / next(name for name in names if entry["primary"].endswith(name))
-
-    return unpack
-
-
-@pytest.fixture(scope="session")
-def truth():
-    """What independent readers say is in an entry of the corpus."""
-    folder = _corpus_folder()
-
-    def load(entry_id):
-        return json.loads((folder / "truth" / f"{entry_id}.json").read_text())
-
-    return load
-
-
-def _members(folder, entry):
-    """Yield name and bytes of each file of an entry, from plain files or one pass of an archive."""
-    wanted = []
-    for member in entry["members"]:
-        if member.get("path"):
-            data = (folder / member["path"]).read_bytes()
-            gzipped = member.get("encoding") == "gzip"
-            yield member["name"], gzip.decompress(data) if gzipped else data
-        elif not tarfile.is_tarfile(folder / entry["stored"]):
-            yield member["name"], (folder / entry["stored"]).read_bytes()
-        else:
-            wanted.append(member["name"])
-    if not wanted:
-        return
-    with tarfile.open(folder / entry["stored"]) as archive:
-        for item in archive:
-            name = item.name.removeprefix("./")
-            match = next((want for want in wanted if name.endswith(want)), None)
-            if item.isfile() and match:
-                yield match, archive.extractfile(item).read()
 
 
 @pytest.fixture

@@ -35,10 +35,10 @@ ENTRIES = [
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_shapes_types_and_axes(corpus, truth, entry):
-    done = extract_file(corpus(entry), instrument=TITAN)
+def test_shapes_types_and_axes(corpus, entry):
+    done = extract_file(corpus.file(entry), instrument=TITAN)
     assert done.outcome == "extracted", done.reason
-    expected = truth(entry)["datasets"]
+    expected = corpus.truth(entry)["datasets"]
     assert len(done.datasets) == len(expected)
     for found, told in zip(done.datasets, expected, strict=True):
         if told["dtype"].startswith("Rx"):
@@ -108,7 +108,7 @@ SI = {"m": 1, "mm": 1e-3, "um": 1e-6, "nm": 1e-9, "V": 1, "kV": 1e3, "s": 1, "ms
     ],
 )
 def test_facts_in_their_right_units(corpus, entry, index, facts):
-    metadata = extract_file(corpus(entry), instrument=TITAN).datasets[index].metadata
+    metadata = extract_file(corpus.file(entry), instrument=TITAN).datasets[index].metadata
     for field, expected in facts.items():
         value = metadata[field]
         if isinstance(value, dict) and value["unit"] in SI:
@@ -130,7 +130,7 @@ def test_facts_in_their_right_units(corpus, entry, index, facts):
     ],
 )
 def test_times_with_the_right_offset(corpus, entry, index, expected):
-    dataset = extract_file(corpus(entry), instrument=TITAN).datasets[index]
+    dataset = extract_file(corpus.file(entry), instrument=TITAN).datasets[index]
     assert dataset.creation_time.isoformat() == expected
 
 
@@ -144,13 +144,13 @@ def test_times_with_the_right_offset(corpus, entry, index, expected):
     ],
 )
 def test_damaged_files_are_told_as_such(corpus, entry, outcome, words):
-    done = extract_file(corpus(entry))
+    done = extract_file(corpus.file(entry))
     assert done.outcome == outcome
     assert words in done.reason
 
 
 def test_a_series_alone_finds_its_description(corpus):
-    emi = corpus("emi-ser__Titan_TEM_8_emi_list_eds_SI2_dataZeroed.emi")
+    emi = corpus.file("emi-ser__Titan_TEM_8_emi_list_eds_SI2_dataZeroed.emi")
     whole = extract_file(emi)
     for number, dataset in enumerate(whole.datasets, start=1):
         (alone,) = extract_file(emi.with_name(f"{emi.stem}_{number}.ser")).datasets
@@ -159,7 +159,7 @@ def test_a_series_alone_finds_its_description(corpus):
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_every_file_has_a_preview(corpus, tmp_path, entry):
-    done = extract_file(corpus(entry), artifacts_root=tmp_path, previews=True)
+    done = extract_file(corpus.file(entry), artifacts_root=tmp_path, previews=True)
     if "no_beam" in entry:  # its strips were damaged when it was sanitised
         assert done.outcome == "partial"
         return

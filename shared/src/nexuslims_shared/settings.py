@@ -67,7 +67,6 @@ class Settings(BaseSettings):
     extractor_recycle: Annotated[
         int, Field(ge=1, description="Files a worker reads in its life")
     ] = 200
-    local_profiles_path: Path | None = None
 
     clustering_sensitivity: Annotated[float, Field(ge=0)] = 1.0
     clustering_method: Literal["kde"] = "kde"
