@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, update
@@ -35,7 +36,7 @@ class Database:
         with self._transaction(writing=True) as connection:
             create_registry(connection)
             if _serving(connection) is None:
-                tables_of(1).metadata.create_all(connection)
+                _create(connection, tables_of(1))
                 connection.execute(insert(READ_MODEL).values(id=1, generation=1, schema=SCHEMA))
 
     def is_current(self) -> bool:
@@ -60,12 +61,14 @@ class Database:
         with self.writing() as (connection, serving):
             new = tables_of(serving.generation + 1)
             new.metadata.drop_all(connection)
-            new.metadata.create_all(connection)
+            _create(connection, new)
             return new.generation
 
     def serve(self, generation: int) -> None:
         """Let a generation serve, in one transaction; then drop the one before."""
         with self.writing() as (connection, old):
+            if old.generation >= generation:
+                return  # somebody else rebuilt it too, and was faster
             connection.execute(update(READ_MODEL).values(generation=generation, schema=SCHEMA))
         with self._transaction(writing=True) as connection:
             old.metadata.drop_all(connection)
@@ -115,6 +118,12 @@ def _configure_sqlite(connection: object, record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get(_WRITING)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _create(connection: Connection, tables: Tables) -> None:
+    tables.metadata.create_all(connection)
+    start = insert(tables.position).values(id=1, sequence=0, read_at=datetime.now(UTC))
+    connection.execute(start)
 
 
 def _serving(connection: Connection) -> Tables | None:

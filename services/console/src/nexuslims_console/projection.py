@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nexuslims_console.batches import in_batches
@@ -204,12 +204,7 @@ def _insert(connection: "Connection", table: "Table") -> Any:
 
 
 def _position(connection: "Connection", tables: "Tables") -> int:
-    table = tables.position
-    found = connection.scalar(select(table.c.sequence).with_for_update())
-    if found is None:
-        connection.execute(insert(table).values(id=1, sequence=0, read_at=datetime.now(UTC)))
-        return 0
-    return int(found)
+    return int(connection.scalar(select(tables.position.c.sequence).with_for_update()) or 0)
 
 
 def _move(connection: "Connection", tables: "Tables", sequence: int) -> None:

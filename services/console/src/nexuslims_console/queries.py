@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the read model is, and since when."""
+    """How far the read model is, and since when; at first, since it was made."""
 
     sequence: int
-    read_at: datetime | None
+    read_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ class ReadModel:
     def position(self) -> Position:
         """How far the read model is."""
         with self._database.reading() as (connection, tables):
-            row = connection.execute(select(tables.position)).one_or_none()
-        return Position(row.sequence, row.read_at) if row is not None else Position(0, None)
+            row = connection.execute(select(tables.position)).one()
+        return Position(row.sequence, row.read_at)
 
 
 def _session(row: "Row[Any]") -> SessionRow:

@@ -50,8 +50,7 @@ async def _warn_if_behind(view: View) -> None:
     """Say as of when the read model is, where it could not be brought up to date."""
     if view.behind:
         at = (await asyncio.to_thread(view.model.position)).read_at
-        since = at.astimezone().isoformat(" ", "seconds") if at else "never"
-        say(f"as of {since}: {view.behind}")
+        say(f"as of {at.astimezone().isoformat(' ', 'seconds')}: {view.behind}")
 
 
 def show_one(name: str, *, events: bool, as_json: bool) -> None:
