@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WIDE: Final = 180
 """Columns of a table that goes into a file or a pipe."""
 
+WHOLE: Final = {"session", "status", "when", "files", "number", "event", "variable", "service"}
+"""Columns that are never broken or cut: one copies from them, or goes by them."""
+
 COLOURS: Final = {
     "COMPLETED": "green",
     "ERROR": "red",
@@ -26,6 +29,9 @@ COLOURS: Final = {
     "WAITING_FOR_END": "cyan",
     "ok": "green",
 }
+
+
+_DAY: Final = len("2026-03-02")
 
 
 def say(text: str) -> None:
@@ -48,7 +54,9 @@ def print_table(
     if not rows:
         typer.echo(nothing)
         return
-    table = Table(*columns, show_header=any(columns))
+    table = Table(show_header=any(columns))
+    for column in columns:
+        table.add_column(column, no_wrap=column in WHOLE, overflow="fold")
     for row in rows:
         table.add_row(*(Text(shown := _shown(cell), COLOURS.get(shown, "")) for cell in row))
     console().print(table)
@@ -57,13 +65,12 @@ def print_table(
 def print_sessions(rows: "Sequence[SessionRow]") -> None:
     """Print sessions as a table."""
     print_table(
-        ("session", "instrument", "start", "end", "status", "progress", "files", "record"),
+        ("session", "when", "instrument", "status", "progress", "files", "record"),
         [
             (
                 row.session,
+                period(row.start, row.end),
                 row.instrument,
-                row.start,
-                row.end,
                 row.status,
                 row.reason or row.phase,
                 row.files,
@@ -73,6 +80,13 @@ def print_sessions(rows: "Sequence[SessionRow]") -> None:
         ],
         nothing="no sessions",
     )
+
+
+def period(start: datetime | None, end: datetime | None) -> str:
+    """Show when a session was, in local time: the end's day only where it is another one."""
+    begins, ends = _shown(start), _shown(end)
+    same_day = begins[:_DAY] == ends[:_DAY]
+    return f"{begins} - {ends[_DAY + 1 :] if same_day else ends}" if ends else begins
 
 
 def console(*, errors: bool = False) -> "Console":

@@ -10,7 +10,7 @@ from nexuslims_console.asynchronous import run
 from nexuslims_console.dry_run import Entry, calendar_entries, files_of
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work
-from nexuslims_console.output import print_json, print_table, say
+from nexuslims_console.output import period, print_json, print_table, say
 from nexuslims_console.probes import until_ready
 from nexuslims_console.progress import shown_progress
 from nexuslims_console.queries import ReadModel, Window
@@ -32,9 +32,16 @@ def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
         print_json([{**asdict(entry), "files": files} for entry, files in entries])
     else:
         print_table(
-            ("session", "instrument", "start", "end", "title", "files", "problem"),
+            ("session", "when", "instrument", "title", "files", "problem"),
             [
-                (e.session, e.instrument, e.start, e.end, e.title, len(files or ()), e.problem)
+                (
+                    e.session,
+                    period(e.start, e.end),
+                    e.instrument,
+                    e.title,
+                    len(files or ()),
+                    e.problem,
+                )
                 for e, files in entries
             ],
             nothing=_NOTHING,
@@ -70,9 +77,17 @@ def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> b
         print_json({"ok": ok, "sessions": [asdict(result) for result in results]})
     else:
         print_table(
-            ("session", "instrument", "start", "end", "status", "progress", "files", "record"),
+            ("session", "when", "instrument", "status", "progress", "files", "record"),
             [
-                (r.session, r.instrument, r.start, r.end, r.status, r.detail, r.files, r.record)
+                (
+                    r.session,
+                    period(r.start, r.end),
+                    r.instrument,
+                    r.status,
+                    r.detail,
+                    r.files,
+                    r.record,
+                )
                 for r in results
             ],
             nothing=_NOTHING,
