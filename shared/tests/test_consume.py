@@ -12,6 +12,7 @@ from nexuslims_contracts.events import RetryRequested
 from nexuslims_contracts.topology import EVENTS, UPLOADER
 from nexuslims_shared.consume import MAX_ATTEMPTS, Desk, NotYet, by_session, growing_delay
 from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.errors import DiskError
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 
 pytestmark = pytest.mark.broker
@@ -128,6 +129,25 @@ async def test_a_failing_handler_is_tried_again(
     await office.state(request("s-1", 1))
     await office.deliver(3)
     await office.settled()
+    assert await office.pending() == (0, 0)
+
+
+async def test_a_full_disk_is_waited_for_without_end(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexuslims_shared.consume.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("nexuslims_shared.consume.LONGEST_DELAY", 0.002)
+
+    async def full(batch: tuple[Recorded, ...]) -> None:
+        del batch
+        if len(office.seen) <= MAX_ATTEMPTS:
+            raise DiskError("cannot write: no space left")
+
+    office.sit(full)
+    await office.state(request("s-1", 1))
+    await office.deliver(MAX_ATTEMPTS + 1)
+    await office.settled()
+    assert [letter async for letter in office.letters.read()] == []
     assert await office.pending() == (0, 0)
 
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from nexuslims_contracts.datasets import ArtifactRef
-from nexuslims_shared.errors import ArtifactError
+from nexuslims_shared.errors import ArtifactError, DiskError
 
 
 def write_artifact(root: Path, relative: str, content: bytes) -> ArtifactRef:
@@ -24,7 +24,9 @@ def write_artifact(root: Path, relative: str, content: bytes) -> ArtifactRef:
     Raises
     ------
     ArtifactError
-        If the path leaves the folder, or the disk does not take it.
+        If the path leaves the folder.
+    DiskError
+        If the disk does not take it.
     """
     target = resolve(root, relative)
     try:
@@ -42,7 +44,7 @@ def write_artifact(root: Path, relative: str, content: bytes) -> ArtifactRef:
             raise
         _sync_folder(target.parent)
     except OSError as error:
-        raise ArtifactError(
+        raise DiskError(
             f"cannot write {target}: {error.strerror or error}; check space and permissions"
         ) from error
     return ArtifactRef(path=relative, sha256=hashlib.sha256(content).hexdigest(), size=len(content))

@@ -6,6 +6,7 @@ once, and settles every message itself:
 
 - done: acknowledged;
 - :class:`NotYet`: handed back with the delay it asks for, however often;
+- no broker, or a full disk: handed back with a growing delay, however often;
 - an error: handed back with a growing delay, and after too many attempts a dead letter;
 - undecodable: a dead letter at once.
 """
@@ -22,7 +23,7 @@ import nats.errors
 
 from nexuslims_contracts.envelope import Recorded, decode
 from nexuslims_contracts.errors import UndecodableError
-from nexuslims_shared.errors import BrokerUnavailableError
+from nexuslims_shared.errors import BrokerUnavailableError, DiskError
 from nexuslims_shared.logs import about
 
 if TYPE_CHECKING:
@@ -200,9 +201,9 @@ class Desk:
             except asyncio.CancelledError:
                 await self._hand_back(batch, 0)
                 raise
-            except BrokerUnavailableError as error:
+            except (BrokerUnavailableError, DiskError) as error:
                 log.warning("%s", error)
-                await self._hand_back(batch, FIRST_DELAY)
+                await self._hand_back(batch, growing_delay(batch[0].attempt))
             except Exception as error:
                 log.exception("handling %s failed", batch[0].recorded.event.type_name())
                 await self._fail(batch, error)

@@ -29,5 +29,9 @@ class ArtifactError(SharedError):
     """An artifact is missing, or is not the one the event speaks of."""
 
 
+class DiskError(ArtifactError):
+    """The disk does not take an artifact; that passes, and says nothing about the work."""
+
+
 class PluginError(SharedError):
     """An installed plugin cannot be loaded."""

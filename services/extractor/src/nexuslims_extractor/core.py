@@ -17,6 +17,7 @@ from nexuslims_extractor.metadata import to_dataset
 from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext, ParsedFile, Signal
 from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose
 from nexuslims_shared.artifacts import write_artifact
+from nexuslims_shared.errors import DiskError
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,11 @@ def extract_file(
     Extraction
         With outcome ``extracted``; ``partial`` (something could not be read, drawn or validated),
         ``unsupported`` or ``failed``, all three with a reason.
+
+    Raises
+    ------
+    DiskError
+        If an artifact cannot be written: the disk is full, or the folder is not ours.
     """
     path = Path(path)
     try:
@@ -101,6 +107,8 @@ def extract_file(
             instrument,
             _Wanted(artifacts_root, relative_path or path.name, previews, documents),
         )
+    except DiskError:
+        raise  # a full disk says nothing about the file: whoever asked asks again
     except UnsupportedFileError as error:
         reason = _reason(path, plugin, error)
         return replace(result, outcome="unsupported", reason=reason, failure="unsupported")
