@@ -108,7 +108,7 @@ def running_broker(state: Path) -> str | None:
     try:
         known = json.loads((state / BROKER_FILE).read_text())
         os.kill(known["pid"], 0)
-    except (FileNotFoundError, ProcessLookupError, ValueError, KeyError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError, KeyError):
         return None
     return str(known["url"])
 

@@ -291,7 +291,10 @@ class _Process:
         finally:
             log.info("%s finishes what it has begun", self.service.name)
             await desk.drain(self.settings.shutdown_grace)
-            await self.app.stop()
+            try:
+                await self.app.stop()
+            except nats.errors.Error as error:
+                log.warning("the broker went first: %s", error or type(error).__name__)
 
     async def _wait_for_broker(self) -> Client:
         """Wait, and say so, until the broker answers and has what the service needs."""
