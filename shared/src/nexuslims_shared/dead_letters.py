@@ -10,6 +10,7 @@ from nats.js import api
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.model import ContractModel
 from nexuslims_contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTERS
+from nexuslims_shared.store.jetstream import one_error_for_silence
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -46,20 +47,23 @@ class DeadLetters:
             What is wrong, and the remedy.
         """
         letter = DeadLetter(consumer=consumer, sequence=sequence, subject=subject, reason=reason)
-        await self._js.publish(
-            f"{DEAD_LETTER_PREFIX}.{consumer}",
-            letter.model_dump_json(exclude={"number"}).encode(),
-            headers={api.Header.MSG_ID.value: digest([consumer, str(sequence), subject, reason])},
-        )
+        msg_id = digest([consumer, str(sequence), subject, reason])
+        with one_error_for_silence():
+            await self._js.publish(
+                f"{DEAD_LETTER_PREFIX}.{consumer}",
+                letter.model_dump_json(exclude={"number"}).encode(),
+                headers={api.Header.MSG_ID.value: msg_id},
+            )
 
     async def read(self) -> AsyncIterator[DeadLetter]:
         """Read all dead letters, oldest first."""
         number = 0
         while True:
             try:
-                message = await self._js.get_msg(
-                    DEAD_LETTERS.name, number + 1, subject=f"{DEAD_LETTER_PREFIX}.>", next=True
-                )
+                with one_error_for_silence():
+                    message = await self._js.get_msg(
+                        DEAD_LETTERS.name, number + 1, subject=f"{DEAD_LETTER_PREFIX}.>", next=True
+                    )
             except nats.js.errors.NotFoundError:
                 return
             number = message.seq or 0

@@ -13,6 +13,7 @@ import nats.js.errors
 
 from nexuslims_contracts.model import ContractModel
 from nexuslims_contracts.topology import PEOPLE
+from nexuslims_shared.store.jetstream import one_error_for_silence
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -91,17 +92,18 @@ class BucketPeople:
 
     async def remember(self, calendar: str, person: Person) -> str:
         """Keep a person's names; see the port."""
-        bucket = await self._open()
-        key = person_id(await self._read_salt(bucket), calendar, person.username)
-        if await self.find(key) != person:
-            await bucket.put(key, person.model_dump_json().encode())
+        with one_error_for_silence():
+            bucket = await self._open()
+            key = person_id(await self._read_salt(bucket), calendar, person.username)
+            if await self.find(key) != person:
+                await bucket.put(key, person.model_dump_json().encode())
         return key
 
     async def find(self, person_id: str) -> Person | None:
         """Return a person's names; see the port."""
-        bucket = await self._open()
         try:
-            entry = await bucket.get(person_id)
+            with one_error_for_silence():
+                entry = await (await self._open()).get(person_id)
         except nats.js.errors.KeyNotFoundError:
             return None
         return Person.model_validate_json(entry.value or b"")

@@ -6,8 +6,8 @@ window; ``Nats-Msg-Id`` makes a retry within the window cheap. Facts about the s
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
@@ -38,6 +38,7 @@ _WINDOW: Final = 256
 _BUFFERED: Final = 1024
 _IDLE_CHECK_S: Final = 15.0
 _SHORT_REPLY: Final = 9
+_SILENT: Final = "the broker does not answer ({!r}): check that it runs and can be reached"
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -64,6 +65,23 @@ def is_passing(error: BaseException) -> bool:
             ConnectionError,
         ),
     )
+
+
+@contextmanager
+def one_error_for_silence() -> Iterator[None]:
+    """Turn the client's many ways of saying that the broker does not answer into one.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        If the broker does not answer; the same call may succeed a little later.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_passing(error):
+            raise BrokerUnavailableError(_SILENT.format(error)) from error
+        raise
 
 
 class JetStreamEventStore:
@@ -296,9 +314,7 @@ def _answer(future: "asyncio.Future[Ack] | None") -> Appended | None:
 def _unavailable(state: object) -> None:
     outcome = getattr(state, "outcome", None)
     error = outcome.exception() if outcome is not None else None
-    raise BrokerUnavailableError(
-        f"the broker does not answer ({error!r}): check that it runs and can be reached"
-    ) from error
+    raise BrokerUnavailableError(_SILENT.format(error)) from error
 
 
 class _Inbox:
