@@ -17,6 +17,8 @@ import tifffile
 
 ZONE = ZoneInfo("America/Denver")
 FEI_SECTION_TEXT = 34682
+CANVAS_WIDTH = 0.256
+"""Metres on the screen that the magnification refers to."""
 BURSTS = ((0, 6), (70, 5), (150, 7))
 """Minutes after the session's start, and images taken then."""
 
@@ -142,7 +144,7 @@ def _copy(files: Iterable[Path], folder: Path, start: datetime) -> None:
 
 def write_fei_tiff(path: Path, view: View, generator: np.random.Generator) -> None:
     """Write an image of particles as an FEI instrument would, and date it."""
-    pixel = 2.56e-4 / view.magnification * 25
+    pixel = CANVAS_WIDTH / 1024 / view.magnification
     text = _section_text(view, pixel)
     tifffile.imwrite(
         path,
@@ -204,7 +206,7 @@ def _section_text(view: View, pixel: float) -> str:
         "[Image]",
         "ResolutionX=1024",
         "ResolutionY=884",
-        f"MagCanvasRealWidth={pixel * 1024:g}",
+        f"MagCanvasRealWidth={CANVAS_WIDTH:g}",
         "[Vacuum]",
         "ChPressure=0.00012",
         "[Detectors]",

@@ -1,0 +1,79 @@
+"""``make demo``, and what an operator does next, as separate processes from the command line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.broker
+
+RECORD = "2026-03-02_FEI-Quanta-SEM_1001.xml"
+
+
+def nexuslims(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NX_")}
+    return subprocess.run(
+        [sys.executable, "-m", "nexuslims_console", "--dir", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=110,
+    )
+
+
+def demo(folder: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", "--dir", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def left_running(folder: Path) -> list[str]:
+    return [
+        " ".join(process.info["cmdline"])
+        for process in psutil.process_iter(["cwd", "cmdline"])
+        if str(folder) in (process.info["cwd"] or "")
+        or any(str(folder) in part for part in process.info["cmdline"] or [])
+    ]
+
+
+def events_of(folder: Path, session: str) -> list[str]:
+    done = nexuslims(folder, "session", session, "--events", "--json")
+    assert done.returncode == 0, done.stderr
+    return [event["type"] for event in json.loads(done.stdout)["events"]]
+
+
+def test_the_demo_and_a_rebuild_from_the_events_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "facility"
+    done = demo(folder)
+    for status in ("COMPLETED", "NO_FILES_FOUND", "NO_CONSENT"):
+        assert status in done.stdout
+    page = folder / "nexuslims-data" / "records" / "index.html"
+    assert page.as_uri() in done.stdout
+    assert "Gold nanoparticles on carbon" in page.read_text()
+    assert left_running(folder) == []
+
+    story = events_of(folder, "file-1001")
+    demo(folder)
+    assert events_of(folder, "file-1001") == story
+    assert [path.name for path in page.parent.glob("*.xml")] == [RECORD]
+
+    record = page.parent / RECORD
+    before = record.read_bytes()
+    shutil.rmtree(folder / "instrument-data")
+    record.unlink()
+    done = nexuslims(folder, "rebuild", "--all", "--json")
+    assert done.returncode == 0, done.stderr
+    assert record.read_bytes() == before
+    assert left_running(folder) == []
