@@ -49,9 +49,8 @@ def is_conflict(error: BaseException) -> bool:
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same request may succeed a little later."""
     if isinstance(error, nats.js.errors.APIError):
-        return error.err_code in _PASSING or isinstance(
-            error, nats.js.errors.ServiceUnavailableError
-        )
+        code = getattr(error, "err_code", None)  # the key-value errors have none
+        return code in _PASSING or isinstance(error, nats.js.errors.ServiceUnavailableError)
     return isinstance(
         error,
         (
