@@ -20,7 +20,8 @@ class CalendarEntry:
 
     ``end`` is None while it lasts. ``consent`` is True only if the user agreed to a record; None
     is nothing said, which is no consent. ``booked`` is False where no reservation was found that
-    could tell what the session was for.
+    could tell what the session was for. Times have an offset from UTC, a fixed one: in a zone's
+    repeated hour, Python finds no two times of different zones equal.
     """
 
     id: str
@@ -57,16 +58,31 @@ class EntryProblem:
         return f"{self.entry}: {self.problem}"
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a harvest asks for: the sessions that began before ``until`` and end after ``since``.
+
+    Those without an end belong to it whenever they began; without ``since``, all do. A calendar
+    for which it is no work to give more may give more.
+    """
+
+    since: datetime | None
+    until: datetime
+
+
 Entries: TypeAlias = list[CalendarEntry | EntryProblem]
 
 
 class Calendar(Protocol):
     """A calendar. ``name`` becomes part of the names of its sessions."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As instruments refer to it."""
+        ...
 
-    def entries(self) -> Coroutine[Any, Any, Entries]:
-        """Return the sessions it has, the unusable ones as problems.
+    def entries(self, window: Window) -> Coroutine[Any, Any, Entries]:
+        """Return the sessions of a window, the unusable ones as problems.
 
         Raises
         ------
