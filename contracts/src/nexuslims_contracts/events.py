@@ -44,6 +44,11 @@ class Event(ContractModel):
         return f"nexuslims.{cls.name}.v{cls.version}"
 
     @classmethod
+    def fact_name(cls) -> str:
+        """Name of the fact in ids: that of the first version, whichever release states it."""
+        return f"nexuslims.{cls.name}.v1"
+
+    @classmethod
     def kind(cls) -> str:
         """Last token of the subject, for example ``session-ended``."""
         return cls.name.replace(".", "-")
@@ -69,7 +74,7 @@ class Event(ContractModel):
     @property
     def id(self) -> str:
         """Deterministic id."""
-        return event_id(self.type_name(), self.subject, self.identity())
+        return event_id(self.fact_name(), self.subject, self.identity())
 
 
 class FileEvent(Event):
@@ -333,10 +338,12 @@ class RecordBuilt(Event, name="record.built"):
         return (str(self.inputs_through_seq), self.record.sha256)
 
 
-class RecordRejected(Event, name="record.rejected"):
+class RecordRejected(Event, name="record.rejected", version=2):
     """No valid record can be made of the session's events."""
 
-    reason: str
+    problems: Annotated[
+        tuple[str, ...], Field(min_length=1, description="Line, element and expectation of each")
+    ]
     inputs_through_seq: Annotated[int, Field(ge=1)]
     inputs_digest: str
     builder: str
@@ -344,6 +351,11 @@ class RecordRejected(Event, name="record.rejected"):
     def identity(self) -> tuple[str, ...]:
         """One refusal of one state of the inputs."""
         return (str(self.inputs_through_seq), self.builder)
+
+    @property
+    def reason(self) -> str:
+        """All problems in one text."""
+        return "; ".join(self.problems)
 
 
 class UploadPlan(ContractModel):
