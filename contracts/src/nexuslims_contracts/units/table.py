@@ -5,7 +5,7 @@ name's dimension vector against Pint's dimensionality.
 
 References
 ----------
-QUDT 3.1.9 unit vocabulary, http://qudt.org/vocab/unit/, where every name was looked up, and dimension vectors,
+QUDT 3.1.9, where every name was looked up: units, http://qudt.org/vocab/unit/, and vectors,
 http://qudt.org/vocab/dimensionvector/.
 """
 
