@@ -1,6 +1,7 @@
 """A stream that an earlier release wrote is replayed by this one."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,10 @@ STORY = (
 pytestmark = pytest.mark.broker
 
 
-async def replay(system: System) -> None:
-    """Store the messages as release 1 left them, byte for byte."""
+async def replay(system: System, story: Sequence[str] = STORY) -> None:
+    """Store messages as release 1 left them, byte for byte."""
     client = await connect(system.broker.url, name="release 1")
-    for name in STORY:
+    for name in story:
         message = json.loads((STORED / f"nexuslims.{name}.json").read_text(encoding="utf-8"))
         await client.jetstream().publish(
             message["subject"], json.dumps(message["payload"]).encode(), headers=message["headers"]

@@ -67,6 +67,10 @@ class Event(ContractModel):
         """What, beside type and subject, makes this the same fact. Default: nothing more."""
         return ()
 
+    def people(self) -> tuple[PersonId, ...]:
+        """Everybody the event names; who forgets a person goes by this. Default: nobody."""
+        return ()
+
     def content_digest(self) -> str:
         """SHA-256 of the content, for events that may be stated again."""
         return digest([self.model_dump_json()])
@@ -153,6 +157,10 @@ class SessionStarted(Event, name="session.started"):
     start: AwareDatetime
     url: str = ""
 
+    def people(self) -> tuple[PersonId, ...]:
+        """Return the user."""
+        return (self.user,) if self.user else ()
+
 
 class SessionEnded(Event, name="session.ended"):
     """The use of an instrument is over: its files can be looked for."""
@@ -161,6 +169,10 @@ class SessionEnded(Event, name="session.ended"):
     user: PersonId | None = None
     start: AwareDatetime
     end: AwareDatetime
+
+    def people(self) -> tuple[PersonId, ...]:
+        """Return the user."""
+        return (self.user,) if self.user else ()
 
 
 class SessionRevised(Event, name="session.revised"):
@@ -175,6 +187,10 @@ class SessionRevised(Event, name="session.revised"):
     def identity(self) -> tuple[str, ...]:
         """One revision is one content after one earlier statement."""
         return (self.content_digest(),)
+
+    def people(self) -> tuple[PersonId, ...]:
+        """Return the user."""
+        return (self.user,) if self.user else ()
 
 
 class SessionCancelled(Event, name="session.cancelled"):
@@ -210,6 +226,10 @@ class ReservationMatched(Event, name="reservation.matched"):
     def identity(self) -> tuple[str, ...]:
         """Answers may change: one content after one earlier statement."""
         return (self.content_digest(),)
+
+    def people(self) -> tuple[PersonId, ...]:
+        """Return the experimenter and who worked with them."""
+        return (*((self.experimenter,) if self.experimenter else ()), *self.collaborators)
 
 
 class ConsentDeclined(Event, name="consent.declined"):
