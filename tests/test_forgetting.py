@@ -42,7 +42,12 @@ async def test_a_forgotten_name_leaves_the_record(tmp_path: Path) -> None:
 
         command = [f"{sysconfig.get_path('scripts')}/nexuslims", "people", "forget", key, "--json"]
         done = subprocess.run(
-            command, cwd=tmp_path, env=system.environment, capture_output=True, text=True, check=True
+            command,
+            cwd=tmp_path,
+            env=system.environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert json.loads(done.stdout)["rebuilt"] == [SESSION]
         again = await system.wait_until(is_record, after=built.sequence)
