@@ -144,6 +144,8 @@ class Reader:
             return "missing", f"{file.path} is gone; `nexuslims retry {file.session}` looks again"
         except OSError as error:
             return "unreadable", f"{file.path}: {error.strerror}"
+        if not _is_within(path, self._settings.instrument_data_path, folder):
+            return "unreadable", f"{file.path} is a link that leads out of the instrument's folder"
         if (found.st_size, found.st_mtime_ns) != (file.size, file.mtime_ns):
             return (
                 "changed",
@@ -162,6 +164,15 @@ class Reader:
             artifacts_root=self._settings.data_path,
             previews=True,
         )
+
+
+def _is_within(path: Path, *folders: Path) -> bool:
+    """Whether a path with all its links followed lies in one of the folders.
+
+    The folders themselves may be links: an operator made them. What is in them, users make.
+    """
+    real = path.resolve()
+    return any(real.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _known_before(file: FileState, sequence: int) -> bool:
