@@ -3,7 +3,12 @@
 import pytest
 
 from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.events import FileIndexed, Instrument
+from nexuslims_contracts.events import (
+    FileIndexed,
+    Instrument,
+    RebuildRequested,
+    RetryRequested,
+)
 from nexuslims_contracts.identifiers import file_token
 from nexuslims_extractor.app import Reader
 from nexuslims_extractor.core import extract_file
@@ -89,6 +94,41 @@ async def test_a_file_is_read_once(facility):
     event = facility.file("a.txt")
     assert await facility.tell(event) == ["a.txt"]
     assert await facility.tell(event) == []
+
+
+@pytest.fixture
+async def read(facility):
+    """A facility whose session has four files, read by three extractors; one failed."""
+    for name, content in [("a.txt", "a"), ("b.txt", "b"), ("c.xyz", "c"), ("d.tif", "II*\0bad")]:
+        await facility.tell(facility.file(name, content))
+    return facility
+
+
+async def test_a_request_reads_everything_again(read):
+    request = RebuildRequested(session=SESSION, request="1", re_extract=True)
+    assert await read.tell(request) == ["a.txt", "b.txt", "c.xyz", "d.tif"]
+
+
+@pytest.mark.parametrize(
+    ("extractor", "files"),
+    [("text", ["a.txt", "b.txt"]), ("fallback", ["c.xyz"]), ("plain_tiff", ["d.tif"]), ("x", [])],
+)
+async def test_a_request_reads_the_files_of_one_extractor_again(read, extractor, files):
+    request = RebuildRequested(session=SESSION, request="1", re_extract=True, extractor=extractor)
+    assert await read.tell(request) == files
+    assert await read.tell(request) == []  # the same request, delivered again
+    state = await read.state()
+    assert state.settled_count == state.indexed_count == 4
+    again = [file for file in state.files.values() if file.outcome.event.request == "1"]
+    assert len(again) == len(files)
+
+
+async def test_a_rebuild_from_the_events_reads_nothing(read):
+    assert await read.tell(RebuildRequested(session=SESSION, request="1")) == []
+
+
+async def test_a_retry_reads_what_failed(read):
+    assert await read.tell(RetryRequested(session=SESSION, request="1")) == ["d.tif"]
 
 
 async def test_a_link_that_leads_out_of_the_store_is_not_followed(facility, tmp_path):
