@@ -6,6 +6,7 @@ and one that was away for weeks goes on where the log ends.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from nexuslims_contracts.events import (
 from nexuslims_harvester.calendar import CALENDARS, Calendar, CalendarEntry, EntryProblem
 from nexuslims_harvester.decide import decide
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_shared.errors import BrokerUnavailableError, ConflictError
+from nexuslims_shared.errors import BrokerUnavailableError, ConflictError, SettingsError
 from nexuslims_shared.fold import INITIAL, SessionState, evolve
 from nexuslims_shared.instruments import read_instruments
 from nexuslims_shared.logs import about
@@ -33,6 +34,8 @@ from nexuslims_shared.service import Service, Surroundings
 from nexuslims_shared.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_NUMBER: Final = re.compile(r"-\d+$")
 
 SOURCE: Final = "nexuslims/harvester"
 OWN_EVENTS: Final = tuple(
@@ -51,16 +54,32 @@ OWN_EVENTS: Final = tuple(
 
 def create(settings: Settings) -> Service:
     """Make the service."""
-    read_instruments(settings.instruments_file)  # a wrong file stops the service at the start
+    calendars(settings)  # what is wrong there stops the service at the start
     return Service(name="harvester", work=_work)
 
 
 def calendars(settings: Settings) -> list[Calendar]:
-    """Make the calendars that instruments refer to."""
+    """Make the calendars that instruments refer to.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such calendar, or its settings are wrong.
+    """
     instruments = read_instruments(settings.instruments_file)
     kinds = installed(CALENDARS)
-    wanted = sorted({entry.calendar for entry in instruments.values()})
-    return [kinds[name].load()(settings, instruments) for name in wanted if name in kinds]
+    made: dict[str, Calendar] = {}
+    for instrument in instruments.values():
+        name = instrument.calendar
+        if name not in made:
+            kind = kinds.get(_NUMBER.sub("", name))
+            if kind is None:
+                raise SettingsError(
+                    f"{settings.instruments_file}: instrument {instrument.pid}: there is no"
+                    f" calendar {name!r}; installed: {', '.join(kinds)}"
+                )
+            made[name] = kind.load()(settings, instruments, name)
+    return [made[name] for name in sorted(made)]
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """The port to calendars: what one knows of a session, whatever kind of calendar it is."""
 
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from nexuslims_contracts.events import BookingTier, Project, Sample
 from nexuslims_contracts.identifiers import session_token
@@ -11,7 +11,9 @@ from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
 
 CALENDARS = "nexuslims.calendars"
-"""Entry point group: kind of calendar -> class, called with settings and instruments."""
+"""Entry point group: kind of calendar -> class, called with settings, instruments by pid and the
+name that instruments give: the kind's own, or one with a number where there are several.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class CalendarEntry:
 
     ``end`` is None while it lasts. ``consent`` is True only if the user agreed to a record; None
     is nothing said, which is no consent. ``booked`` is False where no reservation was found that
-    could tell what the session was for.
+    could tell what the session was for; ``booked_from`` and ``booked_until`` say when it was meant
+    to be, where that is not when it was.
     """
 
     id: str
@@ -35,6 +38,8 @@ class CalendarEntry:
     collaborators: tuple[Person, ...] = ()
     consent: bool | None = None
     booked: bool = True
+    booked_from: datetime | None = None
+    booked_until: datetime | None = None
     tier: BookingTier = "calendar"
     reservation: str = ""
     url: str = ""
@@ -57,6 +62,19 @@ class EntryProblem:
         return f"{self.entry}: {self.problem}"
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a harvest asks for; a calendar that gives all it has at once need not heed it.
+
+    All sessions of an instrument that ended before ``since`` (by pid) are stated already. An
+    instrument that is not named was never harvested.
+    """
+
+    since: Mapping[str, datetime] = field(default_factory=dict)
+
+
+EVERYTHING: Final = Window()
+
 Entries: TypeAlias = list[CalendarEntry | EntryProblem]
 
 
@@ -65,8 +83,13 @@ class Calendar(Protocol):
 
     name: str
 
-    def entries(self) -> Coroutine[Any, Any, Entries]:
-        """Return the sessions it has, the unusable ones as problems.
+    def entries(self, window: Window = EVERYTHING) -> Coroutine[Any, Any, Entries]:
+        """Return the sessions it has, in the order they began, the unusable ones as problems.
+
+        Parameters
+        ----------
+        window
+            What is asked for; more does no harm.
 
         Raises
         ------

@@ -13,7 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import digest
-from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem
+from nexuslims_harvester.calendar import (
+    EVERYTHING,
+    CalendarEntry,
+    Entries,
+    EntryProblem,
+    Window,
+)
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
@@ -89,15 +95,17 @@ class FileCalendar:
     Times without an offset are in the instrument's zone. One wrong entry does not stop the others.
     """
 
-    name = "file"
-
-    def __init__(self, settings: Settings, instruments: Mapping[str, InstrumentEntry]) -> None:
+    def __init__(
+        self, settings: Settings, instruments: Mapping[str, InstrumentEntry], name: str = "file"
+    ) -> None:
+        self.name = name
         self._path = settings.calendar_file
         self._instruments = instruments
         self._stamp: tuple[int, ...] | None = None
 
-    async def entries(self) -> Entries:
-        """Return the sessions of the file; see the port."""
+    async def entries(self, window: Window = EVERYTHING) -> Entries:
+        """Return all sessions of the file; see the port."""
+        del window
         return await asyncio.to_thread(self._read)
 
     async def changed(self) -> None:
