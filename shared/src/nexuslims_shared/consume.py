@@ -25,6 +25,7 @@ from nexuslims_contracts.envelope import Recorded, decode
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_shared.errors import BrokerUnavailableError, DiskError
 from nexuslims_shared.logs import about
+from nexuslims_shared.tasks import end
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -168,11 +169,9 @@ class Desk:
         running = list(self._working.values())
         if running:
             _, late = await asyncio.wait(running, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(*late)
         if self._beating is not None:
-            self._beating.cancel()
+            await end(self._beating)
 
     def _start(self) -> None:
         for key in list(self._waiting):

@@ -91,7 +91,8 @@ def check_mount(path: Path, *, writable: bool) -> Check:
 
 async def _ask(check: Check) -> str:
     try:
-        return await asyncio.wait_for(check.problem(), _TIMEOUT_S)
+        async with asyncio.timeout(_TIMEOUT_S):
+            return await check.problem()
     except (TimeoutError, nats.errors.Error, OSError) as error:
         return f"no answer ({type(error).__name__})"
 

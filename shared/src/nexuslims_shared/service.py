@@ -38,6 +38,7 @@ from nexuslims_shared.plugins import installed
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore
+from nexuslims_shared.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -320,11 +321,11 @@ class _Process:
         task = asyncio.ensure_future(work)
         stopping = asyncio.create_task(self.stop.wait())
         await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if task.done():
-            return task.result()
-        task.cancel()
-        return None
+        await end(stopping)
+        if not task.done():
+            await end(task)
+            return None
+        return task.result()
 
 
 def _say_what_is_missing(state: RetryCallState) -> None:

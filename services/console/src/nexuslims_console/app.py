@@ -18,6 +18,7 @@ from nexuslims_shared.health import Check
 from nexuslims_shared.service import Service, Surroundings
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore
+from nexuslims_shared.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ async def _work(around: Surroundings, *, database: Database) -> AsyncIterator[Ha
         try:
             yield None
         finally:
-            projecting.cancel()
+            await end(projecting)
     database.close()
 
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TypeVar
 
+from nexuslims_shared.tasks import end
+
 T = TypeVar("T")
 
 
@@ -44,5 +46,4 @@ async def in_batches(items: AsyncGenerator[T, None], size: int) -> AsyncGenerato
                 await changed.wait()
         await fetching
     finally:
-        fetching.cancel()
-        await asyncio.wait([fetching])
+        await end(fetching)

@@ -23,6 +23,7 @@ from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES, broker_url, surroundings
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.tasks import end
 
 SERVICES_FILE: Final = "services.json"
 _LOCK_FILE: Final = "up.lock"
@@ -144,9 +145,8 @@ async def _broker(settings: Settings, say: Say) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        keeper.cancel()
+        await end(keeper)
         current[0].stop()
-        await asyncio.wait([keeper])
 
 
 async def _keep_broker(current: list[EmbeddedBroker], say: Say) -> None:

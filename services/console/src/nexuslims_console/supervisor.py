@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from nexuslims_shared.processes import die_with_parent
+from nexuslims_shared.tasks import end
 
 FIRST_DELAY_S: Final = 0.5
 LONGEST_DELAY_S: Final = 30.0
@@ -82,9 +83,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all programs: first asked, then, after the grace, forced."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await end(*self._keepers)
         processes = list(self._running.values())
         for process in processes:
             _signal(process, signal.SIGTERM)

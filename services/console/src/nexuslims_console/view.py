@@ -11,6 +11,7 @@ from nexuslims_console.queries import ReadModel
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
 from nexuslims_shared.service import Surroundings, surroundings
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.tasks import end
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ async def live_view(settings: Settings) -> AsyncIterator[tuple[Surroundings, Rea
             try:
                 yield around, ReadModel(database)
             finally:
-                keeping.cancel()
+                await end(keeping)
     finally:
         database.close()
 

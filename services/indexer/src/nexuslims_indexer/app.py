@@ -10,7 +10,8 @@ from typing import Final
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import ReservationMatched, RetryRequested
 from nexuslims_contracts.topology import INDEXER
-from nexuslims_indexer.decide import Statement, Wait, Window, decide, window_of
+from nexuslims_indexer.decide import Statement, Wait, Window, decide, quiet_time, window_of
+from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.finder import Found, Search, find_files
 from nexuslims_shared.consume import Handler, NotYet, by_session
 from nexuslims_shared.fold import SessionState, fold
@@ -49,6 +50,7 @@ class Indexer:
     def __init__(self, around: Surroundings) -> None:
         self._store = around.store
         self._settings = around.settings
+        self._dead_letters = around.dead_letters
 
     async def handle(self, batch: tuple[Recorded, ...]) -> None:
         """Search for the files of one session.
@@ -64,18 +66,23 @@ class Indexer:
         window = window_of(schedule) if schedule else None
         if window is None or not _is_wanted(state, batch):
             return
+        if quiet := quiet_time(window, datetime.now(UTC)):
+            raise NotYet(quiet, "the session has just ended")
         found = await self._search(window)
         decision = decide(
             state,
             window,
-            found.files,
+            found,
             strategy=self._settings.file_strategy,
             now=datetime.now(UTC),
             delay=timedelta(days=self._settings.file_delay_days),
         )
         if isinstance(decision, Wait):
             raise NotYet(decision.delay, f"no files yet, waiting until {decision.deadline}")
+        await self._bury(state.session, found)
         await self._state(decision, batch[-1])
+        if not found.files and decision.session is None:
+            log.warning("nothing is found any more: the files of the last scan stand")
 
     async def _search(self, window: Window) -> Found:
         search = Search(
@@ -88,11 +95,18 @@ class Indexer:
         )
         try:
             found = await asyncio.to_thread(find_files, search)
-        except FileNotFoundError as error:
+        except ShareUnavailableError as error:
             raise NotYet(_SHARE_DELAY, str(error)) from error
-        for problem in found.problems:
-            log.warning("%s", problem)
+        for place in found.unreadable:
+            log.warning("%s: %s: not searched, check its permissions", place.path, place.reason)
         return found
+
+    async def _bury(self, session: str, found: Found) -> None:
+        """Files that no event can name are not lost without a word."""
+        for path in found.unnameable:
+            reason = f"{path}: the name is not Unicode: rename it, then `nexuslims retry {session}`"
+            log.error("%s", reason)
+            await self._dead_letters.write(INDEXER.name, 0, f"session {session}", reason)
 
     async def _state(self, statement: Statement, cause: Recorded) -> None:
         """Files first: a manifest is complete when it is stated."""

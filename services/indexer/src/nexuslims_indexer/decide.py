@@ -1,6 +1,5 @@
 """What a search means for a session: files and their manifest, a wait, or the end of waiting."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
@@ -14,9 +13,12 @@ from nexuslims_contracts.events import (
     SessionRevised,
 )
 from nexuslims_contracts.identifiers import digest
-from nexuslims_indexer.finder import FoundFile
+from nexuslims_indexer.finder import Found
 from nexuslims_shared.fold import SessionState
 
+QUIET: Final = timedelta(seconds=5)
+"""How long after its end a session is left alone: a share shows files a little late, and clocks
+differ. A file that is written later than that has a later time, and belongs to what comes next."""
 SHORTEST_WAIT: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(hours=1)
 GROWTH: Final = 10
@@ -57,10 +59,16 @@ def window_of(schedule: Schedule) -> Window | None:
     return Window(schedule, schedule.start, schedule.end)
 
 
+def quiet_time(window: Window, now: datetime) -> timedelta | None:
+    """Return how long to wait before a session that has just ended is searched, if at all."""
+    left = window.end + QUIET - now
+    return min(left, QUIET) if left > timedelta(0) else None
+
+
 def decide(
     state: SessionState,
     window: Window,
-    found: Sequence[FoundFile],
+    found: Found,
     *,
     strategy: Literal["exclusive", "inclusive"],
     now: datetime,
@@ -75,7 +83,7 @@ def decide(
     window
         The time that was searched.
     found
-        The files, in the order of time.
+        What was found.
     strategy
         As it was searched with.
     now
@@ -88,9 +96,9 @@ def decide(
     Statement or Wait
         A statement is empty where nothing is new. Files of earlier scans that are gone are
         superseded only if others are there: an empty folder after a full one is a share in
-        trouble, not a session without files.
+        trouble, not a session without files. Nor are those where the search could not look.
     """
-    if found:
+    if found.files:
         return _manifest(state, window, found, strategy)
     if state.manifest is not None:
         return Statement((), None)
@@ -103,10 +111,9 @@ def decide(
 def _manifest(
     state: SessionState,
     window: Window,
-    found: Sequence[FoundFile],
+    found: Found,
     strategy: Literal["exclusive", "inclusive"],
 ) -> Statement:
-    tokens = [file.token for file in found]
     known = state.files
     files = tuple(
         FileIndexed(
@@ -117,10 +124,12 @@ def _manifest(
             mtime_ns=file.mtime_ns,
             instrument=window.schedule.instrument,
         )
-        for file in found
+        for file in found.files
         if (one := known.get(file.token)) is None or one.indexed is None
     )
-    before = [token for token, file in known.items() if file.indexed is not None]
+    tokens = {file.token for file in found.files}
+    tokens |= _out_of_sight(state, found)
+    before = {token for token, file in known.items() if file.indexed is not None}
     manifest = SessionIndexed(
         session=state.session,
         start=window.start,
@@ -128,10 +137,20 @@ def _manifest(
         strategy=strategy,
         count=len(tokens),
         files_digest=digest(sorted(tokens)),
-        superseded=tuple(sorted(set(before) - set(tokens))),
+        superseded=tuple(sorted(before - tokens)),
         after=state.scan.sequence if state.scan else 0,
     )
     return Statement(files, None if _is_stated(state, manifest) else manifest)
+
+
+def _out_of_sight(state: SessionState, found: Found) -> set[str]:
+    """Files that the session has, and that are where the search could not look."""
+    return {
+        token
+        for token, file in state.current_files().items()
+        if file.indexed is not None
+        and any(place.holds(file.indexed.event.path) for place in found.unreadable)
+    }
 
 
 def _not_found(state: SessionState, window: Window, deadline: datetime) -> Statement:

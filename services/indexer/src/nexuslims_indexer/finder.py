@@ -1,17 +1,23 @@
-"""Finding the files of a session on the share: by folder, modification time and name."""
+"""Finding the files of a session on the share: by folder, modification time and name.
 
+The name decides first: only a file that is wanted is asked for its time, which on a network share
+is most of the cost.
+"""
+
+import errno
 import os
+import re
 import stat
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from fnmatch import fnmatchcase
+from datetime import UTC, datetime, timedelta
+from fnmatch import translate
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from nexuslims_contracts.identifiers import file_token
-
-NANOSECONDS: Final = 1_000_000_000
+from nexuslims_indexer.errors import ShareUnavailableError
 
 EXCLUSIVE_EXTENSIONS: Final = frozenset(
     {
@@ -22,13 +28,27 @@ EXCLUSIVE_EXTENSIONS: Final = frozenset(
 )
 """What the strategy ``exclusive`` finds: the incumbent's list, and what else can be read."""
 
+_AWAY: Final = frozenset(
+    {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+)
+"""What network file systems answer while their server is away."""
+
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""Removed since it was listed, or a link that leads nowhere."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_Identity: TypeAlias = tuple[int, int]
+"""Device and inode: the same for all names of one file or folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """What to look for.
 
     ``root`` is the instrument data path, ``folder`` the instrument's below it. A file belongs to
-    the session if it was last modified after ``start`` and not after ``end``.
+    the session if it was last modified after ``start`` and not after ``end``. The patterns of
+    ``ignore`` are matched with names, upper and lower case alike.
     """
 
     root: Path
@@ -59,89 +79,151 @@ class FoundFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A folder or file that could not be looked at; its path below the root, and why."""
+
+    path: str
+    reason: str
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a file is there, or may be."""
+        return path == self.path or path.startswith(f"{self.path}/")
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found, in the order of time, and the folders or names it could not take."""
+    """What a search found.
+
+    Parameters
+    ----------
+    files
+        In the order of time.
+    unreadable
+        Where it could not look.
+    unnameable
+        Files whose names are no Unicode, with the bytes escaped: no event and no record can name
+        them, so they must be renamed.
+    """
 
     files: tuple[FoundFile, ...]
-    problems: tuple[str, ...] = field(default=())
+    unreadable: tuple[Unreadable, ...] = field(default=())
+    unnameable: tuple[str, ...] = field(default=())
 
 
 def find_files(search: Search) -> Found:
-    """Search an instrument's folder.
+    """Search an instrument's folder, and those that links in it lead to.
 
-    Folders that are symbolic links are searched like others, each real folder once. A file whose
-    name is no Unicode cannot be named in an event or a record; it is a problem, with the remedy.
+    Each file is found once, by its own name rather than through a link.
 
     Raises
     ------
-    FileNotFoundError
-        If the instrument's folder is not there.
+    ShareUnavailableError
+        If the instrument's folder is not there or cannot be read.
     """
-    if not search.top.is_dir():
-        raise FileNotFoundError(f"{search.top} is not there: is the share mounted?")
-    problems: list[str] = []
-    seen: dict[tuple[int, int], FoundFile] = {}
-    for path, status in _files(search.top, problems):
-        if not _is_wanted(path.name, search) or not _is_in_time(status, search):
+    walk = _Walk(search)
+    first, last = _nanoseconds(search.start), _nanoseconds(search.end)
+    files: dict[_Identity, FoundFile] = {}
+    unnameable: list[str] = []
+    for path, status in walk.files():
+        identity = (status.st_dev, status.st_ino)
+        if not first < status.st_mtime_ns <= last or identity in files:
             continue
-        relative = path.relative_to(search.root).as_posix()
-        if not _is_unicode(relative):
-            problems.append(f"{relative!r}: the name is not Unicode: rename the file")
-            continue
-        file = FoundFile(status.st_mtime_ns, relative, status.st_size)
-        known = seen.get((status.st_dev, status.st_ino))
-        if known is None or file.path < known.path:
-            seen[status.st_dev, status.st_ino] = file
-    return Found(tuple(sorted(seen.values())), tuple(problems))
+        relative = walk.relative(path)
+        if _is_unicode(relative):
+            files[identity] = FoundFile(status.st_mtime_ns, relative, status.st_size)
+        else:
+            unnameable.append(_escaped(relative))
+    return Found(tuple(sorted(files.values())), tuple(walk.unreadable), tuple(unnameable))
 
 
-def _files(top: Path, problems: list[str]) -> Iterator[tuple[Path, os.stat_result]]:
-    visited: set[tuple[int, int]] = set()
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
+class _Walk:
+    """One walk through the folders of an instrument, each folder once, links last."""
+
+    def __init__(self, search: Search) -> None:
+        self.unreadable: list[Unreadable] = []
+        self._search = search
+        self._prefix = len(os.path.join(search.root, ""))  # noqa: PTH118 - Path drops the slash
+        self._ignored = re.compile(
+            "|".join(translate(pattern.lower()) for pattern in search.ignore) or r"(?!)"
+        )
+
+    def relative(self, path: str) -> str:
+        """Path below the root, with forward slashes."""
+        return path[self._prefix :].replace(os.sep, "/")
+
+    def files(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Wanted files; those in real folders come before those behind links."""
+        visited = self._above()
+        folders = [str(self._search.top)]
+        links: deque[os.DirEntry[str]] = deque()
+        while folders or links:
+            real = bool(folders)
+            for entry in self._list(folders.pop(), visited) if real else [links.popleft()]:
+                try:
+                    if real and entry.is_symlink():
+                        links.append(entry)
+                    elif entry.is_dir():
+                        folders.append(entry.path)
+                    elif self._is_wanted(entry.name):
+                        status = entry.stat()
+                        if stat.S_ISREG(status.st_mode):
+                            yield entry.path, status
+                except OSError as error:
+                    self._note(entry.path, error)
+
+    def _above(self) -> set[_Identity]:
+        """The folders above count as visited: a link to one of them is a loop."""
+        top = self._search.top
         try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in visited:
-                continue
-            visited.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            os.scandir(top).close()
+            return {
+                (status.st_dev, status.st_ino)
+                for status in (folder.stat() for folder in top.resolve().parents)
+            }
         except OSError as error:
-            problems.append(f"{folder}: {error.strerror}")
-            continue
-        for entry in entries:
-            try:
-                status = entry.stat()
-            except FileNotFoundError:
-                continue  # gone since it was listed, or a link to nothing
-            except OSError as error:
-                problems.append(f"{entry.path}: {error.strerror}")
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                waiting.append(Path(entry.path))
-            elif stat.S_ISREG(status.st_mode):
-                yield Path(entry.path), status
+            raise ShareUnavailableError(
+                f"{top}: {error.strerror}: is the share mounted, and may it be read?"
+            ) from error
 
+    def _list(self, folder: str, visited: set[_Identity]) -> list[os.DirEntry[str]]:
+        try:
+            status = os.stat(folder)  # noqa: PTH116 - a million paths
+            identity = (status.st_dev, status.st_ino)
+            if identity in visited:
+                return []
+            visited.add(identity)
+            with os.scandir(folder) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            self._note(folder, error)
+            return []
 
-def _is_wanted(name: str, search: Search) -> bool:
-    lowered = name.lower()
-    if any(fnmatchcase(lowered, pattern.lower()) for pattern in search.ignore):
-        return False
-    extension = lowered.rpartition(".")[2]
-    return search.strategy == "inclusive" or ("." in lowered and extension in EXCLUSIVE_EXTENSIONS)
+    def _note(self, path: str, error: OSError) -> None:
+        """A share that went away stops the search; a file that did does not."""
+        reason = error.strerror or type(error).__name__
+        if error.errno in _AWAY:
+            raise ShareUnavailableError(f"{path}: {reason}: is the share mounted?") from error
+        if error.errno not in _GONE:
+            self.unreadable.append(Unreadable(_escaped(self.relative(path)), reason))
 
-
-def _is_in_time(status: os.stat_result, search: Search) -> bool:
-    return _nanoseconds(search.start) < status.st_mtime_ns <= _nanoseconds(search.end)
+    def _is_wanted(self, name: str) -> bool:
+        lowered = name.lower()
+        if self._ignored.match(lowered):
+            return False
+        if self._search.strategy == "inclusive":
+            return True
+        _, dot, extension = lowered.rpartition(".")
+        return bool(dot) and extension in EXCLUSIVE_EXTENSIONS
 
 
 def _nanoseconds(moment: datetime) -> int:
-    return int(moment.timestamp()) * NANOSECONDS + moment.microsecond * 1000
+    """Nanoseconds since the epoch, exactly; a time without offset is a mistake (TypeError)."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text == _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -337,7 +337,8 @@ class _Inbox:
         if not self._messages:
             self._arrived.clear()
             try:
-                await asyncio.wait_for(self._arrived.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await self._arrived.wait()
             except TimeoutError:
                 return []
         messages, self._messages = self._messages, []

@@ -19,6 +19,7 @@ from nexuslims_console.view import live_view
 from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
 from nexuslims_shared.service import Surroundings
 from nexuslims_shared.settings import Settings, read_settings
+from nexuslims_shared.tasks import end
 
 POLL_S: Final = 0.25
 _NOTHING: Final = "the calendar holds no sessions in this time"
@@ -109,7 +110,7 @@ async def _build(
         ready = tasks.create_task(_all_ready(ports))
         wait = _Wait(around, model, window, entries, ready)
         unfinished = await wait.until_settled(patience)
-        ready.cancel()
+        await end(ready)
         rows = await asyncio.to_thread(model.sessions, window=window)
     return outcomes(entries, rows, unfinished=unfinished, late=wait.late)
 

@@ -1,0 +1,9 @@
+"""Errors of the indexer: one small tree."""
+
+
+class IndexerError(Exception):
+    """Files cannot be looked for."""
+
+
+class ShareUnavailableError(IndexerError, OSError):
+    """An instrument's folder is away or unreadable: that says nothing about what is in it."""
