@@ -46,7 +46,7 @@ class Nemo:
 
     def requests(self) -> list[str]:
         """Return what the API was asked since the last call, oldest first."""
-        asked: list[str] = self._control({})["requests"]
+        asked: list[str] = self._control({"forget": True})["requests"]
         return asked
 
     def change(self, endpoint: str, number: int, **fields: Any) -> None:

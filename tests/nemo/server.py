@@ -114,13 +114,14 @@ class Lab:
         return [body[: len(body) // 2] if cut else body]
 
     def control(self, order, start_response):
-        """Take an order, and tell what was asked since the last one."""
+        """Take an order, and tell what was asked."""
         with self.lock:
             self.failing = list(order.get("fail", self.failing))
             self.pause = order.get("delay", self.pause)
             self.cut = order.get("cut", self.cut)
             answer = json.dumps({"requests": self.requests}).encode()
-            self.requests = []
+            if order.get("forget"):
+                self.requests = []
         start_response("200 OK", [("Content-Length", str(len(answer)))])
         return [answer]
 

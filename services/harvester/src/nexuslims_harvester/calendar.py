@@ -63,19 +63,38 @@ class EntryProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A session that was stated, and that the calendar has no more."""
+
+    id: str
+
+    def session(self, calendar: str) -> str:
+        """Token of the session."""
+        return session_token(calendar, self.id)
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What a harvest asks for; a calendar that gives all it has at once need not heed it.
 
-    All sessions of an instrument that ended before ``since`` (by pid) are stated already. An
-    instrument that is not named was never harvested.
+    Parameters
+    ----------
+    since
+        By pid: all sessions of the instrument that ended before are stated.
+    everywhere
+        The same for all instruments, also those that had no session yet.
+    expected
+        Ids of the sessions that are stated and in the window: those that are gone are withdrawn.
     """
 
     since: Mapping[str, datetime] = field(default_factory=dict)
+    everywhere: datetime | None = None
+    expected: frozenset[str] = frozenset()
 
 
 EVERYTHING: Final = Window()
 
-Entries: TypeAlias = list[CalendarEntry | EntryProblem]
+Entries: TypeAlias = list[CalendarEntry | EntryProblem | Withdrawn]
 
 
 class Calendar(Protocol):

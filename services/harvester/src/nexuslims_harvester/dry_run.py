@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from nexuslims_harvester.app import calendars
-from nexuslims_harvester.calendar import CalendarEntry, EntryProblem
+from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Withdrawn
 from nexuslims_shared.settings import Settings
 
 
@@ -20,6 +20,7 @@ def sessions(settings: Settings) -> list[dict[str, str | datetime | None]]:
         _row(calendar.name, entry)
         for calendar in calendars(settings)
         for entry in asyncio.run(calendar.entries())
+        if not isinstance(entry, Withdrawn)
     ]
 
 

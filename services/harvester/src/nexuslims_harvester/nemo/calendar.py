@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from nexuslims_harvester.calendar import EVERYTHING, Entries, EntryProblem, Window
+from nexuslims_harvester.calendar import EVERYTHING, Entries, EntryProblem, Window, Withdrawn
 from nexuslims_harvester.nemo import payload
 from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_harvester.nemo.mapping import Facts, place, to_entry
@@ -18,6 +18,7 @@ from nexuslims_shared.settings import Settings
 
 P = TypeVar("P", bound=payload.Payload)
 
+_USAGE: Final = "usage-"
 FIRST_LOOK: Final = timedelta(days=7)
 """How far back the very first harvest goes, as the incumbent's, unless ``NX_NEMO_SINCE_n`` says."""
 
@@ -63,10 +64,12 @@ class NemoCalendar:
         async with self._client:
             problems: Entries = []
             tools = await self._existing_tools(problems)
-            events = await self._usage(tools, window, problems)
+            objects = await self._usage(tools, window)
+            gone = await self._gone(window, objects)
+            events = self._events(tools, objects, problems)
             facts = await self._facts(tools, events, problems)
         entries = [to_entry(event, facts) for event in events]
-        return [*problems, *(self._named(entry) for entry in entries)]
+        return [*problems, *(self._named(entry) for entry in entries), *gone]
 
     async def changed(self) -> None:
         """Never return: NEMO cannot tell."""
@@ -75,7 +78,7 @@ class NemoCalendar:
     async def _existing_tools(self, problems: Entries) -> dict[int, InstrumentEntry]:
         """Drop unknown tools: one of them makes NEMO refuse a whole request."""
         objects = await self._client.by_ids("tools", sorted(self._tools))
-        known = {one.get("id") for one in objects if isinstance(one, dict)}
+        known = _ids(objects)
         problems += [
             EntryProblem(
                 f"{self.name} tools/{number}",
@@ -86,9 +89,7 @@ class NemoCalendar:
         ]
         return {number: one for number, one in self._tools.items() if number in known}
 
-    async def _usage(
-        self, tools: Mapping[int, InstrumentEntry], window: Window, problems: Entries
-    ) -> list[payload.UsageEvent]:
+    async def _usage(self, tools: Mapping[int, InstrumentEntry], window: Window) -> list[Any]:
         objects: list[Any] = []
         for since, numbers in self._groups(tools, window).items():
             chosen = {"tool_id__in": _joined(numbers)}
@@ -97,6 +98,19 @@ class NemoCalendar:
         if tools:
             lasting = {"tool_id__in": _joined(tools), "end__isnull": "true"}
             objects += await self._client.all("usage_events", lasting)
+        return objects
+
+    async def _gone(self, window: Window, objects: list[Any]) -> list[Withdrawn]:
+        """Ask for expected events by number: they were moved, then they are added, or deleted."""
+        expected = {one.removeprefix(_USAGE) for one in window.expected if one.startswith(_USAGE)}
+        absent = {int(one) for one in expected if one.isdecimal()} - _ids(objects)
+        moved = await self._client.by_ids("usage_events", sorted(absent))
+        objects += moved
+        return [Withdrawn(f"{_USAGE}{number}") for number in sorted(absent - _ids(moved))]
+
+    def _events(
+        self, tools: Mapping[int, InstrumentEntry], objects: Iterable[Any], problems: Entries
+    ) -> list[payload.UsageEvent]:
         events = self._read(payload.UsageEvent, "usage_events", objects, problems)
         ours = (event for event in events.values() if event.tool in tools)
         return sorted(ours, key=lambda event: (self._began(event), event.id))
@@ -105,10 +119,14 @@ class NemoCalendar:
         self, tools: Mapping[int, InstrumentEntry], window: Window
     ) -> dict[datetime, list[int]]:
         """Tools by the instant since when their sessions are wanted: one request each."""
-        first = self._settings.since or datetime.now(UTC) - FIRST_LOOK
+        a_while_ago = datetime.now(UTC) - FIRST_LOOK
+        first = self._settings.since or min(
+            a_while_ago, max(window.since.values(), default=a_while_ago)
+        )
         groups: dict[datetime, list[int]] = {}
         for number, instrument in tools.items():
-            groups.setdefault(window.since.get(instrument.pid, first), []).append(number)
+            since = window.everywhere or window.since.get(instrument.pid, first)
+            groups.setdefault(since, []).append(number)
         return groups
 
     async def _facts(
@@ -193,6 +211,11 @@ def _tools(name: str, instruments: Mapping[str, InstrumentEntry]) -> dict[int, I
             )
         tools[int(instrument.calendar_id)] = instrument
     return tools
+
+
+def _ids(objects: Iterable[Any]) -> set[int]:
+    ids = (one.get("id") for one in objects if isinstance(one, dict))
+    return {number for number in ids if isinstance(number, int)}
 
 
 def _joined(numbers: Iterable[int]) -> str:
