@@ -115,7 +115,7 @@ def harvest(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Callable[.
         monkeypatch.setenv("NX_NEMO_TOKEN_1", token)
         if since:
             monkeypatch.setenv("NX_NEMO_SINCE_1", since)
-        return Harvest(around, NemoCalendar(around.settings, INSTRUMENTS, "nemo-1"))
+        return Harvest(around, NemoCalendar("nemo-1", around.settings, INSTRUMENTS))
 
     return make
 
@@ -203,7 +203,7 @@ async def test_faults_change_nothing(around, harvest, nemo, tmp_path, fault) -> 
     begin, repeated = FAULTS[fault]
     begin(nemo)
     async with empty_stream(tmp_path / "other") as other:
-        await Harvest(other, NemoCalendar(other.settings, INSTRUMENTS, "nemo-1")).once()
+        await Harvest(other, NemoCalendar("nemo-1", other.settings, INSTRUMENTS)).once()
         found = await told(other)
     nemo.delay(0)
     assert len(nemo.requests()) == asked + repeated
@@ -299,7 +299,7 @@ async def test_a_harvest_that_breaks_off_goes_on_where_it_was(
         return await append(envelope, **more)
 
     monkeypatch.setattr(store, "append", break_off)
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ConnectionError, match="broken off"):
         await harvest(nemo).once()
     left = 1000
     await harvest(nemo).once()

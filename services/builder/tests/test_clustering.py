@@ -17,16 +17,15 @@ def boundaries(times: list[float], **options: float) -> int:
     return len(cluster(times, **options).boundaries)
 
 
-def bursts(count: int) -> list[float]:
+def bursts(count: int, seed: int = 20181113) -> list[float]:
     """Eight bursts of files, seconds apart, with pauses of a quarter to a whole hour."""
-    generator = np.random.default_rng(20181113)
+    generator = np.random.default_rng(seed)
     now, times = EPOCH, []
-    for _ in range(8):
-        for _ in range(count // 8):
-            times.append(now)
-            now += generator.uniform(2, 30)
-        now += generator.uniform(900, 3600)
-    return times
+    for burst in np.array_split(np.arange(count), 8):
+        inside = np.cumsum(generator.uniform(2, 30, burst.size - 1))
+        times += [now, *(now + inside)]
+        now = times[-1] + generator.uniform(900, 3600)
+    return [float(time) for time in times]
 
 
 @pytest.mark.parametrize(
@@ -46,12 +45,9 @@ def test_measured_cases(times: list[float], expected: int) -> None:
     assert boundaries(times) == expected
 
 
-def test_eight_bursts_are_found_at_the_size_the_method_was_made_for() -> None:
-    assert len(cluster(bursts(96)).activities) == 8
-
-
-def test_more_files_give_more_activities_which_is_its_weakness() -> None:
-    assert len(cluster(bursts(1000)).activities) > 20
+@pytest.mark.parametrize(("count", "expected"), [(10, 1), (100, 8), (1000, 29), (5000, 61)])
+def test_the_incumbents_activities_grow_with_the_files(count: int, expected: int) -> None:
+    assert len(cluster(bursts(count)).activities) == expected
 
 
 def test_no_times_no_activities() -> None:
@@ -65,7 +61,7 @@ def test_equal_times_stay_together_and_indices_follow_time() -> None:
 
 
 def test_sensitivity() -> None:
-    times = bursts(96)
+    times = bursts(100)
     assert len(cluster(times, sensitivity=0).activities) == 1
     assert len(cluster(times, sensitivity=20).activities) > 8
 
@@ -133,3 +129,61 @@ def test_every_file_is_in_one_activity(times: list[float]) -> None:
     members = [index for activity in clusters.activities for index in activity]
     assert members == list(range(len(times)))
     assert all(clusters.activities)
+
+
+def activities(times: list[float], sensitivity: float = 1.0) -> int:
+    return len(cluster(times, sensitivity=sensitivity, method="gaps").activities)
+
+
+@given(st.integers(10, 400), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=60)
+def test_gaps_find_eight_bursts_at_every_size(count: int, seed: int) -> None:
+    assert activities(bursts(count, seed)) == 8
+
+
+def test_gaps_find_eight_bursts_among_ten_thousand_files() -> None:
+    assert activities(bursts(10_000)) == 8
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([], 0),
+        ([0], 1),
+        ([0, 60], 1),
+        ([0, 1, 3600], 2),
+        ([EPOCH + 30.0 * n for n in range(50)], 1),
+        ([EPOCH + 30.0 * n + (n * 37 % 19) / 10 for n in range(50)], 1),
+        ([EPOCH + n for n in range(10)] + [EPOCH + 86400 + n for n in range(10)], 2),
+        ([EPOCH + n for n in range(5)] + [EPOCH + 604 + n for n in range(5)], 2),
+        ([10.0 * n for n in range(20)] + [43200.0], 2),
+        # two files saved together, then others a minute apart: no reason to set those apart
+        ([0, 0.1, *(60.0 * n for n in range(1, 20))], 1),
+    ],
+)
+def test_gaps_find_what_a_person_would(times: list[float], expected: int) -> None:
+    assert activities(times) == expected
+
+
+def test_gaps_keep_files_that_are_saved_together_in_their_burst() -> None:
+    assert activities([time + later for time in bursts(100) for later in (0, 0.1)]) == 8
+
+
+def test_gaps_see_the_bursts_of_two_days() -> None:
+    times = bursts(100)
+    assert activities(times + [time + 2 * 86400 for time in times]) == 16
+
+
+@given(TIMES, st.integers(-8, 8))
+@settings(deadline=None, max_examples=80)
+def test_gaps_do_not_change_with_the_scale(times: list[float], power: int) -> None:
+    stretched = [time * 2.0**power for time in times]
+    assert cluster(stretched, method="gaps").activities == cluster(times, method="gaps").activities
+
+
+@given(TIMES, st.floats(0, 100), st.floats(0, 100))
+@settings(deadline=None, max_examples=80)
+def test_more_sensitivity_gives_more_activities(times: list[float], one: float, two: float) -> None:
+    low, high = sorted((one, two))
+    assert activities(times, low) <= activities(times, high)
+    assert activities(times, 0) == 1

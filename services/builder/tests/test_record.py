@@ -1,5 +1,8 @@
 """The record: structure, escaping, determinism, validity."""
 
+from datetime import datetime
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +102,81 @@ def test_any_text_anywhere_gives_a_valid_record(make_record, make_file, text: st
     )
     content = build_record(record)
     assert validate(content) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "ref"),
+    [
+        ("https://nemo.example.org/a b?c=d&e=%41", "https://nemo.example.org/a%20b?c=d&e=%41"),
+        ("https://nemo.example.org/100%", "https://nemo.example.org/100%25"),
+        ("http://[::1]:8000/usage/1/", "http://[::1]:8000/usage/1/"),
+        ("https://host:port/", "https%3A//host%3Aport/"),
+        ("event 204", "event%20204"),
+    ],
+)
+def test_the_event_page_is_an_address_that_can_stand_in_a_record(
+    make_record, url: str, ref: str
+) -> None:
+    content = build_record(make_record(url=url))
+    assert etree.fromstring(content).find("n:summary", NEXUS).get("ref") == ref
+    assert validate(content) == []
+
+
+@given(rest=st.text(max_size=40))
+@settings(deadline=None, max_examples=150)
+def test_any_web_address_gives_a_valid_record(make_record, make_file, rest: str) -> None:
+    file = make_file("T/x.dm3", 1.5e9)
+    assert validate(build_record(make_record(file, url=f"https://{rest}"))) == []
+    assert validate(build_record(make_record(file, url=f"https://host/{rest}"))) == []
+
+
+@pytest.mark.parametrize("text", ["NaN", " inf ", "-Infinity", "1e400"])
+def test_no_value_reads_as_a_number_that_is_not_finite(make_record, make_file, text: str) -> None:
+    file = make_file("T/x.dm3", 1.5e9, operator=text, **{text: "5 nan"})
+    root = etree.fromstring(build_record(make_record(file, title=text)))
+    assert root.findtext("n:title", namespaces=NEXUS) == f"[{text.strip()}]"
+    meta = {node.get("name"): node.text for node in root.iterfind(".//n:meta", NEXUS)}
+    assert meta["Operator"] == f"[{text.strip()}]"
+    assert "5 nan" in meta.values()
+    for node in root.iter():
+        for held in (node.text or "", *node.attrib.values()):
+            assert held.strip().lower().strip("-") not in ("nan", "inf", "infinity", "1e400")
+
+
+def skeleton(node: etree._Element) -> tuple[object, ...]:
+    """Names and attributes of what describes a session, without parameters."""
+    left_out = {"param", "meta"}
+    children = [child for child in node if etree.QName(child).localname not in left_out]
+    return (node.tag, sorted(node.attrib), [skeleton(child) for child in children])
+
+
+@pytest.mark.corpus
+def test_the_structure_is_the_incumbents(make_record, make_file, corpus) -> None:
+    theirs = etree.parse(corpus.record("incumbent_record_20181113.xml")).getroot()
+    files = []
+    for activity in theirs.iterfind("n:acquisitionActivity", NEXUS):
+        start = datetime.fromisoformat(activity.findtext("n:startTime", namespaces=NEXUS))
+        for number, dataset in enumerate(activity.iterfind("n:dataset", NEXUS)):
+            path = unquote(dataset.findtext("n:location", namespaces=NEXUS)).lstrip("/")
+            files.append(make_file(path, start.timestamp() + 61 * number + number**2))
+    samples = (
+        SampleInput(id="s-1", name="The sample", description="For testing", elements=("Pt", "Ni")),
+        SampleInput(id="s-2", ref="abc"),
+    )
+    ours = etree.fromstring(build_record(make_record(*files, samples=samples), method="gaps"))
+    elements = "n:sample/n:elements"  # in the order of the periodic table, in ours
+    theirs.find(elements, NEXUS)[:] = reversed(theirs.find(elements, NEXUS))
+    assert skeleton(ours) == skeleton(theirs)
+    assert ours.nsmap == theirs.nsmap
+    for path in ("n:startTime", "n:dataset/n:name", "n:dataset/n:location", "n:dataset/n:preview"):
+        where = f"n:acquisitionActivity/{path}"
+        assert [one.text for one in ours.iterfind(where, NEXUS)] == [
+            one.text for one in theirs.iterfind(where, NEXUS)
+        ]
+    activity_of = "n:acquisitionActivity/n:setup/n:param"
+    for record in (ours, theirs):
+        names = [one.get("name") for one in record.find(f"{activity_of}/..", NEXUS)]
+        assert names == sorted(names, key=str.casefold)
 
 
 @pytest.mark.corpus

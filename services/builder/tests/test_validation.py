@@ -26,8 +26,46 @@ def test_a_problem_has_line_element_and_expectation(make_record) -> None:
     content = build_record(make_record()).replace(b"<summary", b"<strange/>\n  <summary", 1)
     (problem,) = validate(content)
     assert problem.line == content[: content.index(b"<strange/>")].count(b"\n") + 1
-    assert "strange" in problem.message
-    assert "summary" in problem.message
+    assert problem.element == "strange"
+    assert problem.message == "This element is not expected"
+    assert problem.expectation == "summary"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "element", "message", "expectation"),
+    [
+        (
+            b"2018-11-13T15:00:00-07:00",
+            b"{}",
+            "reservationEnd",
+            "'{}' is not valid",
+            "a value of type xs:dateTime",
+        ),
+        (
+            b'type="Image"',
+            b'type="Picture"',
+            "dataset",
+            "attribute 'type': The value 'Picture' is not allowed",
+            "one of 'Image', 'Spectrum'",
+        ),
+        (b"<Ni/>", b"<Zz/>", "Zz", "This element is not expected", ""),
+        (
+            b'role="Experimental"',
+            b'colour="red"',
+            "dataset",
+            "attribute 'colour': The attribute 'colour' is not allowed",
+            "",
+        ),
+    ],
+)
+def test_what_is_expected_is_said(
+    make_record, *, old: bytes, new: bytes, element: str, message: str, expectation: str
+) -> None:
+    problem = validate(build_record(make_record()).replace(old, new, 1))[0]
+    assert (problem.element, problem.message) == (element, message)
+    assert problem.expectation.startswith(expectation)
+    assert bool(problem.expectation) == bool(expectation)
+    assert str(problem).startswith(f"line {problem.line}, {element}: {message}")
 
 
 @pytest.mark.parametrize(
@@ -56,8 +94,8 @@ def test_the_command_says_which_of_several_is_wrong(
     done = CliRunner().invoke(app, ["validate", str(good), str(bad), "none.xml"])
     assert done.exit_code == 1
     assert "good.xml: valid" in done.output
-    assert "bad.xml: 1 problems" in done.output
-    assert "none.xml: 1 problems" in done.output
+    assert "bad.xml: invalid" in done.output
+    assert "none.xml: invalid\n  cannot be read: No such file" in done.output
     done = CliRunner().invoke(app, ["validate", str(good), "--json"])
     assert done.exit_code == 0
     assert json.loads(done.output)[0]["valid"] is True
@@ -76,3 +114,15 @@ def test_the_activities_command_takes_a_folder_or_times(app: typer.Typer, tmp_pa
     assert CliRunner().invoke(app, ["activities"]).exit_code == 2
     assert CliRunner().invoke(app, ["activities", "--mtimes", "-"], input="x").exit_code == 2
     assert "0.dm3" in CliRunner().invoke(app, ["activities", str(tmp_path)]).output
+
+
+def test_times_beyond_the_calendar_and_strange_names_are_shown(
+    app: typer.Typer, tmp_path: Path
+) -> None:
+    shown = CliRunner().invoke(app, ["activities", "--mtimes", "-"], input="1\n1e300\n")
+    assert shown.exit_code == 0
+    assert "1e+300 s" in shown.output
+    (tmp_path / os.fsdecode(b"[x]\xff.dm3")).touch()
+    shown = CliRunner().invoke(app, ["activities", str(tmp_path)])
+    assert shown.exit_code == 0
+    assert "[x]?.dm3" in shown.output

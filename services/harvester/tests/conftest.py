@@ -1,46 +1,137 @@
-"""Fixtures of the harvester's tests."""
+"""What the tests of the harvester have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.events import Event
+from nexuslims_harvester.calendar import CalendarEntry
+from nexuslims_harvester.decide import decide
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.client import NemoClient
-from nexuslims_shared.instruments import InstrumentEntry
+from nexuslims_shared.fold import SessionState, fold
+from nexuslims_shared.instruments import InstrumentEntry, read_instruments
+from nexuslims_shared.people import Person
 from nexuslims_shared.settings import Settings
 
-TOKEN = "0123456789abcdef"
+START = datetime(2026, 3, 2, 16, tzinfo=UTC)
+END = START + timedelta(hours=3)
+NOW = START + timedelta(days=1)
+
+INSTRUMENTS = """\
+[[instrument]]
+pid = "FEI-Titan-TEM"
+filestore_path = "Titan"
+timezone = "America/Denver"
+
+[[instrument]]
+pid = "FEI-Quanta-SEM"
+filestore_path = "Quanta"
+"""
+
+
+class Desk:
+    """A session that a calendar speaks of again and again."""
+
+    def __init__(self, titan: InstrumentEntry) -> None:
+        self.titan = titan
+        self.recorded: list[Recorded] = []
+
+    def entry(self, **changes) -> CalendarEntry:
+        """A session that is over, its user consenting, but for some changes."""
+        usual = {
+            "id": "1",
+            "instrument": self.titan,
+            "start": START,
+            "end": END,
+            "user": Person(username="ned"),
+            "title": "Gold",
+            "consent": True,
+        }
+        return CalendarEntry(**{**usual, **changes})
+
+    @property
+    def state(self) -> SessionState:
+        return fold(self.recorded)
+
+    def hear(self, entry: CalendarEntry, now: datetime = NOW) -> list[Event]:
+        """Take what an entry means into the log."""
+        people = [*([entry.user] if entry.user else []), *entry.collaborators]
+        events = decide(
+            entry,
+            self.state,
+            calendar="file",
+            people={one.username: f"person-{one.username}" for one in people},
+            now=now,
+        )
+        self.add(events)
+        return events
+
+    def add(self, events: Iterable[Event]) -> None:
+        for event in events:
+            sequence = len(self.recorded) + 1
+            self.recorded.append(Recorded(envelop(event, source="test", time=NOW), sequence, NOW))
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a facility in an empty folder, with one NEMO."""
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "instruments.toml").write_text(INSTRUMENTS)
+    return Settings(
+        instrument_data_path=tmp_path / "instruments",
+        data_path=tmp_path / "data",
+        state_path=tmp_path / "state",
+        instruments_file=tmp_path / "instruments.toml",
+        calendar_file=tmp_path / "calendar.toml",
+        harvest_interval=0.05,
+    )
+
+
+@pytest.fixture
+def instruments(settings: Settings) -> dict[str, InstrumentEntry]:
+    return read_instruments(settings.instruments_file)
+
+
+@pytest.fixture(scope="session")
+def make_desk():
+    """Makes a desk for each example of a property."""
+    titan = InstrumentEntry(pid="FEI-Titan-TEM", filestore_path="Titan")
+    return lambda: Desk(titan)
+
+
+@pytest.fixture
+def desk(make_desk) -> Desk:
+    return make_desk()
+
+
+@pytest.fixture
+def nemo_settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A facility with one NEMO, in its folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NX_NEMO_ADDRESS_1", "https://nemo.example.org/api")
-    monkeypatch.setenv("NX_NEMO_TOKEN_1", TOKEN)
-    return Settings(instrument_data_path=tmp_path, data_path=tmp_path)
+    monkeypatch.setenv("NX_NEMO_TOKEN_1", "0123456789abcdef")
+    return settings
 
 
 @pytest.fixture
 def titan() -> InstrumentEntry:
-    """An instrument that is tool 1 of the NEMO."""
+    """An instrument that is tool 1 of that NEMO."""
     return InstrumentEntry(pid="titan", filestore_path="Titan", calendar="nemo-1", calendar_id="1")
 
 
 @pytest.fixture
-def nemo_calendar(
-    settings: Settings, titan: InstrumentEntry
-) -> Callable[[Callable[[httpx.Request], httpx.Response]], NemoCalendar]:
-    """Make a calendar whose NEMO is a function, and that does not pause between attempts."""
+def nemo_calendar(nemo_settings: Settings, titan: InstrumentEntry) -> Callable[..., NemoCalendar]:
+    """Makes a calendar whose NEMO is a function, and that does not pause between attempts."""
 
     def make(answer: Callable[[httpx.Request], httpx.Response], **more: Any) -> NemoCalendar:
         def connect(*told: Any) -> NemoClient:
             return NemoClient(*told, transport=httpx.MockTransport(answer), first_wait=0.0)
 
         instruments = {titan.pid: titan, **more}
-        return NemoCalendar(settings, instruments, "nemo-1", connect=connect)
+        return NemoCalendar("nemo-1", nemo_settings, instruments, connect=connect)
 
     return make

@@ -1,139 +1,413 @@
-"""Harvesting a calendar that says strange things, and one that says them again."""
+"""The harvester at work: calendars in, sessions stated, whatever happens between."""
 
-from dataclasses import replace
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nexuslims_contracts.events import Sample
-from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Withdrawn
-from nexuslims_harvester.harvest import Harvest
+from nexuslims_contracts.envelope import encode, envelop
+from nexuslims_contracts.events import Event, SessionEnded
+from nexuslims_harvester import app, harvest
+from nexuslims_harvester.calendar import EntryProblem, Withdrawn
+from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.harvest import OVERLAP, Harvest, window_after
+from nexuslims_shared.dead_letters import DeadLetter
+from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import Surroundings
 from nexuslims_shared.store.memory import MemoryEventStore
 
-START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+WHOLE = ["session-started", "reservation-matched", "session-ended"]
+HOUR = timedelta(hours=1)
 
 
 class Letters:
-    """Dead letters, in a list."""
+    """Dead letters in a list."""
 
-    def __init__(self):
-        self.written = []
+    def __init__(self) -> None:
+        self.lying: list[DeadLetter] = []
 
-    async def write(self, consumer, sequence, subject, reason):
-        self.written.append(f"{subject}: {reason}")
+    async def write(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
+        self.lying.append(
+            DeadLetter(consumer=consumer, sequence=sequence, subject=subject, reason=reason)
+        )
+
+    async def read(self):
+        for letter in self.lying:
+            yield letter
 
 
-class Lines:
-    """A calendar that has what it is given."""
+class Book:
+    """A calendar that says what it is told to."""
 
-    name = "lines"
-
-    def __init__(self):
-        self.now = []
+    def __init__(self, *entries, name: str = "book") -> None:
+        self.name = name
+        self.says = list(entries)
         self.windows = []
+        self.failure: BaseException | None = None
+        self.asked = asyncio.Event()
 
     async def entries(self, window):
         self.windows.append(window)
-        return self.now
+        self.asked.set()
+        if self.failure is not None:
+            raise self.failure
+        return list(self.says)
 
-    async def changed(self):
-        raise NotImplementedError
-
-
-@pytest.fixture
-def calendar():
-    return Lines()
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
 
 
-@pytest.fixture
-def around(settings):
-    return Surroundings(settings, MemoryEventStore(), MemoryPeople(), Letters(), None)
+class Facility:
+    """What a harvester works with, in memory."""
 
+    def __init__(self, settings) -> None:
+        self.store, self.letters, self.people = MemoryEventStore(), Letters(), MemoryPeople()
+        self.around = Surroundings(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
 
-@pytest.fixture
-def harvest(around, calendar):
-    """State what the calendar has, and return the kinds of events that are new."""
-    made = Harvest(around, calendar)
+    def harvest(self, calendar) -> Harvest:
+        return Harvest(self.around, calendar)
 
-    async def once(*entries):
-        before = await around.store.last_sequence()
-        calendar.now = list(entries)
-        await made.once()
-        return [item.event.kind() async for item in around.store.read(after=before)]
+    async def story(self, session: str = "") -> list[str]:
+        return [event.kind() for event in await self.events() if session in event.session]
 
-    return once
+    async def events(self) -> list[Event]:
+        return [item.event async for item in self.store.read()]
 
 
 @pytest.fixture
-def entry(titan):
-    return CalendarEntry(
-        id="1",
-        instrument=titan,
-        start=START,
-        end=START + timedelta(hours=2),
-        user=Person(username="ana"),
-        title="T",
-        consent=True,
+def facility(settings) -> Facility:
+    return Facility(settings)
+
+
+async def test_an_entry_is_stated_once_however_often_it_is_read(facility, desk) -> None:
+    book = Book(desk.entry())
+    for _ in range(2):
+        again = facility.harvest(book)
+        await again.once()
+        await again.once()
+    assert await facility.story() == WHOLE
+
+
+async def test_people_are_in_the_bucket_and_not_in_the_log(facility, desk) -> None:
+    ned = Person(username="ned", first_name="Ned", last_name="Land", email="ned@example.org")
+    await facility.harvest(Book(desk.entry(user=ned, collaborators=(ned,)))).once()
+    started, matched, ended = await facility.events()
+    assert await facility.people.find(started.user) == ned
+    assert started.user == ended.user == matched.experimenter == matched.collaborators[0]
+    for event in (started, matched, ended):
+        payload = encode(envelop(event, source="test"))[1].decode()
+        assert not any(word in payload for word in ("ned", "Ned", "Land", "example.org"))
+
+
+async def test_names_are_kept_before_an_event_refers_to_them(facility, desk) -> None:
+    class Closed(MemoryPeople):
+        async def remember(self, calendar: str, person: Person) -> str:
+            raise BrokerUnavailableError("the broker does not answer")
+
+    around = Surroundings(
+        facility.around.settings,
+        facility.store,
+        Closed(),
+        facility.letters,
+        None,  # type: ignore[arg-type]
     )
+    with pytest.raises(BrokerUnavailableError):
+        await Harvest(around, Book(desk.entry())).once()
+    assert await facility.story() == []
 
 
-async def test_a_session_is_stated_once(harvest, entry):
-    expected = ["session-started", "reservation-matched", "session-ended"]
-    assert await harvest(entry) == expected
-    assert await harvest(entry) == []
+async def test_a_wrong_entry_is_one_dead_letter_and_stops_no_other(facility, desk) -> None:
+    wrong = EntryProblem("session 2", "it ends before it starts: swap the times")
+    book = Book(wrong, desk.entry())
+    for _ in range(2):
+        again = facility.harvest(book)
+        await again.once()
+        await again.once()
+    (letter,) = facility.letters.lying
+    assert (letter.consumer, letter.sequence) == ("harvester", 0)
+    assert (letter.subject, letter.reason) == ("calendar book, session 2", wrong.problem)
+    assert await facility.story() == WHOLE
+    facility.letters.lying.clear()
+    await again.once()
+    assert len(facility.letters.lying) == 1, "who drops a letter wants to know whether it is so"
 
 
-async def test_a_change_is_stated_and_so_is_the_way_back(harvest, entry):
-    await harvest(entry)
-    longer = replace(entry, end=START + timedelta(hours=3))
-    assert "session-revised" in await harvest(longer)
-    assert "session-revised" in await harvest(entry)
-    assert await harvest(replace(entry, consent=False)) == ["consent-declined"]
-    assert await harvest(entry) == ["reservation-matched"]
-    assert await harvest(replace(entry, booked=False)) == ["reservation-missing"]
+async def test_an_entry_too_long_for_an_event_is_a_dead_letter_too(facility, desk) -> None:
+    poisoned = desk.entry(id="1", purpose="x" * 300_000)
+    await facility.harvest(Book(poisoned, desk.entry(id="2"))).once()
+    assert await facility.story("book-2") == WHOLE
+    (letter,) = facility.letters.lying
+    assert letter.subject == "calendar book, session 1"
+    assert "at most 262144 fit an event" in letter.reason
 
 
-async def test_who_has_not_consented_may_do_so_until_the_end(harvest, entry):
-    assert await harvest(replace(entry, end=None, consent=None)) == ["session-started"]
-    assert await harvest(replace(entry, end=None, booked=False)) == []
-    assert await harvest(replace(entry, end=None)) == ["reservation-matched"]
-    assert await harvest(replace(entry, consent=False)) == ["consent-declined", "session-ended"]
+async def test_a_session_with_an_event_nobody_can_read_is_left_alone(
+    facility, desk, caplog
+) -> None:
+    await facility.store.append_raw("nexus.events.book-1.session-ended", {"ce-type": "?"}, b"{")
+    await facility.harvest(Book(desk.entry(id="1"), desk.entry(id="2"))).once()
+    assert [event.session for event in await readable(facility)] == ["book-2"] * 3
+    assert "session book-1 is left alone: its event 1 cannot be read" in caplog.text
 
 
-async def test_what_is_gone_is_cancelled_once_and_may_come_back(harvest, entry):
-    assert await harvest(Withdrawn("1")) == []
-    await harvest(entry)
-    assert await harvest(Withdrawn("1")) == ["session-cancelled"]
-    assert await harvest(Withdrawn("1")) == []
-    assert await harvest(entry) == ["session-revised"]
+async def readable(facility: Facility) -> list[Event]:
+    return [item.event async for item in facility.store.read(after=1)]
+
+
+async def test_a_session_that_is_no_longer_listed_is_left_alone_and_named(
+    facility, desk, caplog
+) -> None:
+    book = Book(desk.entry(id="1"), desk.entry(id="2"))
+    run = facility.harvest(book)
+    await run.once()
+    book.says.pop()
+    await run.once()
+    await run.once()
+    named = [one for one in caplog.messages if "no longer lists session book-2" in one]
+    assert len(named) == 1
+    assert len(await facility.story()) == 2 * len(WHOLE)
+
+
+async def test_a_session_that_the_calendar_is_sure_to_have_no_more_is_cancelled(
+    facility, desk, caplog
+) -> None:
+    book = Book(desk.entry(id="1"), desk.entry(id="2"))
+    run = facility.harvest(book)
+    await run.once()
+    book.says[1] = Withdrawn("2")
+    await run.once()
+    await run.once()
+    assert book.windows[1].expected == {"1", "2"}
+    assert (await facility.story("book-2"))[-1] == "session-cancelled"
+    assert len(await facility.story("book-2")) == len(WHOLE) + 1
+    assert "no longer lists" not in caplog.text
+    book.says[1] = desk.entry(id="2")
+    await run.once()
+    assert (await facility.story("book-2"))[-1] == "session-revised"
+
+
+async def test_half_a_character_is_a_dead_letter(facility, desk) -> None:
+    broken = desk.entry(id="1", title="half: \ud800")
+    await facility.harvest(Book(broken, desk.entry(id="2"))).once()
+    assert await facility.story("book-2") == WHOLE
+    (letter,) = facility.letters.lying
+    assert letter.subject == "calendar book, session 1"
+
+
+async def test_a_session_of_another_calendar_is_not_missed(facility, desk, caplog) -> None:
+    await facility.harvest(Book(desk.entry(), name="other")).once()
+    await facility.harvest(Book()).once()
+    assert "no longer lists" not in caplog.text
+
+
+async def test_two_harvesters_at_once_state_each_session_once(facility, desk) -> None:
+    books = [Book(*(desk.entry(id=str(number)) for number in range(5))) for _ in range(2)]
+    await asyncio.gather(*(facility.harvest(book).once() for book in books))
+    for number in range(5):
+        assert sorted(await facility.story(f"book-{number}")) == sorted(WHOLE)
+
+
+# --- windows ---------------------------------------------------------------------------------
+
+
+async def test_the_first_harvest_asks_for_everything(facility, desk) -> None:
+    book = Book(desk.entry())
+    await facility.harvest(book).once()
+    assert book.windows[0].since is None
+    assert abs(book.windows[0].until - datetime.now(UTC)) < HOUR
+
+
+async def test_the_next_goes_on_where_the_log_ends(facility, desk) -> None:
+    last = desk.entry(id="2", start=desk.entry().start + HOUR)
+    await facility.harvest(Book(last, desk.entry(id="1"))).once()
+    book = Book()
+    await facility.harvest(book).once()
+    assert book.windows[0].since == last.start - OVERLAP
+    other = Book(name="other")
+    await facility.harvest(other).once()
+    assert other.windows[0].since is None, "each calendar has its own end"
+
+
+def test_sessions_that_are_still_on_are_asked_for_again_and_cancelled_ones_not(make_desk) -> None:
+    now = datetime.now(UTC)
+    held, still_on, cancelled = make_desk(), make_desk(), make_desk()
+    first = held.entry().start
+    held.hear(held.entry())
+    still_on.hear(still_on.entry(start=first - 30 * HOUR, end=None))
+    cancelled.hear(cancelled.entry(start=first - 90 * HOUR, end=None))
+    cancelled.hear(cancelled.entry(start=first - 90 * HOUR, cancelled=True))
+    states = [held.state, still_on.state, cancelled.state]
+    assert window_after(states, now).since == first - 30 * HOUR - OVERLAP
+    assert window_after([cancelled.state], now).since is None
+
+
+def test_a_session_of_the_future_does_not_hide_the_present(desk) -> None:
+    now = desk.entry().start
+    desk.hear(desk.entry(start=now + 999 * HOUR, end=None), now=now + 1000 * HOUR)
+    assert window_after([desk.state], now).since == now - OVERLAP
+
+
+async def test_a_harvest_that_breaks_off_leaves_nothing_behind_its_mark(facility, desk) -> None:
+    class Broken(MemoryEventStore):
+        async def append(self, envelope, *, expect=None):
+            if envelope.event.session == "book-2":
+                raise BrokerUnavailableError("the broker does not answer")
+            return await super().append(envelope, expect=expect)
+
+    around = Surroundings(
+        facility.around.settings,
+        store := Broken(),
+        facility.people,
+        facility.letters,
+        None,  # type: ignore[arg-type]
+    )
+    entries = [
+        desk.entry(id=str(number), start=desk.entry().start + number * HOUR, end=None)
+        for number in (3, 2, 1)
+    ]
+    with pytest.raises(BrokerUnavailableError):
+        await Harvest(around, Book(*entries)).once()
+    assert {item.event.session async for item in store.read()} == {"book-1"}
+
+
+# --- trouble ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "poison",
-    [
-        {"samples": (Sample(id="s", description="x" * 300_000),)},
-        {"title": "half a pair: \ud800"},
-        {"start": START.replace(tzinfo=None)},
-    ],
-    ids=["too long", "no text", "no zone"],
+    "failure", [CalendarUnavailableError("gone"), KeyError("a fault"), OSError("no route")]
 )
-async def test_a_poisoned_entry_is_a_dead_letter_and_the_rest_goes_on(
-    harvest, around, entry, poison
-):
-    good = replace(entry, id="2")
+async def test_a_calendar_in_trouble_is_asked_again_and_holds_up_no_other(
+    facility, desk, monkeypatch, failure, caplog
+) -> None:
+    sick, well = Book(desk.entry(), name="sick"), Book(desk.entry(), name="well")
+    sick.failure = failure
+    monkeypatch.setattr(app, "calendars", lambda settings: [sick, well])
+    async with app._work(facility.around, []):
+        for _ in range(2):
+            sick.asked.clear()
+            await asyncio.wait_for(sick.asked.wait(), 5)
+        assert await facility.story("well-1") == WHOLE
+        sick.failure = None
+        await until(facility, lambda events: "sick-1" in {one.session for one in events})
+    assert "calendar sick: " in caplog.text
+
+
+async def test_the_service_is_ready_once_each_calendar_was_tried(
+    facility, desk, monkeypatch
+) -> None:
+    answer, rests = asyncio.Event(), asyncio.Event()
+
+    class Slow(Book):
+        async def entries(self, window):
+            await answer.wait()
+            return await super().entries(window)
+
+        async def changed(self) -> None:
+            rests.set()
+            await super().changed()
+
+    sick, slow = Book(name="sick"), Slow(desk.entry(), name="slow")
+    sick.failure = CalendarUnavailableError("gone")
+    monkeypatch.setattr(app, "calendars", lambda settings: [sick, slow])
+    service = app.create(facility.around.settings)
+    (check,) = service.checks
+    assert await check.problem() == "not asked yet: sick, slow"
+    async with service.work(facility.around):
+        await asyncio.wait_for(sick.asked.wait(), 5)
+        assert "slow" in await check.problem()
+        answer.set()
+        await asyncio.wait_for(rests.wait(), 5)
+        assert await check.problem() == ""
+        assert await facility.story("slow-1") == WHOLE
+
+
+async def test_without_calendars_there_is_nothing_to_wait_for(facility, monkeypatch) -> None:
+    monkeypatch.setattr(app, "calendars", lambda settings: [])
+    (check,) = app.create(facility.around.settings).checks
+    assert await check.problem() == ""
+
+
+async def until(facility: Facility, condition) -> None:
+    async with asyncio.timeout(5):
+        async for _ in facility.store.follow():
+            if condition(await facility.events()):
+                return
+
+
+async def test_a_calendar_that_hangs_is_given_up_for_now(facility, monkeypatch) -> None:
+    class Hanging(Book):
+        async def entries(self, window):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(harvest, "PATIENCE_S", 0.01)
+    with pytest.raises(CalendarUnavailableError, match="no answer within"):
+        await facility.harvest(Hanging()).once()
+
+
+async def test_a_calendar_that_cannot_tell_of_changes_is_asked_at_the_interval(facility) -> None:
+    class Blind(Book):
+        async def changed(self) -> None:
+            raise OSError("no route")
+
+    book = Blind()
+    run = asyncio.create_task(facility.harvest(book).run())
     for _ in range(2):
-        await harvest(replace(entry, **poison), EntryProblem("third", "wrong"), good)
-    assert len(around.dead_letters.written) == 2
-    assert around.dead_letters.written[0].startswith("calendar lines, session 1: no event can be")
-    kinds = [item.event.kind() async for item in around.store.read(filters=("*.*.lines-2.*",))]
-    assert kinds == ["session-started", "reservation-matched", "session-ended"]
+        book.asked.clear()
+        await asyncio.wait_for(book.asked.wait(), 5)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
 
 
-async def test_the_next_harvest_asks_from_the_last_one_on(harvest, calendar, entry):
-    await harvest(entry)
-    await harvest(entry)
-    first, second = calendar.windows
-    assert (first.everywhere, dict(first.since)) == (None, {})
-    assert datetime.now(UTC) - second.everywhere < timedelta(days=7, minutes=1)
+async def test_a_change_is_harvested_at_once(facility, desk, monkeypatch) -> None:
+    class Watched(Book):
+        def __init__(self, *entries) -> None:
+            super().__init__(*entries)
+            self.news = asyncio.Event()
+
+        async def changed(self) -> None:
+            await self.news.wait()
+            self.news.clear()
+
+    patient = facility.around.settings.model_copy(update={"harvest_interval": 3600.0})
+    around = Surroundings(patient, facility.store, facility.people, facility.letters, None)  # type: ignore[arg-type]
+    book = Watched()
+    run = asyncio.create_task(Harvest(around, book).run())
+    await asyncio.wait_for(book.asked.wait(), 5)
+    book.says.append(desk.entry())
+    book.news.set()
+    await until(facility, lambda events: isinstance(events[-1], SessionEnded))
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+
+
+async def test_a_fault_of_the_harvester_itself_ends_the_service(
+    facility, desk, monkeypatch
+) -> None:
+    def broken(*args: object, **options: object) -> list[Event]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(harvest, "decide", broken)
+    monkeypatch.setattr(app, "calendars", lambda settings: [Book(desk.entry())])
+    with pytest.raises(ExceptionGroup) as died:
+        async with asyncio.timeout(5), app._work(facility.around, []):
+            await asyncio.Event().wait()
+    assert died.group_contains(ZeroDivisionError)
+
+
+async def test_a_broker_that_is_away_is_waited_for(facility, desk, monkeypatch, caplog) -> None:
+    remember = facility.people.remember
+    failures = iter([True])
+
+    async def flaky(calendar: str, person: Person) -> str:
+        if next(failures, False):
+            raise BrokerUnavailableError("the broker does not answer")
+        return await remember(calendar, person)
+
+    monkeypatch.setattr(facility.people, "remember", flaky)
+    monkeypatch.setattr(app, "calendars", lambda settings: [Book(desk.entry())])
+    async with app._work(facility.around, []):
+        await until(facility, lambda events: isinstance(events[-1], SessionEnded))
+    assert "the broker does not answer" in caplog.text

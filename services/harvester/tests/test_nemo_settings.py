@@ -16,7 +16,9 @@ def nemo(**more):
     return NemoSettings(address="https://nemo.example.org/api/", token=SecretStr("t"), **more)
 
 
-def test_the_environment_wins_over_the_file_and_numbers_are_apart(settings, tmp_path, monkeypatch):
+def test_the_environment_wins_over_the_file_and_numbers_are_apart(
+    nemo_settings, tmp_path, monkeypatch
+):
     (tmp_path / "token").write_text("from-a-file\n")
     (tmp_path / ".env").write_text(
         "NX_NEMO_ADDRESS_1=https://other.example.org/api/\n"
@@ -42,7 +44,9 @@ def test_the_environment_wins_over_the_file_and_numbers_are_apart(settings, tmp_
         ("SINCE", "soon", "NX_NEMO_SINCE_1='soon'"),
     ],
 )
-def test_what_is_wrong_is_named_without_the_secret(settings, monkeypatch, variable, value, words):
+def test_what_is_wrong_is_named_without_the_secret(
+    nemo_settings, monkeypatch, variable, value, words
+):
     monkeypatch.setenv(f"NX_NEMO_{variable}_1", value)
     with pytest.raises(SettingsError) as caught:
         read_nemo_settings("1")
@@ -50,13 +54,13 @@ def test_what_is_wrong_is_named_without_the_secret(settings, monkeypatch, variab
     assert "pass-w" not in str(caught.value)
 
 
-def test_what_is_missing_is_named(settings):
+def test_what_is_missing_is_named(nemo_settings):
     with pytest.raises(SettingsError, match="NX_NEMO_ADDRESS_3 is not set") as caught:
         read_nemo_settings("3")
     assert "NX_NEMO_TOKEN_3 is not set" in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_named(settings, monkeypatch):
+def test_a_file_that_is_not_there_is_named(nemo_settings, monkeypatch):
     monkeypatch.delenv("NX_NEMO_TOKEN_1")
     monkeypatch.setenv("NX_NEMO_TOKEN_1_FILE", "nowhere")
     with pytest.raises(SettingsError, match="NX_NEMO_TOKEN_1_FILE=nowhere: cannot be read"):
@@ -68,19 +72,19 @@ def test_a_file_that_is_not_there_is_named(settings, monkeypatch):
     [
         ('calendar = "nemo-1"\ncalendar_id = "1"', None),
         ('calendar = "nemo-1"', "calendar_id = '' must be the number of its tool"),
-        ('calendar = "outlook"', "there is no calendar 'outlook'; installed: file, "),
+        ('calendar = "outlook"', "calendar 'outlook' is of no kind that is installed (file, "),
         ('calendar = "nemo-2"\ncalendar_id = "1"', "NX_NEMO_ADDRESS_2 is not set"),
     ],
 )
-def test_an_instrument_names_a_calendar_that_is_there(settings, tmp_path, more, words):
+def test_an_instrument_names_a_calendar_that_is_there(nemo_settings, tmp_path, more, words):
     (tmp_path / "instruments.toml").write_text(
         f'[[instrument]]\npid = "titan"\nfilestore_path = "Titan"\n{more}\n'
     )
     if words is None:
-        assert [one.name for one in calendars(settings)] == ["nemo-1"]
+        assert [one.name for one in calendars(nemo_settings)] == ["nemo-1"]
     else:
         with pytest.raises(SettingsError) as caught:
-            calendars(settings)
+            calendars(nemo_settings)
         assert words in str(caught.value)
 
 

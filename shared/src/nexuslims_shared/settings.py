@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     ] = 200
 
     clustering_sensitivity: Annotated[float, Field(ge=0)] = 1.0
-    clustering_method: Literal["kde"] = "kde"
+    clustering_method: Literal["kde", "gaps"] = "kde"
 
     export_strategy: Literal["all", "first_success", "best_effort"] = "all"
     destinations: Annotated[tuple[str, ...], NoDecode] = ("archive",)

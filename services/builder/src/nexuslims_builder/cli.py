@@ -1,5 +1,6 @@
 """The builder's commands: ``activities`` and ``validate``."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -21,7 +22,9 @@ def activities(
     sensitivity: Annotated[
         float, typer.Option(min=0.0, help="Higher: more activities; 0: one.")
     ] = 1.0,
-    method: Annotated[str, typer.Option(help="kde: as the incumbent does.")] = "kde",
+    method: Annotated[
+        str, typer.Option(help="kde: as the incumbent does; gaps: by clear pauses.")
+    ] = "kde",
     as_json: Json = False,
 ) -> None:
     """Show how files would be clustered into acquisition activities."""
@@ -59,10 +62,7 @@ def validate(
                     {
                         "file": str(path),
                         "valid": not problems,
-                        "problems": [
-                            {"line": one.line, "element": one.element, "message": one.message}
-                            for one in problems
-                        ],
+                        "problems": [dataclasses.asdict(one) for one in problems],
                     }
                     for path, problems in found.items()
                 ]
@@ -70,7 +70,7 @@ def validate(
         )
     else:
         for path, problems in found.items():
-            typer.echo(f"{path}: {'valid' if not problems else f'{len(problems)} problems'}")
+            typer.echo(f"{path}: {'invalid' if problems else 'valid'}")
             for problem in problems:
                 typer.echo(f"  {problem}")
     raise typer.Exit(1 if any(found.values()) else 0)
@@ -94,17 +94,21 @@ def _of_times(source: str) -> list[tuple[float, str]]:
 
 
 def _show(named: list[tuple[float, str]], groups: tuple[tuple[int, ...], ...]) -> None:
-    from datetime import datetime  # noqa: PLC0415 - only for people
-
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table("activity", "files", "from", "to", "first file")
     for number, indices in enumerate(groups):
         first, last = named[indices[0]], named[indices[-1]]
-        moments = [
-            datetime.fromtimestamp(time).astimezone().isoformat(" ", "seconds")
-            for time in (first[0], last[0])
-        ]
-        table.add_row(str(number), str(len(indices)), *moments, first[1])
-    Console().print(table)
+        shown = first[1].encode(errors="replace").decode()
+        table.add_row(str(number), str(len(indices)), _moment(first[0]), _moment(last[0]), shown)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _moment(time: float) -> str:
+    from datetime import datetime  # noqa: PLC0415 - only for people
+
+    try:
+        return datetime.fromtimestamp(time).astimezone().isoformat(" ", "seconds")
+    except (OverflowError, ValueError, OSError):  # no calendar reaches that far
+        return f"{time:g} s"

@@ -4,9 +4,12 @@ The incumbent's method (``kde``): a Gaussian kernel density over the distinct ti
 chosen by leave-one-out cross-validation among 35 values between the smallest and the largest pause;
 boundaries are the strict minima of the log density on a grid of ten points per time.
 
-Same boundaries, far fewer operations: times are sorted, so the sum over all other times is a sum
-over neighbours, nearest first, until a term no longer changes it. Sums are kept relative to their
-largest term, as a log-sum-exp: nothing underflows.
+Same boundaries, except that rounding decides where files are spaced evenly, and far fewer
+operations: times are sorted, so the sum over all other times is a sum over neighbours, nearest
+first, until a term no longer changes it. Sums are kept relative to their largest term, as a
+log-sum-exp: nothing underflows.
+
+The other method (``gaps``) is in :mod:`nexuslims_builder.gaps`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from nexuslims_builder.errors import ClusteringError
+from nexuslims_builder.gaps import gap_boundaries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,9 +47,9 @@ def cluster(times: Sequence[float], *, sensitivity: float = 1.0, method: str = "
     times
         POSIX seconds, in any order.
     sensitivity
-        Divides the bandwidth: higher gives more activities; 0 gives one.
+        Divides the bandwidth, or the pause that separates: higher gives more activities; 0 one.
     method
-        ``kde``, the incumbent's.
+        ``kde``, the incumbent's; or ``gaps``, by clear pauses.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def kde_boundaries(times: "Floats", sensitivity: float) -> tuple[float, ...]:
     import numpy as np  # noqa: PLC0415
 
     gaps = np.diff(times)
-    bandwidths = np.logspace(np.log10(gaps.min()), np.log10(gaps.max()), BANDWIDTHS)
+    bandwidths = np.logspace(np.log(gaps.min()), np.log(gaps.max()), BANDWIDTHS, base=np.e)
     scores = [left_out_score(times, float(bandwidth)) for bandwidth in bandwidths]
     bandwidth = float(bandwidths[int(np.argmax(scores))]) / sensitivity
     grid = np.linspace(times[0], times[-1], GRID_PER_TIME * times.size)
@@ -94,7 +98,10 @@ def kde_boundaries(times: "Floats", sensitivity: float) -> tuple[float, ...]:
     return tuple(float(point) for point in grid[1:-1][lower])
 
 
-METHODS: Final[dict[str, Callable[["Floats", float], tuple[float, ...]]]] = {"kde": kde_boundaries}
+METHODS: Final[dict[str, Callable[["Floats", float], tuple[float, ...]]]] = {
+    "kde": kde_boundaries,
+    "gaps": gap_boundaries,
+}
 
 
 def left_out_score(times: "Floats", bandwidth: float) -> float:

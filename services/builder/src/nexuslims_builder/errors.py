@@ -7,7 +7,3 @@ class BuilderError(Exception):
 
 class ClusteringError(BuilderError, ValueError):
     """The files cannot be clustered as asked."""
-
-
-class RecordFileError(BuilderError):
-    """A file given to be validated cannot be read as XML."""

@@ -1,9 +1,11 @@
 """The XML record of a session, in the Nexus Experiment schema.
 
 Nothing in it comes from a clock or from chance: the same input gives the same bytes. lxml escapes
-text once; characters that XML cannot hold become U+FFFD.
+text once; characters that XML cannot hold become U+FFFD; a text that reads as no finite number,
+like ``NaN``, is put in brackets, for CDCS refuses a record that holds one as a value.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +24,8 @@ from nexuslims_contracts.record import CHEMICAL_ELEMENTS, NAMESPACE
 
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:[0-9]{1,5})?")
 _NOT_FILE_NAME = re.compile(r"[^\w.+-]+")
 
 
@@ -207,28 +211,42 @@ def _tag(name: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Make characters that XML 1.0 cannot hold visible as U+FFFD (section 2.2, Char)."""
-    return _NOT_XML.sub("\ufffd", text)
+    """Make what a record cannot hold visible: see this module."""
+    held = _NOT_XML.sub("\ufffd", text)  # XML 1.0, section 2.2, Char
+    return f"[{held.strip()}]" if _is_not_finite(held) else held
+
+
+def _is_not_finite(text: str) -> bool:
+    try:
+        return not math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _uri(text: str) -> str:
     """Make an anyURI of a text: a web address stays one, anything else is quoted whole."""
+    text = _clean(text)
     try:
         parts = urlsplit(text)
-        is_web_address = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:  # half an IPv6 address, for example
-        is_web_address = False
-    if not is_web_address:
-        return quote(_clean(text), safe="/")
+        return quote(text, safe="/")
+    user, at, host = parts.netloc.rpartition("@")
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
+        return quote(text, safe="/")
     return urlunsplit(
         (
             parts.scheme,
-            quote(parts.netloc, safe=":@"),
-            quote(parts.path, safe="/%:@!$&'()*+,;=~"),
-            quote(parts.query, safe="/%:@!$&'()*+,;=~?"),
-            quote(parts.fragment, safe="/%:@!$&'()*+,;=~?"),
+            _quoted(user, ":") + at + _quoted(host, ":[]"),
+            _quoted(parts.path, "/:@"),
+            _quoted(parts.query, "/:@?"),
+            _quoted(parts.fragment, "/:@?"),
         )
     )
+
+
+def _quoted(part: str, safe: str) -> str:
+    """Quote a part of a web address, except what is quoted already (RFC 3986, section 3)."""
+    return quote(_STRAY_PERCENT.sub("%25", part), safe="%!$&'()*+,;=~" + safe)
 
 
 def _url(path: str) -> str:

@@ -1,8 +1,10 @@
 """Validating records against our schema, with line numbers and what was expected."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from typing import Final
 
 from lxml import etree
 
@@ -11,16 +13,22 @@ from nexuslims_contracts.record import NAMESPACE, schema_bytes
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a record; ``element`` is empty where there is no XML."""
+    """One thing that is wrong with a record.
+
+    Where there is no XML, ``line`` is 0 or ``element`` is empty; ``expectation`` is empty where the
+    schema has nothing to say.
+    """
 
     line: int
     element: str
     message: str
+    expectation: str = ""
 
     def __str__(self) -> str:
         """Return it as one line."""
-        where = f"line {self.line}" + (f", {self.element}" if self.element else "")
-        return f"{where}: {self.message}"
+        place = ", ".join(filter(None, [f"line {self.line}" if self.line else "", self.element]))
+        expected = f"; expected: {self.expectation}" if self.expectation else ""
+        return f"{place}: {self.message}{expected}" if place else f"{self.message}{expected}"
 
 
 def validate(content: bytes) -> list[Problem]:
@@ -45,12 +53,29 @@ def validate(content: bytes) -> list[Problem]:
         if schema.validate(document):
             return []
         return [
-            Problem(entry.line, _name(entry.path), _plain(entry.message))
+            _problem(entry.line, entry.message)
             for entry in list(schema.error_log)  # type: ignore[call-overload]
         ]
 
 
 _LOCK = Lock()
+_NOISE = re.compile(re.escape(f"{{{NAMESPACE}}}") + r"|\[facet '\w+'\] ")
+_OF_ELEMENT = re.compile(r"Element '([^']*)'(?:: |, )(.*)", re.DOTALL)
+_EXPECTATIONS: Final = (
+    (re.compile(r" Expected is (?:one of )?\( (.*) \)\.$", re.DOTALL), "", "{}"),
+    (
+        re.compile(r"is not an element of the set \{(.*)\}", re.DOTALL),
+        "is not allowed",
+        "one of {}",
+    ),
+    (
+        re.compile(r"a valid value of the \w+(?: \w+)? type '([^']+)'"),
+        "valid",
+        "a value of type {}",
+    ),
+    (re.compile(r"accepted by the pattern '(.*)'", re.DOTALL), "valid", "a value like {}"),
+)
+"""Forms of libxml2's messages, what stands there instead, and the expectation in them."""
 
 
 @lru_cache(maxsize=1)
@@ -58,10 +83,13 @@ def _schema() -> etree.XMLSchema:
     return etree.XMLSchema(etree.fromstring(schema_bytes()))
 
 
-def _name(path: str | None) -> str:
-    return (path or "").replace("*", "").strip("/") or ""
-
-
-def _plain(message: str | None) -> str:
-    """Leave out the namespace, which is the same everywhere."""
-    return (message or "invalid").replace(f"{{{NAMESPACE}}}", "")
+def _problem(line: int, text: str | None) -> Problem:
+    """Take a message of libxml2 apart."""
+    plain = _NOISE.sub("", text or "invalid")
+    named = _OF_ELEMENT.fullmatch(plain)
+    element, said = named.groups() if named else ("", plain)
+    for form, instead, wording in _EXPECTATIONS:
+        if found := form.search(said):
+            message = said[: found.start()] + instead + said[found.end() :]
+            return Problem(line, element, message.rstrip("."), wording.format(found[1]))
+    return Problem(line, element, said.rstrip("."))

@@ -1,26 +1,45 @@
-"""The harvester: asks the calendars, and states what is new about sessions."""
+"""The harvester: each calendar of the facility in a task of its own."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
 
 from nexuslims_harvester.calendar import CALENDARS, Calendar
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.health import Check
 from nexuslims_shared.instruments import read_instruments
-from nexuslims_shared.plugins import installed
+from nexuslims_shared.plugins import Plugin, installed
 from nexuslims_shared.service import Service, Surroundings
 from nexuslims_shared.settings import Settings
-
-_NUMBER: Final = re.compile(r"-\d+$")
+from nexuslims_shared.tasks import end
 
 
 def create(settings: Settings) -> Service:
-    """Make the service."""
-    calendars(settings)  # what is wrong there stops the service at the start
-    return Service(name="harvester", work=_work)
+    """Make the service.
+
+    Raises
+    ------
+    SettingsError
+        If the instruments' file is wrong, or names a calendar that is not installed.
+    """
+    names = frozenset(calendar.name for calendar in calendars(settings))
+    harvests: list[Harvest] = []
+    return Service(
+        name="harvester",
+        work=lambda around: _work(around, harvests),
+        checks=[_check_first_harvest(names, harvests)],
+    )
+
+
+def _check_first_harvest(names: frozenset[str], harvests: Sequence[Harvest]) -> Check:
+    """Ready means: what each calendar holds now was stated, or it was said why not."""
+
+    async def problem() -> str:
+        waiting = names - {harvest.calendar for harvest in harvests if harvest.tried}
+        return f"not asked yet: {', '.join(sorted(waiting))}" if waiting else ""
+
+    return Check("harvest", problem)
 
 
 def calendars(settings: Settings) -> list[Calendar]:
@@ -29,31 +48,36 @@ def calendars(settings: Settings) -> list[Calendar]:
     Raises
     ------
     SettingsError
-        If there is no such calendar, or its settings are wrong.
+        If the instruments' file is wrong, or names a calendar that is not installed.
+    PluginError
+        If the plugin of a calendar cannot be loaded.
     """
     instruments = read_instruments(settings.instruments_file)
     kinds = installed(CALENDARS)
-    made: dict[str, Calendar] = {}
-    for instrument in instruments.values():
-        name = instrument.calendar
-        if name not in made:
-            kind = kinds.get(_NUMBER.sub("", name))
-            if kind is None:
-                raise SettingsError(
-                    f"{settings.instruments_file}: instrument {instrument.pid}: there is no"
-                    f" calendar {name!r}; installed: {', '.join(kinds)}"
-                )
-            made[name] = kind.load()(settings, instruments, name)
-    return [made[name] for name in sorted(made)]
+    wanted = {entry.calendar: entry.pid for entry in instruments.values()}
+    return [
+        _kind(name, pid, kinds, settings).load()(name, settings, instruments)
+        for name, pid in sorted(wanted.items())
+    ]
+
+
+def _kind(name: str, pid: str, kinds: dict[str, Plugin], settings: Settings) -> Plugin:
+    """Find the plugin of a calendar: ``nemo-2`` is the second of the kind ``nemo``."""
+    stem, _, number = name.rpartition("-")
+    kind = stem if number.isdecimal() else name
+    if kind not in kinds:
+        raise SettingsError(
+            f"{settings.instruments_file}: instrument {pid}: calendar {name!r} is of no kind that"
+            f" is installed ({', '.join(kinds)}): correct it, or install its plugin"
+        )
+    return kinds[kind]
 
 
 @asynccontextmanager
-async def _work(around: Surroundings) -> AsyncIterator[None]:
+async def _work(around: Surroundings, harvests: list[Harvest]) -> AsyncIterator[None]:
+    """A calendar in trouble holds up no other; a fault of ours ends the service, and is seen."""
+    harvests += [Harvest(around, calendar) for calendar in calendars(around.settings)]
     async with asyncio.TaskGroup() as tasks:
-        harvests = [
-            tasks.create_task(Harvest(around, calendar).run())
-            for calendar in calendars(around.settings)
-        ]
+        running = [tasks.create_task(harvest.run()) for harvest in harvests]
         yield
-        for harvest in harvests:
-            harvest.cancel()
+        await end(*running)

@@ -1,9 +1,9 @@
 """The port to calendars: what one knows of a session, whatever kind of calendar it is."""
 
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from nexuslims_contracts.events import BookingTier, Project, Sample
 from nexuslims_contracts.identifiers import session_token
@@ -11,9 +11,7 @@ from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
 
 CALENDARS = "nexuslims.calendars"
-"""Entry point group: kind of calendar -> class, called with settings, instruments by pid and the
-name that instruments give: the kind's own, or one with a number where there are several.
-"""
+"""Entry point group: kind of calendar -> class, called with a name, settings and instruments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +21,8 @@ class CalendarEntry:
     ``end`` is None while it lasts. ``consent`` is True only if the user agreed to a record; None
     is nothing said, which is no consent. ``booked`` is False where no reservation was found that
     could tell what the session was for; ``booked_from`` and ``booked_until`` say when it was meant
-    to be, where that is not when it was.
+    to be, where that is not when it was. Times have an offset from UTC, a fixed one: in a zone's
+    repeated hour, Python finds no two times of different zones equal.
     """
 
     id: str
@@ -64,7 +63,7 @@ class EntryProblem:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """A session that was stated, and that the calendar has no more."""
+    """A session that was stated, and that the calendar is sure to have no more."""
 
     id: str
 
@@ -75,24 +74,17 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a harvest asks for; a calendar that gives all it has at once need not heed it.
+    """What a harvest asks for: the sessions that began before ``until`` and end after ``since``.
 
-    Parameters
-    ----------
-    since
-        By pid: all sessions of the instrument that ended before are stated.
-    everywhere
-        The same for all instruments, also those that had no session yet.
-    expected
-        Ids of the sessions that are stated and in the window: those that are gone are withdrawn.
+    Those without an end belong to it whenever they began; without ``since``, all do. A calendar
+    for which it is no work to give more may give more. ``expected`` are the ids of those that are
+    known: a calendar that can tell what became of one that is missing says so.
     """
 
-    since: Mapping[str, datetime] = field(default_factory=dict)
-    everywhere: datetime | None = None
+    since: datetime | None
+    until: datetime
     expected: frozenset[str] = frozenset()
 
-
-EVERYTHING: Final = Window()
 
 Entries: TypeAlias = list[CalendarEntry | EntryProblem | Withdrawn]
 
@@ -100,15 +92,13 @@ Entries: TypeAlias = list[CalendarEntry | EntryProblem | Withdrawn]
 class Calendar(Protocol):
     """A calendar. ``name`` becomes part of the names of its sessions."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As instruments refer to it."""
+        ...
 
-    def entries(self, window: Window = EVERYTHING) -> Coroutine[Any, Any, Entries]:
-        """Return the sessions it has, in the order they began, the unusable ones as problems.
-
-        Parameters
-        ----------
-        window
-            What is asked for; more does no harm.
+    def entries(self, window: Window) -> Coroutine[Any, Any, Entries]:
+        """Return the sessions of a window, the unusable ones as problems.
 
         Raises
         ------

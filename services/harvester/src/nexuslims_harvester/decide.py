@@ -38,14 +38,14 @@ def decide(
     people
         Ids of the people the entry names, by username.
     now
-        An end that is still to come is none yet.
+        An end that is still to come is none yet; a session still to come has not started.
     """
     session = entry.session(calendar)
     user = people.get(entry.user.username) if entry.user else None
     instrument = entry.instrument.as_contract()
     events: list[Event] = []
     if state.started is None:
-        if entry.cancelled:
+        if entry.cancelled or entry.start > now:
             return []
         events.append(
             SessionStarted(

@@ -1,10 +1,10 @@
 """What the calendars hold, without stating it."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 
 from nexuslims_harvester.app import calendars
-from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Withdrawn
+from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window, Withdrawn
 from nexuslims_shared.settings import Settings
 
 
@@ -16,10 +16,11 @@ def sessions(settings: Settings) -> list[dict[str, str | datetime | None]]:
     CalendarUnavailableError
         If a calendar cannot be read.
     """
+    everything = Window(since=None, until=datetime.now(UTC))
     return [
         _row(calendar.name, entry)
         for calendar in calendars(settings)
-        for entry in asyncio.run(calendar.entries())
+        for entry in asyncio.run(calendar.entries(everything))
         if not isinstance(entry, Withdrawn)
     ]
 

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import tomllib
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -13,13 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import digest
-from nexuslims_harvester.calendar import (
-    EVERYTHING,
-    CalendarEntry,
-    Entries,
-    EntryProblem,
-    Window,
-)
+from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem, Window
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
@@ -29,7 +23,9 @@ _LOOK_AGAIN_S: Final = 1.0
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", coerce_numbers_to_str=True, str_strip_whitespace=True
+    )
 
 
 class SampleTable(_Strict):
@@ -59,10 +55,19 @@ class SessionTable(_Strict):
     url: str = ""
     cancelled: bool = False
 
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _no_timestamps(cls, value: Any) -> Any:
+        if isinstance(value, int | float):
+            raise ValueError("a number is no date and time: write 2026-03-02T09:00:00")  # noqa: TRY004 - pydantic wants it
+        return value
+
     @field_validator("user", mode="before")
     @classmethod
     def _user(cls, value: Any) -> Any:
-        return {"username": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"username": value.strip()} if value.strip() else None
+        return value
 
     @field_validator("collaborators", mode="before")
     @classmethod
@@ -83,6 +88,14 @@ class SessionTable(_Strict):
             return value
         return [{"project_id": one} if isinstance(one, str) else one for one in value]
 
+    @field_validator("samples")
+    @classmethod
+    def _each_sample_once(cls, value: tuple[SampleTable, ...]) -> tuple[SampleTable, ...]:
+        given = [sample.id for sample in value if sample.id]
+        if twice := sorted({one for one in given if given.count(one) > 1}):
+            raise ValueError(f"the id {twice[0]!r} is there twice")
+        return value
+
     @field_validator("consent", mode="before")
     @classmethod
     def _blank_is_no_answer(cls, value: Any) -> Any:
@@ -96,88 +109,108 @@ class FileCalendar:
     """
 
     def __init__(
-        self, settings: Settings, instruments: Mapping[str, InstrumentEntry], name: str = "file"
+        self, name: str, settings: Settings, instruments: Mapping[str, InstrumentEntry]
     ) -> None:
         self.name = name
         self._path = settings.calendar_file
         self._instruments = instruments
         self._stamp: tuple[int, ...] | None = None
 
-    async def entries(self, window: Window = EVERYTHING) -> Entries:
+    async def entries(self, window: Window) -> Entries:
         """Return all sessions of the file; see the port."""
-        del window
+        del window  # the file is read whole anyway
         return await asyncio.to_thread(self._read)
 
     async def changed(self) -> None:
-        """Return when the file is another one, or gone, or back."""
-        while await asyncio.to_thread(_stamp, self._path) == self._stamp:  # noqa: ASYNC110 - shares send no signals
-            await asyncio.sleep(_LOOK_AGAIN_S)
+        """Return when the file is another one, or gone, or back, and is not being written."""
+        before = self._stamp
+        while (now := await asyncio.to_thread(_stamp, self._path)) == self._stamp or now != before:
+            before = now
+            await asyncio.sleep(_LOOK_AGAIN_S)  # shares send no signals
 
     def _read(self) -> Entries:
         self._stamp = _stamp(self._path)
         try:
-            text = self._path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-            raise CalendarUnavailableError(f"NX_CALENDAR_FILE={self._path}: {reason}") from error
-        return read_entries(_parse(self._path, text), self._instruments)
+            content = self._path.read_bytes()
+        except OSError as error:
+            raise CalendarUnavailableError(
+                f"NX_CALENDAR_FILE={self._path}: {error.strerror}: correct the path, or the file"
+            ) from error
+        return parse_entries(self._path, content, self._instruments)
 
 
-def read_entries(document: Any, instruments: Mapping[str, InstrumentEntry]) -> Entries:
-    """Read the sessions of a parsed calendar.
+def parse_entries(
+    path: Path, content: bytes, instruments: Mapping[str, InstrumentEntry]
+) -> Entries:
+    """Read the sessions of a calendar's content.
 
     Parameters
     ----------
-    document
-        A table with a list of tables ``session``.
+    path
+        Its suffix tells the format: ``.json``, else TOML.
+    content
+        UTF-8, with or without a byte order mark.
     instruments
         By pid.
+
+    Returns
+    -------
+    list of CalendarEntry or EntryProblem
+        Where the file as a whole cannot be understood, one problem that names the line.
     """
-    tables = document.get("session", []) if isinstance(document, Mapping) else None
-    if not isinstance(tables, list):
-        return [EntryProblem("calendar", "there must be a list of [[session]] tables")]
+    try:
+        text = content.decode("utf-8-sig")
+        document = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        return [EntryProblem(path.name, f"it cannot be read: {error}: correct the file")]
+    if not isinstance(document, Mapping) or not isinstance(document.get("session", []), list):
+        return [EntryProblem(path.name, "it must be a list of [[session]] tables: correct it")]
+    entries = _read_tables(document.get("session", []), instruments)
+    if unknown := sorted(document.keys() - {"session"}):
+        reason = f"it has sessions only, as [[session]] tables: correct {_safe(unknown[0])!r}"
+        entries.append(EntryProblem(path.name, reason))
+    return entries
+
+
+def _read_tables(tables: Sequence[object], instruments: Mapping[str, InstrumentEntry]) -> Entries:
     entries: Entries = []
-    ids: set[str] = set()
+    seen: set[str] = set()
     for number, table in enumerate(tables, start=1):
-        entry = _read_entry(number, table, instruments)
-        if isinstance(entry, CalendarEntry):
-            if entry.id in ids:
-                entry = EntryProblem(f"session {entry.id}", "the id is there twice: change one")
-            else:
-                ids.add(entry.id)
-        entries.append(entry)
+        told = str(table.get("id", "")).strip() if isinstance(table, Mapping) else ""
+        label = f"session {_safe(told)}" if told else f"session number {number}"
+        if told in seen:
+            reason = f"number {number} has the id of an earlier one: give it another"
+            entries.append(EntryProblem(label, reason))
+            continue
+        if told:
+            seen.add(told)
+        entries.append(_read_entry(label, table, instruments))
     return _without_overlaps(entries)
 
 
-def _parse(path: Path, text: str) -> Any:
-    try:
-        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
-        raise CalendarUnavailableError(f"{path} cannot be parsed: {error}") from error
-
-
 def _read_entry(
-    number: int, table: Any, instruments: Mapping[str, InstrumentEntry]
+    label: str, table: object, instruments: Mapping[str, InstrumentEntry]
 ) -> CalendarEntry | EntryProblem:
-    told = table.get("id") if isinstance(table, Mapping) else None
-    label = f"session {told}" if told else f"session number {number}"
     try:
         session = SessionTable.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "table"
-        return EntryProblem(label, f"{where}: {first['msg']}")
+        message = first["msg"].removeprefix("Value error, ")
+        return EntryProblem(label, _safe(f"{where}: {message}: correct it"))
     instrument = instruments.get(session.instrument)
     if instrument is None:
+        known = ", ".join(sorted(instruments)) or "none"
         return EntryProblem(
-            label, f"instrument {session.instrument!r} is not in the list of instruments"
+            label, f"instrument {session.instrument!r} is not known ({known}): correct one of them"
         )
     zone = ZoneInfo(instrument.timezone)
-    start, end = _placed(session.start, zone), _placed(session.end, zone)
-    if start is None or (end is not None and end < start):
+    start = _placed(session.start, zone)
+    end = _placed(session.end, zone) if session.end else None
+    if end is not None and end < start:
         return EntryProblem(label, f"it ends ({end}) before it starts ({start}): swap the times")
     if end == start:
-        return EntryProblem(label, f"it starts and ends at {start}: it has no length")
+        return EntryProblem(label, f"it starts and ends at {start}, without length: correct one")
     return _entry(session, instrument, start, end)
 
 
@@ -211,18 +244,20 @@ def _entry(
 
 
 def _without_overlaps(entries: Entries) -> Entries:
-    """Keep the session that started first where two on one instrument overlap."""
+    """Keep the session that started first where two on one instrument overlap.
+
+    One without an end lasts until the next one begins, as far as anybody knows: its end will tell.
+    """
     busy: dict[str, CalendarEntry] = {}
     refused: dict[str, EntryProblem] = {}
     sessions = [one for one in entries if isinstance(one, CalendarEntry) and not one.cancelled]
     for entry in sorted(sessions, key=lambda one: (one.start, one.id)):
         before = busy.get(entry.instrument.pid)
-        if before is not None and (before.end is None or entry.start < before.end):
+        if before is not None and before.end is not None and entry.start < before.end:
             refused[entry.id] = EntryProblem(
                 f"session {entry.id}",
                 f"it starts at {entry.start}, while session {before.id} is on"
-                f" {entry.instrument.pid} until {before.end or 'further notice'}:"
-                " correct one of them",
+                f" {entry.instrument.pid} until {before.end}: correct one of them",
             )
         else:
             busy[entry.instrument.pid] = entry
@@ -232,10 +267,16 @@ def _without_overlaps(entries: Entries) -> Entries:
     ]
 
 
-def _placed(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=zone)
+def _placed(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Give a time a fixed offset: that of the zone, if it has none of its own."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    offset = aware.utcoffset()
+    return aware.replace(tzinfo=timezone(offset)) if offset is not None else aware
+
+
+def _safe(text: str) -> str:
+    """Return a text that can be written: JSON can hold half of a character."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

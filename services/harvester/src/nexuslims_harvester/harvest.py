@@ -1,20 +1,20 @@
-"""Harvesting one calendar, again and again.
+"""Harvesting one calendar: asking it, and stating what is new.
 
-It keeps nothing: what is known of a session is folded from the events, so two harvesters may run,
-and one that was away for weeks goes on where the log ends.
+Nothing is kept between runs: what is known of a session is folded from the events, so two
+harvesters may run, and one that was away for weeks goes on where the log ends.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 
 from nexuslims_contracts.envelope import Recorded, envelop
-from nexuslims_contracts.errors import ContractError
+from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import (
     ConsentDeclined,
     Event,
@@ -25,19 +25,27 @@ from nexuslims_contracts.events import (
     SessionRevised,
     SessionStarted,
 )
-from nexuslims_harvester.calendar import Calendar, CalendarEntry, EntryProblem, Withdrawn
+from nexuslims_harvester.calendar import (
+    Calendar,
+    CalendarEntry,
+    Entries,
+    EntryProblem,
+    Window,
+    Withdrawn,
+)
 from nexuslims_harvester.decide import decide, withdraw
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.window import next_window
-from nexuslims_shared.errors import BrokerUnavailableError
+from nexuslims_shared.errors import ConflictError, StoreError
 from nexuslims_shared.fold import INITIAL, SessionState, evolve
 from nexuslims_shared.logs import about
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import Surroundings
+from nexuslims_shared.status import ended
 
 log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/harvester"
+CONSUMER: Final = "harvester"
 OWN_EVENTS: Final = tuple(
     model.filter()
     for model in (
@@ -50,93 +58,239 @@ OWN_EVENTS: Final = tuple(
         ReservationMissing,
     )
 )
+OVERLAP: Final = timedelta(days=7)
+"""How far behind the last session known a harvest looks for edits."""
+PATIENCE_S: Final = 300.0
+"""How long a calendar may take to answer."""
+
+
+def window_after(states: Iterable[SessionState], now: datetime) -> Window:
+    """Return what to ask for, so that nothing is missed however long nobody asked.
+
+    Entries are stated in the order of their starts. So the latest start that is known is where the
+    last harvest ended, even one that broke off; sessions that were still on are looked at again. A
+    start still to come, stated while a clock was wrong, hides nothing.
+
+    Parameters
+    ----------
+    states
+        The sessions known of this calendar.
+    now
+        Sessions that begin later are not asked for.
+    """
+    held = [
+        (state, state.schedule.event.start)
+        for state in states
+        if state.schedule and not isinstance(state.schedule.event, SessionCancelled)
+    ]
+    if not held:
+        return Window(None, now)
+    still_on = [start for state, start in held if ended(state) is None]
+    latest = max(start for _, start in held)
+    since = min([latest, now, *still_on]) - OVERLAP
+    return Window(since, now)
 
 
 class Harvest:
-    """The sessions of one calendar."""
+    """The sessions of one calendar.
+
+    Parameters
+    ----------
+    around
+        Settings, event store, people, dead letters.
+    calendar
+        The calendar.
+    """
 
     def __init__(self, around: Surroundings, calendar: Calendar) -> None:
+        self.tried = False
         self._around = around
         self._calendar = calendar
         self._states: dict[str, SessionState] = {}
         self._position = 0
-        self._harvested: datetime | None = None
-        self._people: dict[Person, str] = {}
-        self._reported: set[EntryProblem] = set()
+        self._unreadable: set[str] = set()
+        self._vanished: set[str] = set()
+        self._ids: dict[Person, str] = {}
+
+    @property
+    def calendar(self) -> str:
+        """Name of the calendar."""
+        return self._calendar.name
 
     async def run(self) -> None:
         """Harvest at each interval, and whenever the calendar says that it changed."""
-        interval = self._around.settings.harvest_interval
         while True:
             try:
                 await self.once()
-            except (CalendarUnavailableError, BrokerUnavailableError) as error:
+            except (CalendarUnavailableError, StoreError) as error:
                 log.error("calendar %s: %s", self._calendar.name, error)  # noqa: TRY400 - no crash
-            try:
-                await asyncio.wait_for(self._calendar.changed(), interval)
-            except TimeoutError:
-                log.debug("calendar %s: the interval is over", self._calendar.name)
+            self.tried = True
+            await self._rest()
 
     async def once(self) -> None:
-        """Ask the calendar for what may be new, and state what is."""
+        """Ask the calendar, and state what is new.
+
+        Raises
+        ------
+        CalendarUnavailableError
+            If the calendar does not answer, or breaks its contract.
+        StoreError
+            If the event store cannot be read or written now.
+        """
         await self._catch_up()
-        now = datetime.now(UTC)
-        name = self._calendar.name
-        window = next_window(self._states.values(), name, now=now, harvested=self._harvested)
-        entries = await self._calendar.entries(window)
+        mine = {
+            session: state
+            for session, state in self._states.items()
+            if state.started is not None and state.started.event.calendar == self._calendar.name
+        }
+        window = window_after(mine.values(), datetime.now(UTC))
+        window = replace(window, expected=frozenset(_expected(mine.values(), window)))
+        found = await self._ask(window)
+        entries = sorted(
+            (one for one in found if isinstance(one, CalendarEntry)),
+            key=lambda one: (one.start, one.id),
+        )
+        problems = [one for one in found if isinstance(one, EntryProblem)]
+        withdrawn = [one for one in found if isinstance(one, Withdrawn)]
         await self._catch_up()
-        self._people.clear()
-        for entry in entries:
-            if isinstance(entry, EntryProblem):
-                await self._report(entry)
-            else:
-                await self._take(entry)
-        self._harvested = now
+        stated = [await self._state(entry) for entry in entries]
+        stated += [await self._state(one) for one in withdrawn]
+        problems += [one for one in stated if one is not None]
+        if problems:
+            await self._report(problems)
+        else:
+            self._note_vanished(mine, [*entries, *withdrawn], window)
+
+    async def _ask(self, window: Window) -> Entries:
+        """Whatever goes wrong in a calendar is its own trouble, not that of the others."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._calendar.entries(window)
+        except CalendarUnavailableError:
+            raise
+        except TimeoutError as error:
+            raise CalendarUnavailableError(
+                f"no answer within {PATIENCE_S:.0f} s: check that it can be reached"
+            ) from error
+        except Exception as error:
+            log.exception("calendar %s failed", self._calendar.name)
+            raise CalendarUnavailableError(
+                f"its plugin failed with {type(error).__name__}: report the traceback above"
+            ) from error
+
+    async def _rest(self) -> None:
+        interval = self._around.settings.harvest_interval
+        try:
+            async with asyncio.timeout(interval):
+                await self._calendar.changed()
+        except TimeoutError:
+            log.debug("calendar %s: the interval is over", self._calendar.name)
+        except Exception:
+            log.exception("calendar %s cannot tell whether it changed", self._calendar.name)
+            await asyncio.sleep(interval)
 
     async def _catch_up(self) -> None:
         """Fold what was stated since the last harvest, by this or another harvester."""
         async for item in self._around.store.read(filters=OWN_EVENTS, after=self._position):
-            self._position = item.sequence
             if isinstance(item, Recorded):
                 session = item.event.session
                 self._states[session] = evolve(self._states.get(session, INITIAL), item)
+            else:
+                session = item.subject.split(".")[2]
+                self._unreadable.add(session)
+                log.error(
+                    "session %s is left alone: its event %d cannot be read: %s",
+                    session,
+                    item.sequence,
+                    item.reason,
+                )
+            self._position = item.sequence
 
-    async def _take(self, entry: CalendarEntry | Withdrawn) -> None:
+    async def _state(self, entry: CalendarEntry | Withdrawn) -> EntryProblem | None:
+        """State what is new of one entry; an entry that is too much for an event is a problem."""
         session = entry.session(self._calendar.name)
+        if session in self._unreadable:
+            return None
         with about(session):
             try:
                 events = await self._news(entry, self._states.get(session, INITIAL))
                 for event in events:
                     await self._around.store.append(envelop(event, source=SOURCE))
-            except (ContractError, ValidationError, PydanticSerializationError) as error:
-                reason = f"no event can be made of it: {error}"
-                await self._report(EntryProblem(f"session {entry.id}", reason))
-                return
-            if events:
-                log.info("stated: %s", ", ".join(event.kind() for event in events))
+            except (ValueError, UndecodableError) as error:  # pydantic's errors are the former
+                reason = f"no event can be made of it: {_first_line(error)}: correct the entry"
+                return EntryProblem(f"session {entry.id}", reason)
+            except ConflictError:
+                log.info("another harvester was faster")
+            else:
+                if events:
+                    log.info("stated: %s", ", ".join(event.kind() for event in events))
+        return None
 
     async def _news(self, entry: CalendarEntry | Withdrawn, state: SessionState) -> list[Event]:
         name = self._calendar.name
         if isinstance(entry, Withdrawn):
             return withdraw(entry.session(name), state)
-        people = await self._ids(entry)
+        people = await self._people(entry)
         return decide(entry, state, calendar=name, people=people, now=datetime.now(UTC))
 
-    async def _ids(self, entry: CalendarEntry) -> Mapping[str, str]:
+    async def _people(self, entry: CalendarEntry) -> Mapping[str, str]:
         """Keep the names first: events refer to them."""
         people = [*([entry.user] if entry.user else []), *entry.collaborators]
         for person in people:
-            if person not in self._people:
-                remember = self._around.people.remember
-                self._people[person] = await remember(self._calendar.name, person)
-        return {person.username: self._people[person] for person in people}
+            if person not in self._ids:
+                self._ids[person] = await self._around.people.remember(self._calendar.name, person)
+        return {person.username: self._ids[person] for person in people}
 
-    async def _report(self, problem: EntryProblem) -> None:
-        """Make a wrong entry visible to the operator, once."""
-        if problem in self._reported:
-            return
-        self._reported.add(problem)
-        log.error("calendar %s: %s", self._calendar.name, problem)
-        await self._around.dead_letters.write(
-            "harvester", 0, f"calendar {self._calendar.name}, {problem.entry}", problem.problem
-        )
+    async def _report(self, problems: Iterable[EntryProblem]) -> None:
+        """Write a dead letter for each problem, unless one lies there."""
+        letters = self._around.dead_letters
+        lying = {
+            (letter.subject, letter.reason)
+            async for letter in letters.read()
+            if letter.consumer == CONSUMER
+        }
+        for problem in problems:
+            subject = f"calendar {self._calendar.name}, {problem.entry}"
+            if (subject, problem.problem) not in lying:
+                log.error("calendar %s: %s", self._calendar.name, problem)
+                await letters.write(CONSUMER, 0, subject, problem.problem)
+
+    def _note_vanished(
+        self,
+        known: Mapping[str, SessionState],
+        entries: Iterable[CalendarEntry | Withdrawn],
+        window: Window,
+    ) -> None:
+        """A session that is no longer listed was perhaps cancelled: nobody said so."""
+        listed = {entry.session(self._calendar.name) for entry in entries}
+        for session in sorted(known.keys() - listed - self._vanished):
+            if _belongs(known[session], window):
+                self._vanished.add(session)
+                log.warning(
+                    "calendar %s no longer lists session %s: it is left as it is;"
+                    " to withdraw it, list it as cancelled",
+                    self._calendar.name,
+                    session,
+                )
+        self._vanished &= known.keys() - listed
+
+
+def _expected(states: Iterable[SessionState], window: Window) -> Iterator[str]:
+    for state in states:
+        if state.started is not None and _belongs(state, window):
+            yield state.started.event.calendar_event
+
+
+def _belongs(state: SessionState, window: Window) -> bool:
+    """Tell whether a calendar that was asked for a window should have listed a session."""
+    if state.schedule is None or isinstance(state.schedule.event, SessionCancelled):
+        return False
+    over = ended(state)
+    return over is None or over.end is None or window.since is None or over.end > window.since
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)

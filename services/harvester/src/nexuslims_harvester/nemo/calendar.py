@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from nexuslims_harvester.calendar import EVERYTHING, Entries, EntryProblem, Window, Withdrawn
+from nexuslims_harvester.calendar import Entries, EntryProblem, Window, Withdrawn
 from nexuslims_harvester.nemo import payload
 from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_harvester.nemo.mapping import Facts, place, to_entry
@@ -28,13 +28,13 @@ class NemoCalendar:
 
     Parameters
     ----------
+    name
+        ``nemo-1`` has the settings ``NX_NEMO_..._1``; ``nemo`` is the same.
     settings
         The facility's.
     instruments
         All of the facility, by pid; those that name this calendar have the number of their tool as
         ``calendar_id``.
-    name
-        ``nemo-1`` has the settings ``NX_NEMO_..._1``; ``nemo`` is the same.
     connect
         Makes the connection.
 
@@ -46,9 +46,9 @@ class NemoCalendar:
 
     def __init__(
         self,
+        name: str,
         settings: Settings,
         instruments: Mapping[str, InstrumentEntry],
-        name: str = "nemo-1",
         *,
         connect: Callable[[str, str, NemoSettings], NemoClient] = NemoClient,
     ) -> None:
@@ -59,11 +59,13 @@ class NemoCalendar:
         self._settings = read_nemo_settings(number)
         self._client = connect(name, number, self._settings)
 
-    async def entries(self, window: Window = EVERYTHING) -> Entries:
+    async def entries(self, window: Window) -> Entries:
         """Return the sessions that ended since, or go on; see the port."""
         async with self._client:
             problems: Entries = []
             tools = await self._existing_tools(problems)
+            if not tools:
+                return problems
             objects = await self._usage(tools, window)
             gone = await self._gone(window, objects)
             events = self._events(tools, objects, problems)
@@ -90,15 +92,13 @@ class NemoCalendar:
         return {number: one for number, one in self._tools.items() if number in known}
 
     async def _usage(self, tools: Mapping[int, InstrumentEntry], window: Window) -> list[Any]:
-        objects: list[Any] = []
-        for since, numbers in self._groups(tools, window).items():
-            chosen = {"tool_id__in": _joined(numbers)}
-            ended = {"end__gte": self._settings.written(since)}
-            objects += await self._client.all("usage_events", {**chosen, **ended})
-        if tools:
-            lasting = {"tool_id__in": _joined(tools), "end__isnull": "true"}
-            objects += await self._client.all("usage_events", lasting)
-        return objects
+        since = window.since or self._settings.since or window.until - FIRST_LOOK
+        chosen = {"tool_id__in": _joined(tools)}
+        ended = {"end__gte": self._settings.written(since)}
+        return [
+            *await self._client.all("usage_events", {**chosen, **ended}),
+            *await self._client.all("usage_events", {**chosen, "end__isnull": "true"}),
+        ]
 
     async def _gone(self, window: Window, objects: list[Any]) -> list[Withdrawn]:
         """Ask for expected events by number: they were moved, then they are added, or deleted."""
@@ -106,6 +106,8 @@ class NemoCalendar:
         absent = {int(one) for one in expected if one.isdecimal()} - _ids(objects)
         moved = await self._client.by_ids("usage_events", sorted(absent))
         objects += moved
+        if not all(_ids([one]) for one in objects):
+            return []  # one whose number cannot be read may be the one
         return [Withdrawn(f"{_USAGE}{number}") for number in sorted(absent - _ids(moved))]
 
     def _events(
@@ -114,20 +116,6 @@ class NemoCalendar:
         events = self._read(payload.UsageEvent, "usage_events", objects, problems)
         ours = (event for event in events.values() if event.tool in tools)
         return sorted(ours, key=lambda event: (self._began(event), event.id))
-
-    def _groups(
-        self, tools: Mapping[int, InstrumentEntry], window: Window
-    ) -> dict[datetime, list[int]]:
-        """Tools by the instant since when their sessions are wanted: one request each."""
-        a_while_ago = datetime.now(UTC) - FIRST_LOOK
-        first = self._settings.since or min(
-            a_while_ago, max(window.since.values(), default=a_while_ago)
-        )
-        groups: dict[datetime, list[int]] = {}
-        for number, instrument in tools.items():
-            since = window.everywhere or window.since.get(instrument.pid, first)
-            groups.setdefault(since, []).append(number)
-        return groups
 
     async def _facts(
         self,
@@ -192,7 +180,7 @@ class NemoCalendar:
         return self._moment(event.start)
 
     def _moment(self, text: str | None) -> datetime:
-        """Read an instant for sorting; an unreadable one is reported when it is mapped."""
+        """Read an instant to compare; an unreadable one is reported when it is mapped."""
         try:
             return self._settings.read(text or "")
         except ValueError:

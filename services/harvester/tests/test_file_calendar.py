@@ -1,0 +1,305 @@
+"""Reading ``calendar.toml`` and ``calendar.json``."""
+
+import asyncio
+import json
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nexuslims_contracts.events import Project
+from nexuslims_harvester import file_calendar
+from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window
+from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.file_calendar import FileCalendar, parse_entries
+from nexuslims_shared.people import Person
+
+TOML = Path("calendar.toml")
+EVERYTHING = Window(None, datetime(2030, 1, 1, tzinfo=UTC))
+
+
+def session(**fields: str) -> str:
+    """A table; the values are TOML."""
+    usual = {
+        "id": '"1"',
+        "instrument": '"FEI-Titan-TEM"',
+        "start": "2026-03-02T09:00:00",
+        "end": "2026-03-02T12:00:00",
+    }
+    lines = [f"{name} = {value}" for name, value in {**usual, **fields}.items() if value]
+    return "\n".join(["[[session]]", *lines, ""])
+
+
+@pytest.fixture
+def read(instruments):
+    return lambda *tables: parse_entries(TOML, "\n".join(tables).encode(), instruments)
+
+
+@pytest.fixture
+def entry(read):
+    """Read one table that is in order."""
+
+    def read_one(**fields: str) -> CalendarEntry:
+        (one,) = read(session(**fields))
+        assert isinstance(one, CalendarEntry), one
+        return one
+
+    return read_one
+
+
+@pytest.fixture
+def problem(read):
+    """Read tables of which one is wrong."""
+
+    def read_wrong(*tables: str) -> EntryProblem:
+        (one,) = [item for item in read(*tables) if isinstance(item, EntryProblem)]
+        return one
+
+    return read_wrong
+
+
+def test_times_without_offset_are_in_the_instruments_zone(entry) -> None:
+    winter = entry()
+    assert winter.start.isoformat() == "2026-03-02T09:00:00-07:00"
+    summer = entry(start="2026-07-01T09:00:00", end="2026-07-01T10:00:00")
+    assert summer.start.isoformat() == "2026-07-01T09:00:00-06:00"
+    assert entry(end="2026-03-02T20:00:00+01:00").end == datetime(2026, 3, 2, 19, tzinfo=UTC)
+
+
+def test_times_in_the_hour_that_comes_twice_equal_themselves_in_other_zones(entry) -> None:
+    doubtful = entry(start="2026-11-01T01:30:00", end="2026-11-01T05:00:00").start
+    assert doubtful == doubtful.astimezone(UTC)
+
+
+def test_everything_that_is_told_is_there(entry) -> None:
+    one = entry(
+        user='{ username = "ned", first_name = "Ned", last_name = "Land", email = "n@x.org" }',
+        title='"Gold"',
+        purpose='"Sizes"',
+        samples='[{ id = "a", name = "A", ref = "r", description = "d", elements = ["Au"] }, "B"]',
+        projects='["NP-7", { project_id = "X", name = "Y" }]',
+        collaborators='["conseil"]',
+        consent="true",
+        url='"https://calendar.example.org/1"',
+    )
+    ned = Person(username="ned", first_name="Ned", last_name="Land", email="n@x.org")
+    assert (one.user, one.collaborators) == (ned, (Person(username="conseil"),))
+    assert (one.title, one.purpose, one.consent) == ("Gold", "Sizes", True)
+    assert one.url == "https://calendar.example.org/1"
+    first, second = one.samples
+    assert first.model_dump() == {
+        "id": "a",
+        "name": "A",
+        "ref": "r",
+        "description": "d",
+        "elements": ("Au",),
+    }
+    assert second.name == "B"
+    assert one.projects == (Project(project_id="NP-7"), Project(project_id="X", name="Y"))
+
+
+def test_samples_without_an_id_get_one_that_stays(entry) -> None:
+    first, second = entry(samples='["A", "A"]').samples
+    assert first.id != second.id
+    assert entry(samples='["A", "A"]', title='"other"').samples == (first, second)
+    assert entry(samples='["A", "A"]', id='"2"').samples[0].id != first.id
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [("", None), ('""', None), ('"  "', None), ("true", True), ("false", False), ('"no"', False)],
+)
+def test_consent_that_is_absent_or_blank_is_no_answer(entry, told: str, expected) -> None:
+    assert entry(consent=told).consent is expected
+
+
+@pytest.mark.parametrize("told", ['""', '" "', ""])
+def test_a_blank_user_is_none(entry, told: str) -> None:
+    assert entry(user=told).user is None
+
+
+def test_numbers_are_ids_too(entry) -> None:
+    assert entry(id="1001").id == "1001"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"instrument": '"Nautilus"'}, "instrument 'Nautilus' is not known"),
+        ({"instrument": ""}, "instrument: Field required"),
+        ({"start": ""}, "start: Field required"),
+        ({"start": '"soon"'}, "start: Input should be a valid datetime"),
+        ({"start": "1772467200"}, "start: a number is no date and time"),
+        ({"end": "09:00:00"}, "end: Input should be a valid datetime"),
+        ({"end": "2026-03-02T08:00:00"}, "before it starts"),
+        ({"end": "2026-03-02T09:00:00"}, "without length"),
+        ({"consent": '"perhaps"'}, "consent: Input should be a valid boolean"),
+        ({"user": "[1]"}, "user: Input should be"),
+        ({"samples": '"A"'}, "samples: Input should be"),
+        ({"samples": '[{ id = "a" }, { id = "a" }]'}, "samples: the id 'a' is there twice"),
+        ({"projects": "[7]"}, "projects.0: Input should be"),
+        ({"titel": '"Gold"'}, "titel: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_entry_is_named_with_the_remedy_and_stops_no_other(read, fields, said) -> None:
+    other = session(
+        id='"2"', start="2026-04-01T09:00:00", end="2026-04-01T10:00:00", title='"fine"'
+    )
+    wrong, fine = read(session(**fields), other)
+    assert isinstance(wrong, EntryProblem)
+    assert wrong.entry == "session 1"
+    assert said in wrong.problem
+    assert "correct" in wrong.problem or "swap" in wrong.problem
+    assert isinstance(fine, CalendarEntry)
+
+
+@pytest.mark.parametrize("told", ["", '""', '" "'])
+def test_an_entry_without_an_id_is_named_by_its_number(problem, told: str) -> None:
+    wrong = problem(session(id='"9"', start="2026-01-01T00:00:00"), session(id=told))
+    assert wrong.entry == "session number 2"
+    assert wrong.problem.startswith("id: ")
+
+
+def test_an_id_that_is_there_twice_is_the_second_ones_problem(read) -> None:
+    first, second = read(session(title='"first"'), session(title='"second"', id='" 1 "'))
+    assert first.title == "first"
+    assert second == EntryProblem(
+        "session 1", "number 2 has the id of an earlier one: give it another"
+    )
+
+
+def test_of_two_sessions_at_once_the_earlier_goes_on_and_both_are_named(read) -> None:
+    late = session(id='"late"', start="2026-03-02T11:00:00", end="2026-03-02T13:00:00")
+    early = session(id='"early"')
+    refused, kept = read(late, early)
+    assert kept.id == "early"
+    assert refused.entry == "session late"
+    assert "session early is on FEI-Titan-TEM until" in refused.problem
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"start": "2026-03-02T12:00:00", "end": "2026-03-02T13:00:00"},
+        {"instrument": '"FEI-Quanta-SEM"'},
+        {"cancelled": "true"},
+    ],
+)
+def test_no_overlap(read, other) -> None:
+    assert all(
+        isinstance(one, CalendarEntry) for one in read(session(), session(id='"2"', **other))
+    )
+
+
+def test_a_session_without_an_end_holds_up_none_that_begins_later(read) -> None:
+    forgotten = session(id='"forgotten"', start="2026-03-01T09:00:00", end="")
+    first, second = read(forgotten, session())
+    assert (first.end, second.id) == (None, "1")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[[session]\n", "cannot be read: .*line 1.*correct the file"),
+        (b"\xff\xfe", "cannot be read: .*correct the file"),
+        (b"session = 1", r"\[\[session\]\] tables: correct"),
+        (b"[[sessions]]\nid = 1", "correct 'sessions'"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_one_problem(instruments, content: bytes, said: str) -> None:
+    (wrong,) = parse_entries(TOML, content, instruments)
+    assert isinstance(wrong, EntryProblem)
+    assert wrong.entry == "calendar.toml"
+    assert re.search(said, wrong.problem)
+
+
+def test_an_empty_file_is_an_empty_calendar(instruments) -> None:
+    assert parse_entries(TOML, b"", instruments) == []
+
+
+def test_json_and_a_byte_order_mark_are_understood(instruments, entry) -> None:
+    table = {
+        "id": "1",
+        "instrument": "FEI-Titan-TEM",
+        "start": "2026-03-02T09:00:00",
+        "end": "2026-03-02T12:00:00",
+    }
+    content = json.dumps({"session": [table]}).encode("utf-8-sig")
+    assert parse_entries(Path("calendar.JSON"), content, instruments) == [entry()]
+    assert parse_entries(TOML, session().encode("utf-8-sig"), instruments) == [entry()]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b'{"session": null}',
+        b'{"session": [null, 3, "x", []]}',
+        b'{"session": [{"id": "\\ud800", "start": 1}]}',
+        b'{"session": [{"\\ud800": 1, "id": "2"}]}',
+        b'{"\\ud800": 1}',
+        b"[" * 100_000,
+    ],
+)
+def test_odd_json_gives_problems_that_can_be_written(instruments, content: bytes) -> None:
+    problems = parse_entries(Path("calendar.json"), content, instruments)
+    assert problems
+    for one in problems:
+        assert isinstance(one, EntryProblem)
+        assert str(one).encode()
+
+
+@pytest.fixture
+def calendar(settings, instruments, monkeypatch) -> FileCalendar:
+    monkeypatch.setattr(file_calendar, "_LOOK_AGAIN_S", 0.001)
+    settings.calendar_file.write_text(session())
+    return FileCalendar("file", settings, instruments)
+
+
+async def test_the_file_is_read_again_when_it_changed(calendar, settings) -> None:
+    (before,) = await calendar.entries(EVERYTHING)
+    watch = asyncio.create_task(calendar.changed())
+    done, _ = await asyncio.wait({watch}, timeout=0.05)
+    assert not done
+    same_size = session(id='"2"')
+    settings.calendar_file.write_text(same_size)
+    os.utime(settings.calendar_file, ns=(1, 1))
+    await asyncio.wait_for(watch, 5)
+    (after,) = await calendar.entries(EVERYTHING)
+    assert (before.id, after.id) == ("1", "2")
+
+
+@pytest.mark.parametrize("how", ["gone", "replaced"])
+async def test_a_file_that_is_gone_or_another_one_has_changed(calendar, settings, how) -> None:
+    await calendar.entries(EVERYTHING)
+    path = settings.calendar_file
+    if how == "replaced":
+        stamp = path.stat().st_mtime_ns
+        other = path.with_suffix(".new")
+        other.write_text(path.read_text())
+        os.utime(other, ns=(stamp, stamp))
+        other.replace(path)
+    else:
+        path.unlink()
+    await asyncio.wait_for(calendar.changed(), 5)
+
+
+async def test_a_file_that_is_being_written_is_left_until_it_is_whole(
+    calendar, settings, monkeypatch
+) -> None:
+    await calendar.entries(EVERYTHING)
+    looks = iter([(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 3, 3)])
+    monkeypatch.setattr(file_calendar, "_stamp", lambda path: next(looks))
+    await asyncio.wait_for(calendar.changed(), 5)
+    assert next(looks, None) is None
+
+
+async def test_a_calendar_that_cannot_be_read_names_its_setting(calendar, settings) -> None:
+    settings.calendar_file.unlink()
+    with pytest.raises(CalendarUnavailableError, match=r"NX_CALENDAR_FILE=.*No such file"):
+        await calendar.entries(EVERYTHING)
+    settings.calendar_file.write_text(session())
+    await asyncio.wait_for(calendar.changed(), 5)
+    assert len(await calendar.entries(EVERYTHING)) == 1
