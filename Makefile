@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture format corpus chaos bench-events bench-session bench-cli lock clean
+.PHONY: help install demo test check lint types architecture format contracts asyncapi-schema bench-contracts corpus chaos bench-events bench-session bench-cli lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -52,6 +52,15 @@ architecture: install ## who may import whom
 format: install ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+contracts: install ## the published forms of events and metadata: JSON Schema, AsyncAPI, pages
+	$(BIN)/python -m nexuslims_contracts.published
+
+asyncapi-schema: install ## the official AsyncAPI schema for the tests, into the same cache; needs npm
+	$(BIN)/python -m scripts.fetch_asyncapi
+
+bench-contracts: install ## importing the contracts, and reading and writing an event
+	$(BIN)/python -m benchmarks.contracts
 
 corpus: install ## real microscope files for the tests, into a cache in the home folder
 	$(BIN)/python -m scripts.fetch_corpus

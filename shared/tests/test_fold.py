@@ -174,7 +174,7 @@ def test_statuses_in_which_nothing_more_happens(facts) -> None:
     )
     rejected = RecordRejected(
         session=facts.session,
-        reason="invalid",
+        problems=("invalid",),
         inputs_through_seq=10,
         inputs_digest="d",
         builder="1",

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import encode, envelop
 from nexuslims_contracts.events import Event, SessionEnded
 from nexuslims_harvester import app, harvest
 from nexuslims_harvester.calendar import EntryProblem, Withdrawn
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import OVERLAP, Harvest, window_after
-from nexuslims_shared.dead_letters import DeadLetter
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import Surroundings

@@ -183,6 +183,34 @@ def retry_dead_letter(number: Number) -> None:
     work.retry_letter(number)
 
 
+people = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@people.callback()
+def _people() -> None:
+    """The people that events name by an id: list, forget."""
+
+
+@people.command("list")
+def list_people(*, as_json: Json = False) -> None:
+    """List everybody, with the names the calendars gave."""
+    from nexuslims_console.work import people as work  # noqa: PLC0415 - heavy
+
+    work.show_all(as_json=as_json)
+
+
+@people.command("forget")
+def forget_person(
+    person: Annotated[str, typer.Argument(metavar="ID", help="The person.", show_default=False)],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Erase a person's names for good; the records that show them are made again without."""
+    from nexuslims_console.work import people as work  # noqa: PLC0415 - heavy
+
+    work.forget(person, as_json=as_json)
+
+
 read_model = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone, tzinfo
 from typing import Any, Protocol, TypeAlias
 
 from nexuslims_contracts.events import BookingTier, Project, Sample
@@ -87,6 +87,13 @@ class Window:
 
 
 Entries: TypeAlias = list[CalendarEntry | EntryProblem | Withdrawn]
+
+
+def placed(moment: datetime, zone: tzinfo) -> datetime:
+    """Give a time a fixed offset: that of a zone, if it has none of its own."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    offset = aware.utcoffset()
+    return aware.replace(tzinfo=timezone(offset)) if offset is not None else aware
 
 
 class Calendar(Protocol):
