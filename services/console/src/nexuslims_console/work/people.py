@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from nexuslims_console.asynchronous import run
 from nexuslims_console.errors import ConsoleError
@@ -54,7 +54,7 @@ def show_all(*, as_json: bool) -> None:
     )
 
 
-async def _everybody() -> list[dict[str, object]]:
+async def _everybody() -> list[dict[str, Any]]:
     async with surroundings(read_settings(), "console") as around:
         sessions = await _sessions_by_person(around.store)
         known = await around.people.everybody()
