@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from nexuslims_harvester.calendar import placed
 from nexuslims_harvester.numbered import read_numbered
 
 _PRINTABLE: Final = frozenset(map(chr, range(0x21, 0x7F)))
@@ -77,8 +78,7 @@ class NemoSettings(BaseModel):
         ValueError
             If it is none.
         """
-        moment = self._parsed(text)
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=self.zone)
+        return placed(self._parsed(text), self.zone)
 
     def _parsed(self, text: str) -> datetime:
         if self.strptime_fmt:
