@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,11 @@ from nexuslims_contracts.events import Event, ReservationMatched, SessionStarted
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
-from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.fold import SessionState, fold
-from nexuslims_shared.instruments import InstrumentEntry
-from nexuslims_shared.service import Surroundings, surroundings
-from nexuslims_shared.settings import Settings
+from nexuslims_shared.service import Surroundings
 from nexuslims_shared.status import Status, progress
 from nexuslims_shared.store.port import read_session
+from tests.nemo.harvest import INSTRUMENTS, empty_stream
 from tests.nemo.lab import HARVESTER, NOBODY, Nemo, running_nemo
 from tests.system import running
 
@@ -52,17 +49,6 @@ CASES: dict[int, tuple[Status, str, str, list[str]]] = {
 }
 """By usage event: status, and for what the session was. Event 8 is of no instrument."""
 
-INSTRUMENTS = {
-    pid: InstrumentEntry(
-        pid=pid,
-        filestore_path=pid,
-        timezone="America/Denver",
-        calendar="nemo-1",
-        calendar_id=str(number),
-    )
-    for number, pid in enumerate(("titan", "sigma"), start=1)
-}
-
 
 def name(number: int) -> str:
     return f"nemo-1-usage-{number}"
@@ -82,21 +68,6 @@ def own_nemo(tmp_path: Path) -> Iterator[Nemo]:
     folder.mkdir()
     with running_nemo(folder) as running_one:
         yield running_one
-
-
-@asynccontextmanager
-async def empty_stream(folder: Path) -> AsyncIterator[Surroundings]:
-    """A broker of its own."""
-    broker = start_embedded(folder)
-    client = await connect(broker.url, name="test")
-    await provision(client.jetstream())
-    await client.close()
-    settings = Settings(instrument_data_path=folder, data_path=folder, nats_url=broker.url)
-    try:
-        async with surroundings(settings, "test") as made:
-            yield made
-    finally:
-        broker.stop()
 
 
 @pytest.fixture

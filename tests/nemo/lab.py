@@ -86,7 +86,7 @@ def running_nemo(folder: Path, *, bulk: int = 0) -> Iterator[Nemo]:
     python = environment()
     shutil.copyfile(_database(python, bulk), folder / "nemo.sqlite3")
     with (folder / "nemo.log").open("wb") as log:
-        command = [python, HERE / "server.py", "serve", folder]
+        command = [str(python), str(HERE / "server.py"), "serve", str(folder)]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             assert server.stdout is not None
@@ -121,7 +121,7 @@ def _database(python: Path, bulk: int) -> Path:
             scratch = filled.with_suffix(".new")
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
-            command = [python, HERE / "server.py", "fill", scratch, str(bulk)]
+            command = [str(python), str(HERE / "server.py"), "fill", str(scratch), str(bulk)]
             subprocess.run(command, check=True)
             (scratch / "nemo.sqlite3").rename(filled)
             shutil.rmtree(scratch)
