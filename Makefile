@@ -13,7 +13,9 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture format contracts asyncapi-schema bench-contracts bench-extract corpus chaos bench-events bench-session bench-cli lock clean
+.PHONY: help install demo test check lint types architecture format lock clean corpus chaos \
+	contracts asyncapi-schema \
+	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-session
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -73,6 +75,9 @@ bench-extract: install ## metadata and previews of real files, beside the incumb
 
 bench-session: install ## CPU time of one real session, beside the incumbent
 	$(BIN)/python -m benchmarks.session
+
+bench-harvest: install ## requests and seconds of a year of a real NEMO, beside the incumbent
+	$(BIN)/python -m benchmarks.harvest
 
 bench-cli: install ## CPU time of the commands
 	$(BIN)/python -m benchmarks.cli
