@@ -14,6 +14,7 @@ from nexuslims_contracts.events import Event, ReservationMatched, SessionStarted
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
+from nexuslims_harvester.nemo.tools import instruments
 from nexuslims_shared.fold import SessionState, fold
 from nexuslims_shared.service import Surroundings
 from nexuslims_shared.status import Status, progress
@@ -155,6 +156,17 @@ async def test_people_and_projects(around, harvest, nemo) -> None:
     assert booking.url == f"{nemo.address.removesuffix('api/')}event_details/reservation/9/"
     log = "".join(one.model_dump_json() for one in await events(around))
     assert [secret for secret in ("Ribeiro", "ana@", HARVESTER) if secret in log] == []
+
+
+def test_its_tools_can_be_imported(nemo, monkeypatch) -> None:
+    monkeypatch.setenv("NX_NEMO_ADDRESS_1", nemo.address)
+    monkeypatch.setenv("NX_NEMO_TOKEN_1", HARVESTER)
+    found = [(one.calendar_id, one.pid, one.location) for one in instruments("1")]
+    assert found == [
+        ("1", "Titan-80-300-TEM", "Room 114"),
+        ("2", "Sigma-300-FESEM", "Room 114"),
+        ("3", "Carbon-coater", "Room 114"),
+    ]
 
 
 FAULTS: dict[str, tuple[Callable[[Nemo], None], int]] = {

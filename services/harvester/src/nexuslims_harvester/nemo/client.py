@@ -213,9 +213,9 @@ class NemoClient:
         raise self._unavailable(endpoint, f"{_said(state)}, {state.attempt_number} times")
 
     def _unavailable(self, endpoint: str, problem: str) -> CalendarUnavailableError:
-        return CalendarUnavailableError(
-            f"{self._name} at {self._settings.address} {problem} (asked for {endpoint})"
-        )
+        message = f"{self._name} at {self._settings.address} {problem} (asked for {endpoint})"
+        token = self._settings.token.get_secret_value()
+        return CalendarUnavailableError(message.replace(token, "(hidden)"))
 
 
 def _said(state: RetryCallState) -> str:

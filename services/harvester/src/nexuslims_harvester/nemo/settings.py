@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from nexuslims_harvester.calendar import placed
 from nexuslims_harvester.numbered import read_numbered
 
+_YEARS: Final = range(1970, 2200)
 _PRINTABLE: Final = frozenset(map(chr, range(0x21, 0x7F)))
 
 
@@ -78,7 +79,10 @@ class NemoSettings(BaseModel):
         ValueError
             If it is none.
         """
-        return placed(self._parsed(text), self.zone)
+        moment = self._parsed(text)
+        if moment.year not in _YEARS:
+            raise ValueError(f"{text!r} is in no year that a microscope was used")
+        return placed(moment, self.zone)
 
     def _parsed(self, text: str) -> datetime:
         if self.strptime_fmt:
