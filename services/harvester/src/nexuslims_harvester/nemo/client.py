@@ -22,6 +22,8 @@ from tenacity import (
 
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.nemo.settings import NemoSettings
+from nexuslims_shared.network import Network, tls_context
+from nexuslims_shared.settings import read
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class NemoClient:
         self._transport = transport
         self._backoff = wait_random_exponential(multiplier=first_wait, max=30)
         self._open_again = 0.0
+        self._trust = tls_context(read(Network))
         self._http = self._connection()
 
     async def __aenter__(self) -> Self:
@@ -105,6 +108,7 @@ class NemoClient:
             },
             timeout=_TIMEOUT,
             transport=self._transport,
+            verify=self._trust,
         )
 
     async def by_ids(self, endpoint: str, ids: Sequence[int]) -> list[Any]:
