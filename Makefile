@@ -13,7 +13,9 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture format contracts asyncapi-schema bench-contracts corpus chaos bench-events bench-session bench-harvest bench-cli lock clean
+.PHONY: help install demo test check lint types architecture format lock clean corpus chaos \
+	contracts asyncapi-schema \
+	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-session
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -67,6 +69,9 @@ corpus: install ## real microscope files for the tests, into a cache in the home
 
 bench-events: install ## publish and consume, beside raw nats-py
 	$(BIN)/python -m benchmarks.events
+
+bench-extract: install ## metadata and previews of real files, beside the incumbent; memory; disk
+	$(BIN)/python -m benchmarks.extract
 
 bench-session: install ## CPU time of one real session, beside the incumbent
 	$(BIN)/python -m benchmarks.session

@@ -17,8 +17,8 @@ from pathlib import Path
 from tests.nemo.harvest import INSTRUMENTS, empty_stream
 from tests.nemo.lab import HARVESTER, Nemo, running_nemo
 
+from benchmarks.environments import incumbent_environment
 from benchmarks.report import Bar, Report
-from benchmarks.session import incumbent_environment
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_harvester.calendar import Window
 from nexuslims_harvester.harvest import Harvest

@@ -417,6 +417,7 @@ class RebuildRequested(Event, name="rebuild.requested"):
 
     request: str
     re_extract: bool = False
+    extractor: Annotated[str, Field(description="Only the files that it read last")] = ""
 
     def identity(self) -> tuple[str, ...]:
         """One request is one fact."""

@@ -14,7 +14,7 @@ from nexuslims_console import cli
 from nexuslims_console.facility import provision_topology
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.events import RebuildRequested, RetryRequested
+from nexuslims_contracts.events import MetadataExtracted, RebuildRequested, RetryRequested
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import Surroundings, surroundings
@@ -109,6 +109,30 @@ def test_a_rebuild_is_a_request_in_the_log(call: Call) -> None:
     assert isinstance(last, RebuildRequested)
     assert last.re_extract
     assert len(events_of("b")) == 1
+
+
+@pytest.mark.broker
+def test_a_rebuild_may_select_the_files_of_one_extractor(call: Call) -> None:
+    name = next(
+        event.extractor.name for event in events_of("a") if isinstance(event, MetadataExtracted)
+    )
+    result = call("rebuild", "--all", "--re-extract", "--extractor", name, "--no-wait", "--json")
+    assert result.exit_code == 0
+    last = events_of("a")[-1]
+    assert isinstance(last, RebuildRequested)
+    assert (last.re_extract, last.extractor) == (True, name)
+    other = call("rebuild", "--all", "--re-extract", "--extractor", "nobody", "--no-wait")
+    assert other.exit_code == 1
+    assert f"no file of these sessions was read by 'nobody'; files were read by {name}" in (
+        " ".join(other.stderr.split())
+    )
+    assert events_of("a")[-1] == last
+
+
+def test_an_extractor_selects_files_to_read_again(call: Call) -> None:
+    result = call("rebuild", "--all", "--extractor", "text")
+    assert result.exit_code == 2
+    assert "--re-extract" in result.stderr
 
 
 @pytest.mark.broker

@@ -101,6 +101,10 @@ def rebuild(
     re_extract: Annotated[
         bool, typer.Option("--re-extract", help="Read the microscope files again too.")
     ] = False,
+    extractor: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="With --re-extract: only the files that it read last."),
+    ] = "",
     wait: Annotated[bool, typer.Option(help="Wait for the new records.")] = True,
     as_json: Json = False,
     timeout: Patience = 3600.0,
@@ -111,10 +115,13 @@ def rebuild(
 
     if bool(name) + everything + bool(since or until) != 1:
         raise typer.BadParameter("give one of --session ID, --all, or --from and --to")
+    if extractor and not re_extract:
+        raise typer.BadParameter("--extractor needs --re-extract: it selects files to read again")
     ok = work.rebuild(
         name,
         read_window(since, until),
         re_extract=re_extract,
+        extractor=extractor,
         patience=timeout if wait else 0.0,
         as_json=as_json,
     )
