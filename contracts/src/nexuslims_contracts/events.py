@@ -8,7 +8,7 @@ content is a new fact too.
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, JsonValue
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
@@ -144,6 +144,22 @@ class Project(ContractModel):
     ref: str = ""
 
 
+class CalendarPayload(ContractModel):
+    """What a calendar gave, as far as it was used, so that it can be understood better later.
+
+    People are in it by no name and no address: the event that holds it has their ids. Of who did
+    not consent it holds the answer to that question, and nothing else.
+    """
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Of the fields")]
+    fields: Annotated[dict[str, JsonValue], Field(description="By the calendar's own names")]
+
+
+Payload: TypeAlias = Annotated[
+    CalendarPayload | None, Field(description="What the calendar gave, if it is kept")
+]
+
+
 # --- the calendar's side ---------------------------------------------------------------------
 
 
@@ -221,6 +237,7 @@ class ReservationMatched(Event, name="reservation.matched"):
     samples: tuple[Sample, ...] = ()
     projects: tuple[Project, ...] = ()
     url: str = ""
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:
@@ -237,6 +254,7 @@ class ConsentDeclined(Event, name="consent.declined"):
 
     tier: BookingTier
     reason: str
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:
@@ -248,6 +266,7 @@ class ReservationMissing(Event, name="reservation.missing"):
     """Nothing in the calendar tells what the session was for."""
 
     reason: str
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:
