@@ -8,9 +8,10 @@ content is a new fact too.
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import AwareDatetime, Field
 
 from nexuslims_contracts import subjects
+from nexuslims_contracts.calendars import BookingTier, Payload
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.identifiers import FileToken, PersonId, SessionToken, digest, event_id
 from nexuslims_contracts.model import ContractModel
@@ -144,22 +145,6 @@ class Project(ContractModel):
     ref: str = ""
 
 
-class CalendarPayload(ContractModel):
-    """What a calendar gave, as far as it was used, so that it can be understood better later.
-
-    People are in it by no name and no address: the event that holds it has their ids. Of who did
-    not consent it holds the answer to that question, and nothing else.
-    """
-
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Of the fields")]
-    fields: Annotated[dict[str, JsonValue], Field(description="By the calendar's own names")]
-
-
-Payload: TypeAlias = Annotated[
-    CalendarPayload | None, Field(description="What the calendar gave, if it is kept")
-]
-
-
 # --- the calendar's side ---------------------------------------------------------------------
 
 
@@ -218,9 +203,6 @@ class SessionCancelled(Event, name="session.cancelled"):
     def identity(self) -> tuple[str, ...]:
         """A session may be withdrawn, restored and withdrawn again."""
         return (self.content_digest(),)
-
-
-BookingTier: TypeAlias = Literal["post-run", "pre-run", "reservation", "calendar"]
 
 
 class ReservationMatched(Event, name="reservation.matched"):
