@@ -6,7 +6,7 @@ Layout after C. Boothroyd, https://personal.ntu.edu.sg/cbb/info/TIAformat/.
 import math
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -88,19 +88,9 @@ def read_series(path: Path) -> Series:
     """
     with path.open("rb") as file:
         reader = _Reader(file)
-        if file.read(4) != SERIES_HEAD:
-            raise UnreadableFileError("not a TIA series: the file does not start like one")
-        version, kind, tag_kind, total, valid = (int(v) for v in reader.take("HIIII"))
-        wide = "Q" if version >= _WIDE_VERSION else "I"
-        table = reader.integer(wide)
-        dimensions = [_dimension(reader) for _ in range(_bounded(reader.integer("I")))]
-        if not 0 < valid <= MAX_ELEMENTS:
-            raise UnreadableFileError(f"the series holds {valid} valid elements of {total}")
-        offsets = [int(v) for v in reader.take(f"{valid}{wide}", table)]
-        tags = [
-            int(v) for v in reader.take(f"{valid}{wide}", table + total * struct.calcsize(wide))
-        ]
-        spectra = kind == _SPECTRA
+        head = _head(reader)
+        version, tag_kind, total, valid = head.version, head.tag_kind, head.total, head.valid
+        dimensions, offsets, tags, spectra = head.dimensions, head.offsets, head.tags, head.spectra
         element, scale, offset, dtype, data_at = _element(reader, offsets[0], spectra=spectra)
         positions = _positions(reader, tags[:2]) if tag_kind == _POSITIONS else []
         time = from_unix(reader.integer("I", tags[0] + 4)) if tags[0] else None
@@ -119,6 +109,48 @@ def read_series(path: Path) -> Series:
         path, spectra, dtype, navigation, element, scale, offset, time, header,
         lambda: _map(path, starts, shape, element, dtype, flip=not spectra),
     )  # fmt: skip
+
+
+def element_spans(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield the first byte and the number of bytes of each element's data.
+
+    Raises
+    ------
+    UnreadableFileError, LimitExceededError
+        As :func:`read_series` does.
+    """
+    with path.open("rb") as file:
+        reader = _Reader(file)
+        head = _head(reader)
+        for at in head.offsets:
+            element, _, _, dtype, data_at = _element(reader, at, spectra=head.spectra)
+            yield at + data_at, math.prod(element) * _ITEM[dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    version: int
+    tag_kind: int
+    total: int
+    valid: int
+    spectra: bool
+    dimensions: list[Axis]
+    offsets: list[int]
+    tags: list[int]
+
+
+def _head(reader: _Reader) -> _Head:
+    if reader.file.read(4) != SERIES_HEAD:
+        raise UnreadableFileError("not a TIA series: the file does not start like one")
+    version, kind, tag_kind, total, valid = (int(v) for v in reader.take("HIIII"))
+    wide = "Q" if version >= _WIDE_VERSION else "I"
+    table = reader.integer(wide)
+    dimensions = [_dimension(reader) for _ in range(_bounded(reader.integer("I")))]
+    if not 0 < valid <= MAX_ELEMENTS:
+        raise UnreadableFileError(f"the series holds {valid} valid elements of {total}")
+    offsets = [int(v) for v in reader.take(f"{valid}{wide}", table)]
+    tags = [int(v) for v in reader.take(f"{valid}{wide}", table + total * struct.calcsize(wide))]
+    return _Head(version, tag_kind, total, valid, kind == _SPECTRA, dimensions, offsets, tags)
 
 
 def _bounded(count: int) -> int:

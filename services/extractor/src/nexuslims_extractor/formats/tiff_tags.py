@@ -27,10 +27,12 @@ DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, SAMPLES = 270, 271, 272, 273, 277
 ROWS_PER_STRIP, STRIP_BYTES, X_RESOLUTION, Y_RESOLUTION = 278, 279, 282, 283
 PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, TILE_WIDTH = 284, 296, 305, 306, 315, 322
 SAMPLE_FORMAT = 339
+TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, SUB_DIRECTORIES = 323, 324, 325, 330
+JPEG_OFFSET, JPEG_BYTES, EXIF, GPS, INTEROPERABILITY = 513, 514, 34665, 34853, 40965
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
-_CODES = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q",
+CODES = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q",
           18: "Q"}  # fmt: skip
 _RATIONALS = {5: "I", 10: "i"}
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
@@ -59,7 +61,7 @@ class Tiff:
         tag = self.pages[page].get(code)
         if tag is None:
             return b""
-        size = tag.count * _SIZES.get(tag.kind, 0)
+        size = tag.count * SIZES.get(tag.kind, 0)
         if size > MAX_VALUE_BYTES:
             raise LimitExceededError(f"TIFF tag {code} claims {size} bytes")
         with self.path.open("rb") as file:
@@ -80,14 +82,14 @@ class Tiff:
         if tag is None:
             return ()
         raw = self.raw(code, page)
-        size = _SIZES.get(tag.kind, 0)
+        size = SIZES.get(tag.kind, 0)
         count = len(raw) // size if size else 0
         if tag.kind in _RATIONALS:
             values = struct.unpack_from(f"{self.order}{2 * count}{_RATIONALS[tag.kind]}", raw)
             pairs = zip(values[::2], values[1::2], strict=True)
             return tuple(top / below if below else math.nan for top, below in pairs)
-        if tag.kind in _CODES:
-            return struct.unpack_from(f"{self.order}{count}{_CODES[tag.kind]}", raw)
+        if tag.kind in CODES:
+            return struct.unpack_from(f"{self.order}{count}{CODES[tag.kind]}", raw)
         return tuple(raw)
 
     def integer(self, code: int, page: int = 0, default: int = 0) -> int:
@@ -161,7 +163,7 @@ def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[dict[
         code, kind, length, offset = struct.unpack_from(
             order + entry_code, entries, index * entry_size
         )
-        if length * _SIZES.get(kind, 0) <= inline:
+        if length * SIZES.get(kind, 0) <= inline:
             offset = start + (index + 1) * entry_size - inline
         tags.setdefault(code, Tag(kind, length, offset))
     tail = file.read(struct.calcsize("=" + next_code))
