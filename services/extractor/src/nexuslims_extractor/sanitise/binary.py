@@ -1,6 +1,8 @@
 """Where the data lies in formats that keep it in plain runs of bytes, or as text."""
 
+import mmap
 import re
+import string
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,9 +11,16 @@ from typing import Any
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.formats.dm_tags import ArrayRef, read_tags
 from nexuslims_extractor.formats.tia_series import element_spans
-from nexuslims_extractor.sanitise.plan import Plan, Put, SanitiseError, Span, zero_spans
+from nexuslims_extractor.sanitise.plan import (
+    Keep,
+    Plan,
+    Put,
+    SanitiseError,
+    Span,
+    zero_spans,
+)
 
-_COLOUR_TABLE = "CLUT"
+_NO_DATA = ("CLUT", "PageSetup")  # colour tables, and what a printer driver wants
 _MRC_HEADER = 1024
 _MRC_EXTENDED = 92  # bytes of the extended header, https://www.ccpem.ac.uk/mrc_format/mrc2014.php
 _MRC_STAMP = 212
@@ -21,20 +30,25 @@ _BLO_FRAME_HEADER = 6
 _SPC_DATA_START, _SPC_FILE_HEAD = 28, 34
 _COUNT_BYTES = 4
 _MSA_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")
-_SAFE_EMI_BYTES = 64 << 10
+_DESCRIPTION = re.compile(rb"<ObjectInfo>[^\0]*?</ObjectInfo>")
+_EMI_TAIL = 1024
+_LETTERS = string.ascii_letters.encode() + b" '.,\n"
+_STRANGE_PART = 0.05
 
 
 def plan_dm(path: Path) -> Plan:
-    """Zero every array of a DM3 or DM4 file that is not a colour table: images and thumbnails."""
+    """Zero the arrays of a DM3 or DM4 file: images, thumbnails, and maps among their tags."""
     spans = (Span(array.offset, array.size) for array in _arrays(read_tags(path)))
     return zero_spans(path.stat().st_size, spans)
 
 
 def _arrays(tree: Mapping[str, Any]) -> Iterator[ArrayRef]:
     for name, value in tree.items():
+        if name in _NO_DATA:
+            continue
         if isinstance(value, Mapping):
             yield from _arrays(value)
-        elif isinstance(value, ArrayRef) and name != _COLOUR_TABLE:
+        elif isinstance(value, ArrayRef):
             yield value
 
 
@@ -45,38 +59,48 @@ def plan_series(path: Path) -> Plan:
 
 
 def plan_emi(path: Path) -> Plan:
-    """Zero what an ``.emi`` repeats of its series; otherwise it stays as it is.
+    """Keep the descriptions in an ``.emi`` and zero the copies of the data between them.
 
-    Its layout is not public. Data is recognised as the bytes of an element of a series beside it.
+    Its layout is not public, but for the XML. What follows the last description is of fixed size.
 
     Raises
     ------
     SanitiseError
-        More is left than descriptions take: data that no series beside it has.
+        It has no description, and what it holds instead does not read as words.
     """
-    content = path.read_bytes()
-    spans = []
-    for series in sorted(path.parent.iterdir()):
-        if series.suffix.lower() != ".ser" or not series.stem.startswith(path.stem):
-            continue
-        with series.open("rb") as file:
-            for offset, size in element_spans(series):
-                file.seek(offset)
-                data = file.read(size)
-                at = content.find(data) if data.strip(b"\0") else -1
-                while at >= 0:
-                    spans.append(Span(at, size))
-                    at = content.find(data, at + size)
-    plan = zero_spans(len(content), spans)
-    left = bytearray(content)
-    for span in spans:
-        left[span.offset : span.end] = bytes(span.size)
-    if (unknown := len(left) - left.count(0)) > _SAFE_EMI_BYTES:
-        raise SanitiseError(
-            f"{unknown} bytes of the .emi may be data: keep its .ser files beside it, "
-            "or sanitise the .ser files alone"
-        )
-    return plan
+    size = path.stat().st_size
+    if not size:
+        raise UnreadableFileError("the file is empty")
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        kept = [Span(match.start(), len(match[0]) + 1) for match in _DESCRIPTION.finditer(content)]
+        if not kept:
+            return _words_only(content)
+    kept.append(Span(kept[-1].end, max(0, min(_EMI_TAIL, size - kept[-1].end))))
+    starts = [0, *(span.end for span in kept)]
+    ends = [*(span.offset for span in kept), size]
+    gaps = (Span(start, end - start) for start, end in zip(starts, ends, strict=True))
+    return zero_spans(size, (gap for gap in gaps if gap.size > 0))
+
+
+def plan_unreadable(path: Path) -> Plan:
+    """Keep a file whose structure is lost, but which holds nothing but words and zeros.
+
+    Raises
+    ------
+    SanitiseError
+        It holds more: nothing tells its data from the rest.
+    """
+    return _words_only(path.read_bytes())
+
+
+def _words_only(content: "bytes | mmap.mmap") -> Plan:
+    held = content[:].translate(None, b"\0")
+    if len(held.translate(None, _LETTERS)) > len(held) * _STRANGE_PART:
+        raise SanitiseError("the file is damaged: nothing tells its data from the rest")
+    return Plan((Keep(0, len(content)),))
 
 
 def plan_mrc(path: Path) -> Plan:

@@ -1,18 +1,21 @@
 """Whether a copy tells all that the original tells, and shows nothing."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nexuslims_extractor.artifacts import json_safe
 from nexuslims_extractor.plugins import HEAD_BYTES, choose
-from nexuslims_extractor.sanitise.formats import Format, arrays
+from nexuslims_extractor.sanitise.formats import Format
+from nexuslims_extractor.sanitise.independent import H5PY, arrays, facts
 from nexuslims_extractor.sanitise.plan import SanitiseError, planned_bytes
 
 if TYPE_CHECKING:
     import numpy as np
+
+T = TypeVar("T")
 
 _LAZY_FIELDS = ("pixels",)
 _SERIES = re.compile(r"_\d+$")
@@ -88,7 +91,7 @@ def _check_zero(copy: Path, form: Format) -> None:
     with copy.open("rb") as file:
         for chunk in planned_bytes(form.plan(copy), copy):
             place = file.tell()
-            if form.reader != "h5py" and file.read(len(chunk)) != chunk:
+            if form.reader != H5PY and file.read(len(chunk)) != chunk:
                 raise SanitiseError(f"the copy still holds data at byte {place}")
 
 
@@ -96,23 +99,26 @@ def _check_independently(source: Path, copy: Path, form: Format) -> None:
     if not form.reader:
         return
     try:
-        shown = any(_any(block) for block in arrays(copy, form.reader))
-    except Exception as error:  # noqa: BLE001 - readers raise anything
-        if _opens(source, form.reader):
-            raise SanitiseError(f"{form.reader} does not open the copy: {error}") from None
+        expected = facts(source, form.reader)
+        _shows(source, form.reader)
+    except Exception:  # noqa: BLE001 - broken files are worth sharing, and readers raise anything
         return
-    if shown:
+    found = _opened(facts, copy, form.reader)
+    if difference := next(_differences(expected, found), None):
+        raise SanitiseError(f"{form.reader} reads another {difference}")
+    if _opened(_shows, copy, form.reader):
         raise SanitiseError(f"the copy still shows data, as {form.reader} reads it")
 
 
-def _opens(source: Path, reader: str) -> bool:
-    """Whether the original can be read at all: broken files are worth sharing, too."""
+def _opened(read: Callable[[Path, str], T], copy: Path, reader: str) -> T:
     try:
-        for _ in arrays(source, reader):
-            pass
-    except Exception:  # noqa: BLE001 - readers raise anything
-        return False
-    return True
+        return read(copy, reader)
+    except Exception as error:  # noqa: BLE001 - readers raise anything
+        raise SanitiseError(f"{reader} does not open the copy: {error}") from None
+
+
+def _shows(path: Path, reader: str) -> bool:
+    return any(_any(block) for block in arrays(path, reader))
 
 
 def _any(values: "np.ndarray") -> bool:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
     import numpy as np
 
-# arrays that describe others: axes, calibrations, look-up tables, instrument logs, metadata as text
-_DESCRIBES = re.compile(
-    r"(?i)meta_?data|physicaldata|axis|axes|scale|^dim\d*$|offset|calibration|table|times?$"
-    r"|^tw(data|info)$|rotation|shear"
+# metadata as text, instrument logs and clocks describe, however many dimensions they have;
+# axes, calibrations and look-up tables have one
+_DESCRIBES = re.compile(r"(?i)^meta_?data$|^tw(data|info)$|times?$")
+_DESCRIBES_IN_A_ROW = re.compile(
+    r"(?i)meta_?data|physicaldata|axis|axes|scale(?!d)|^dim\d*$|offset|calibration|table|rotation"
+    r"|shear"
 )
-_DATA = re.compile(r"(?i)data|image|spectr|counts|signal|thumbnail|stream")
+_DATA = re.compile(r"(?i)^data$|image|spectr|counts|signal|thumb|preview|stream")
 _FEW = 16
 
 
@@ -51,28 +53,38 @@ def shown(file: "h5py.File") -> "Iterator[h5py.Dataset]":
     found: list[h5py.Dataset] = []
 
     def visit(name: str, node: Any) -> None:
-        if not isinstance(node, h5py.Dataset) or not _is_numeric(node.dtype) or not node.size:
-            return
-        parts = name.split("/")
-        if any(_DESCRIBES.search(part) for part in parts):
-            return
-        named = node.ndim > 0 and _DATA.search(parts[-1]) is not None
-        if node.ndim > 1 or node.size > _FEW or named:
-            found.append(node)
+        if isinstance(node, h5py.Dataset) and _is_numeric(node.dtype) and node.size:
+            parts = name.split("/")
+            if node.ndim and _is_data(parts[:-1], parts[-1], node.ndim, node.size):
+                found.append(node)
 
     file.visititems(visit)
     yield from found
 
 
+def _is_data(groups: Sequence[str], name: str, dimensions: int, size: int) -> bool:
+    if _DESCRIBES.search(name):
+        return False
+    if dimensions > 1 or (_DATA.search(name) and not _DESCRIBES_IN_A_ROW.search(name)):
+        return True
+    return size > _FEW and not any(map(_DESCRIBES_IN_A_ROW.search, (*groups, name)))
+
+
 def _is_numeric(dtype: Any) -> bool:
+    import h5py  # noqa: PLC0415 - HDF5 only
+
     if dtype.names:
         return all(_is_numeric(dtype[name]) for name in dtype.names)
-    return dtype.base.kind in "biufc"
+    # opaque bytes may be a picture; rows of uneven length are numbers all the same
+    uneven = h5py.check_vlen_dtype(dtype)
+    return dtype.base.kind in "biufcV" or (uneven is not None and _is_numeric(uneven))
 
 
 def _spans(dataset: "h5py.Dataset") -> Iterator[Span]:
     if dataset.external or dataset.is_virtual:
         raise SanitiseError(f"{dataset.name} keeps its data in another file")
+    if dataset.dtype.hasobject:
+        raise SanitiseError(f"{dataset.name} has rows of uneven length: they cannot be zeroed")
     if dataset.chunks is None:
         offset = dataset.id.get_offset()
         if offset is not None:
@@ -88,13 +100,24 @@ def _encode_zeros(path: Path) -> None:
     import h5py  # noqa: PLC0415 - HDF5 only
     import numpy as np  # noqa: PLC0415 - HDF5 only
 
+    with h5py.File(path, "r") as file:
+        if all(map(_lies_plain, shown(file))):
+            return
     with h5py.File(path, "r+") as file:
         for dataset in shown(file):
+            if _lies_plain(dataset):
+                continue
             if dataset.chunks is None:
-                if dataset.id.get_offset() is None:
-                    dataset[...] = np.zeros((), dataset.dtype)
-            elif dataset.id.get_create_plist().get_nfilters():
+                dataset[...] = np.zeros((), dataset.dtype)
+            else:
                 _refill(dataset, _packed_zeros(dataset))
+
+
+def _lies_plain(dataset: "h5py.Dataset") -> bool:
+    """Whether an array's bytes are its numbers: neither packed nor within an object header."""
+    if dataset.chunks is None:
+        return dataset.id.get_offset() is not None or not dataset.id.get_storage_size()
+    return not dataset.id.get_create_plist().get_nfilters()
 
 
 def _refill(dataset: "h5py.Dataset", packed: bytes) -> None:

@@ -1,22 +1,21 @@
 """One file in, a checked copy out, or nothing: what fails leaves no copy behind."""
 
-import gzip
 import os
 import re
-import shutil
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.sanitise.archive import pack
 from nexuslims_extractor.sanitise.check import check_copy, name_in, replaced, told
 from nexuslims_extractor.sanitise.formats import recognise
 from nexuslims_extractor.sanitise.plan import SanitiseError, write_copy
 from nexuslims_extractor.sanitise.scrub import scrub, words_of
+from nexuslims_extractor.sanitise.sidecars import is_sidecar, related
 
 MARK = "_dataZeroed"
-_SIDECARS = (".hdr", ".txt")
 _SERIES = re.compile(r"^(?P<stem>.+)(?P<number>_\d+)$")
 
 
@@ -27,12 +26,17 @@ class Sanitised:
     source: Path
     written: tuple[Path, ...]
     """The copy and those of the files that belong to it, or the archive of them."""
-    scrubbed: int = 0
-    """How many words were replaced."""
+    scrubbed: Mapping[str, int] = field(default_factory=dict)
+    """How often something was written over, by the field asked for; 0 where the file tells none."""
 
 
 def sanitise(
-    source: Path, out: Path, *, scrub_fields: Sequence[str] = (), archive: bool = False
+    source: Path,
+    out: Path,
+    *,
+    scrub_fields: Sequence[str] = (),
+    archive: bool = False,
+    workplace: Path | None = None,
 ) -> Sanitised:
     """Write a copy of a file without its data, check it, and only then leave it in ``out``.
 
@@ -46,6 +50,8 @@ def sanitise(
         Metadata to write over, see :func:`nexuslims_extractor.sanitise.scrub.words_of`.
     archive
         Whether to pack the copies as ``NAME_dataZeroed.tar.gz`` instead.
+    workplace
+        A folder of the same file system for what is not checked yet; ``out`` if none is named.
 
     Raises
     ------
@@ -56,19 +62,17 @@ def sanitise(
     OSError
         It cannot be read, or the copy not be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
     members = _members(source)
-    words = words_of(told(source), scrub_fields) if scrub_fields else {}
-    with tempfile.TemporaryDirectory(dir=out, prefix=".sanitise-") as text:
+    words = words_of(told(source), scrub_fields)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=workplace or out, prefix=".sanitise-") as text:
         copies = {member: Path(text) / zeroed_name(member) for member in members}
-        scrubbed = sum(_copy(member, copy, words) for member, copy in copies.items())
-        for member, copy in copies.items():
-            if not _is_sidecar(member):
-                check_copy(member, copy, recognise(member), replaced(told(member), words))
+        scrubbed = _write(copies, words)
+        _check(copies, words)
         made = list(copies.values())
         if archive:
-            made = [_packed(copies, Path(text) / f"{name_in(copies[source])}.tar.gz")]
-        return Sanitised(source, tuple(_moved(path, out) for path in made), scrubbed)
+            made = [pack(copies, Path(text) / f"{name_in(copies[source])}.tar.gz")]
+        return Sanitised(source, _moved(made, out), scrubbed)
 
 
 def zeroed_name(path: Path) -> str:
@@ -82,63 +86,42 @@ def zeroed_name(path: Path) -> str:
 
 
 def _members(source: Path) -> list[Path]:
-    """Return a file and those that belong to it: a series' description, a TIFF's header file."""
-    if not source.is_file():
+    if not source.exists():
         raise SanitiseError("no such file")
-    beside = sorted(source.parent.iterdir())
-    suffix, stem = source.suffix.lower(), name_in(source)
-    if suffix in (".emi", ".ser"):
-        related = [
-            path
-            for path in beside
-            if path.suffix.lower() in (".emi", ".ser") and name_in(path) == stem
-        ]
-        wanted = [path for path in related if suffix == ".emi" or path.suffix.lower() == ".emi"]
-        return [source, *(path for path in wanted if path != source)]
-    return [source, *(path for path in beside if _is_sidecar(path) and path.stem == source.stem)]
+    if not source.is_file():
+        raise SanitiseError("not a regular file")
+    if is_sidecar(source):
+        raise SanitiseError("it only goes with the file that it describes: name that one")
+    if not source.stat().st_size:
+        raise UnreadableFileError("the file is empty")
+    return [source, *related(source)]
 
 
-def _is_sidecar(path: Path) -> bool:
-    return path.suffix.lower() in _SIDECARS
+def _write(copies: Mapping[Path, Path], words: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+    counts = dict.fromkeys(words, 0)
+    for member, copy in copies.items():
+        if is_sidecar(member):
+            copy.write_bytes(member.read_bytes())
+        else:
+            write_copy(recognise(member).plan(member), member, copy)
+        for name, replacements in words.items():
+            counts[name] += scrub(copy, replacements)
+        # files that tell no time of acquisition are dated by their last change
+        facts = member.stat()
+        os.utime(copy, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    return counts
 
 
-def _copy(member: Path, copy: Path, words: Mapping[str, str]) -> int:
-    if _is_sidecar(member):
-        shutil.copyfile(member, copy)
-    else:
-        write_copy(recognise(member).plan(member), member, copy)
-    count = scrub(copy, words) if words else 0
-    # files that tell no time of acquisition are dated by their last change
-    facts = member.stat()
-    os.utime(copy, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    return count
+def _check(copies: Mapping[Path, Path], words: Mapping[str, Mapping[str, str]]) -> None:
+    every = {word: other for found in words.values() for word, other in found.items()}
+    for member, copy in copies.items():
+        if not is_sidecar(member):
+            check_copy(member, copy, recognise(member), replaced(told(member), every))
 
 
-def _packed(copies: Mapping[Path, Path], archive: Path) -> Path:
-    """Pack copies so that the same ones give the same bytes, and look into what was packed."""
-    with (
-        archive.open("xb") as file,
-        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w") as tar,
-    ):
-        for copy in sorted(copies.values()):
-            facts = copy.stat()
-            item = tarfile.TarInfo(copy.name)
-            item.size, item.mtime, item.mode = facts.st_size, int(facts.st_mtime), 0o644
-            with copy.open("rb") as content:
-                tar.addfile(item, content)
-    with tarfile.open(archive) as tar:
-        names = sorted(tar.getnames())
-    if names != sorted(copy.name for copy in copies.values()):
-        raise SanitiseError(f"the archive holds {', '.join(names)}")
-    before, after = sum(path.stat().st_size for path in copies), archive.stat().st_size
-    if after >= before:
-        raise SanitiseError(f"the archive is larger than the original: {after} bytes of {before}")
-    return archive
-
-
-def _moved(path: Path, out: Path) -> Path:
-    target = out / path.name
-    if target.exists():
-        raise SanitiseError(f"{target} exists already: choose another folder with --out")
-    return path.rename(target)
+def _moved(made: Sequence[Path], out: Path) -> tuple[Path, ...]:
+    targets = [out / path.name for path in made]
+    for target in targets:
+        if target.exists():
+            raise SanitiseError(f"{target} exists already: choose another folder with --out")
+    return tuple(path.rename(target) for path, target in zip(made, targets, strict=True))

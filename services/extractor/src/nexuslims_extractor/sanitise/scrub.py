@@ -15,8 +15,8 @@ _SHORTEST = 3
 _ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 
 
-def words_of(told: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
-    """Return what the named fields say, with what replaces it.
+def words_of(told: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return what the named fields say, with what replaces it, by field.
 
     Parameters
     ----------
@@ -24,21 +24,20 @@ def words_of(told: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
         What extraction tells of the file.
     names
         Fields of the metadata schema (``operator``), or of the vendor (``User``), in any case;
-        ``paths`` stands for every path of a file in any of them.
+        ``paths`` stands for every path of a file in any of them. One that the file does not tell
+        has no words.
 
     Raises
     ------
     SanitiseError
-        A field is told nowhere, or what it says is too short to be found among other bytes.
+        What a field says is too short to be found among other bytes.
     """
-    words: dict[str, str] = {}
+    words: dict[str, dict[str, str]] = {}
     for name in names:
         found = set(_said(told, name))
-        if not found:
-            raise SanitiseError(f"no field {name!r} with text is told of this file")
         if short := [word for word in found if len(word) < _SHORTEST]:
             raise SanitiseError(f"{name} is {short[0]!r}: too short to be told from other bytes")
-        words |= {word: "x" * len(word) for word in found}
+        words[name] = {word: "x" * len(word) for word in found}
     return words
 
 
@@ -68,6 +67,8 @@ def scrub(copy: Path, words: Mapping[str, str]) -> int:
     They are looked for in UTF-8, in a Windows code page and in UTF-16; not within packed data.
     """
     count = 0
+    if not words or not copy.stat().st_size:
+        return count
     with copy.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
         for word in sorted(words, key=len, reverse=True):
             for old, new in _encoded(word, words[word]):

@@ -6,7 +6,6 @@ which no directory accounts for (a vendor's block, reached by an offset in a pri
 layout instead, with zeros in the room that is left over.
 """
 
-import re
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,15 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+from nexuslims_extractor.sanitise.hidden import embedded_images, words
 from nexuslims_extractor.sanitise.plan import Keep, Piece, Plan, Put, SanitiseError, Span, Zero
-from nexuslims_extractor.sanitise.tiff_data import UNCOMPRESSED, embedded_images, packed_zeros
+from nexuslims_extractor.sanitise.tiff_data import UNCOMPRESSED, packed_zeros
 from nexuslims_extractor.sanitise.tiff_layout import Layout, read_layout
 
 _ALIGNMENT = 16
 _PADDING = 16
-_MAX_DESCRIPTION = 16 << 20
-# ini, XML or JSON text, or the block that tag 33560 of SIS points to
-_DESCRIPTION = re.compile(rb"[\0\s]*(SIS0|[\[<{]\s*[?\"A-Za-z])")
+_MAX_GAP = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +53,13 @@ def plan_tiff(path: Path) -> Plan:
         plain, packed, lengths = _data(file, layout, size)
         taken = sorted([*kept, *plain, *packed])
         _refuse_overlap(taken)
-        gaps = list(_gaps(taken, size))
-        described = [gap for gap in gaps if _describes(file, gap)]
-        blocks = [_Block(span, Keep(span.offset, span.size)) for span in [*kept, *described]]
+        told = _merged(span for gap in _gaps(taken, size) for span in _words(file, gap))
+        gaps = _gaps(sorted([*taken, *told]), size)
+        blocks = [_Block(span, Keep(span.offset, span.size)) for span in [*kept, *told]]
         blocks += [_Block(span, Zero(span.size)) for span in plain]
-        blocks += [_Block(gap, _rest(gap)) for gap in gaps if gap not in described]
+        blocks += [_Block(gap, _rest(gap)) for gap in gaps]
         blocks += [
-            _Block(span, _packed_piece(span, zeros, fixed=bool(described)))
+            _Block(span, _packed_piece(span, zeros, fixed=bool(told)))
             for span, zeros in packed.items()
         ]
         blocks.sort(key=lambda block: block.span)
@@ -125,11 +123,11 @@ def _gaps(taken: Sequence[Span], size: int) -> Iterator[Span]:
         at = max(at, span.end)
 
 
-def _describes(file: BinaryIO, gap: Span) -> bool:
-    """Whether bytes outside all directories are a vendor's words, and not more data."""
-    if not _PADDING < gap.size <= _MAX_DESCRIPTION:
-        return False
-    return _DESCRIPTION.match(_read(file, gap)) is not None
+def _words(file: BinaryIO, gap: Span) -> Iterator[Span]:
+    """Yield a vendor's words among bytes that no directory accounts for."""
+    if _PADDING < gap.size <= _MAX_GAP:
+        for span in words(_read(file, gap)):
+            yield Span(gap.offset + span.offset, span.size)
 
 
 def _rest(gap: Span) -> Piece:
@@ -164,9 +162,9 @@ def _patches(layout: Layout, blocks: Sequence[_Block]) -> dict[int, bytes]:
 
 def _blanked(file: BinaryIO, values: Iterable[Span]) -> dict[int, bytes]:
     return {
-        value.offset + pixels.offset: bytes(pixels.size)
+        value.offset + pixels.offset: blank
         for value in values
-        for pixels in embedded_images(_read(file, value))
+        for pixels, blank in embedded_images(_read(file, value))
     }
 
 

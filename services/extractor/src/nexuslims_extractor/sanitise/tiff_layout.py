@@ -15,6 +15,7 @@ _DIRECTORIES = (tags.SUB_DIRECTORIES, tags.EXIF, tags.GPS, tags.INTEROPERABILITY
 _OFFSET_KINDS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _IMAGE_KINDS = (1, 6, 7)
 _SEPARATE_PLANES = 2
+_SUBSAMPLING = 530
 _MAX_RUNS = 1 << 22
 
 
@@ -39,6 +40,7 @@ class Run:
     bits: int
     compression: int
     photometric: int = 1
+    subsampling: tuple[int, ...] = (2, 2)
 
     @property
     def unpacked(self) -> int:
@@ -186,11 +188,14 @@ class _Walker:
         offsets = self.numbers(entries.get(tags.TILE_OFFSETS) or entries.get(tags.STRIP_OFFSETS))
         lengths = self.numbers(entries.get(tags.TILE_BYTES) or entries.get(tags.STRIP_BYTES))
         self.layout.pointers += [number for number in offsets if number.value]
+        halved = tuple(number.value for number in self.numbers(entries.get(_SUBSAMPLING)))
         shapes = self.shapes(entries, len(offsets))
         for index, (offset, shape) in enumerate(zip(offsets, shapes, strict=True)):
             length = lengths[index] if index < len(lengths) else None
             told = length.value if length else 0
-            run = Run(Span(offset.value, told), length, *shape, compression, photometric)
+            run = Run(
+                Span(offset.value, told), length, *shape, compression, photometric, halved or (2, 2)
+            )
             if not told and compression == 1:
                 run = replace(run, span=Span(offset.value, run.unpacked))
             self.layout.runs.append(run)
