@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture format corpus chaos bench-events bench-session bench-cli lock clean
+.PHONY: help install demo test check lint types architecture format corpus chaos bench-events bench-session bench-cli bench-sanitise lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -64,6 +64,9 @@ bench-session: install ## CPU time of one real session, beside the incumbent
 
 bench-cli: install ## CPU time of the commands
 	$(BIN)/python -m benchmarks.cli
+
+bench-sanitise: install ## every file of the corpus that can be sanitised
+	$(BIN)/python -m benchmarks.sanitise
 
 lock: install ## requirements/*.txt again, from the members' dependencies
 	UV=$(BIN)/uv requirements/lock.sh

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nexuslims_extractor.sanitise.hdf5_heap import REFERENCE, row_spans
 from nexuslims_extractor.sanitise.plan import Plan, SanitiseError, Span, zero_spans
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 # metadata as text, instrument logs and clocks describe, however many dimensions they have;
 # axes, calibrations and look-up tables have one
-_DESCRIBES = re.compile(r"(?i)^meta_?data$|^tw(data|info)$|times?$")
+_DESCRIBES = re.compile(r"(?i)(/meta_?data|/tw(data|info)|times?)$|/physicaldata/")
 _DESCRIBES_IN_A_ROW = re.compile(
     r"(?i)meta_?data|physicaldata|axis|axes|scale(?!d)|^dim\d*$|offset|calibration|table|rotation"
     r"|shear"
@@ -38,7 +39,11 @@ def plan_hdf5(path: Path) -> Plan:
     spans: list[Span] = []
     with h5py.File(path, "r") as file:
         for dataset in shown(file):
-            spans += _spans(dataset)
+            stored = _spans(dataset)
+            if dataset.dtype.hasobject:
+                spans += row_spans(path, stored, _base(dataset))
+            else:
+                spans += stored
     return zero_spans(path.stat().st_size, spans, _encode_zeros)
 
 
@@ -53,18 +58,19 @@ def shown(file: "h5py.File") -> "Iterator[h5py.Dataset]":
     found: list[h5py.Dataset] = []
 
     def visit(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and _is_numeric(node.dtype) and node.size:
-            parts = name.split("/")
-            if node.ndim and _is_data(parts[:-1], parts[-1], node.ndim, node.size):
-                found.append(node)
+        if not isinstance(node, h5py.Dataset) or not node.ndim or not node.size:
+            return
+        if _is_numeric(node.dtype) and _is_data(f"/{name}", node.ndim, node.size):
+            found.append(node)
 
     file.visititems(visit)
     yield from found
 
 
-def _is_data(groups: Sequence[str], name: str, dimensions: int, size: int) -> bool:
-    if _DESCRIBES.search(name):
+def _is_data(path: str, dimensions: int, size: int) -> bool:
+    if _DESCRIBES.search(path):
         return False
+    *groups, name = path.split("/")
     if dimensions > 1 or (_DATA.search(name) and not _DESCRIBES_IN_A_ROW.search(name)):
         return True
     return size > _FEW and not any(map(_DESCRIBES_IN_A_ROW.search, (*groups, name)))
@@ -72,19 +78,18 @@ def _is_data(groups: Sequence[str], name: str, dimensions: int, size: int) -> bo
 
 def _is_numeric(dtype: Any) -> bool:
     import h5py  # noqa: PLC0415 - HDF5 only
+    import numpy as np  # noqa: PLC0415 - HDF5 only
 
     if dtype.names:
         return all(_is_numeric(dtype[name]) for name in dtype.names)
     # opaque bytes may be a picture; rows of uneven length are numbers all the same
     uneven = h5py.check_vlen_dtype(dtype)
-    return dtype.base.kind in "biufcV" or (uneven is not None and _is_numeric(uneven))
+    return dtype.base.kind in "biufcV" or (isinstance(uneven, np.dtype) and _is_numeric(uneven))
 
 
 def _spans(dataset: "h5py.Dataset") -> Iterator[Span]:
     if dataset.external or dataset.is_virtual:
         raise SanitiseError(f"{dataset.name} keeps its data in another file")
-    if dataset.dtype.hasobject:
-        raise SanitiseError(f"{dataset.name} has rows of uneven length: they cannot be zeroed")
     if dataset.chunks is None:
         offset = dataset.id.get_offset()
         if offset is not None:
@@ -93,6 +98,14 @@ def _spans(dataset: "h5py.Dataset") -> Iterator[Span]:
     for index in range(dataset.id.get_num_chunks()):
         chunk = dataset.id.get_chunk_info(index)
         yield Span(chunk.byte_offset, chunk.size)
+
+
+def _base(dataset: "h5py.Dataset") -> int:
+    """Return what addresses of rows of uneven length count from."""
+    packed = dataset.id.get_create_plist().get_nfilters()
+    if packed or dataset.dtype.names or dataset.id.get_type().get_size() != REFERENCE.size:
+        raise SanitiseError(f"{dataset.name} keeps rows of uneven length in a way unknown here")
+    return int(dataset.file.userblock_size)
 
 
 def _encode_zeros(path: Path) -> None:
@@ -114,7 +127,7 @@ def _encode_zeros(path: Path) -> None:
 
 
 def _lies_plain(dataset: "h5py.Dataset") -> bool:
-    """Whether an array's bytes are its numbers: neither packed nor within an object header."""
+    """Whether an array was zeroed as bytes: neither packed nor within an object header."""
     if dataset.chunks is None:
         return dataset.id.get_offset() is not None or not dataset.id.get_storage_size()
     return not dataset.id.get_create_plist().get_nfilters()

@@ -1,5 +1,8 @@
 """Sanitising in a process of its own: a file that breaks a reader costs itself alone."""
 
+import logging
+import resource
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -13,6 +16,7 @@ from nexuslims_extractor.errors import ExtractorError
 from nexuslims_extractor.sanitise.job import sanitise
 
 _LONGEST_REASON = 500
+_MEMORY = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def outcomes(
     out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=out, prefix=".sanitise-") as workplace,
-        ProcessPool(max_workers=1) as pool,
+        ProcessPool(max_workers=1, initializer=_begin) as pool,
     ):
         for file in files:
             job = (file, out, tuple(scrub), archive, Path(workplace))
@@ -51,6 +55,13 @@ def outcomes(
                 yield Outcome(file, reason=f"it takes longer than {seconds:g} s")
             except ProcessExpired as error:
                 yield Outcome(file, reason=f"a reader crashed on it (status {error.exitcode})")
+
+
+def _begin() -> None:
+    """Set the worker's limits; Ctrl-C is the parent's business, what readers log nobody's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+    logging.disable()
 
 
 def _attempt(

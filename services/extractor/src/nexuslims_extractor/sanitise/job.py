@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.sanitise.archive import pack
-from nexuslims_extractor.sanitise.check import check_copy, name_in, replaced, told
+from nexuslims_extractor.sanitise.check import check_copy, name_in, told
 from nexuslims_extractor.sanitise.formats import recognise
 from nexuslims_extractor.sanitise.plan import SanitiseError, write_copy
 from nexuslims_extractor.sanitise.scrub import scrub, words_of
@@ -116,7 +116,7 @@ def _check(copies: Mapping[Path, Path], words: Mapping[str, Mapping[str, str]]) 
     every = {word: other for found in words.values() for word, other in found.items()}
     for member, copy in copies.items():
         if not is_sidecar(member):
-            check_copy(member, copy, recognise(member), replaced(told(member), every))
+            check_copy(member, copy, recognise(member), every)
 
 
 def _moved(made: Sequence[Path], out: Path) -> tuple[Path, ...]:

@@ -115,19 +115,23 @@ class _Walker:
     def walk(self) -> None:
         head = 16 if self.big else 8
         self.layout.structure.append(Span(0, head))
-        waiting = [self.pointer(8 if self.big else 4, self.word)]
+        following = self.pointer(8 if self.big else 4, self.word)
         seen: set[int] = set()
-        while waiting:
-            at = waiting.pop()
-            if at in seen or not 0 < at < self.size:
-                continue
-            if len(seen) >= tags.MAX_PAGES:
-                raise LimitExceededError(f"more than {tags.MAX_PAGES} TIFF directories")
-            seen.add(at)
-            waiting += self.directory(at)
+        while 0 < following < self.size:
+            if following in seen:
+                raise LimitExceededError("a TIFF directory refers back to itself")
+            referred, following = self.directory(following, seen)
+            while referred:
+                # those of pages below pages; several may share one
+                at = referred.pop()
+                if at not in seen and at < self.size:
+                    referred += self.directory(at, seen)[0]
 
-    def directory(self, at: int) -> list[int]:
-        """Note a directory; return where those are that it refers to."""
+    def directory(self, at: int, seen: set[int]) -> tuple[list[int], int]:
+        """Note a directory; return where those are that its tags refer to, and the next one."""
+        if len(seen) >= tags.MAX_PAGES:
+            raise LimitExceededError(f"more than {tags.MAX_PAGES} TIFF directories")
+        seen.add(at)
         count_code, entry_size = ("Q", 20) if self.big else ("H", 12)
         (count,) = self.take(count_code, at)
         if count > tags.MAX_TAGS:
@@ -141,10 +145,8 @@ class _Walker:
             code, entry = self.entry(start + index * entry_size)
             entries.setdefault(code, entry)
         self.data(entries)
-        following = [value for code in _DIRECTORIES for value in self.targets(entries.get(code))]
-        if end + width <= self.size:
-            following.append(self.pointer(end, self.word))
-        return following
+        referred = [value for code in _DIRECTORIES for value in self.targets(entries.get(code))]
+        return referred, self.pointer(end, self.word) if end + width <= self.size else 0
 
     def entry(self, at: int) -> tuple[int, _Entry]:
         code, kind = self.take("HH", at)
