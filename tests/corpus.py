@@ -75,6 +75,12 @@ class Corpus:
         entries = (entry for entry in self._entries.values() if "primary" in entry)
         return {entry["id"]: entry["format"] for entry in entries}
 
+    def unpack_all(self, into: Path) -> list[Path]:
+        """Write every entry below a folder of its own, and return all files."""
+        for name in self._entries:
+            self.unpack(name, into / name)
+        return sorted(path for path in into.rglob("*") if path.is_file())
+
     def unpack(self, entry_id: str, into: Path) -> Path:
         """Write an entry's members below a folder, archived ones with their modification times.
 

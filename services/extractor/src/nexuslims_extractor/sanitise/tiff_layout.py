@@ -218,7 +218,7 @@ class _Walker:
         width, height = (self.number(entries, code, 0) for code in (tags.WIDTH, tags.HEIGHT))
         if tags.TILE_OFFSETS in entries:
             size = (
-                self.number(entries, tags.TILE_HEIGHT, 0),
+                self.number(entries, tags.TILE_LENGTH, 0),
                 self.number(entries, tags.TILE_WIDTH, 0),
             )
             return [(*size, samples, bits)] * count
