@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from nexuslims_extractor.errors import ExtractorError
-from nexuslims_extractor.sanitise.job import sanitise
 from tests.corpus import Corpus, require_corpus
 
 from benchmarks.report import Bar, Report
+from nexuslims_extractor.errors import ExtractorError
+from nexuslims_extractor.sanitise.job import sanitise
 
 FORMATS = {
     "blo", "delmic", "dm3", "dm4", "dm5", "emd-ncem", "emd-prismatic", "emd-velox", "emi-ser",
