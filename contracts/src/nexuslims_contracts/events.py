@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import AwareDatetime, Field
 
 from nexuslims_contracts import subjects
+from nexuslims_contracts.calendars import BookingTier, Payload
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.identifiers import FileToken, PersonId, SessionToken, digest, event_id
 from nexuslims_contracts.model import ContractModel
@@ -204,9 +205,6 @@ class SessionCancelled(Event, name="session.cancelled"):
         return (self.content_digest(),)
 
 
-BookingTier: TypeAlias = Literal["post-run", "pre-run", "reservation", "calendar"]
-
-
 class ReservationMatched(Event, name="reservation.matched"):
     """What the session was for is known, and its user consents to a record."""
 
@@ -221,6 +219,7 @@ class ReservationMatched(Event, name="reservation.matched"):
     samples: tuple[Sample, ...] = ()
     projects: tuple[Project, ...] = ()
     url: str = ""
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:
@@ -237,6 +236,7 @@ class ConsentDeclined(Event, name="consent.declined"):
 
     tier: BookingTier
     reason: str
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:
@@ -248,6 +248,7 @@ class ReservationMissing(Event, name="reservation.missing"):
     """Nothing in the calendar tells what the session was for."""
 
     reason: str
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:

@@ -88,6 +88,15 @@ def test_no_answer_and_a_no_are_told_apart(desk) -> None:
     assert "declined" in declined.reason
 
 
+def test_what_the_calendar_gave_is_kept_and_a_change_of_it_is_stated(desk) -> None:
+    _, matched, _ = desk.hear(desk.entry(payload={"b": 1, "a": "x"}))
+    assert matched.payload.fields == {"a": "x", "b": 1}
+    assert desk.hear(desk.entry(payload={"a": "x", "b": 1})) == []
+    (again,) = desk.hear(desk.entry(payload={"a": "y", "b": 1}))
+    assert again.payload.sha256 != matched.payload.sha256
+    assert again.after == 2
+
+
 def test_a_session_waits_for_its_end(desk) -> None:
     entry = desk.entry()
     before, during, after = entry.start - HOUR, entry.start + HOUR, entry.end
@@ -96,6 +105,21 @@ def test_a_session_waits_for_its_end(desk) -> None:
     assert desk.hear(desk.entry(), during) == []
     assert progress(desk.state).status is Status.WAITING_FOR_END
     assert kinds(desk.hear(entry, after)) == [SessionEnded]
+
+
+def test_who_has_not_consented_may_do_so_until_the_end(desk) -> None:
+    lasting = {"end": None}
+    assert kinds(desk.hear(desk.entry(consent=None, **lasting))) == [SessionStarted]
+    assert desk.hear(desk.entry(booked=False, **lasting)) == []
+    assert kinds(desk.hear(desk.entry(**lasting))) == [ReservationMatched]
+    assert kinds(desk.hear(desk.entry(consent=False))) == [ConsentDeclined, SessionEnded]
+
+
+def test_what_was_booked_may_be_otherwise_than_what_was(desk) -> None:
+    booked = {"booked_from": desk.entry().start - HOUR, "booked_until": desk.entry().end + HOUR}
+    (_, matched, ended) = desk.hear(desk.entry(**booked))
+    assert (matched.start, matched.end) == tuple(booked.values())
+    assert (ended.start, ended.end) == (desk.entry().start, desk.entry().end)
 
 
 def test_an_entry_without_an_end_waits_for_one(desk) -> None:

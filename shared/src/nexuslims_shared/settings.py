@@ -3,8 +3,9 @@
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -13,15 +14,19 @@ from nexuslims_shared.errors import SettingsError
 _SECRET_WORDS = ("TOKEN", "PASSWORD", "SECRET", "API_KEY", "ACCESS_KEY")
 
 
-class Settings(BaseSettings):
-    """Every setting of the spine; names and defaults of the incumbent where it has them.
-
-    Relative paths start at the working directory, the facility's folder.
-    """
+class Environment(BaseSettings):
+    """A group of settings: a model that :func:`read` fills; a prefix longer than ``NX_`` is its."""
 
     model_config = SettingsConfigDict(
         env_prefix="NX_", env_file=".env", extra="ignore", frozen=True, validate_default=True
     )
+
+
+class Settings(Environment):
+    """Every setting of the spine; names and defaults of the incumbent where it has them.
+
+    Relative paths start at the working directory, the facility's folder.
+    """
 
     instrument_data_path: Annotated[
         Path, Field(description="Where the instruments' files are; only ever read")
@@ -105,8 +110,21 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.state_path / 'nexuslims.db'}"
 
 
+E = TypeVar("E", bound=Environment)
+
+
 def read_settings(**overrides: Any) -> Settings:
-    """Read the settings; values given here win over the environment.
+    """Read the settings of the spine; see :func:`read`."""
+    return read(Settings, **overrides)
+
+
+def read(model: type[E], **overrides: Any) -> E:
+    """Read a group of settings; values given here win over the environment.
+
+    Parameters
+    ----------
+    model
+        The group; a plugin that has settings of its own makes a model for them.
 
     Raises
     ------
@@ -114,9 +132,9 @@ def read_settings(**overrides: Any) -> Settings:
         If one is missing or wrong: its name, its value (never a secret's) and the remedy.
     """
     try:
-        return Settings(**{**_from_files(), **overrides})
+        return model(**{**_from_files(model), **overrides})
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors(include_url=False)]
+        lines = [_explain(model, detail) for detail in error.errors(include_url=False)]
         raise SettingsError("\n".join(lines)) from None
 
 
@@ -127,25 +145,29 @@ def variable_names() -> frozenset[str]:
     return frozenset(names | {"NATS_URL"})
 
 
-def _from_files() -> dict[str, Any]:
+def _from_files(model: type[Environment]) -> dict[str, Any]:
     """Read ``NX_<NAME>_FILE`` for each setting that is not given itself."""
+    given = {**dotenv_values(".env"), **os.environ}
     found: dict[str, Any] = {}
-    for name in Settings.model_fields:
-        variable = f"NX_{name.upper()}"
-        path = os.environ.get(f"{variable}_FILE")
-        if path and variable not in os.environ and f"{variable}_FILE" not in variable_names():
+    for name in model.model_fields:
+        variable = _variable(model, name)
+        path = given.get(f"{variable}_FILE")
+        if path and variable not in given and f"{variable}_FILE" not in variable_names():
             try:
                 found[name] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise SettingsError(
-                    f"{variable}_FILE={path}: cannot be read ({error.strerror})"
-                ) from error
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+                raise SettingsError(f"{variable}_FILE={path}: cannot be read ({reason})") from error
     return found
 
 
-def _explain(detail: Any) -> str:
+def _variable(model: type[Environment], name: str) -> str:
+    return f"{model.model_config['env_prefix']}{name}".upper()
+
+
+def _explain(model: type[Environment], detail: Any) -> str:
     name = str(detail["loc"][0])
-    variable = name if name.isupper() else f"NX_{name.upper()}"
+    variable = name if name.isupper() else _variable(model, name)
     if detail["type"] == "missing":
         return f"{variable} is not set: put it into the environment or into .env"
     secret = any(word in variable for word in _SECRET_WORDS) or "@" in str(detail["input"])

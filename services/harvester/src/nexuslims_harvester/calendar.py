@@ -1,17 +1,18 @@
 """The port to calendars: what one knows of a session, whatever kind of calendar it is."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from typing import Any, Protocol, TypeAlias
 
-from nexuslims_contracts.events import BookingTier, Project, Sample
+from nexuslims_contracts.calendars import BookingTier
+from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import session_token
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
 
 CALENDARS = "nexuslims.calendars"
-"""Entry point group: kind of calendar -> class, called with settings and instruments."""
+"""Entry point group: kind of calendar -> class, called with a name, settings and instruments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +21,10 @@ class CalendarEntry:
 
     ``end`` is None while it lasts. ``consent`` is True only if the user agreed to a record; None
     is nothing said, which is no consent. ``booked`` is False where no reservation was found that
-    could tell what the session was for. Times have an offset from UTC, a fixed one: in a zone's
-    repeated hour, Python finds no two times of different zones equal.
+    could tell what the session was for; ``booked_from`` and ``booked_until`` say when it was meant
+    to be, where that is not when it was. ``payload`` is what the calendar gave, as far as it was
+    used: plain values only, and no names of people. Times have an offset from UTC, a fixed one: in
+    a zone's repeated hour, Python finds no two times of different zones equal.
     """
 
     id: str
@@ -36,9 +39,12 @@ class CalendarEntry:
     collaborators: tuple[Person, ...] = ()
     consent: bool | None = None
     booked: bool = True
+    booked_from: datetime | None = None
+    booked_until: datetime | None = None
     tier: BookingTier = "calendar"
     reservation: str = ""
     url: str = ""
+    payload: Mapping[str, Any] | None = None
     cancelled: bool = False
 
     def session(self, calendar: str) -> str:
@@ -59,18 +65,31 @@ class EntryProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A session that was stated, and that the calendar is sure to have no more."""
+
+    id: str
+
+    def session(self, calendar: str) -> str:
+        """Token of the session."""
+        return session_token(calendar, self.id)
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What a harvest asks for: the sessions that began before ``until`` and end after ``since``.
 
     Those without an end belong to it whenever they began; without ``since``, all do. A calendar
-    for which it is no work to give more may give more.
+    for which it is no work to give more may give more. ``expected`` are the ids of those that are
+    known: a calendar that can tell what became of one that is missing says so.
     """
 
     since: datetime | None
     until: datetime
+    expected: frozenset[str] = frozenset()
 
 
-Entries: TypeAlias = list[CalendarEntry | EntryProblem]
+Entries: TypeAlias = list[CalendarEntry | EntryProblem | Withdrawn]
 
 
 def placed(moment: datetime, zone: tzinfo) -> datetime:

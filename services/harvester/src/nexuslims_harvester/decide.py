@@ -1,8 +1,11 @@
 """What a calendar's entry means for a session: the events that are new."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+from nexuslims_contracts.calendars import CalendarPayload
 from nexuslims_contracts.events import (
     ConsentDeclined,
     Event,
@@ -13,6 +16,7 @@ from nexuslims_contracts.events import (
     SessionRevised,
     SessionStarted,
 )
+from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry
 from nexuslims_shared.fold import Booking, SessionState
 
@@ -59,18 +63,19 @@ def decide(
             )
         )
     if entry.cancelled:
-        return _cancellation(session, state)
-    booking = _booking(entry, session, state, people)
-    if booking is not None:
-        events.append(booking)
+        return withdraw(session, state)
     end = entry.end if entry.end is not None and entry.end <= now else None
+    booking = _booking(entry, session, state, people)
+    if booking is not None and (end is not None or isinstance(booking, ReservationMatched)):
+        events.append(booking)  # whoever has not consented may still do so until the end
     schedule = _schedule(session, state, entry, user, end)
     if schedule is not None:
         events.append(schedule)
     return events
 
 
-def _cancellation(session: str, state: SessionState) -> list[Event]:
+def withdraw(session: str, state: SessionState) -> list[Event]:
+    """Say that a session is no more, if that was not said."""
     if state.schedule is None or isinstance(state.schedule.event, SessionCancelled):
         return []
     reason = "cancelled in the calendar"
@@ -131,13 +136,18 @@ def _booking(
 def _statement(
     entry: CalendarEntry, session: str, people: Mapping[str, str], after: int
 ) -> Booking:
+    payload = _payload(entry.payload)
     if not entry.booked:
         reason = "no reservation tells what the session was for"
-        return ReservationMissing(session=session, reason=reason, after=after)
+        return ReservationMissing(session=session, reason=reason, payload=payload, after=after)
     if entry.consent is not True:
         said = "the user declined" if entry.consent is False else "the user did not answer"
         return ConsentDeclined(
-            session=session, tier=entry.tier, reason=f"{said} the question for consent", after=after
+            session=session,
+            tier=entry.tier,
+            reason=f"{said} the question for consent",
+            payload=payload,
+            after=after,
         )
     return ReservationMatched(
         session=session,
@@ -147,10 +157,18 @@ def _statement(
         purpose=entry.purpose,
         experimenter=people.get(entry.user.username) if entry.user else None,
         collaborators=tuple(people[one.username] for one in entry.collaborators),
-        start=entry.start,
-        end=entry.end,
+        start=entry.booked_from or entry.start,
+        end=entry.booked_until or entry.end,
         samples=entry.samples,
         projects=entry.projects,
         url=entry.url,
+        payload=payload,
         after=after,
     )
+
+
+def _payload(fields: Mapping[str, Any] | None) -> CalendarPayload | None:
+    if fields is None:
+        return None
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return CalendarPayload(sha256=digest([canonical]), fields=fields)

@@ -37,6 +37,14 @@ class PermanentUploadError(UploadError):
     """The destination refuses: it would refuse again until somebody changes something."""
 
 
+class MisconfiguredError(PermanentUploadError):
+    """The destination cannot work as it is set up: its token, its address, what it is to use."""
+
+
+class RefusedError(PermanentUploadError):
+    """The destination does not accept this record."""
+
+
 class TransientUploadError(UploadError):
     """The destination is away, or out of order: it may take the same record later.
 

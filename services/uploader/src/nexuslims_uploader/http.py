@@ -1,0 +1,327 @@
+"""Speaking HTTP with a destination: time limits, trust, and what an answer means.
+
+Every trouble becomes one of two errors: a passing one (no answer, a busy or broken server) or one
+that lasts until somebody changes something (a token, an address, the record). Redirects are not
+followed: they turn a POST into a GET. No message holds a token, a header or a query.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from nexuslims_shared.network import Network, retry_after, tls_context
+from nexuslims_shared.settings import read
+from nexuslims_uploader.errors import (
+    MisconfiguredError,
+    PermanentUploadError,
+    RefusedError,
+    TransientUploadError,
+)
+
+_CONNECT_S: Final = 10.0
+_WHOLE_EXCHANGE: Final = 5
+"""Times the silence allowed: a server that sends a byte now and then ends too."""
+_CONNECTIONS: Final = 32
+_BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
+_SHOWN: Final = 400
+"""Characters of what a server says."""
+
+T = TypeVar("T")
+P = TypeVar("P", bound=PermanentUploadError)
+
+Refusal: TypeAlias = Callable[[httpx.Response], str]
+"""Says what a server error (500) has against the record; empty if it is its own trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is spoken to.
+
+    Parameters
+    ----------
+    destination
+        Its name.
+    address, access
+        The settings that say where it is and how to get in, for messages: ``NX_CDCS_URL``,
+        ``NX_CDCS_TOKEN``.
+    secrets
+        What must not be repeated from its answers.
+    """
+
+    destination: str
+    address: str
+    access: str
+    secrets: tuple[str, ...] = ()
+
+
+def open_client(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    network: Network | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """Open a client with time limits that verifies certificates and follows no redirects.
+
+    Parameters
+    ----------
+    url
+        What the paths of requests are below.
+    headers
+        Of every request, the token's for example.
+    network
+        How servers are reached; read from the settings if not given.
+    transport
+        Another way to the server, for tests.
+
+    Raises
+    ------
+    SettingsError
+        If the settings of the network are wrong.
+    """
+    network = network or read(Network)
+    silence = network.http_timeout
+    # at INFO it logs addresses with their queries, in which LabArchives is given a signature
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return httpx.AsyncClient(
+        base_url=url,
+        headers={"User-Agent": "nexuslims-uploader", **(headers or {})},
+        timeout=httpx.Timeout(silence, connect=min(_CONNECT_S, silence)),
+        verify=tls_context(network),
+        transport=transport,
+        limits=httpx.Limits(max_connections=_CONNECTIONS),
+        follow_redirects=False,
+    )
+
+
+class Api:
+    """The API of a destination.
+
+    Parameters
+    ----------
+    client
+        As :func:`open_client` makes it.
+    peer
+        Who is spoken to.
+    refusal
+        Tells a server error that is a refusal from one that passes; by default all pass.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, peer: Peer, *, refusal: Refusal = lambda _: ""
+    ) -> None:
+        self._client = client
+        self._peer = peer
+        self._refusal = refusal
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        session: str,
+        expected: Collection[int] = (),
+        **content: Any,
+    ) -> httpx.Response:
+        """Send a request, and return an answer of success.
+
+        Parameters
+        ----------
+        method, path
+            Of the request; the path relative to the client's address.
+        session
+            Whose record it is about; empty for none.
+        expected
+            Other statuses to return, 404 for example.
+        **content
+            As httpx takes them: ``json``, ``params``, ``files``, ``headers``.
+
+        Raises
+        ------
+        TransientUploadError
+            If there was no answer in time, or one that says to come again.
+        MisconfiguredError
+            If we are not let in, or the server is elsewhere.
+        RefusedError
+            If the request is not accepted.
+        """
+        asked = f"{method} {path.partition('?')[0]}"
+        response = await self._exchange(asked, session, method, path, content)
+        if not (response.is_success or response.status_code in expected):
+            raise self._error(asked, session, response)
+        return response
+
+    async def read(
+        self, shape: TypeAdapter[T], method: str, path: str, *, session: str, **content: Any
+    ) -> T:
+        """Send a request, and return what answers it, in its shape; see :meth:`json`.
+
+        Raises
+        ------
+        MisconfiguredError
+            Also if the document has another shape: this is not the service we think.
+        """
+        response = await self.send(method, path, session=session, **content)
+        return self.shaped(shape, response, session=session)
+
+    async def json(self, method: str, path: str, *, session: str, **content: Any) -> Any:
+        """Send a request, and return the document that answers it; see :meth:`send`.
+
+        Raises
+        ------
+        MisconfiguredError
+            Also if a web page answers.
+        TransientUploadError
+            Also if the document is damaged.
+        """
+        response = await self.send(method, path, session=session, **content)
+        return self.document(response, session=session)
+
+    def shaped(self, shape: TypeAdapter[T], response: httpx.Response, *, session: str) -> T:
+        """Read an answer in its shape; raises as :meth:`read` does."""
+        document = self.document(response, session=session)
+        try:
+            return shape.validate_python(document)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise self.misconfigured(
+                f"the answer to {_asked(response)} is not as expected ({where}: {first['msg']})",
+                session,
+                f"{self._peer.address} must be the address of the service itself",
+            ) from error
+
+    def document(self, response: httpx.Response, *, session: str) -> Any:
+        """Read an answer as JSON; raises as :meth:`json` does."""
+        try:
+            return response.json()
+        except ValueError as error:
+            asked = _asked(response)
+            if _is_page(response):
+                raise self.misconfigured(
+                    f"a web page instead of JSON answers {asked}",
+                    session,
+                    f"{self._peer.address} must be the address of the service itself",
+                ) from error
+            raise self.transient(f"the answer to {asked} is damaged JSON", session) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def transient(
+        self, reason: str, session: str, remedy: str = "", *, asked: str = ""
+    ) -> TransientUploadError:
+        """Make an error that passes; ``asked`` is the server's ``Retry-After``."""
+        return TransientUploadError(
+            self._clean(reason),
+            destination=self._peer.destination,
+            session=session,
+            remedy=remedy or "it is tried again by itself; see to the server if it lasts",
+            retry_after=retry_after(asked),
+        )
+
+    def misconfigured(self, reason: str, session: str, remedy: str) -> MisconfiguredError:
+        """Make an error that lasts until a setting is corrected."""
+        return self._permanent(MisconfiguredError, reason, session, remedy)
+
+    def refused(self, reason: str, session: str, remedy: str) -> RefusedError:
+        """Make an error that lasts until the record is another."""
+        return self._permanent(RefusedError, reason, session, remedy)
+
+    async def _exchange(
+        self, asked: str, session: str, method: str, path: str, content: Mapping[str, Any]
+    ) -> httpx.Response:
+        limit = (self._client.timeout.read or _CONNECT_S) * _WHOLE_EXCHANGE
+        try:
+            async with asyncio.timeout(limit):
+                return await self._client.request(method, path, **content)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            raise self.transient(f"no answer in time to {asked}", session) from error
+        except httpx.RequestError as error:
+            what = str(error) or type(error).__name__
+            remedy = f"see whether the server runs, and {self._peer.address}"
+            if "certificate verify failed" in what.lower():
+                remedy = "set NX_CERT_BUNDLE to the certificates that vouch for the server"
+            raise self.transient(f"{asked} came to nothing ({what})", session, remedy) from error
+
+    def _error(
+        self, asked: str, session: str, response: httpx.Response
+    ) -> PermanentUploadError | TransientUploadError:
+        status, peer = response.status_code, self._peer
+        answer = f"{asked} was answered with {status}{_quoted(said(response))}"
+        if status in (401, 403):
+            remedy = f"{peer.access} must be valid, and its owner may do this; then retry"
+            return self.misconfigured(answer, session, remedy)
+        if response.is_redirect:
+            place = response.headers.get("location", "elsewhere").partition("?")[0]
+            return self.misconfigured(
+                f"{asked} was sent on to {place}", session, f"correct {peer.address}, then retry"
+            )
+        if status in _BUSY:
+            return self.transient(answer, session, asked=response.headers.get("retry-after", ""))
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            refusal = self._refusal(response)
+            if not refusal:
+                return self.transient(answer, session)
+            return self.refused(refusal, session, "correct what it names, and build it again")
+        return self.refused(
+            answer, session, f"see whether {peer.address} is right, and the record; then retry"
+        )
+
+    def _permanent(self, kind: type[P], reason: str, session: str, remedy: str) -> P:
+        return kind(
+            self._clean(reason),
+            destination=self._peer.destination,
+            session=session,
+            remedy=remedy,
+        )
+
+    def _clean(self, text: str) -> str:
+        return without(self._peer.secrets, text)
+
+
+def said(response: httpx.Response) -> str:
+    """Return what a server says about an error: its JSON, or its text, in one short line."""
+    if _is_page(response):
+        return "a web page"
+    try:
+        document = response.json()
+    except ValueError:
+        document = response.text
+    if isinstance(document, dict):
+        keys = ("message", "detail", "description", "error")
+        document = next((document[key] for key in keys if document.get(key)), document)
+    text = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]} ..."
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    """Take secrets out of a text."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "(hidden)")
+    return text
+
+
+def _asked(response: httpx.Response) -> str:
+    return f"{response.request.method} {response.request.url.path}"
+
+
+def _quoted(text: str) -> str:
+    return f": {text}" if text else ""
+
+
+def _is_page(response: httpx.Response) -> bool:
+    kind = response.headers.get("content-type", "")
+    return (
+        "html" in kind
+        or re.match(rb"\s*<(!doctype|html)", response.content[:200], re.IGNORECASE) is not None
+    )

@@ -1,0 +1,87 @@
+"""What every destination must do, as tests to inherit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from nexuslims_contracts.identifiers import is_token
+from nexuslims_uploader.destination import Destination, UploadResult
+from nexuslims_uploader.testing.records import HOSTILE, record_to_upload, small_record_xml
+
+Held: TypeAlias = Callable[[], Mapping[str, Sequence[bytes]]]
+
+
+class DestinationBehaviour:
+    """What a destination must do; ``previous`` is what the events say, and they may say less."""
+
+    def test_its_name_can_stand_in_a_subject(self, destination: Destination) -> None:
+        """Settings and events name it."""
+        assert is_token(destination.name)
+
+    async def test_it_has_nothing_to_complain_of(self, destination: Destination) -> None:
+        """A destination that works says so."""
+        assert await destination.check() == []
+
+    async def test_it_holds_the_bytes(self, destination: Destination, held: Held) -> None:
+        """A record arrives as it is."""
+        record = record_to_upload(small_record_xml("Körner μ"))
+        result = await destination.upload(record, {})
+        assert result.record_id
+        assert held() == {record.session: [record.xml]}
+
+    async def test_the_same_record_twice_is_one(self, destination: Destination, held: Held) -> None:
+        """Also when the first upload was not told: a crash came between."""
+        record = record_to_upload()
+        first = await destination.upload(record, {})
+        assert await destination.upload(record, {}) == first
+        assert await destination.upload(record, {destination.name: first}) == first
+        assert held() == {record.session: [record.xml]}
+
+    async def test_a_rebuilt_record_replaces_the_old_one(
+        self, destination: Destination, held: Held
+    ) -> None:
+        """Whether the events know of the old one or not."""
+        first = await destination.upload(record_to_upload(small_record_xml("One")), {})
+        second = record_to_upload(small_record_xml("Two"))
+        again = await destination.upload(second, {destination.name: first})
+        assert again.record_id == first.record_id
+        assert held() == {second.session: [second.xml]}
+        third = record_to_upload(small_record_xml("Three"))
+        await destination.upload(third, {})
+        assert held() == {third.session: [third.xml]}
+
+    async def test_a_record_under_a_new_name_replaces_the_old_one(
+        self, destination: Destination, held: Held
+    ) -> None:
+        """A revised session may begin on another day, and the file's name holds the day."""
+        first = await destination.upload(record_to_upload(), {})
+        moved = record_to_upload(
+            small_record_xml("B"), file_name="2018-11-14_FEI-Titan-TEM_204.xml"
+        )
+        await destination.upload(moved, {destination.name: first})
+        assert held() == {moved.session: [moved.xml]}
+
+    async def test_two_sessions_with_one_title_are_two(
+        self, destination: Destination, held: Held
+    ) -> None:
+        """A title says nothing about which record it is."""
+        one = record_to_upload(session="file-1", file_name="2018-11-13_FEI-Titan-TEM_1.xml")
+        two = record_to_upload(session="file-2", file_name="2018-11-13_FEI-Titan-TEM_2.xml")
+        ids = {(await destination.upload(record, {})).record_id for record in (one, two)}
+        assert len(ids) == 2
+        assert held() == {"file-1": [one.xml], "file-2": [two.xml]}
+
+    async def test_a_hostile_title_is_only_a_title(
+        self, destination: Destination, held: Held
+    ) -> None:
+        """What people write is text, wherever it goes."""
+        record = record_to_upload(small_record_xml(HOSTILE))
+        await destination.upload(record, {})
+        await destination.upload(record, {})
+        assert held() == {record.session: [record.xml]}
+
+    async def test_it_links_to_others_or_not(self, destination: Destination, held: Held) -> None:
+        """What other destinations say does not change what this one holds."""
+        record = record_to_upload()
+        others = {"elsewhere": UploadResult("17", "https://elsewhere.example.org/17?a=1&b=<2>")}
+        await destination.upload(record, others)
+        assert held() == {record.session: [record.xml]}

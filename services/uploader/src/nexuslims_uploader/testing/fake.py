@@ -1,0 +1,66 @@
+"""A destination in memory that fails on demand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal, TypeAlias
+
+from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
+
+Fate: TypeAlias = Literal["away", "refuses", "crashes after accepting", "is faulty"]
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@dataclass(slots=True)
+class FakeDestination:
+    """A destination in memory.
+
+    Parameters
+    ----------
+    name, priority
+        As of every destination.
+    faults
+        How the next calls fail, one after the other; then it works.
+    retry_after
+        What it asks for when it is away.
+    """
+
+    name: str = "fake"
+    priority: int = 100
+    faults: list[Fate] = field(default_factory=list)
+    retry_after: timedelta | None = None
+    records: dict[str, bytes] = field(default_factory=dict)
+    calls: list[tuple[RecordToUpload, dict[str, UploadResult]]] = field(default_factory=list)
+    closed: bool = False
+
+    async def check(self) -> list[str]:
+        """Complain while there are faults left."""
+        return [f"{self.name} {fault}" for fault in self.faults]
+
+    async def upload(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> UploadResult:
+        """Take the record, or fail as it was told to."""
+        self.calls.append((record, dict(previous)))
+        fault = self.faults.pop(0) if self.faults else None
+        where = {"destination": self.name, "session": record.session}
+        if fault == "away":
+            raise TransientUploadError(
+                "no answer", remedy="wait", retry_after=self.retry_after, **where
+            )
+        if fault == "refuses":
+            raise PermanentUploadError("not wanted", remedy="change it", **where)
+        if fault == "is faulty":
+            raise ZeroDivisionError
+        self.records[record.session] = record.xml
+        if fault == "crashes after accepting":
+            raise Crash
+        return UploadResult(record.session, f"https://{self.name}.example.org/{record.session}")
+
+    async def close(self) -> None:
+        """Note that it was closed."""
+        self.closed = True

@@ -1,0 +1,107 @@
+"""What everything that speaks HTTP with the outside has in common: trust, time limits, patience."""
+
+import logging
+import ssl
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.settings import Environment
+
+log = logging.getLogger(__name__)
+
+_BEGIN = "-----BEGIN"
+_PRINTABLE: Final = frozenset(map(chr, range(0x21, 0x7F)))
+
+
+def _address(value: str) -> str:
+    text = value.strip()
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an address such as https://service.example.org/")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("give the address alone: the token has a setting of its own")
+    return text.rstrip("/") + "/"
+
+
+def _token(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip()
+    if not text or not set(text) <= _PRINTABLE:
+        raise ValueError("not a token: it is one word of letters, digits and signs")
+    return SecretStr(text)
+
+
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+"""A setting: where a service is; ends in a slash, so that paths can follow."""
+
+Token: TypeAlias = Annotated[SecretStr, AfterValidator(_token)]
+"""A setting: what lets us in."""
+
+
+class Network(Environment):
+    """How servers are reached."""
+
+    cert_bundle: Annotated[
+        str, Field(description="Certificates to trust besides the system's: PEM, or its file")
+    ] = ""
+    disable_ssl_verify: Annotated[
+        bool, Field(description="Trust whoever answers; for a test server only")
+    ] = False
+    http_timeout: Annotated[
+        float, Field(gt=0, description="Seconds that a server may be silent in an exchange")
+    ] = 60.0
+
+
+def tls_context(network: Network) -> ssl.SSLContext:
+    """Make the context of all connections: certificates are verified, unless a setting forbids it.
+
+    Raises
+    ------
+    SettingsError
+        If the certificates to trust cannot be read.
+    """
+    context = ssl.create_default_context()
+    if network.disable_ssl_verify:
+        log.warning(
+            "NX_DISABLE_SSL_VERIFY is on: whoever answers is trusted, and is given our tokens;"
+            " set NX_CERT_BUNDLE to the server's certificates instead"
+        )
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif network.cert_bundle:
+        context.load_verify_locations(cadata=_pem(network.cert_bundle))
+    return context
+
+
+def _pem(bundle: str) -> str:
+    """Return the certificates, given as themselves or by the path of their file."""
+    try:
+        # the incumbent's users write the line breaks of a one-line .env entry as \n
+        pem = bundle if _BEGIN in bundle else Path(bundle).read_text(encoding="ascii")
+        pem = pem.replace("\\n", "\n")
+        ssl.create_default_context().load_verify_locations(cadata=pem)
+    except (OSError, ValueError) as error:
+        shown = "the text given" if _BEGIN in bundle else f"'{bundle}'"
+        raise SettingsError(
+            f"NX_CERT_BUNDLE: {shown} holds no certificates ({error}):"
+            " give PEM, or the path of a file with it"
+        ) from error
+    return pem
+
+
+def retry_after(value: str) -> timedelta | None:
+    """Read ``Retry-After`` (RFC 9110, 10.2.3): seconds, or a date; None for anything else."""
+    text = value.strip()
+    if text.isascii() and text.isdecimal():
+        return timedelta(seconds=min(int(text), 10**9))
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(aware - datetime.now(UTC), timedelta())
