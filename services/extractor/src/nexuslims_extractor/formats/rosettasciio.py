@@ -100,6 +100,8 @@ _CORRECTIONS = {
 }
 _UNITS = {"µm": "um", "μm": "um", "1 / nm": "1/nm", "nm^-1": "1/nm", "<undefined>": ""}
 _PLANE = 2
+_UNCOMPRESSED = ("mrc",)
+_TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def _read(path: Path) -> _Read:
             except NotImplementedError:
                 continue
             except Exception as error:  # noqa: BLE001 - foreign readers raise anything
-                reasons.append(f"{name}: {type(error).__name__}: {error}")
+                reasons.append(f"damaged, or no {name} file ({type(error).__name__}: {error})")
                 break
     if missing and not reasons:
         raise UnsupportedFileError(f"its reader is not installed whole: {missing}")
@@ -249,7 +251,20 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         extensions=extensions,
         acquired=_acquired(look_up),
         pixels=None if part.get(UNREAD) else lambda: data,
+        problems=tuple(_cut_short(path, module, data)),
     )
+
+
+def _cut_short(path: Path, module: str, data: Any) -> Iterator[str]:
+    """Tell what a file lacks where the reader does not: it takes the header's word."""
+    size = path.stat().st_size
+    if module in _UNCOMPRESSED and data.nbytes > size:
+        yield f"the header claims {data.nbytes} bytes of data, but the file has {size}"
+    if module == "msa":
+        with path.open("rb") as file:
+            file.seek(max(0, size - _TAIL_BYTES))
+            if b"#ENDOFDATA" not in file.read().upper():
+                yield "the file ends within its spectrum"
 
 
 def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
