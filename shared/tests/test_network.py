@@ -9,7 +9,7 @@ import certifi
 import pytest
 
 from nexuslims_shared.errors import SettingsError
-from nexuslims_shared.network import Network, retry_after, tls_context
+from nexuslims_shared.network import Address, Network, Token, retry_after, tls_context
 from nexuslims_shared.settings import Environment, read
 
 ONE = ssl.DER_cert_to_PEM_cert(
@@ -63,6 +63,32 @@ def test_retry_after_a_date() -> None:
     assert wait is not None
     assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == timedelta()
+
+
+class Service(Environment, env_prefix="NX_SERVICE_"):
+    """Where a service is, and how to get in."""
+
+    url: Address
+    api_key: Token
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "x.org", "https://a:b@x.org", "https://x.org/?a=1"])
+def test_an_address_is_an_address_alone(url) -> None:
+    with pytest.raises(SettingsError, match="NX_SERVICE_URL"):
+        read(Service, url=url, api_key="abc")
+
+
+@pytest.mark.parametrize("key", ["", "two words", "kéy"])
+def test_a_token_is_one_word_and_never_shown(key) -> None:
+    with pytest.raises(SettingsError, match=r"NX_SERVICE_API_KEY=\(hidden\)"):
+        read(Service, url="https://x.org", api_key=key)
+
+
+def test_an_address_ends_in_a_slash() -> None:
+    service = read(Service, url=" https://x.org/api ", api_key=" abc ")
+    assert service.url == "https://x.org/api/"
+    assert service.api_key.get_secret_value() == "abc"
+    assert "abc" not in repr(service)
 
 
 class Other(Environment, env_prefix="NX_OTHER_"):

@@ -5,9 +5,10 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Environment
@@ -15,6 +16,31 @@ from nexuslims_shared.settings import Environment
 log = logging.getLogger(__name__)
 
 _BEGIN = "-----BEGIN"
+_PRINTABLE: Final = frozenset(map(chr, range(0x21, 0x7F)))
+
+
+def _address(value: str) -> str:
+    text = value.strip()
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an address such as https://service.example.org/")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("give the address alone: the token has a setting of its own")
+    return text.rstrip("/") + "/"
+
+
+def _token(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip()
+    if not text or not set(text) <= _PRINTABLE:
+        raise ValueError("not a token: it is one word of letters, digits and signs")
+    return SecretStr(text)
+
+
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+"""A setting: where a service is; ends in a slash, so that paths can follow."""
+
+Token: TypeAlias = Annotated[SecretStr, AfterValidator(_token)]
+"""A setting: what lets us in."""
 
 
 class Network(Environment):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx
+from pydantic import TypeAdapter, ValidationError
 
 from nexuslims_shared.network import Network, retry_after, tls_context
 from nexuslims_shared.settings import read
@@ -32,6 +33,7 @@ _BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
 _SHOWN: Final = 400
 """Characters of what a server says."""
 
+T = TypeVar("T")
 P = TypeVar("P", bound=PermanentUploadError)
 
 Refusal: TypeAlias = Callable[[httpx.Response], str]
@@ -156,6 +158,19 @@ class Api:
             raise self._error(asked, session, response)
         return response
 
+    async def read(
+        self, shape: TypeAdapter[T], method: str, path: str, *, session: str, **content: Any
+    ) -> T:
+        """Send a request, and return what answers it, in its shape; see :meth:`json`.
+
+        Raises
+        ------
+        MisconfiguredError
+            Also if the document has another shape: this is not the service we think.
+        """
+        response = await self.send(method, path, session=session, **content)
+        return self.shaped(shape, response, session=session)
+
     async def json(self, method: str, path: str, *, session: str, **content: Any) -> Any:
         """Send a request, and return the document that answers it; see :meth:`send`.
 
@@ -169,12 +184,26 @@ class Api:
         response = await self.send(method, path, session=session, **content)
         return self.document(response, session=session)
 
+    def shaped(self, shape: TypeAdapter[T], response: httpx.Response, *, session: str) -> T:
+        """Read an answer in its shape; raises as :meth:`read` does."""
+        document = self.document(response, session=session)
+        try:
+            return shape.validate_python(document)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise self.misconfigured(
+                f"the answer to {_asked(response)} is not as expected ({where}: {first['msg']})",
+                session,
+                f"{self._peer.address} must be the address of the service itself",
+            ) from error
+
     def document(self, response: httpx.Response, *, session: str) -> Any:
         """Read an answer as JSON; raises as :meth:`json` does."""
         try:
             return response.json()
         except ValueError as error:
-            asked = f"{response.request.method} {response.request.url.path}"
+            asked = _asked(response)
             if _is_page(response):
                 raise self.misconfigured(
                     f"a web page instead of JSON answers {asked}",
@@ -280,6 +309,10 @@ def without(secrets: Iterable[str], text: str) -> str:
     for secret in filter(None, secrets):
         text = text.replace(secret, "(hidden)")
     return text
+
+
+def _asked(response: httpx.Response) -> str:
+    return f"{response.request.method} {response.request.url.path}"
 
 
 def _quoted(text: str) -> str:

@@ -112,8 +112,8 @@ class NemoClient:
                 "User-Agent": "nexuslims-harvester",
             },
             timeout=httpx.Timeout(self._network.http_timeout, connect=_CONNECT_S),
-            verify=self._trust,
             transport=self._transport,
+            verify=self._trust,
         )
 
     async def by_ids(self, endpoint: str, ids: Sequence[int]) -> list[Any]:

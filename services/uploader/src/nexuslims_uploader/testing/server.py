@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ class _Order:
     on: str
 
     def fits(self, request: Request) -> bool:
-        return f"{request.method} {request.path}".startswith(self.on)
+        return re.match(self.on, f"{request.method} {request.path}") is not None
 
 
 class FakeServer:
@@ -109,7 +110,7 @@ class FakeServer:
         *faults
             How.
         on
-            Only requests that begin so: ``POST /rest/data/``.
+            Only requests that begin as this regular expression: ``POST /rest/data/$``.
         """
         self._orders += [_Order(fault, on) for fault in faults]
 

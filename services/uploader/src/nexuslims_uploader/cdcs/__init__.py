@@ -1,0 +1,1 @@
+"""CDCS: records in a repository that people search."""

@@ -1,0 +1,204 @@
+"""The calls of CDCS's REST API that we need, as a CDCS 2.18 core answers them."""
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+
+from nexuslims_shared.network import Network
+from nexuslims_uploader.cdcs.settings import CdcsSettings
+from nexuslims_uploader.destination import UploadResult
+from nexuslims_uploader.http import Api, Peer, open_client, said
+
+Id: TypeAlias = int | str
+"""Numbers, that are texts in some answers."""
+
+_REFUSALS: Final = (
+    # lxml's messages about a record; those of PostgreSQL about its values; CDCS's about its title
+    "Element '",
+    ", line ",
+    "invalid input syntax for type json",
+    "too long for tsvector",
+    "Could not derive file name",
+    "PID already defined",
+)
+"""What stands in a 500 that the same record would get again; others are the server's trouble."""
+
+
+class Data(BaseModel):
+    """A record as CDCS holds it."""
+
+    id: Id
+    title: str
+    workspace: Id | None = None
+    xml_content: str
+
+
+class Workspace(BaseModel):
+    """A place that says who sees a record."""
+
+    id: Id
+    title: str
+
+
+class Template(BaseModel):
+    """A schema with its versions; records are made with the current one."""
+
+    title: str
+    current: Id
+    is_disabled: bool = False
+
+
+class User(BaseModel):
+    """An account."""
+
+    id: Id
+    username: str
+
+
+class Blob(BaseModel):
+    """A file beside the records."""
+
+    id: Id
+    filename: str
+
+
+_DATA = TypeAdapter(Data)
+_MANY_DATA = TypeAdapter(list[Data])
+_WORKSPACES = TypeAdapter(list[Workspace])
+_TEMPLATES = TypeAdapter(list[Template])
+_USER = TypeAdapter(User)
+_USERS = TypeAdapter(list[User])
+_BLOB = TypeAdapter(Blob)
+_BLOBS = TypeAdapter(list[Blob])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Ids of the template's current version and of the workspace, if records go to one."""
+
+    template: Id
+    workspace: Id | None
+
+
+class CdcsClient:
+    """A connection to one CDCS; every method raises as :meth:`nexuslims_uploader.http.Api.send`.
+
+    The title of a record is the token of its session.
+
+    Parameters
+    ----------
+    settings
+        Where it is, and how to get in.
+    network
+        How servers are reached; read from the settings if not given.
+    """
+
+    def __init__(self, settings: CdcsSettings, network: Network | None = None) -> None:
+        token = settings.token.get_secret_value()
+        headers = {"Authorization": f"Token {token}"}
+        peer = Peer("cdcs", "NX_CDCS_URL", "NX_CDCS_TOKEN", (token,))
+        client = open_client(settings.url, headers=headers, network=network)
+        self.api = Api(client, peer, refusal=_refusal)
+        self._url = settings.url
+
+    def result(self, record: Id) -> UploadResult:
+        """Say where a record is: its id, and the page for people."""
+        return UploadResult(str(record), f"{self._url}data?id={record}")
+
+    async def templates(self, title: str, session: str) -> list[Template]:
+        """Return the templates with a title that may be used."""
+        path = "rest/template-version-manager/global/"
+        found = await self.api.read(
+            _TEMPLATES, "GET", path, session=session, params={"title": title}
+        )
+        return [one for one in found if one.title == title and not one.is_disabled]
+
+    async def workspaces(self, session: str) -> list[Workspace]:
+        """Return the workspaces that we see."""
+        return await self.api.read(
+            _WORKSPACES, "GET", "rest/workspace/read_access/", session=session
+        )
+
+    async def find(self, title: str, session: str) -> list[Data]:
+        """Return the records with a title, oldest first; titles are not unique."""
+        query = {"query": {}, "title": title, "all": "true"}
+        found = await self.api.read(
+            _MANY_DATA, "POST", "rest/data/query/", session=session, json=query
+        )
+        return sorted(found, key=lambda data: (len(str(data.id)), str(data.id)))
+
+    async def get(self, record: str, session: str) -> Data | None:
+        """Return a record by its id, None if it is gone."""
+        path = f"rest/data/{record}/"
+        response = await self.api.send("GET", path, session=session, expected=(404,))
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return self.api.shaped(_DATA, response, session=session)
+
+    async def create(self, title: str, xml: str, place: Place, owner: Id | None) -> Data:
+        """Make a record, at once in its workspace and with its owner (None: the token's)."""
+        document = {"template": place.template, "title": title, "xml_content": xml}
+        if place.workspace is not None:
+            document["workspace"] = place.workspace
+        path = "rest/data/"
+        if owner is not None:
+            path, document["user_id"] = "rest/admin/data/", str(owner)
+        return await self.api.read(_DATA, "POST", path, session=title, json=document)
+
+    async def change(self, record: Id, title: str, xml: str) -> None:
+        """Give a record its title and another content."""
+        document = {"title": title, "xml_content": xml}
+        await self.api.send("PATCH", f"rest/data/{record}/", session=title, json=document)
+
+    async def assign(self, kind: str, record: Id, workspace: Id, session: str) -> None:
+        """Put a record (``data``) or a file (``blob``) into a workspace.
+
+        The path has no final slash in core 2.18, where one is not found; later cores want it.
+        """
+        path = f"rest/{kind}/{record}/assign/{workspace}"
+        response = await self.api.send("PATCH", path, session=session, expected=(301, 404))
+        if not response.is_success:
+            await self.api.send("PATCH", f"{path}/", session=session)
+
+    async def delete(self, kind: str, record: Id, session: str) -> None:
+        """Remove a record or a file; one that is gone already is well."""
+        await self.api.send("DELETE", f"rest/{kind}/{record}/", session=session, expected=(404,))
+
+    async def users(self, session: str) -> list[User]:
+        """Return all accounts; wants a superuser's token."""
+        return await self.api.read(_USERS, "GET", "rest/user/", session=session)
+
+    async def add_user(self, username: str, password: str, session: str) -> User:
+        """Make an account."""
+        names = {"username": username, "email": "", "first_name": "", "last_name": ""}
+        return await self.api.read(
+            _USER, "POST", "rest/user/", session=session, json={**names, "password": password}
+        )
+
+    async def blobs(self, filename: str, session: str) -> list[Blob]:
+        """Return our files with a name."""
+        found = await self.api.read(
+            _BLOBS, "GET", "rest/blob/", session=session, params={"filename": filename}
+        )
+        return [one for one in found if one.filename == filename]
+
+    async def blob_content(self, blob: Id, session: str) -> bytes:
+        """Return the bytes of a file."""
+        path = f"rest/blob/download/{blob}/"
+        return (await self.api.send("GET", path, session=session)).content
+
+    async def add_blob(self, filename: str, content: bytes, session: str) -> Blob:
+        """Make a file."""
+        files = {"blob": (filename, content)}
+        return await self.api.read(_BLOB, "POST", "rest/blob/", session=session, files=files)
+
+    async def link_blob(self, blob: Id, record: Id, session: str) -> None:
+        """Say which record a file belongs to."""
+        await self.api.send("POST", f"rest/blob/{blob}/metadata/{record}/", session=session)
+
+
+def _refusal(response: httpx.Response) -> str:
+    text = said(response)
+    return text if any(mark in text for mark in _REFUSALS) else ""

@@ -1,0 +1,126 @@
+"""Taking records to CDCS, so that it holds one of each session whatever happened before.
+
+CDCS has no key of ours and lets titles repeat. So a record's title is the session's token, which is
+no number (CDCS turns such texts into numbers, and finds them no more), and a record counts as ours
+if it also names our instrument and the calendar's number of the session. What is found is changed
+in place. Whoever makes a record looks again afterwards: of several, which two uploaders at once or
+a lost answer may leave, the oldest stays.
+"""
+
+from collections.abc import Mapping
+
+from nexuslims_shared.settings import Settings, read
+from nexuslims_uploader.cdcs.client import CdcsClient, Data, Place
+from nexuslims_uploader.cdcs.places import Places
+from nexuslims_uploader.cdcs.previews import Previews
+from nexuslims_uploader.cdcs.settings import CdcsSettings
+from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.errors import RefusedError, UnreadableRecordError, UploadError
+from nexuslims_uploader.experiment import read_experiment
+
+
+def create(settings: Settings) -> "CdcsDestination":
+    """Make the destination."""
+    own = read(CdcsSettings)
+    client = CdcsClient(own)
+    return CdcsDestination(client, own, Previews(client, settings.data_path))
+
+
+class CdcsDestination:
+    """Keeps records in a CDCS.
+
+    Parameters
+    ----------
+    client
+        The connection.
+    settings
+        What to use there.
+    previews
+        Takes a record's pictures there.
+    """
+
+    name = "cdcs"
+    priority = 100
+    """The incumbent's: the notebooks link to what is here."""
+
+    def __init__(self, client: CdcsClient, settings: CdcsSettings, previews: Previews) -> None:
+        self._client = client
+        self._settings = settings
+        self._previews = previews
+        self._places = Places(client, settings)
+
+    async def check(self) -> list[str]:
+        """Say whether we are let in, and find the template and the workspace."""
+        try:
+            await self._places.place("", anew=True)
+            if self._settings.user_owned_records:
+                await self._client.users("")
+        except UploadError as error:
+            return [error.explanation]
+        return []
+
+    async def upload(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> UploadResult:
+        """Make the session's record, or change it; see the port."""
+        place = await self._places.place(record.session)
+        known = previous.get(self.name)
+        data = await self._found(record, known.record_id if known else "")
+        if data is None:
+            data = await self._make(record, place)
+        else:
+            await self._bring_up_to_date(data, record, place)
+        if self._settings.previews:
+            await self._previews.bring(record, data.id, place.workspace)
+        return self._client.result(data.id)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.api.close()
+
+    async def _found(self, record: RecordToUpload, known: str) -> Data | None:
+        """Return the session's record there, and remove others of it."""
+        session = record.session
+        titled = await self._client.find(session, session)
+        ours = [data for data in titled if str(data.id) == known or _is_ours(data, record)]
+        ours.sort(key=lambda data: str(data.id) != known)
+        for other in ours[1:]:
+            await self._client.delete("data", other.id, session)
+        if ours or not known:
+            return ours[0] if ours else None
+        renamed = await self._client.get(known, session)
+        return renamed if renamed is not None and _is_ours(renamed, record) else None
+
+    async def _make(self, record: RecordToUpload, place: Place) -> Data:
+        try:
+            made = await self._post(record, place)
+        except RefusedError:
+            place_now = await self._places.place(record.session, anew=True)
+            if place_now == place:
+                raise
+            made = await self._post(record, place_now)
+        return await self._found(record, "") or made
+
+    async def _post(self, record: RecordToUpload, place: Place) -> Data:
+        owner = await self._places.owner(record.experiment.experimenters, record.session)
+        return await self._client.create(record.session, _text(record), place, owner)
+
+    async def _bring_up_to_date(self, data: Data, record: RecordToUpload, place: Place) -> None:
+        if (data.title, data.xml_content) != (record.session, _text(record)):
+            await self._client.change(data.id, record.session, _text(record))
+        if place.workspace is not None and str(data.workspace) != str(place.workspace):
+            await self._client.assign("data", data.id, place.workspace, record.session)
+
+
+def _text(record: RecordToUpload) -> str:
+    return record.xml.decode("utf-8")
+
+
+def _is_ours(data: Data, record: RecordToUpload) -> bool:
+    """Tell a record of the session from another tool's that has the same title, or the same id."""
+    try:
+        there = read_experiment(data.xml_content.encode())
+    except UnreadableRecordError:
+        return False
+    here = record.experiment
+    return (there.id, there.instrument_pid) == (here.id, here.instrument_pid)

@@ -1,0 +1,61 @@
+"""Taking the pictures of a record to CDCS, as files that belong to it."""
+
+import asyncio
+import hashlib
+from pathlib import Path, PurePosixPath
+
+from nexuslims_shared.artifacts import resolve
+from nexuslims_uploader.cdcs.client import CdcsClient, Id
+from nexuslims_uploader.destination import RecordToUpload
+
+
+class Previews:
+    """Takes pictures to CDCS; each once, under a name made of its session and path.
+
+    Parameters
+    ----------
+    client
+        The connection.
+    data
+        The data folder, to which the pictures' paths are relative.
+    """
+
+    def __init__(self, client: CdcsClient, data: Path) -> None:
+        self._client = client
+        self._data = data
+
+    async def bring(self, record: RecordToUpload, data: Id, workspace: Id | None) -> None:
+        """Bring the pictures that are on our disk and not there, or are others there."""
+        for preview in record.previews:
+            file = resolve(self._data, preview.path)
+            if await asyncio.to_thread(file.is_file):
+                content = await asyncio.to_thread(file.read_bytes)
+                name = blob_name(record.session, preview.path)
+                await self._bring_one(name, content, record.session, data, workspace)
+
+    async def remove(self, record: RecordToUpload) -> None:
+        """Remove the pictures of a record."""
+        for preview in record.previews:
+            name = blob_name(record.session, preview.path)
+            for blob in await self._client.blobs(name, record.session):
+                await self._client.delete("blob", blob.id, record.session)
+
+    async def _bring_one(
+        self, name: str, content: bytes, session: str, data: Id, workspace: Id | None
+    ) -> None:
+        held = await self._client.blobs(name, session)
+        for blob in held:
+            if await self._client.blob_content(blob.id, session) == content:
+                break
+            await self._client.delete("blob", blob.id, session)
+        else:
+            blob = await self._client.add_blob(name, content, session)
+        if workspace is not None:
+            await self._client.assign("blob", blob.id, workspace, session)
+        await self._client.link_blob(blob.id, data, session)
+
+
+def blob_name(session: str, path: str) -> str:
+    """Name a picture so that it is found again: the session, and a digest of the picture's path."""
+    digest = hashlib.sha256(path.encode()).hexdigest()[:16]
+    return f"{session}.{digest}{''.join(PurePosixPath(path).suffixes[-2:])}"

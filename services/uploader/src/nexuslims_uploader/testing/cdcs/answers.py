@@ -1,0 +1,158 @@
+"""Documents of a CDCS, in the shapes it gives them."""
+
+import json
+from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import Any, Final, TypeAlias
+
+from nexuslims_uploader.testing.server import Answer, Request
+
+Document: TypeAlias = dict[str, Any]
+
+_MOMENT: Final = "2026-11-22T07:15:53.971642Z"
+_PAGE_SIZE: Final = 10
+
+
+class StopError(Exception):
+    """The answer is clear."""
+
+    def __init__(self, status: int, document: Any) -> None:
+        super().__init__(status)
+        self.answer = Answer.json(status, document)
+
+
+@dataclass(slots=True)
+class Record:
+    """A record as the server keeps it."""
+
+    id: int
+    template: int
+    workspace: int | None
+    owner: int
+    title: str
+    xml: str
+
+    def document(self, *, admin: bool = False) -> Document:
+        """Return it as the API gives it."""
+        dates = dict.fromkeys(
+            ("creation_date", "last_modification_date", "last_change_date"), _MOMENT
+        )
+        return {
+            "id": self.id,
+            "template": self.template,
+            "workspace": self.workspace,
+            "user_id": str(self.owner),
+            "title": self.title,
+            **({} if admin else {"checksum": None}),
+            **dates,
+            "xml_content": self.xml,
+        }
+
+
+@dataclass(slots=True)
+class Blob:
+    """A file beside the records."""
+
+    id: int
+    owner: int
+    filename: str
+    content: bytes
+    workspace: int | None = None
+    of: set[int] = field(default_factory=set)
+
+    def document(self, url: str) -> Document:
+        """Return it as the API gives it."""
+        return {
+            "id": self.id,
+            "user_id": str(self.owner),
+            "filename": self.filename,
+            "handle": f"{url}/rest/blob/download/{self.id}/",
+            "blob": f"{url}/blob/{self.filename}",
+            "workspace": self.workspace,
+            "checksum": None,
+            "upload_date": _MOMENT,
+            "pid": None,
+        }
+
+
+def template(number: int, title: str) -> Document:
+    """Return a template of one version as the API lists it."""
+    return {
+        "id": number,
+        "versions": [str(number)],
+        "current": str(number),
+        "disabled_versions": [],
+        "title": title,
+        "user": None,
+        "is_disabled": False,
+        "creation_date": _MOMENT,
+        "display_rank": None,
+    }
+
+
+def workspace(number: int, title: str) -> Document:
+    """Return a public workspace as the API lists it."""
+    return {"id": number, "title": title, "owner": None, "is_public": True}
+
+
+def account(number: int, username: str) -> Document:
+    """Return an account as the API lists it."""
+    return {"id": number, "username": username, "email": f"{username}@example.org"}
+
+
+def paged(documents: list[Document]) -> Answer:
+    """Answer with the first page."""
+    following = "http://next" if len(documents) > _PAGE_SIZE else None
+    return Answer.json(
+        200,
+        {
+            "count": len(documents),
+            "next": following,
+            "previous": None,
+            "results": documents[:_PAGE_SIZE],
+        },
+    )
+
+
+def matches(record: Record, query: Document) -> bool:
+    """Tell whether a record has what a query asks for beside the content."""
+    title = query.get("title", record.title)
+    titles = title.get("$in", []) if isinstance(title, dict) else [title]
+    templates = [int(one["id"]) for one in query.get("templates", [])]
+    workspaces = [int(one["id"]) for one in query.get("workspaces", [])]
+    return (
+        record.title in titles
+        and (not templates or record.template in templates)
+        and (not workspaces or record.workspace in workspaces)
+    )
+
+
+def body_of(request: Request) -> Document:
+    """Read a JSON body.
+
+    Raises
+    ------
+    StopError
+        If it is none.
+    """
+    try:
+        document = json.loads(request.body)
+    except ValueError as error:
+        raise StopError(400, {"detail": f"JSON parse error - {error}"}) from error
+    return dict(document)
+
+
+def uploaded_file(request: Request) -> tuple[str, bytes]:
+    """Read the file of a multipart body: its name and its bytes.
+
+    Raises
+    ------
+    StopError
+        If there is none.
+    """
+    head = f"Content-Type: {request.headers.get('content-type', '')}\r\n\r\n".encode()
+    for part in BytesParser(policy=HTTP).parsebytes(head + request.body).iter_parts():
+        if part.get_param("name", header="content-disposition") == "blob":
+            return part.get_filename() or "", bytes(part.get_content())
+    raise StopError(400, {"message": {"blob": ["No file was submitted."]}})

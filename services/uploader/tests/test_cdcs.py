@@ -1,0 +1,292 @@
+"""CDCS: one record of each session there, whatever happens on the way."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.network import Network
+from nexuslims_uploader.cdcs.client import CdcsClient
+from nexuslims_uploader.cdcs.destination import CdcsDestination, create
+from nexuslims_uploader.cdcs.places import username_of
+from nexuslims_uploader.cdcs.previews import Previews
+from nexuslims_uploader.cdcs.settings import CdcsSettings
+from nexuslims_uploader.destination import UploadResult
+from nexuslims_uploader.errors import MisconfiguredError, RefusedError, TransientUploadError
+from nexuslims_uploader.testing import (
+    FAULTS,
+    DestinationBehaviour,
+    record_to_upload,
+    small_record_xml,
+)
+from nexuslims_uploader.testing.cdcs import FakeCdcs
+
+ONE, TWO = (record_to_upload(small_record_xml(title)) for title in ("One", "Two"))
+
+
+@pytest.fixture
+async def cdcs() -> AsyncIterator[FakeCdcs]:
+    async with FakeCdcs().running() as running:
+        yield running
+
+
+@pytest.fixture
+async def connect(cdcs, tmp_path: Path) -> AsyncIterator[Callable[..., CdcsDestination]]:
+    """Makes destinations: uploader processes of their own."""
+    made = []
+
+    def make(*, patience: float = 10, **changed: object) -> CdcsDestination:
+        given = {"url": cdcs.url, "token": "admin-token", **changed}
+        settings = CdcsSettings(**given)  # type: ignore[arg-type]
+        client = CdcsClient(settings, Network(http_timeout=patience))
+        made.append(CdcsDestination(client, settings, Previews(client, tmp_path)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+def destination(connect) -> CdcsDestination:
+    return connect()
+
+
+class TestBehaviour(DestinationBehaviour):
+    @pytest.fixture
+    def held(self, cdcs):
+        return cdcs.held
+
+
+def _posts(cdcs: FakeCdcs) -> int:
+    return sum(one.method == "POST" and one.path == "/rest/data/" for one in cdcs.requests)
+
+
+async def test_a_new_record_is_one_post_with_its_workspace(cdcs, destination) -> None:
+    result = await destination.upload(ONE, {})
+    assert result == UploadResult("1", f"{cdcs.url}/data?id=1")
+    (record,) = cdcs.records.values()
+    assert (record.title, record.template, record.workspace, record.owner) == ("file-1", 1, 1, 1)
+    calls = [f"{one.method} {one.path}" for one in cdcs.requests]
+    assert calls.count("POST /rest/data/") == 1
+    assert not any("assign" in call for call in calls)
+    await destination.upload(record_to_upload(session="file-2"), {})
+    assert sum("template" in call or "workspace" in call for call in calls) == 2
+
+
+async def test_the_same_bytes_are_not_sent_again(cdcs, destination) -> None:
+    first = await destination.upload(ONE, {})
+    assert await destination.upload(ONE, {"cdcs": first}) == first
+    assert not any(one.method == "PATCH" for one in cdcs.requests)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("on", ["POST /rest/data/query/", "POST /rest/data/$", "GET /rest/"])
+async def test_a_lost_request_leaves_one_record(cdcs, connect, fault, on) -> None:
+    cdcs.fail(fault, on=on)
+    with pytest.raises(TransientUploadError):
+        await connect(patience=0.3).upload(ONE, {})
+    await connect().upload(ONE, {})
+    assert cdcs.held() == {"file-1": [ONE.xml]}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_lost_change_is_made_good(cdcs, connect, fault) -> None:
+    first = await connect().upload(ONE, {})
+    cdcs.fail(fault, on="PATCH /rest/data/")
+    with pytest.raises(TransientUploadError):
+        await connect(patience=0.3).upload(TWO, {"cdcs": first})
+    assert await connect().upload(TWO, {"cdcs": first}) == first
+    assert cdcs.held() == {"file-1": [TWO.xml]}
+
+
+async def test_two_uploaders_at_once_leave_one_record(cdcs, connect) -> None:
+    for session in ("file-1", "file-2", "file-3"):
+        record = replace(ONE, session=session)
+        results = await asyncio.gather(*(connect().upload(record, {}) for _ in range(4)))
+        assert len({result.record_id for result in results}) == 1
+    assert cdcs.held() == {f"file-{number}": [ONE.xml] for number in (1, 2, 3)}
+
+
+async def test_a_post_that_arrives_late_is_cleared_away(cdcs, connect) -> None:
+    """A server may finish what nobody waited for, after the record was made again."""
+    first = await connect().upload(ONE, {})
+    cdcs.put("file-1", ONE.xml.decode())
+    assert await connect().upload(ONE, {"cdcs": first}) == first
+    assert cdcs.held() == {"file-1": [ONE.xml]}
+
+
+@pytest.mark.parametrize("foreign", ["<a/>", "not xml", "other instrument"])
+async def test_another_tools_record_with_our_title_is_left_alone(cdcs, destination, foreign):
+    xml = ONE.xml.decode().replace("FEI-Titan-TEM", "Other") if "other" in foreign else foreign
+    theirs = cdcs.put("file-1", xml)
+    result = await destination.upload(ONE, {})
+    assert result.record_id != str(theirs)
+    await destination.upload(TWO, {"cdcs": result})
+    assert cdcs.records[theirs].xml == xml
+    assert sorted(cdcs.held()["file-1"]) == sorted([xml.encode(), TWO.xml])
+
+
+async def test_a_renamed_record_is_found_by_its_id_and_gets_its_title_back(cdcs, destination):
+    first = await destination.upload(ONE, {})
+    cdcs.records[1].title = "nicer"
+    assert await destination.upload(TWO, {"cdcs": first}) == first
+    assert cdcs.held() == {"file-1": [TWO.xml]}
+
+
+async def test_an_id_that_became_another_record_is_not_overwritten(cdcs, destination) -> None:
+    theirs = cdcs.put("theirs", ONE.xml.decode().replace("FEI-Titan-TEM", "Other"))
+    known = {"cdcs": UploadResult(str(theirs))}
+    assert (await destination.upload(ONE, known)).record_id != str(theirs)
+    gone = {"cdcs": UploadResult("999")}
+    await destination.upload(TWO, gone)
+    assert cdcs.held()["file-1"] == [TWO.xml]
+
+
+async def test_a_record_outside_the_workspace_is_put_into_it(cdcs, destination) -> None:
+    cdcs.put("file-1", ONE.xml.decode(), workspace=None)
+    await destination.upload(ONE, {})
+    assert cdcs.records[1].workspace == 1
+
+
+async def test_the_current_version_of_the_template_of_that_title(cdcs, destination) -> None:
+    other = {**cdcs.templates[0], "title": "AAA", "current": "7"}
+    disabled = {**cdcs.templates[0], "is_disabled": True, "current": "8"}
+    cdcs.templates[0] |= {"versions": ["1", "3"], "current": "3"}
+    cdcs.templates[:0] = [other, disabled]
+    cdcs.workspaces.insert(0, {"id": 2, "title": "AAA", "owner": "1", "is_public": False})
+    await destination.upload(ONE, {})
+    assert (cdcs.records[1].template, cdcs.records[1].workspace) == (3, 1)
+
+
+async def test_a_place_that_is_gone_is_asked_for_again(cdcs, destination) -> None:
+    await destination.upload(ONE, {})
+    cdcs.templates[0] |= {"versions": ["3"], "current": "3"}
+    cdcs.workspaces[0]["id"] = 5
+    await destination.upload(record_to_upload(session="file-2"), {})
+    assert (cdcs.records[2].template, cdcs.records[2].workspace) == (3, 5)
+
+
+@pytest.mark.parametrize("kind", ["template", "workspace"])
+@pytest.mark.parametrize("there", ["none", "two"])
+async def test_a_place_that_is_not_there_or_twice_is_named(cdcs, destination, kind, there):
+    listed = getattr(cdcs, f"{kind}s")
+    listed[:] = [] if there == "none" else listed * 2
+    with pytest.raises(MisconfiguredError, match=f"NX_CDCS_{kind.upper()}='") as caught:
+        await destination.upload(ONE, {})
+    assert await destination.check() == [caught.value.explanation]
+    assert not cdcs.records
+
+
+async def test_a_revoked_token_names_its_setting(cdcs, destination) -> None:
+    assert await destination.check() == []
+    cdcs.tokens.clear()
+    with pytest.raises(MisconfiguredError, match="NX_CDCS_TOKEN") as caught:
+        await destination.upload(ONE, {})
+    assert "admin-token" not in str(caught.value)
+    assert "NX_CDCS_TOKEN" in (await destination.check())[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("nan", "invalid input syntax for type json"),
+        ("-Infinity", "invalid input syntax"),
+        ("1e400", "invalid input syntax"),
+        ("nan nm", ""),
+    ],
+)
+async def test_a_value_that_cdcs_cannot_store_is_refused_for_good(cdcs, destination, value, says):
+    record = record_to_upload(ONE.xml.replace(b">300.0<", f">{value}<".encode()))
+    if not says:
+        await destination.upload(record, {})
+        return
+    with pytest.raises(RefusedError, match=says):
+        await destination.upload(record, {})
+    assert not cdcs.records
+
+
+async def test_a_record_against_the_schema_is_refused_for_good(cdcs, destination) -> None:
+    bogus = record_to_upload(ONE.xml.replace(b"<title>", b"<bogus/><title>"))
+    with pytest.raises(RefusedError, match=r"bogus.*not expected"):
+        await destination.upload(bogus, {})
+    first = await destination.upload(ONE, {})
+    with pytest.raises(RefusedError, match=r"bogus.*not expected"):
+        await destination.upload(bogus, {"cdcs": first})
+    assert cdcs.held() == {"file-1": [ONE.xml]}
+
+
+async def test_thirty_megabytes_of_words_that_repeat_arrive(cdcs, destination) -> None:
+    one = b"<collaborator>" + b"the same words again " * 380_000 + b"</collaborator>"
+    large = ONE.xml.replace(b"<instrument ", one * 4 + b"<instrument ")
+    assert len(large) > 30_000_000
+    await destination.upload(record_to_upload(large), {})
+    assert cdcs.held() == {"file-1": [large]}
+
+
+async def test_more_words_than_cdcs_indexes_are_refused(destination) -> None:
+    words = b" ".join(b"%x" % number for number in range(300_000))
+    large = re.sub(rb"<motivation>.*</motivation>", b"<motivation>%s</motivation>" % words, ONE.xml)
+    with pytest.raises(RefusedError, match="too long for tsvector"):
+        await destination.upload(record_to_upload(large), {})
+
+
+async def test_no_workspace_if_told_so(cdcs, connect) -> None:
+    await connect(assign_to_public_workspace=False).upload(ONE, {})
+    assert cdcs.records[1].workspace is None
+    assert not any("workspace" in request.path for request in cdcs.requests)
+
+
+def _by(experimenter: str) -> bytes:
+    return re.sub(rb"<experimenter>.*?<", b"<experimenter>%s<" % experimenter.encode(), ONE.xml)
+
+
+async def test_records_belong_to_their_experimenters_if_told_so(cdcs, connect) -> None:
+    destination = connect(user_owned_records=True)
+    for number, name in enumerate(("J Doe (jdoe)", "New One (new)", "jdoe", "New One (new)")):
+        await destination.upload(record_to_upload(_by(name), session=f"file-{number}"), {})
+    assert [record.owner for record in cdcs.records.values()] == [3, 4, 3, 4]
+    assert cdcs.users[4] == "new"
+
+
+async def test_owners_want_a_superusers_token(connect) -> None:
+    destination = connect(user_owned_records=True, token="user-token")  # noqa: S106 - a fake's
+    with pytest.raises(MisconfiguredError, match="permission"):
+        await destination.upload(ONE, {})
+    assert "NX_CDCS_TOKEN" in (await destination.check())[0]
+
+
+def test_usernames() -> None:
+    names = ["Ned Land (ned)", "ned", "A (B) C (ned@x)", ""]
+    assert [username_of(name) for name in names] == ["ned", "ned", "ned@x", ""]
+
+
+async def test_previews_are_brought_once_and_renewed(cdcs, connect, tmp_path: Path) -> None:
+    destination = connect(previews=True)
+    record = record_to_upload(small_record_xml(datasets=2))
+    picture = tmp_path / record.previews[0].path
+    picture.parent.mkdir(parents=True)
+    for content in (b"\x89PNG one", b"\x89PNG one", b"\x89PNG two"):
+        picture.write_bytes(content)
+        await destination.upload(record, {})
+        (blob,) = cdcs.blobs.values()
+        assert (blob.content, blob.workspace, blob.of) == (content, 1, {1})
+    assert blob.filename.startswith("file-1.")
+    assert blob.filename.endswith(".thumb.png")
+
+
+def test_settings_are_named(settings, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="NX_CDCS_URL is not set"):
+        create(settings)
+    monkeypatch.setenv("NX_CDCS_URL", "cdcs.example.org")
+    monkeypatch.setenv("NX_CDCS_TOKEN", "two words")
+    with pytest.raises(SettingsError, match=r"NX_CDCS_TOKEN=\(hidden\)"):
+        create(settings)
+    monkeypatch.setenv("NX_CDCS_URL", "https://cdcs.example.org")
+    monkeypatch.setenv("NX_CDCS_TOKEN", "abc")
+    assert create(settings).name == "cdcs"
