@@ -5,15 +5,17 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 MEMBERS := contracts shared $(addprefix services/,harvester indexer extractor builder uploader console)
-# benchmarks/incumbent.py runs in an environment of its own, with the incumbent's packages
-TYPED := $(addsuffix /src,$(MEMBERS)) demo $(filter-out %/incumbent.py,$(wildcard benchmarks/*.py)) scripts \
+# benchmarks/incumbent*.py run in an environment of their own, with the incumbent's packages
+TYPED := $(addsuffix /src,$(MEMBERS)) demo $(filter-out benchmarks/incumbent%,$(wildcard benchmarks/*.py)) scripts \
 	conftest.py tests/corpus.py
 INSTALLED := .venv/.installed
 PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture format corpus chaos bench-events bench-session bench-cli lock clean
+.PHONY: help install demo test check lint types architecture format lock clean corpus chaos \
+	contracts asyncapi-schema \
+	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-session
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -53,14 +55,29 @@ format: install ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+contracts: install ## the published forms of events and metadata: JSON Schema, AsyncAPI, pages
+	$(BIN)/python -m nexuslims_contracts.published
+
+asyncapi-schema: install ## the official AsyncAPI schema for the tests, into the same cache; needs npm
+	$(BIN)/python -m scripts.fetch_asyncapi
+
+bench-contracts: install ## importing the contracts, and reading and writing an event
+	$(BIN)/python -m benchmarks.contracts
+
 corpus: install ## real microscope files for the tests, into a cache in the home folder
 	$(BIN)/python -m scripts.fetch_corpus
 
 bench-events: install ## publish and consume, beside raw nats-py
 	$(BIN)/python -m benchmarks.events
 
+bench-extract: install ## metadata and previews of real files, beside the incumbent; memory; disk
+	$(BIN)/python -m benchmarks.extract
+
 bench-session: install ## CPU time of one real session, beside the incumbent
 	$(BIN)/python -m benchmarks.session
+
+bench-harvest: install ## requests and seconds of a year of a real NEMO, beside the incumbent
+	$(BIN)/python -m benchmarks.harvest
 
 bench-cli: install ## CPU time of the commands
 	$(BIN)/python -m benchmarks.cli

@@ -1,16 +1,19 @@
 """What all tests share: the corpus of real files."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import Any, NoReturn, TypeVar
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from scripts.fetch_asyncapi import cached
 from tests.corpus import Corpus, MissingEntryError, find_corpus
 
 T = TypeVar("T")
@@ -51,6 +54,16 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
     if found is None:
         _absent("there is no corpus: `make corpus`, or set NEXUSLIMS_CORPUS to its folder")
     return CorpusFiles(found, tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def asyncapi_schema() -> dict[str, Any]:
+    """The official schema of AsyncAPI documents; without npm nobody can fetch it."""
+    if not cached().is_file():
+        reason = "there is no official AsyncAPI schema: `make asyncapi-schema`"
+        _absent(reason) if which("npm") else pytest.skip(reason)
+    schema: dict[str, Any] = json.loads(cached().read_text(encoding="utf-8"))
+    return schema
 
 
 def _or_absent(get: Callable[[], T]) -> T:

@@ -9,10 +9,8 @@ the start that each of its runs pays. The bar takes the lower of its two figures
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -21,29 +19,15 @@ import psutil
 from tests.corpus import require_corpus
 from tests.system import System, running
 
+from benchmarks.environments import incumbent_environment
 from benchmarks.report import Bar, Report
 from nexuslims_contracts.events import Instrument, ReservationMatched, SessionEnded, SessionStarted
 from nexuslims_shared.status import files_complete
 
-INCUMBENT = "nexusLIMS==2.8.0"
 START = "2018-11-13T09:00:00-07:00"
 END = "2018-11-13T15:00:00-07:00"
 SESSION = "bench-1"
 FILES = 14
-
-
-def incumbent_environment() -> Path:
-    """The incumbent's Python, installed on first use into the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nexuslims"
-    folder = cache / "incumbent-2.8.0"
-    python = folder / "bin" / "python"
-    if not python.exists():
-        print(f"installing {INCUMBENT} into {folder}", file=sys.stderr)
-        uv = Path(sys.executable).with_name("uv")
-        subprocess.run([uv, "venv", "--quiet", "--clear", folder], check=True)
-        environment = {**os.environ, "VIRTUAL_ENV": str(folder)}
-        subprocess.run([uv, "pip", "install", "--quiet", INCUMBENT], check=True, env=environment)
-    return python
 
 
 def run_incumbent(python: Path, instrument_data: Path) -> dict[str, float]:

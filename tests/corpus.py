@@ -70,6 +70,12 @@ class Corpus:
         files = sorted((self.folder / "files").glob("**/*.dm[34]"))
         return [file for file in files if file.stat().st_size <= _SMALL_BYTES]
 
+    def unpack_all(self, into: Path) -> list[Path]:
+        """Write every entry below a folder of its own, and return all files."""
+        for name in self._entries:
+            self.unpack(name, into / name)
+        return sorted(path for path in into.rglob("*") if path.is_file())
+
     def unpack(self, entry_id: str, into: Path) -> Path:
         """Write an entry's members below a folder, archived ones with their modification times.
 

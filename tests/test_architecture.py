@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from nexuslims_contracts.events import EVENT_TYPES
+from nexuslims_contracts.topology import STATED_BY
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 WORKSPACE = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 MEMBERS = WORKSPACE["tool"]["uv"]["workspace"]["members"]
@@ -68,6 +71,34 @@ def test_the_uploader_does_not_install_readers_of_microscope_files():
     names = set(re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE))
     assert "faststream" in names
     assert not names & {"rosettasciio", "tifffile", "imagecodecs", "matplotlib", "sqlalchemy"}
+
+
+@pytest.mark.parametrize("service", STATED_BY)
+def test_services_state_the_events_that_the_topology_says(service):
+    """The AsyncAPI document is made of the topology: it must not promise what nobody does."""
+    names = {model.__name__ for model in EVENT_TYPES.values()}
+    stated = {
+        called
+        for path in (CHECKOUT / "services" / service / "src").rglob("*.py")
+        if path.name != "testing.py"  # stories for the tests of plugins
+        for called in _calls(path)
+        if called in names
+    }
+    assert stated == {model.__name__ for model in STATED_BY[service]}
+
+
+def test_every_event_is_stated_by_one_service():
+    stated = [model for models in STATED_BY.values() for model in models]
+    assert sorted(model.name for model in stated) == sorted(
+        model.name for model in EVENT_TYPES.values()
+    )
+
+
+def _calls(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func
+            yield name.id if isinstance(name, ast.Name) else name
 
 
 def _imports(path):

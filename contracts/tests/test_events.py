@@ -16,6 +16,7 @@ from nexuslims_contracts.events import (
     Event,
     FileIndexed,
     Instrument,
+    ReservationMatched,
     SessionEnded,
 )
 from nexuslims_contracts.identifiers import file_token, is_token, session_token
@@ -101,6 +102,22 @@ def test_damage_is_named(headers: dict[str, str], payload: bytes, expected: str)
         payload = json.dumps({}).encode()
     with pytest.raises(UndecodableError, match=expected):
         decode(headers, payload)
+
+
+@pytest.mark.parametrize("model", EVENT_TYPES.values(), ids=lambda model: model.name)
+def test_who_forgets_a_person_learns_where_they_are_named(model: type[Event]) -> None:
+    """A field for people that ``people`` leaves out would be a name nobody can erase."""
+    told = json.dumps(model.model_json_schema())
+    assert ("the person's names are not in the log" in told) == (model.people is not Event.people)
+
+
+def test_an_event_names_its_people() -> None:
+    matched = ReservationMatched(
+        session="a", tier="calendar", experimenter="p-1", collaborators=("p-2", "p-3"), after=0
+    )
+    assert matched.people() == ("p-1", "p-2", "p-3")
+    assert ended().people() == ()
+    assert ended().model_copy(update={"user": "p-4"}).people() == ("p-4",)
 
 
 def test_an_event_has_a_size_limit():

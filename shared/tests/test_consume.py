@@ -8,12 +8,13 @@ import pytest
 from nats.aio.client import Client
 
 from nexuslims_contracts.envelope import Recorded, encode, envelop
-from nexuslims_contracts.events import RetryRequested
+from nexuslims_contracts.events import EVENT_TYPES, RetryRequested
 from nexuslims_contracts.topology import EVENTS, UPLOADER
 from nexuslims_shared.consume import MAX_ATTEMPTS, Desk, NotYet, by_session, growing_delay
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.errors import DiskError
 from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_shared.store.port import read_session
 
 pytestmark = pytest.mark.broker
 
@@ -185,6 +186,60 @@ async def test_the_undecodable_is_a_dead_letter_and_the_next_is_done(office: Off
     assert list(office.desk.unreadable) == [1]
     await office.letters.remove(letters[0].number)
     assert [letter async for letter in office.letters.read()] == []
+
+
+NEWER = "nexuslims.retry.requested.v9"
+
+
+async def publish_newer(office: Office, session: str) -> None:
+    """Store what a newer release says of a session."""
+    headers, payload = encode(envelop(request(session, 1), source="test"))
+    subject = f"nexus.events.{session}.retry-requested"
+    await office.js.publish(subject, payload, headers={**headers, "ce-type": NEWER})
+
+
+async def test_what_a_newer_release_wrote_is_left_until_the_service_is_updated(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexuslims_shared.consume.FIRST_DELAY", 0.01)
+    await publish_newer(office, "s-1")
+    await office.state(request("s-2", 1))
+    office.sit(nothing)
+    await office.deliver(3)  # the first of them again, too
+    await office.settled()
+    assert office.seen == [(2,)]
+    assert "retry.requested.v9" in office.desk.unreadable[1]
+    assert await office.pending() == (0, 1)
+    office.sit(nothing)  # the service starts again
+    await office.deliver(1)
+    (letter,) = [letter async for letter in office.letters.read()]
+    assert letter.sequence == 1
+    assert "update the service" in letter.reason
+    monkeypatch.setitem(EVENT_TYPES, NEWER, RetryRequested)
+    await office.deliver(1)
+    await office.settled()
+    assert office.seen == [(2,), (1,)]
+    assert await office.pending() == (0, 0)
+
+
+async def test_nothing_is_decided_about_a_session_with_an_event_of_a_newer_release(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexuslims_shared.consume.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("nexuslims_shared.consume.LONGEST_DELAY", 0.002)
+
+    async def fold(batch: tuple[Recorded, ...]) -> None:
+        await read_session(office.store, batch[0].event.session)
+
+    await office.state(request("s-1", 1))
+    await office.js.publish("nexus.events.s-1.sample-mounted", b"{}", headers={"ce-type": NEWER})
+    office.sit(fold)
+    await office.deliver(MAX_ATTEMPTS + 1)
+    await office.settled()
+    (letter,) = [letter async for letter in office.letters.read()]
+    assert "event 2 on nexus.events.s-1.sample-mounted" in letter.reason
+    assert list(office.desk.unreadable) == [1]
+    assert await office.pending() == (0, 1)
 
 
 async def test_draining_finishes_what_runs_and_hands_back_the_rest(office: Office) -> None:

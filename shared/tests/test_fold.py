@@ -70,6 +70,7 @@ def eventful(facts) -> list[Event]:
         *facts.story(),
         RebuildRequested(session=facts.session, request="r1", re_extract=True),
         facts.indexed(4),
+        RebuildRequested(session=facts.session, request="r2", re_extract=True, extractor="dm"),
         facts.manifest(3, after=7, gone=(2,)),
         facts.extracted(1, "r1"),
         facts.extracted(3, "r1"),
@@ -157,6 +158,25 @@ def test_a_request_to_read_again_waits_for_every_file(facts) -> None:
     assert progress(fold(events)).phase == "extracting 0 of 3"
 
 
+def test_a_request_for_one_extractor_waits_for_its_files_only(facts) -> None:
+    story = facts.story()
+    others = RebuildRequested(
+        session=facts.session, request="r1", re_extract=True, extractor="fei_tiff"
+    )
+    assert files_complete(fold(record([*story, others])))
+    its = others.model_copy(update={"extractor": "dm"})
+    # one of the three failed before an extractor was chosen
+    assert progress(fold(record([*story, its]))).phase == "extracting 1 of 3"
+    read = [facts.extracted(number, "r1") for number in (1, 2, 3)]
+    assert files_complete(fold(record([*story, its, others, *read])))
+
+
+def test_a_request_for_one_extractor_does_not_forget_one_for_all(facts) -> None:
+    everything = RebuildRequested(session=facts.session, request="r1", re_extract=True)
+    one = everything.model_copy(update={"request": "r2", "extractor": "fei_tiff"})
+    assert not files_complete(fold(record([*facts.story(), everything, one])))
+
+
 def test_a_later_failure_does_not_erase_an_earlier_success(facts) -> None:
     state = fold(record([*facts.story(), facts.failed(1)]))
     assert state.files[facts.token(1)].extracted is not None
@@ -174,7 +194,7 @@ def test_statuses_in_which_nothing_more_happens(facts) -> None:
     )
     rejected = RecordRejected(
         session=facts.session,
-        reason="invalid",
+        problems=("invalid",),
         inputs_through_seq=10,
         inputs_digest="d",
         builder="1",

@@ -153,9 +153,14 @@ def decode(headers: Mapping[str, str], payload: bytes) -> Envelope:
 
 def _read_event(type_name: str, payload: bytes) -> Event:
     if is_current(type_name):
-        return EVENT_TYPES[type_name].model_validate_json(payload)
+        return _model_of(type_name, payload)
     raw = json.loads(payload)
     if not isinstance(raw, dict):
         raise UndecodableError(f"the payload of {type_name} is not an object")
     type_name, raw = upcast(type_name, raw)
-    return EVENT_TYPES[type_name].model_validate_json(json.dumps(raw))
+    return _model_of(type_name, json.dumps(raw))
+
+
+def _model_of(type_name: str, payload: str | bytes) -> Event:
+    """Read a payload of a current type; fields that a later release added to it are ignored."""
+    return EVENT_TYPES[type_name].model_validate_json(payload, extra="ignore")

@@ -44,6 +44,11 @@ class Event(ContractModel):
         return f"nexuslims.{cls.name}.v{cls.version}"
 
     @classmethod
+    def fact_name(cls) -> str:
+        """Name of the fact in ids: that of the first version, whichever release states it."""
+        return f"nexuslims.{cls.name}.v1"
+
+    @classmethod
     def kind(cls) -> str:
         """Last token of the subject, for example ``session-ended``."""
         return cls.name.replace(".", "-")
@@ -62,6 +67,10 @@ class Event(ContractModel):
         """What, beside type and subject, makes this the same fact. Default: nothing more."""
         return ()
 
+    def people(self) -> tuple[PersonId, ...]:
+        """Everybody the event names; who forgets a person goes by this. Default: nobody."""
+        return ()
+
     def content_digest(self) -> str:
         """SHA-256 of the content, for events that may be stated again."""
         return digest([self.model_dump_json()])
@@ -69,7 +78,7 @@ class Event(ContractModel):
     @property
     def id(self) -> str:
         """Deterministic id."""
-        return event_id(self.type_name(), self.subject, self.identity())
+        return event_id(self.fact_name(), self.subject, self.identity())
 
 
 class FileEvent(Event):
@@ -148,6 +157,10 @@ class SessionStarted(Event, name="session.started"):
     start: AwareDatetime
     url: str = ""
 
+    def people(self) -> tuple[PersonId, ...]:
+        """Return the user."""
+        return (self.user,) if self.user else ()
+
 
 class SessionEnded(Event, name="session.ended"):
     """The use of an instrument is over: its files can be looked for."""
@@ -156,6 +169,10 @@ class SessionEnded(Event, name="session.ended"):
     user: PersonId | None = None
     start: AwareDatetime
     end: AwareDatetime
+
+    def people(self) -> tuple[PersonId, ...]:
+        """Return the user."""
+        return (self.user,) if self.user else ()
 
 
 class SessionRevised(Event, name="session.revised"):
@@ -170,6 +187,10 @@ class SessionRevised(Event, name="session.revised"):
     def identity(self) -> tuple[str, ...]:
         """One revision is one content after one earlier statement."""
         return (self.content_digest(),)
+
+    def people(self) -> tuple[PersonId, ...]:
+        """Return the user."""
+        return (self.user,) if self.user else ()
 
 
 class SessionCancelled(Event, name="session.cancelled"):
@@ -205,6 +226,10 @@ class ReservationMatched(Event, name="reservation.matched"):
     def identity(self) -> tuple[str, ...]:
         """Answers may change: one content after one earlier statement."""
         return (self.content_digest(),)
+
+    def people(self) -> tuple[PersonId, ...]:
+        """Return the experimenter and who worked with them."""
+        return (*((self.experimenter,) if self.experimenter else ()), *self.collaborators)
 
 
 class ConsentDeclined(Event, name="consent.declined"):
@@ -333,10 +358,12 @@ class RecordBuilt(Event, name="record.built"):
         return (str(self.inputs_through_seq), self.record.sha256)
 
 
-class RecordRejected(Event, name="record.rejected"):
+class RecordRejected(Event, name="record.rejected", version=2):
     """No valid record can be made of the session's events."""
 
-    reason: str
+    problems: Annotated[
+        tuple[str, ...], Field(min_length=1, description="Line, element and expectation of each")
+    ]
     inputs_through_seq: Annotated[int, Field(ge=1)]
     inputs_digest: str
     builder: str
@@ -344,6 +371,11 @@ class RecordRejected(Event, name="record.rejected"):
     def identity(self) -> tuple[str, ...]:
         """One refusal of one state of the inputs."""
         return (str(self.inputs_through_seq), self.builder)
+
+    @property
+    def reason(self) -> str:
+        """All problems in one text."""
+        return "; ".join(self.problems)
 
 
 class UploadPlan(ContractModel):
@@ -385,6 +417,7 @@ class RebuildRequested(Event, name="rebuild.requested"):
 
     request: str
     re_extract: bool = False
+    extractor: Annotated[str, Field(description="Only the files that it read last")] = ""
 
     def identity(self) -> tuple[str, ...]:
         """One request is one fact."""

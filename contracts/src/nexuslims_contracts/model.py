@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ContractModel(BaseModel):
-    """Immutable, and strict about names: an unknown field is a mistake, not a surprise."""
+    """Immutable, and strict about names; only stored events are read more tolerantly."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")

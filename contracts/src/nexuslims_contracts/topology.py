@@ -4,6 +4,7 @@ Everything that provisions, checks or documents the broker reads this module: th
 command, the services' readiness, the Kubernetes manifests' tests and the AsyncAPI document.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -129,6 +130,29 @@ UPLOADER = ConsumerSpec(
 )
 
 CONSUMERS = (INDEXER, EXTRACTOR, BUILDER, UPLOADER)
+
+
+STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
+    "harvester": (
+        events.SessionStarted,
+        events.SessionEnded,
+        events.SessionRevised,
+        events.SessionCancelled,
+        events.ReservationMatched,
+        events.ConsentDeclined,
+        events.ReservationMissing,
+    ),
+    "indexer": (events.FileIndexed, events.SessionIndexed, events.FilesNotFound),
+    "extractor": (events.MetadataExtracted, events.ExtractionFailed),
+    "builder": (events.RecordBuilt, events.RecordRejected),
+    "uploader": (events.RecordUploaded, events.UploadFailed),
+    "console": (events.RebuildRequested, events.RetryRequested),
+}
+"""Service -> the events that it states, and nobody else."""
+
+PROJECTION = "console"
+"""The service that follows the whole stream, without a durable consumer: its read model knows where
+it is."""
 
 
 def consumer_of(service: str) -> ConsumerSpec | None:

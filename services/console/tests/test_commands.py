@@ -14,8 +14,9 @@ from nexuslims_console import cli
 from nexuslims_console.facility import provision_topology
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.events import RebuildRequested, RetryRequested
+from nexuslims_contracts.events import MetadataExtracted, RebuildRequested, RetryRequested
 from nexuslims_shared.embedded import start_embedded
+from nexuslims_shared.people import Person
 from nexuslims_shared.service import Surroundings, surroundings
 from nexuslims_shared.settings import read_settings
 
@@ -111,6 +112,30 @@ def test_a_rebuild_is_a_request_in_the_log(call: Call) -> None:
 
 
 @pytest.mark.broker
+def test_a_rebuild_may_select_the_files_of_one_extractor(call: Call) -> None:
+    name = next(
+        event.extractor.name for event in events_of("a") if isinstance(event, MetadataExtracted)
+    )
+    result = call("rebuild", "--all", "--re-extract", "--extractor", name, "--no-wait", "--json")
+    assert result.exit_code == 0
+    last = events_of("a")[-1]
+    assert isinstance(last, RebuildRequested)
+    assert (last.re_extract, last.extractor) == (True, name)
+    other = call("rebuild", "--all", "--re-extract", "--extractor", "nobody", "--no-wait")
+    assert other.exit_code == 1
+    assert f"no file of these sessions was read by 'nobody'; files were read by {name}" in (
+        " ".join(other.stderr.split())
+    )
+    assert events_of("a")[-1] == last
+
+
+def test_an_extractor_selects_files_to_read_again(call: Call) -> None:
+    result = call("rebuild", "--all", "--extractor", "text")
+    assert result.exit_code == 2
+    assert "--re-extract" in result.stderr
+
+
+@pytest.mark.broker
 def test_a_session_without_a_record_is_not_rebuilt(call: Call) -> None:
     result = call("rebuild", "--session", "b", "--no-wait")
     assert result.exit_code == 1
@@ -130,6 +155,33 @@ def test_each_rebuild_is_a_request_of_its_own(call: Call) -> None:
 def test_a_retry_is_a_request_in_the_log(call: Call) -> None:
     assert call("retry", "a").exit_code == 0
     assert isinstance(events_of("a")[-1], RetryRequested)
+
+
+@pytest.mark.broker
+def test_a_person_is_listed_and_forgotten(call: Call, story: Any) -> None:
+    async def remember(around: Surroundings) -> str:
+        ned = Person(username="ned", first_name="Ned", last_name="Hall")
+        key = await around.people.remember("file", ned)
+        for session in ("a", "b"):
+            matched = story.matched(session).model_copy(update={"experimenter": key, "after": 1})
+            await around.store.append(envelop(matched, source="nexuslims/test"))
+        return key
+
+    key = talk(remember)
+    (row,) = json.loads(call("people", "list", "--json").stdout)
+    assert (row["id"], row["name"], row["sessions"]) == (key, "Ned Hall", ["a", "b"])
+    assert "Ned Hall" in call("people", "list").stdout
+    done = call("people", "forget", key)
+    assert done.exit_code == 0
+    assert "named by 2 sessions; 1 records are made again" in done.stderr
+    assert "folders and files" in done.stderr
+    assert isinstance(events_of("a")[-1], RebuildRequested)
+    assert not any(isinstance(event, RebuildRequested) for event in events_of("b"))
+    (row,) = json.loads(call("people", "list", "--json").stdout)
+    assert (row["name"], row["username"], row["email"]) == ("forgotten", "", "")
+    unknown = call("people", "forget", "person-nobody")
+    assert unknown.exit_code == 1
+    assert "nexuslims people list" in unknown.stderr
 
 
 @pytest.mark.broker

@@ -16,7 +16,8 @@ from nexuslims_console.errors import ReadModelError
 from nexuslims_console.projection import Projection, open_read_model, rebuild
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.rows import session_row
-from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.envelope import Recorded, encode, envelop
+from nexuslims_contracts.events import EVENT_TYPES, RetryRequested
 from nexuslims_shared.fold import fold
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import Unreadable
@@ -72,6 +73,23 @@ async def test_what_cannot_be_read_is_shown(database: Database, story: Any) -> N
     assert (row.session, row.sequence) == ("b", 23)
     assert "odd" in row.reason
     assert ReadModel(database).unreadable("a") == []
+
+
+async def test_an_updated_release_reads_what_an_older_one_had_to_leave_out(
+    database: Database, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryEventStore()
+    for event in story.inputs("a")[:2]:
+        await story.tell(store, event)
+    headers, payload = encode(envelop(RetryRequested(session="a", request="r"), source="test"))
+    newer = "nexuslims.retry.requested.v9"
+    await store.append_raw("nexus.events.a.retry-requested", {**headers, "ce-type": newer}, payload)
+    await (await open_read_model(store, database)).catch_up()
+    assert [row.sequence for row in ReadModel(database).unreadable()] == [3]
+    monkeypatch.setitem(EVENT_TYPES, newer, RetryRequested)
+    await open_read_model(store, database)
+    assert ReadModel(database).unreadable() == []
+    assert [row.sequence for row in ReadModel(database).story("a")] == [1, 2, 3]
 
 
 @settings(max_examples=25, deadline=None)

@@ -58,7 +58,7 @@ class DmFile:
         return b"%%%%" + head + payload
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def dm_file():
     """Return the builder of DM files."""
     return DmFile

@@ -21,13 +21,15 @@ def a_signal(**more):
 class Made:
     name, version, priority, extensions = "made", "9.9", 500, ("made",)
 
-    def __init__(self, result):
+    def __init__(self, result, meanwhile):
         self.result = result
+        self.meanwhile = meanwhile
 
     def supports(self, path, head):
         return path.suffix == ".made"
 
     def open(self, path, instrument):
+        self.meanwhile(path)
         if isinstance(self.result, Exception):
             raise self.result
         return self.result
@@ -38,8 +40,9 @@ def made(tmp_path, monkeypatch):
     """Extract a file through a plugin that gives or raises what the test says."""
     others = plugins.installed()
 
-    def run(result, **options):
-        monkeypatch.setattr(plugins, "installed", lambda: (Made(result), *others))
+    def run(result, meanwhile=lambda _path: None, **options):
+        plugin = Made(result, meanwhile)
+        monkeypatch.setattr(plugins, "installed", lambda: (plugin, *others))
         path = tmp_path / "file.made"
         path.write_bytes(b"content")
         os.utime(path, (1542131372, 1542131372))
@@ -85,8 +88,19 @@ def test_the_same_file_gives_the_same_bytes(fei_tiff, tmp_path):
 def test_an_exception_names_extractor_and_cause(made):
     done = made(ZeroDivisionError("division by zero"))
     assert (done.outcome, done.failure) == ("failed", "failed")
-    assert done.reason == "file.made: made 9.9: ZeroDivisionError: division by zero"
+    assert done.reason == (
+        "file.made: made 9.9: the file is damaged, or of an unknown variant"
+        " (ZeroDivisionError: division by zero)"
+    )
     assert done.extractor.name == "made"
+
+
+@pytest.mark.parametrize("result", [ParsedFile(signals=[a_signal()]), ValueError("too short")])
+@pytest.mark.parametrize("content", [b"con", b"content and more"])
+def test_a_file_that_changes_while_it_is_read(made, result, content):
+    done = made(result, lambda path: path.write_bytes(content))
+    assert (done.outcome, done.failure, done.datasets) == ("failed", "changed", ())
+    assert done.reason == "file.made: the file changed while it was read"
 
 
 def test_a_broken_preview_costs_only_itself(made, tmp_path):

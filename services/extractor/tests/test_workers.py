@@ -13,7 +13,11 @@ from nexuslims_extractor import plugins
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 
 PLUGIN = """
-import os, signal, time
+import mmap, os, signal, time, urllib.request
+from nexuslims_extractor.model import ParsedFile, Signal
+
+def die():
+    os.kill(os.getpid(), signal.SIGSEGV)
 
 class Dangerous:
     name, version, priority, extensions = "dangerous", "1", 900, ("danger",)
@@ -30,6 +34,17 @@ class Dangerous:
             time.sleep(600)
         if path.stem.startswith("gorge"):
             return [bytearray(1 << 28) for _ in range(64)]
+        if path.stem.startswith("draw"):
+            signal_ = Signal(name="s", dataset_type="Image", data_type="SEM_Imaging", pixels=die)
+            return ParsedFile(signals=[signal_], problems=("half is missing",))
+        if path.stem.startswith("shrink"):
+            with path.open("r+b") as file, mmap.mmap(file.fileno(), 7) as data:
+                file.truncate(0)
+                return data[0]
+        if path.stem.startswith("fetch"):
+            urllib.request.urlopen("http://127.0.0.1:9/").read()
+        if path.stem.startswith("peek"):
+            (path.parent.parent / "secret").read_text()
         raise ValueError(str(os.getpid()))
 """
 POINTS = "[nexuslims.extractors]\ndangerous = dangerous_plugin:Dangerous\n"
@@ -50,13 +65,15 @@ async def run(request, tmp_path, monkeypatch):
     monkeypatch.setattr("nexuslims_extractor.plugins.installed", plugins.installed.__wrapped__)
     pools = []
 
-    async def extract(*names, seconds=20.0, files=200, at_once=2):
+    async def extract(*names, seconds=20.0, files=200, at_once=2, **options):
         limits = Limits(seconds=seconds, memory=1024 * MEBIBYTE, files_per_worker=files)
         pool = WorkerPool(at_once, limits, start=request.param)
         pools.append(pool)
         for name in names:
             (tmp_path / name).write_bytes(b"content")
-        return await asyncio.gather(*(pool.extract(Job(path=tmp_path / n)) for n in names))
+        return await asyncio.gather(
+            *(pool.extract(Job(path=tmp_path / n, **options)) for n in names)
+        )
 
     extract.pools = pools
     yield extract
@@ -68,10 +85,35 @@ async def run(request, tmp_path, monkeypatch):
 async def test_a_crash_costs_one_file_and_tells_the_signal(run):
     crash, good = await run("crash.danger", "good.txt")
     assert (crash.outcome, crash.failure) == ("failed", "crashed")
-    assert crash.reason == "crash.danger: dangerous 1: the worker was killed by SIGSEGV"
+    assert crash.reason.startswith(
+        "crash.danger: dangerous 1: the worker was killed by SIGSEGV (the file is damaged"
+    )
     assert crash.extractor.name == "dangerous"
     assert crash.file.bytes == 7
     assert good.outcome == "extracted"
+
+
+async def test_a_preview_that_kills_its_worker_costs_the_preview(run, tmp_path):
+    (done,) = await run("draw.danger", previews=True, artifacts_root=tmp_path / "data")
+    assert (done.outcome, done.failure) == ("partial", None)
+    assert done.reason.startswith(
+        "draw.danger: half is missing; no preview: draw.danger: dangerous"
+    )
+    assert "SIGSEGV" in done.reason
+    assert len(done.datasets) == len(done.metadata_artifacts) == 1
+
+
+async def test_a_file_that_shrinks_under_its_reader_is_told(run):
+    (done,) = await run("shrink.danger")
+    assert done.failure == "crashed"
+    assert "SIGBUS (the file was cut short while it was read" in done.reason
+
+
+async def test_a_reader_reaches_no_further_than_the_folder(run):
+    fetch, peek = await run("fetch.danger", "peek.danger")
+    assert (fetch.outcome, peek.outcome) == ("failed", "failed")
+    assert "would use the network" in fetch.reason
+    assert "outside its folder" in peek.reason
 
 
 async def test_an_exit_is_a_crash_too(run):
@@ -97,13 +139,13 @@ async def test_gorging_is_stopped_with_a_reason(run):
 
 async def test_workers_are_replaced_after_some_files(run):
     done = await run(*(f"file{n}.danger" for n in range(6)), files=2, at_once=1)
-    pids = {extraction.reason.rsplit(" ", 1)[-1] for extraction in done}
+    pids = {extraction.reason.rpartition(" ")[2].rstrip(")") for extraction in done}
     assert len(pids) >= 3
 
 
 async def test_a_pool_whose_workers_all_died_begins_anew(run):
     (first,) = await run("file.danger", at_once=1)
     pool = run.pools[-1]
-    os.kill(int(first.reason.rsplit(" ", 1)[-1]), signal.SIGKILL)
+    os.kill(int(first.reason.rpartition(" ")[2].rstrip(")")), signal.SIGKILL)
     done = await pool.extract(Job(path=Path(first.file.path)))
     assert "ValueError" in done.reason

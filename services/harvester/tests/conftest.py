@@ -1,15 +1,19 @@
 """What the tests of the harvester have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event
 from nexuslims_harvester.calendar import CalendarEntry
 from nexuslims_harvester.decide import decide
+from nexuslims_harvester.nemo.calendar import NemoCalendar
+from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_shared.fold import SessionState, fold
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.people import Person
@@ -102,3 +106,32 @@ def make_desk():
 @pytest.fixture
 def desk(make_desk) -> Desk:
     return make_desk()
+
+
+@pytest.fixture
+def nemo_settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A facility with one NEMO, in its folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NX_NEMO_ADDRESS_1", "https://nemo.example.org/api")
+    monkeypatch.setenv("NX_NEMO_TOKEN_1", "0123456789abcdef")
+    return settings
+
+
+@pytest.fixture
+def titan() -> InstrumentEntry:
+    """An instrument that is tool 1 of that NEMO."""
+    return InstrumentEntry(pid="titan", filestore_path="Titan", calendar="nemo-1", calendar_id="1")
+
+
+@pytest.fixture
+def nemo_calendar(nemo_settings: Settings, titan: InstrumentEntry) -> Callable[..., NemoCalendar]:
+    """Makes a calendar whose NEMO is a function, and that does not pause between attempts."""
+
+    def make(answer: Callable[[httpx.Request], httpx.Response], **more: Any) -> NemoCalendar:
+        def connect(*told: Any) -> NemoClient:
+            return NemoClient(*told, transport=httpx.MockTransport(answer), first_wait=0.0)
+
+        instruments = {titan.pid: titan, **more}
+        return NemoCalendar("nemo-1", nemo_settings, instruments, connect=connect)
+
+    return make

@@ -98,6 +98,21 @@ def test_a_session_waits_for_its_end(desk) -> None:
     assert kinds(desk.hear(entry, after)) == [SessionEnded]
 
 
+def test_who_has_not_consented_may_do_so_until_the_end(desk) -> None:
+    lasting = {"end": None}
+    assert kinds(desk.hear(desk.entry(consent=None, **lasting))) == [SessionStarted]
+    assert desk.hear(desk.entry(booked=False, **lasting)) == []
+    assert kinds(desk.hear(desk.entry(**lasting))) == [ReservationMatched]
+    assert kinds(desk.hear(desk.entry(consent=False))) == [ConsentDeclined, SessionEnded]
+
+
+def test_what_was_booked_may_be_otherwise_than_what_was(desk) -> None:
+    booked = {"booked_from": desk.entry().start - HOUR, "booked_until": desk.entry().end + HOUR}
+    (_, matched, ended) = desk.hear(desk.entry(**booked))
+    assert (matched.start, matched.end) == tuple(booked.values())
+    assert (ended.start, ended.end) == (desk.entry().start, desk.entry().end)
+
+
 def test_an_entry_without_an_end_waits_for_one(desk) -> None:
     assert SessionEnded not in kinds(desk.hear(desk.entry(end=None)))
     assert desk.hear(desk.entry(end=None)) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nexuslims_contracts.events import Project
-from nexuslims_harvester import file_calendar
+from nexuslims_harvester import watch
 from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.file_calendar import FileCalendar, parse_entries
@@ -253,20 +253,20 @@ def test_odd_json_gives_problems_that_can_be_written(instruments, content: bytes
 
 @pytest.fixture
 def calendar(settings, instruments, monkeypatch) -> FileCalendar:
-    monkeypatch.setattr(file_calendar, "_LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr(watch, "_LOOK_AGAIN_S", 0.001)
     settings.calendar_file.write_text(session())
     return FileCalendar("file", settings, instruments)
 
 
 async def test_the_file_is_read_again_when_it_changed(calendar, settings) -> None:
     (before,) = await calendar.entries(EVERYTHING)
-    watch = asyncio.create_task(calendar.changed())
-    done, _ = await asyncio.wait({watch}, timeout=0.05)
+    looking = asyncio.create_task(calendar.changed())
+    done, _ = await asyncio.wait({looking}, timeout=0.05)
     assert not done
     same_size = session(id='"2"')
     settings.calendar_file.write_text(same_size)
     os.utime(settings.calendar_file, ns=(1, 1))
-    await asyncio.wait_for(watch, 5)
+    await asyncio.wait_for(looking, 5)
     (after,) = await calendar.entries(EVERYTHING)
     assert (before.id, after.id) == ("1", "2")
 
@@ -291,7 +291,7 @@ async def test_a_file_that_is_being_written_is_left_until_it_is_whole(
 ) -> None:
     await calendar.entries(EVERYTHING)
     looks = iter([(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 3, 3)])
-    monkeypatch.setattr(file_calendar, "_stamp", lambda path: next(looks))
+    monkeypatch.setattr(watch, "_stamp", lambda path: next(looks))
     await asyncio.wait_for(calendar.changed(), 5)
     assert next(looks, None) is None
 

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import encode, envelop
 from nexuslims_contracts.events import Event, SessionEnded
 from nexuslims_harvester import app, harvest
-from nexuslims_harvester.calendar import EntryProblem
+from nexuslims_harvester.calendar import EntryProblem, Withdrawn
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import OVERLAP, Harvest, window_after
-from nexuslims_shared.dead_letters import DeadLetter
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import Surroundings
@@ -169,6 +169,32 @@ async def test_a_session_that_is_no_longer_listed_is_left_alone_and_named(
     assert len(await facility.story()) == 2 * len(WHOLE)
 
 
+async def test_a_session_that_the_calendar_is_sure_to_have_no_more_is_cancelled(
+    facility, desk, caplog
+) -> None:
+    book = Book(desk.entry(id="1"), desk.entry(id="2"))
+    run = facility.harvest(book)
+    await run.once()
+    book.says[1] = Withdrawn("2")
+    await run.once()
+    await run.once()
+    assert book.windows[1].expected == {"1", "2"}
+    assert (await facility.story("book-2"))[-1] == "session-cancelled"
+    assert len(await facility.story("book-2")) == len(WHOLE) + 1
+    assert "no longer lists" not in caplog.text
+    book.says[1] = desk.entry(id="2")
+    await run.once()
+    assert (await facility.story("book-2"))[-1] == "session-revised"
+
+
+async def test_half_a_character_is_a_dead_letter(facility, desk) -> None:
+    broken = desk.entry(id="1", title="half: \ud800")
+    await facility.harvest(Book(broken, desk.entry(id="2"))).once()
+    assert await facility.story("book-2") == WHOLE
+    (letter,) = facility.letters.lying
+    assert letter.subject == "calendar book, session 1"
+
+
 async def test_a_session_of_another_calendar_is_not_missed(facility, desk, caplog) -> None:
     await facility.harvest(Book(desk.entry(), name="other")).once()
     await facility.harvest(Book()).once()
@@ -216,6 +242,12 @@ def test_sessions_that_are_still_on_are_asked_for_again_and_cancelled_ones_not(m
     assert window_after([cancelled.state], now).since is None
 
 
+def test_a_session_of_the_future_does_not_hide_the_present(desk) -> None:
+    now = desk.entry().start
+    desk.hear(desk.entry(start=now + 999 * HOUR, end=None), now=now + 1000 * HOUR)
+    assert window_after([desk.state], now).since == now - OVERLAP
+
+
 async def test_a_harvest_that_breaks_off_leaves_nothing_behind_its_mark(facility, desk) -> None:
     class Broken(MemoryEventStore):
         async def append(self, envelope, *, expect=None):
@@ -251,7 +283,7 @@ async def test_a_calendar_in_trouble_is_asked_again_and_holds_up_no_other(
     sick, well = Book(desk.entry(), name="sick"), Book(desk.entry(), name="well")
     sick.failure = failure
     monkeypatch.setattr(app, "calendars", lambda settings: [sick, well])
-    async with app._work(facility.around):
+    async with app._work(facility.around, []):
         for _ in range(2):
             sick.asked.clear()
             await asyncio.wait_for(sick.asked.wait(), 5)
@@ -259,6 +291,41 @@ async def test_a_calendar_in_trouble_is_asked_again_and_holds_up_no_other(
         sick.failure = None
         await until(facility, lambda events: "sick-1" in {one.session for one in events})
     assert "calendar sick: " in caplog.text
+
+
+async def test_the_service_is_ready_once_each_calendar_was_tried(
+    facility, desk, monkeypatch
+) -> None:
+    answer, rests = asyncio.Event(), asyncio.Event()
+
+    class Slow(Book):
+        async def entries(self, window):
+            await answer.wait()
+            return await super().entries(window)
+
+        async def changed(self) -> None:
+            rests.set()
+            await super().changed()
+
+    sick, slow = Book(name="sick"), Slow(desk.entry(), name="slow")
+    sick.failure = CalendarUnavailableError("gone")
+    monkeypatch.setattr(app, "calendars", lambda settings: [sick, slow])
+    service = app.create(facility.around.settings)
+    (check,) = service.checks
+    assert await check.problem() == "not asked yet: sick, slow"
+    async with service.work(facility.around):
+        await asyncio.wait_for(sick.asked.wait(), 5)
+        assert "slow" in await check.problem()
+        answer.set()
+        await asyncio.wait_for(rests.wait(), 5)
+        assert await check.problem() == ""
+        assert await facility.story("slow-1") == WHOLE
+
+
+async def test_without_calendars_there_is_nothing_to_wait_for(facility, monkeypatch) -> None:
+    monkeypatch.setattr(app, "calendars", lambda settings: [])
+    (check,) = app.create(facility.around.settings).checks
+    assert await check.problem() == ""
 
 
 async def until(facility: Facility, condition) -> None:
@@ -325,7 +392,7 @@ async def test_a_fault_of_the_harvester_itself_ends_the_service(
     monkeypatch.setattr(harvest, "decide", broken)
     monkeypatch.setattr(app, "calendars", lambda settings: [Book(desk.entry())])
     with pytest.raises(ExceptionGroup) as died:
-        async with asyncio.timeout(5), app._work(facility.around):
+        async with asyncio.timeout(5), app._work(facility.around, []):
             await asyncio.Event().wait()
     assert died.group_contains(ZeroDivisionError)
 
@@ -341,6 +408,6 @@ async def test_a_broker_that_is_away_is_waited_for(facility, desk, monkeypatch, 
 
     monkeypatch.setattr(facility.people, "remember", flaky)
     monkeypatch.setattr(app, "calendars", lambda settings: [Book(desk.entry())])
-    async with app._work(facility.around):
+    async with app._work(facility.around, []):
         await until(facility, lambda events: isinstance(events[-1], SessionEnded))
     assert "the broker does not answer" in caplog.text

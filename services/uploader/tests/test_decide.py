@@ -80,7 +80,13 @@ def test_nothing_leaves_that_may_not(facts, begun, end) -> None:
     later = {
         "declined": ConsentDeclined(**common, tier="calendar", after=1),
         "cancelled": SessionCancelled(**common, after=2),
-        "rejected": RecordRejected(**common, inputs_through_seq=3, inputs_digest="d", builder="1"),
+        "rejected": RecordRejected(
+            session=facts.session,
+            problems=("no",),
+            inputs_through_seq=3,
+            inputs_digest="d",
+            builder="1",
+        ),
         "in use again": SessionRevised(
             session=facts.session, instrument=ended.instrument, start=ended.start, after=2
         ),

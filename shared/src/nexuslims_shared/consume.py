@@ -8,7 +8,9 @@ once, and settles every message itself:
 - :class:`NotYet`: handed back with the delay it asks for, however often;
 - no broker, or a full disk: handed back with a growing delay, however often;
 - an error: handed back with a growing delay, and after too many attempts a dead letter;
-- undecodable: a dead letter at once.
+- undecodable: a dead letter at once;
+- of a newer release, or in a session with such an event: a dead letter, and handed back for ever,
+  so that an updated service takes it up by itself.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import nats.errors
 
 from nexuslims_contracts.envelope import Recorded, decode
-from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.errors import UndecodableError, UnknownEventError
 from nexuslims_shared.errors import BrokerUnavailableError, DiskError
 from nexuslims_shared.logs import about
 from nexuslims_shared.tasks import end
@@ -138,6 +140,9 @@ class Desk:
         sequence = message.metadata.sequence.stream
         try:
             envelope = decode(message.headers or {}, message.data)
+        except UnknownEventError as error:
+            await self._leave(message, str(error))
+            return
         except UndecodableError as error:
             await self._bury(message, str(error))
             self.unreadable[sequence] = str(error)
@@ -200,6 +205,9 @@ class Desk:
             except asyncio.CancelledError:
                 await self._hand_back(batch, 0)
                 raise
+            except UnknownEventError as error:
+                for delivery in batch:
+                    await self._leave(delivery.message, str(error))
             except (BrokerUnavailableError, DiskError) as error:
                 log.warning("%s", error)
                 await self._hand_back(batch, growing_delay(batch[0].attempt))
@@ -230,6 +238,18 @@ class Desk:
         log.error("event %d cannot be used: %s", sequence, reason)
         await self.dead_letters.write(self.consumer, sequence, message.subject, reason)
         await message.term()
+
+    async def _leave(self, message: "Msg", reason: str) -> None:
+        """Hand back what only another release can read; the readiness page and a letter say so."""
+        sequence = message.metadata.sequence.stream
+        try:
+            if sequence not in self.unreadable:
+                log.error("event %d is left for a newer release: %s", sequence, reason)
+                await self.dead_letters.write_once(self.consumer, sequence, message.subject, reason)
+                self.unreadable[sequence] = reason
+            await message.nak(delay=growing_delay(message.metadata.num_delivered or 1))
+        finally:
+            self._open.pop(sequence, None)
 
     async def _settle(self, delivery: Delivery, how: Callable[[], Awaitable[None]]) -> None:
         try:

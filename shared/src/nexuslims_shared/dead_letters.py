@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING
 import nats.js.errors
 from nats.js import api
 
+from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.identifiers import digest
-from nexuslims_contracts.model import ContractModel
 from nexuslims_contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTERS
 from nexuslims_shared.store.jetstream import one_error_for_silence
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
-
-
-class DeadLetter(ContractModel):
-    """One dead letter; the event itself stays in the log."""
-
-    number: int = 0
-    consumer: str
-    sequence: int
-    subject: str
-    reason: str
 
 
 class DeadLetters:
@@ -54,6 +44,13 @@ class DeadLetters:
                 letter.model_dump_json(exclude={"number"}).encode(),
                 headers={api.Header.MSG_ID.value: msg_id},
             )
+
+    async def write_once(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
+        """Report something, unless the same report lies there; see :meth:`write`."""
+        async for letter in self.read():
+            if (letter.consumer, letter.sequence, letter.reason) == (consumer, sequence, reason):
+                return
+        await self.write(consumer, sequence, subject, reason)
 
     async def read(self) -> AsyncIterator[DeadLetter]:
         """Read all dead letters, oldest first."""

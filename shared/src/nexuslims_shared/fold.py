@@ -63,12 +63,22 @@ class FileState:
     extracted: Latest[MetadataExtracted] | None = None
     failed: Latest[ExtractionFailed] | None = None
 
+    @property
+    def outcome(self) -> Latest[MetadataExtracted] | Latest[ExtractionFailed] | None:
+        """What was said last of reading it."""
+        told = [outcome for outcome in (self.extracted, self.failed) if outcome is not None]
+        return max(told, key=lambda outcome: outcome.sequence, default=None)
+
+    @property
+    def extractor(self) -> str:
+        """Name of the extractor that read it last, or tried to; empty where none did."""
+        by = self.outcome.event.extractor if self.outcome else None
+        return by.name if by else ""
+
     def settled(self, since: int) -> bool:
         """Tell whether the file was read, or could not be, after a sequence."""
-        return self.indexed is not None and any(
-            outcome is not None and outcome.sequence > since
-            for outcome in (self.extracted, self.failed)
-        )
+        outcome = self.outcome
+        return self.indexed is not None and outcome is not None and outcome.sequence > since
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,8 @@ class SessionState:
     files: Map[str, FileState] = field(default_factory=Map)
     indexed_count: int = 0
     settled_count: int = 0
-    re_extract: Latest[RebuildRequested] | None = None
+    re_extract: Map[str, int] = field(default_factory=Map)
+    """Sequence of the last request to read again, by the extractor it names, or ``""``."""
     retry: Latest[RetryRequested] | None = None
     built: Latest[Built] | None = None
     record: Latest[RecordBuilt] | None = None
@@ -97,10 +108,10 @@ class SessionState:
         """Files of earlier scans that the latest one did not find."""
         return frozenset(self.manifest.event.superseded) if self.manifest else frozenset()
 
-    @property
-    def read_since(self) -> int:
-        """Files read before this sequence are to be read again."""
-        return self.re_extract.sequence if self.re_extract else 0
+    def settled(self, file: FileState) -> bool:
+        """Tell whether a file was read since it was last asked for, or could not be."""
+        requests = (self.re_extract.get(name, 0) for name in {"", file.extractor})
+        return file.settled(max(requests))
 
     def current_files(self) -> dict[str, FileState]:
         """Return the files that belong to the session now, by token."""
@@ -234,11 +245,10 @@ def _(event: ExtractionFailed, state: SessionState, sequence: int) -> SessionSta
 def _(event: RebuildRequested, state: SessionState, sequence: int) -> SessionState:
     if not event.re_extract:
         return state
-    re_extract = _later(state.re_extract, sequence, event)
-    if re_extract is state.re_extract:
+    if state.re_extract.get(event.extractor, 0) >= sequence:
         return state
-    settled = sum(file.settled(re_extract.sequence) for file in state.files.values())
-    return replace(state, re_extract=re_extract, settled_count=settled)
+    state = replace(state, re_extract=state.re_extract.set(event.extractor, sequence))
+    return replace(state, settled_count=sum(map(state.settled, state.files.values())))
 
 
 @_apply.register
@@ -269,12 +279,11 @@ def _(event: Upload, state: SessionState, sequence: int) -> SessionState:
 
 def _put(state: SessionState, token: str, file: FileState) -> SessionState:
     before = state.files.get(token, FileState())
-    since = state.read_since
     return replace(
         state,
         files=state.files.set(token, file),
         indexed_count=state.indexed_count
         + (file.indexed is not None)
         - (before.indexed is not None),
-        settled_count=state.settled_count + file.settled(since) - before.settled(since),
+        settled_count=state.settled_count + state.settled(file) - state.settled(before),
     )

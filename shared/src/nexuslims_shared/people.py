@@ -1,6 +1,7 @@
 """People: names live in a bucket, events hold only opaque ids.
 
-The log never forgets; the bucket does. Erasing a key takes the name out of everything built later.
+The log never forgets; the bucket does. Erasing a name takes it out of everything built later; a
+mark stays under the id, so that the calendar's next word does not bring the name back.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nats.js.kv import KeyValue
 
 _SALT = "salt"
+_FORGOTTEN = b"forgotten"
 
 
 class Person(ContractModel):
@@ -41,7 +43,7 @@ class People(Protocol):
     """Where names are kept."""
 
     async def remember(self, calendar: str, person: Person) -> str:
-        """Keep a person's names and return the id that events use."""
+        """Return the id that events use, and keep the names, unless they are to be forgotten."""
         ...
 
     async def find(self, person_id: str) -> Person | None:
@@ -49,7 +51,11 @@ class People(Protocol):
         ...
 
     async def forget(self, person_id: str) -> bool:
-        """Erase a person's names; False if there were none."""
+        """Erase a person's names, for good; False if there were none."""
+        ...
+
+    async def everybody(self) -> dict[str, Person | None]:
+        """Return all names by id; None for who is forgotten."""
         ...
 
 
@@ -59,17 +65,23 @@ def person_id(salt: bytes, calendar: str, username: str) -> str:
     return "person-" + hmac.digest(salt, message, hashlib.sha256).hex()[:20]
 
 
+def _person(kept: bytes) -> Person | None:
+    return None if kept in (b"", _FORGOTTEN) else Person.model_validate_json(kept)
+
+
 class MemoryPeople:
     """Names in memory, for tests."""
 
     def __init__(self, salt: bytes = b"salt") -> None:
         self._salt = salt
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, Person | None] = {}
 
     async def remember(self, calendar: str, person: Person) -> str:
         """Keep a person's names; see the port."""
         key = person_id(self._salt, calendar, person.username)
-        self._people[key] = person
+        self._people.setdefault(key, person)
+        if self._people[key] is not None:
+            self._people[key] = person
         return key
 
     async def find(self, person_id: str) -> Person | None:
@@ -78,7 +90,13 @@ class MemoryPeople:
 
     async def forget(self, person_id: str) -> bool:
         """Erase a person's names; see the port."""
-        return self._people.pop(person_id, None) is not None
+        known = self._people.get(person_id) is not None
+        self._people[person_id] = None
+        return known
+
+    async def everybody(self) -> dict[str, Person | None]:
+        """Return all names; see the port."""
+        return dict(sorted(self._people.items()))
 
 
 class BucketPeople:
@@ -95,25 +113,40 @@ class BucketPeople:
         with one_error_for_silence():
             bucket = await self._open()
             key = person_id(await self._read_salt(bucket), calendar, person.username)
-            if await self.find(key) != person:
-                await bucket.put(key, person.model_dump_json().encode())
+            kept = await self._read(key)
+            if kept not in (_FORGOTTEN, written := person.model_dump_json().encode()):
+                await bucket.put(key, written)
         return key
 
     async def find(self, person_id: str) -> Person | None:
         """Return a person's names; see the port."""
-        try:
-            with one_error_for_silence():
-                entry = await (await self._open()).get(person_id)
-        except nats.js.errors.KeyNotFoundError:
-            return None
-        return Person.model_validate_json(entry.value or b"")
+        return _person(await self._read(person_id))
 
     async def forget(self, person_id: str) -> bool:
         """Erase a person's names; see the port."""
-        bucket = await self._open()
         known = await self.find(person_id) is not None
-        await bucket.purge(person_id)
+        with one_error_for_silence():
+            bucket = await self._open()
+            await bucket.purge(person_id)
+            await bucket.put(person_id, _FORGOTTEN)
         return known
+
+    async def everybody(self) -> dict[str, Person | None]:
+        """Return all names; see the port."""
+        try:
+            with one_error_for_silence():
+                keys = await (await self._open()).keys()
+        except nats.js.errors.NoKeysError:
+            return {}
+        return {key: await self.find(key) for key in sorted(keys) if key != _SALT}
+
+    async def _read(self, person_id: str) -> bytes:
+        """Return what is kept under an id, nothing if there is no such key."""
+        try:
+            with one_error_for_silence():
+                return (await (await self._open()).get(person_id)).value or b""
+        except nats.js.errors.KeyNotFoundError:
+            return b""
 
     async def _open(self) -> "KeyValue":
         if self._bucket is None:

@@ -68,9 +68,7 @@ def files_complete(state: SessionState) -> bool:
         expected = state.manifest.event.count
         return state.indexed_count >= expected and state.settled_count >= state.indexed_count
     current = state.current_files()
-    return len(current) >= state.manifest.event.count and all(
-        file.settled(state.read_since) for file in current.values()
-    )
+    return len(current) >= state.manifest.event.count and all(map(state.settled, current.values()))
 
 
 def is_stale(state: SessionState) -> bool:

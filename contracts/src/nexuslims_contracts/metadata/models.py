@@ -69,7 +69,7 @@ class Metadata(BaseModel):
     ]
     data_type: Annotated[
         str,
-        StringConstraints(strip_whitespace=True, min_length=1),
+        StringConstraints(strip_whitespace=True, pattern=r"\S"),
         Described(description="Instrument mode and technique, such as STEM_EELS"),
     ]
     dataset_type: DatasetType

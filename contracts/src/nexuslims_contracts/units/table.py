@@ -5,7 +5,7 @@ name's dimension vector against Pint's dimensionality.
 
 References
 ----------
-QUDT 3 unit vocabulary, http://qudt.org/vocab/unit/, and dimension vectors,
+QUDT 3.1.9, where every name was looked up: units, http://qudt.org/vocab/unit/, and vectors,
 http://qudt.org/vocab/dimensionvector/.
 """
 
@@ -69,9 +69,9 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("1/m", "PER-M", "inverse length", "1"),
     ("1/cm", "PER-CentiM", "inverse length", "1e2"),
     ("1/um", "PER-MicroM", "inverse length", "1e6"),
-    ("1/nm", "", "inverse length", "1e9"),
-    ("1/pm", "", "inverse length", "1e12"),
-    ("1/angstrom", "", "inverse length", "1e10"),
+    ("1/nm", "PER-NanoM", "inverse length", "1e9"),
+    ("1/pm", "PER-PicoM", "inverse length", "1e12"),
+    ("1/angstrom", "PER-ANGSTROM", "inverse length", "1e10"),
     ("V", "V", "voltage", "1"),
     ("uV", "MicroV", "voltage", "1e-6"),
     ("mV", "MilliV", "voltage", "1e-3"),
@@ -81,9 +81,9 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("A", "A", "current", "1"),
     ("mA", "MilliA", "current", "1e-3"),
     ("uA", "MicroA", "current", "1e-6"),
-    ("nA", "", "current", "1e-9"),
+    ("nA", "NanoA", "current", "1e-9"),
     ("pA", "PicoA", "current", "1e-12"),
-    ("fA", "", "current", "1e-15"),
+    ("fA", "FemtoA", "current", "1e-15"),
     ("s", "SEC", "time", "1"),
     ("ms", "MilliSEC", "time", "1e-3"),
     ("us", "MicroSEC", "time", "1e-6"),
@@ -98,14 +98,14 @@ _ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("mrad", "MilliRAD", "angle", "1e-3"),
     ("urad", "MicroRAD", "angle", "1e-6"),
     ("Pa", "PA", "pressure", "1"),
-    ("uPa", "", "pressure", "1e-6"),
-    ("mPa", "", "pressure", "1e-3"),
+    ("uPa", "MicroPA", "pressure", "1e-6"),
+    ("mPa", "MilliPA", "pressure", "1e-3"),
     ("hPa", "HectoPA", "pressure", "1e2"),
     ("kPa", "KiloPA", "pressure", "1e3"),
     ("mbar", "MilliBAR", "pressure", "1e2"),
     ("bar", "BAR", "pressure", "1e5"),
     ("K", "K", "temperature", "1"),
-    ("mK", "", "temperature", "1e-3"),
+    ("mK", "MilliK", "temperature", "1e-3"),
     (RATIO, "UNITLESS", "ratio", "1"),
     ("kx", "", "ratio", "1e3"),
     ("%", "PERCENT", "ratio", "1e-2"),

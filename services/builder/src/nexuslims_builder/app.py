@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/builder"
 _REMEMBERED: Final = 500
+_TOLD: Final = 20
+"""Problems of a rejected record that its event names; an event has a size limit."""
 
 
 def create(settings: Settings) -> Service:
@@ -110,7 +112,7 @@ class Builder:
             "builder": self._version,
         }
         if problems := validate(xml):
-            return RecordRejected(**common, reason="; ".join(map(str, problems[:5])))
+            return RecordRejected(**common, problems=tuple(map(str, problems[:_TOLD])))
         counts = summarise(xml)
         return RecordBuilt(
             **common,

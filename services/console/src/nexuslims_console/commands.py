@@ -101,6 +101,10 @@ def rebuild(
     re_extract: Annotated[
         bool, typer.Option("--re-extract", help="Read the microscope files again too.")
     ] = False,
+    extractor: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="With --re-extract: only the files that it read last."),
+    ] = "",
     wait: Annotated[bool, typer.Option(help="Wait for the new records.")] = True,
     as_json: Json = False,
     timeout: Patience = 3600.0,
@@ -111,10 +115,13 @@ def rebuild(
 
     if bool(name) + everything + bool(since or until) != 1:
         raise typer.BadParameter("give one of --session ID, --all, or --from and --to")
+    if extractor and not re_extract:
+        raise typer.BadParameter("--extractor needs --re-extract: it selects files to read again")
     ok = work.rebuild(
         name,
         read_window(since, until),
         re_extract=re_extract,
+        extractor=extractor,
         patience=timeout if wait else 0.0,
         as_json=as_json,
     )
@@ -181,6 +188,34 @@ def retry_dead_letter(number: Number) -> None:
     from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
 
     work.retry_letter(number)
+
+
+people = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+@people.callback()
+def _people() -> None:
+    """The people that events name by an id: list, forget."""
+
+
+@people.command("list")
+def list_people(*, as_json: Json = False) -> None:
+    """List everybody, with the names the calendars gave."""
+    from nexuslims_console.work import people as work  # noqa: PLC0415 - heavy
+
+    work.show_all(as_json=as_json)
+
+
+@people.command("forget")
+def forget_person(
+    person: Annotated[str, typer.Argument(metavar="ID", help="The person.", show_default=False)],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Erase a person's names for good; the records that show them are made again without."""
+    from nexuslims_console.work import people as work  # noqa: PLC0415 - heavy
+
+    work.forget(person, as_json=as_json)
 
 
 read_model = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

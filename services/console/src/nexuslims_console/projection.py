@@ -19,6 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nexuslims_console.batches import in_batches
+from nexuslims_console.queries import ReadModel
 from nexuslims_console.rows import EventRow, SessionRow, UnreadableRow, event_row, session_row
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Recorded
@@ -38,6 +39,7 @@ Item: TypeAlias = Recorded | Unreadable
 
 _BATCH: Final = 500
 _REMEMBERED: Final = 256
+_ASKED_AGAIN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,19 @@ async def open_read_model(store: EventStore, database: "Database") -> Projection
     elif await store.last_sequence() < await projection.position():
         log.warning("the read model is ahead of the stream, so of another one: it is rebuilt")
         await rebuild(store, database)
+    elif await _reads_more_now(store, database):
+        log.warning("this release reads events that another could not: the read model is rebuilt")
+        await rebuild(store, database)
     return projection
+
+
+async def _reads_more_now(store: EventStore, database: "Database") -> bool:
+    """Tell whether an event that the read model had to leave out can be read by this release."""
+    rows = await asyncio.to_thread(ReadModel(database).unreadable)
+    for row in rows[:_ASKED_AGAIN]:
+        if isinstance(await store.get(row.sequence), Recorded):
+            return True
+    return False
 
 
 async def rebuild(store: EventStore, database: "Database") -> int:

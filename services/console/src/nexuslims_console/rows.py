@@ -228,4 +228,6 @@ def _(event: UploadFailed) -> str:
 
 @summary.register
 def _(event: RebuildRequested) -> str:
-    return "read the files again" if event.re_extract else "from the events"
+    if not event.re_extract:
+        return "from the events"
+    return f"read the files of {event.extractor or 'every extractor'} again"

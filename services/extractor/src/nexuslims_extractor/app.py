@@ -1,11 +1,11 @@
 """The extractor: reads the files that were indexed, each in a worker process.
 
-A file is read once; on request those that failed, or all, are read again.
+A file is read once; on request those that failed, those of one extractor, or all, are read again.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -80,10 +80,10 @@ class Reader:
                 case FileIndexed() as file:
                     if not await self._settled(file):
                         await self._read(file, recorded.envelope)
-                case RebuildRequested(re_extract=True, request=request):
-                    await self._again(recorded, request, failed_only=False)
+                case RebuildRequested(re_extract=True, request=request, extractor=name):
+                    await self._again(recorded, request, lambda file: name in ("", file.extractor))
                 case RetryRequested(request=request):
-                    await self._again(recorded, request, failed_only=True)
+                    await self._again(recorded, request, lambda file: file.extracted is None)
 
     async def _settled(self, file: FileIndexed) -> bool:
         """Tell whether a message came again although its file was read."""
@@ -93,15 +93,17 @@ class Reader:
                 return True
         return False
 
-    async def _again(self, recorded: Recorded, request: str, *, failed_only: bool) -> None:
-        """Read the files of a session again that were not read since the request."""
+    async def _again(
+        self, recorded: Recorded, request: str, concerned: Callable[[FileState], bool]
+    ) -> None:
+        """Read the files again that a request concerns and that were not read since."""
         state = fold(await read_session(self._store, recorded.event.session))
         files = [
             file.indexed.event
             for file in state.current_files().values()
             if file.indexed is not None
             and not file.settled(recorded.sequence)
-            and not (failed_only and file.extracted is not None)
+            and concerned(file)
             and _known_before(file, recorded.sequence)
         ]
         if files:
@@ -144,6 +146,8 @@ class Reader:
             return "missing", f"{file.path} is gone; `nexuslims retry {file.session}` looks again"
         except OSError as error:
             return "unreadable", f"{file.path}: {error.strerror}"
+        if not _is_within(path, self._settings.instrument_data_path, folder):
+            return "unreadable", f"{file.path} is a link that leads out of the instrument's folder"
         if (found.st_size, found.st_mtime_ns) != (file.size, file.mtime_ns):
             return (
                 "changed",
@@ -162,6 +166,15 @@ class Reader:
             artifacts_root=self._settings.data_path,
             previews=True,
         )
+
+
+def _is_within(path: Path, *folders: Path) -> bool:
+    """Whether a path with all its links followed lies in one of the folders.
+
+    The folders themselves may be links: an operator made them. What is in them, users make.
+    """
+    real = path.resolve()
+    return any(real.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _known_before(file: FileState, sequence: int) -> bool:

@@ -51,6 +51,15 @@ def json_safe(value: Any) -> Any:
     return clean_text(str(value))
 
 
+def shown(text: str) -> str:
+    """Return a file's name for people: what is not printable, or no Unicode, is escaped."""
+    unicode = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in unicode
+    )
+
+
 def clean_text(text: str) -> str:
     """Return a text without control characters and lone surrogates."""
     return _CONTROL.sub("", text)

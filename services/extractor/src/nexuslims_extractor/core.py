@@ -8,20 +8,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.metadata import with_qudt
-from nexuslims_extractor.artifacts import artifact_paths, clean_text, to_json_bytes
+from nexuslims_extractor.artifacts import artifact_paths, clean_text, shown, to_json_bytes
 from nexuslims_extractor.errors import ExtractorError, UnsupportedFileError
+from nexuslims_extractor.hdf5_links import check_links, is_hdf5
 from nexuslims_extractor.metadata import to_dataset
-from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext, ParsedFile, Signal
+from nexuslims_extractor.model import (
+    NOBODY,
+    Extraction,
+    FileFacts,
+    InstrumentContext,
+    ParsedFile,
+    Signal,
+)
 from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.errors import DiskError
 
 log = logging.getLogger(__name__)
 
-NOBODY = ExtractorVersion(name="none", version="")
+Step: TypeAlias = Literal["reading", "finishing"]
+"""Reading the file's headers; then validating, drawing and writing what they tell."""
+OnStep: TypeAlias = Callable[[Step, ExtractorVersion], None]
+
 _CHUNK = 1 << 20
 _REASON_LENGTH = 500
 
@@ -44,7 +56,7 @@ def extract_file(
     artifacts_root: Path | None = None,
     previews: bool = False,
     documents: bool = True,
-    on_chosen: Callable[[ExtractorVersion], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Extraction:
     """Extract the metadata of a file, and its previews and artifacts where they are asked for.
 
@@ -62,8 +74,8 @@ def extract_file(
         Whether to draw previews, which reads the data.
     documents
         Whether to write the metadata artifacts, where there is a folder for them.
-    on_chosen
-        Told which extractor reads the file, before it does: it may not live to tell itself.
+    on_step
+        Told what is about to be done, and by which extractor: it may not live to tell itself.
 
     Returns
     -------
@@ -77,36 +89,49 @@ def extract_file(
         If an artifact cannot be written: the disk is full, or the folder is not ours.
     """
     path = Path(path)
+    before = _stamp(path)
+    wanted = _Wanted(artifacts_root, relative_path or path.name, previews, documents)
+    result = _extract(path, instrument, wanted, on_step or _untold)
+    if result.file.sha256 and _stamp(path) != before:
+        reason = f"{shown(path.name)}: the file changed while it was read"
+        return replace(result, outcome="failed", reason=reason, failure="changed", datasets=())
+    return result
+
+
+def _extract(
+    path: Path,
+    instrument: InstrumentContext | None,
+    wanted: _Wanted,
+    on_step: OnStep,
+) -> Extraction:
     try:
         facts = file_facts(path)
     except (OSError, ExtractorError) as error:
         return Extraction(
             file=FileFacts(str(path), 0, "", ""),
             outcome="failed",
-            reason=f"{path.name}: {error.strerror if isinstance(error, OSError) else error}",
+            reason=f"{shown(path.name)}: {_cause(error)}",
             failure="missing" if isinstance(error, FileNotFoundError) else "unreadable",
             extractor=NOBODY,
         )
     result = Extraction(file=facts, outcome="failed", extractor=NOBODY)
     if facts.bytes == 0:
-        return replace(result, reason=f"{path.name}: the file is empty", failure="unreadable")
+        return replace(
+            result, reason=f"{shown(path.name)}: the file is empty", failure="unreadable"
+        )
     plugin: Extractor | None = None
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         plugin = choose(path, head)
         result = replace(result, extractor=_version(plugin))
-        if on_chosen is not None:
-            on_chosen(result.extractor)
+        on_step("reading", result.extractor)
+        if is_hdf5(head):
+            check_links(path)
         parsed = plugin.open(path, instrument)
         result = replace(result, extractor=_version(plugin, parsed))
-        return _finish(
-            result,
-            path,
-            parsed,
-            instrument,
-            _Wanted(artifacts_root, relative_path or path.name, previews, documents),
-        )
+        on_step("finishing", result.extractor)
+        return _finish(result, path, parsed, instrument, wanted)
     except DiskError:
         raise  # a full disk says nothing about the file: whoever asked asks again
     except UnsupportedFileError as error:
@@ -120,6 +145,20 @@ def extract_file(
             reason=_reason(path, plugin, error),
             failure="memory" if isinstance(error, MemoryError) else "failed",
         )
+
+
+def _untold(step: Step, extractor: ExtractorVersion) -> None:
+    """Tell nobody."""
+    del step, extractor
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from a later state of it: size and time."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -151,17 +190,23 @@ def _version(plugin: Extractor, parsed: ParsedFile | None = None) -> ExtractorVe
 
 def _reason(path: Path, plugin: Extractor | None, error: Exception) -> str:
     """Return why a file failed, naming the extractor and the cause."""
-    words = str(error).strip()
-    if isinstance(error, OSError) and error.strerror:
-        words = error.strerror
-    if isinstance(error, MemoryError):
-        return clean_text(
-            f"{path.name}: {plugin.name if plugin else ''} needs more memory than allowed"
-        )
-    if not isinstance(error, ExtractorError):
-        words = f"{type(error).__name__}: {words}" if words else type(error).__name__
     who = f"{plugin.name} {plugin.version}: " if plugin else ""
-    return clean_text(f"{path.name}: {who}{words}")[:_REASON_LENGTH]
+    return clean_text(f"{shown(path.name)}: {who}{_cause(error)}")[:_REASON_LENGTH]
+
+
+def _cause(error: Exception) -> str:
+    """Return an error in words; what a reader did not foresee is told as what it mostly is."""
+    if isinstance(error, MemoryError):
+        return "needs more memory than allowed"
+    words = str(error).strip()
+    if isinstance(error, ExtractorError):
+        return words
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    kind = type(error).__name__
+    return (
+        f"the file is damaged, or of an unknown variant ({f'{kind}: {words}' if words else kind})"
+    )
 
 
 def _finish(
@@ -182,9 +227,10 @@ def _finish(
         dataset, refused = to_dataset(
             signal, index, instrument=instrument, mtime=mtime, file=path.name
         )
-        problems += refused
+        problems += [*refused, *(one for one in signal.problems if one not in problems)]
         if wanted.root is not None and wanted.previews:
-            preview, problem = _preview(signal, wanted.root, places[index][1])
+            drawable = replace(signal, axes=dataset.axes)
+            preview, problem = _preview(drawable, wanted.root, places[index][1])
             problems += [problem] if problem else []
             if preview:
                 drawn.append(preview)
@@ -197,7 +243,7 @@ def _finish(
     return replace(
         result,
         outcome="partial" if problems else "extracted",
-        reason=clean_text(f"{path.name}: {'; '.join(problems)}")[:_REASON_LENGTH]
+        reason=clean_text(f"{shown(path.name)}: {'; '.join(problems)}")[:_REASON_LENGTH]
         if problems
         else None,
         datasets=tuple(datasets),
@@ -214,8 +260,7 @@ def _preview(signal: Signal, root: Path, place: str) -> tuple[ArtifactRef | None
         data = render_preview(signal)
     except Exception as error:
         log.debug("%s: no preview", signal.name, exc_info=True)
-        what = str(error) or type(error).__name__
-        return None, f"no preview of {signal.name!r}: {what}"
+        return None, f"no preview of {clean_text(signal.name)!r}: {_cause(error)}"
     return (write_artifact(root, place, data) if data else None), ""
 
 

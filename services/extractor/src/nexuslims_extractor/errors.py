@@ -15,3 +15,7 @@ class UnsupportedFileError(ExtractorError):
 
 class LimitExceededError(ExtractorError):
     """The file claims more than any real file holds: an attack, or damage."""
+
+
+class UnsafeFileError(ExtractorError):
+    """The file would have what lies outside it read: a link that leads out of its folder."""

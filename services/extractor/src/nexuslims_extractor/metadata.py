@@ -1,6 +1,9 @@
 """From a signal as read to a dataset as agreed: the one place that calls the contracts' schemas."""
 
-from nexuslims_contracts.datasets import Dataset
+import math
+from collections.abc import Sequence
+
+from nexuslims_contracts.datasets import Axis, Dataset
 from nexuslims_contracts.metadata import partition_metadata
 from nexuslims_extractor.artifacts import clean_text, json_safe
 from nexuslims_extractor.model import InstrumentContext, Signal
@@ -26,6 +29,7 @@ def to_dataset(
         What was wrong, in words.
     """
     created, source = place(signal.acquired, instrument, mtime)
+    axes, unsound = _sound(signal.axes)
     core: dict[str, object] = dict(signal.metadata)
     if signal.shape:
         core["data_dimensions"] = str(signal.shape)
@@ -45,10 +49,24 @@ def to_dataset(
         data_type=valid.data_type,
         creation_time=created,
         shape=signal.shape,
-        dtype=signal.dtype,
-        axes=signal.axes,
+        dtype=clean_text(signal.dtype),
+        axes=axes,
         metadata=valid.metadata,
         extensions=valid.extensions,
         warnings=valid.warnings,
     )
-    return dataset, problems
+    return dataset, (*problems, *unsound)
+
+
+def _sound(axes: Sequence[Axis]) -> tuple[tuple[Axis, ...], tuple[str, ...]]:
+    """Return axes that JSON and XML can hold; one without a finite scale counts pixels."""
+    sound: list[Axis] = []
+    problems: list[str] = []
+    for axis in axes:
+        texts = {"name": clean_text(axis.name), "unit": clean_text(axis.unit)}
+        if math.isfinite(axis.scale) and math.isfinite(axis.offset):
+            sound.append(axis.model_copy(update=texts))
+        else:
+            sound.append(Axis(name=texts["name"], size=axis.size, navigate=axis.navigate))
+            problems.append(f"the scale of axis {texts['name']!r} is not finite")
+    return tuple(sound), tuple(problems)

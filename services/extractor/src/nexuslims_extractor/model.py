@@ -11,6 +11,9 @@ from nexuslims_contracts.events import FailureKind
 if TYPE_CHECKING:
     import numpy as np
 
+NOBODY = ExtractorVersion(name="none", version="")
+"""No extractor came to read the file."""
+
 Outcome: TypeAlias = Literal["extracted", "partial", "unsupported", "failed"]
 Value: TypeAlias = str | bool | int | float | tuple[float, str]
 """A core value as an extractor hands it over: a quantity is ``(number, unit)``."""
@@ -42,6 +45,7 @@ class Signal:
 
     ``pixels`` opens the array lazily (a memory map where the format allows it), shaped as
     ``shape``; nothing but a preview calls it. ``text`` stands in for it in text files.
+    ``problems`` tell what of it is missing (the file's outcome is ``partial``).
     """
 
     name: str
@@ -56,6 +60,7 @@ class Signal:
     acquired: Moment | None = None
     pixels: "Callable[[], np.ndarray] | None" = None
     text: str | None = None
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,19 +81,31 @@ def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = Non
     suffix = path.suffix.lower().removeprefix(".")
     known = installed() if extractors is None else tuple(extractors)
     # those named by the extension first: a stable sort keeps the priorities within either part
-    for plugin in sorted(known, key=lambda plugin: _rank(plugin, suffix)):
-        try:
-            supported = plugin.supports(path, head)
-        except Exception:
-            log.exception("%s: %s cannot tell whether it reads this", path, plugin.name)
-            continue
-        if supported:
+    candidates = sorted(known, key=lambda plugin: _rank(plugin, suffix))
+    for index, plugin in enumerate(candidates):
+        if _supports(plugin, path, head):
             log.debug("%s: read by %s (priority %d)", path, plugin.name, plugin.priority)
+            for other in candidates[index + 1 :]:
+                log.debug("%s: not %s, %s comes first", path, other.name, plugin.name)
             return plugin
-        log.debug("%s: not %s, the content is of another kind", path, plugin.name)
     raise ExtractorError(
         f"no extractor for {path.name}: is nexuslims-extractor installed with its entry points?"
     )
+
+
+def _supports(plugin: Extractor, path: Path, head: bytes) -> bool:
+    """Ask a plugin; one that cannot tell does not read the file."""
+    try:
+        supported = plugin.supports(path, head)
+    except (ExtractorError, OSError) as error:
+        log.debug("%s: not %s, %s", path, plugin.name, error)
+        return False
+    except Exception as error:  # noqa: BLE001 - plugins raise anything
+        log.warning("%s: %s cannot tell whether it reads this: %r", path, plugin.name, error)
+        return False
+    if not supported:
+        log.debug("%s: not %s, the content is of another kind", path, plugin.name)
+    return supported
 
 
 def _rank(plugin: Extractor, suffix: str) -> int:

@@ -5,7 +5,8 @@ run one file at a time, and are replaced after a number of files. The limits:
 
 - time: a file that takes longer is given up and its worker killed;
 - memory: ``RLIMIT_DATA``, which counts what a process allocates but not the files it maps, so a
-  map of a 50 GB file is free; beyond it Python raises MemoryError and the file fails with a reason.
+  map of a 50 GB file is free; beyond it Python raises MemoryError and the file fails with a reason;
+- reach: the folder of the file, see :mod:`nexuslims_extractor.sandbox`.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import signal
 import tempfile
 from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -26,13 +27,21 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
-from nexuslims_extractor.model import Extraction, FileFacts, InstrumentContext
+from nexuslims_extractor.artifacts import shown
+from nexuslims_extractor.model import NOBODY, Extraction, FileFacts, InstrumentContext
+from nexuslims_extractor.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
 
 MEBIBYTE = 1 << 20
 _PRELOAD = ["nexuslims_extractor.preload"]
+_sandbox = Sandbox()
+_USUAL_CAUSES = {
+    "SIGBUS": " (the file was cut short while it was read, or its storage failed)",
+    "SIGKILL": " (by the system, when memory runs out)",
+    "SIGSEGV": " (the file is damaged in a way that the reader does not survive)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,22 @@ class WorkerPool:
         await self.close()
 
     async def extract(self, job: Job) -> Extraction:
-        """Extract a file; whatever happens to its worker becomes an outcome with a reason."""
+        """Extract a file; whatever happens to its worker becomes an outcome with a reason.
+
+        A file whose headers were read, but whose preview took its worker down, is read once more
+        without one: its metadata is worth having.
+        """
+        found, finishing = await self._persistent(job)
+        if not (finishing and job.previews):
+            return found
+        again, _ = await self._persistent(replace(job, previews=False))
+        if again.failed:
+            return found
+        reason = "; ".join(filter(None, (again.reason, f"no preview: {found.reason}")))
+        return replace(again, outcome="partial", reason=reason)
+
+    async def _persistent(self, job: Job) -> tuple[Extraction, bool]:
+        """Extract a file, with new workers should the old ones have died of something else."""
         pool = self._pool
         try:
             return await self._attempt(job)
@@ -129,9 +153,10 @@ class WorkerPool:
         try:
             return await self._attempt(job)
         except BrokenExecutor as error:
-            return self._lost(job, Path(), "crashed", f"no worker could be started: {error}")
+            return _lost(job, NOBODY, "crashed", f"no worker could be started: {error}"), False
 
-    async def _attempt(self, job: Job) -> Extraction:
+    async def _attempt(self, job: Job) -> tuple[Extraction, bool]:
+        """Extract a file; tell also whether a worker was lost after the headers were read."""
         from pebble import ProcessExpired  # noqa: PLC0415 - workers only
 
         note = self._notes / str(next(self._numbers))
@@ -139,18 +164,23 @@ class WorkerPool:
             future = self._pool.schedule(_work, args=(job, note), timeout=self.limits.seconds)
         except RuntimeError as error:  # how a pool that broke while idle says so
             raise BrokenExecutor(str(error)) from error
+        failure: FailureKind
         try:
             found: Extraction = await asyncio.wrap_future(future)
         except (TimeoutError, FutureTimeoutError):
-            return self._lost(job, note, "timeout", f"took longer than {self.limits.seconds:g} s")
+            failure, fate = "timeout", f"took longer than {self.limits.seconds:g} s"
         except ProcessExpired as error:
-            return self._lost(job, note, "crashed", _fate(error.exitcode))
+            failure, fate = "crashed", _fate(error.exitcode)
         except MemoryError:
-            return self._lost(job, note, "memory", "needs more memory than allowed")
+            failure, fate = "memory", "needs more memory than allowed"
         else:
-            return found
+            return found, False
         finally:
+            told = note.read_text("utf-8") if note.is_file() else ""
             note.unlink(missing_ok=True)
+        step, _, version = told.partition(" ")
+        extractor = ExtractorVersion.model_validate_json(version) if version else NOBODY
+        return _lost(job, extractor, failure, fate), step == "finishing"
 
     async def close(self) -> None:
         """Stop the workers and what they are doing."""
@@ -159,19 +189,17 @@ class WorkerPool:
         await asyncio.to_thread(self._pool.join)
         shutil.rmtree(self._notes, ignore_errors=True)
 
-    def _lost(self, job: Job, note: Path, failure: FailureKind, fate: str) -> Extraction:
-        """Return the outcome of a file whose worker cannot tell it any more."""
-        extractor = ExtractorVersion(name="none", version="")
-        if note.is_file() and (told := note.read_text("utf-8")):
-            extractor = ExtractorVersion.model_validate_json(told)
-        reason = f"{job.path.name}: {extractor.name} {extractor.version}: {fate}"
-        return Extraction(
-            file=_plain_facts(job.path),
-            outcome="failed",
-            reason=reason,
-            failure=failure,
-            extractor=extractor,
-        )
+
+def _lost(job: Job, extractor: ExtractorVersion, failure: FailureKind, fate: str) -> Extraction:
+    """Return the outcome of a file whose worker cannot tell it any more."""
+    who = f"{extractor.name} {extractor.version}: " if extractor.version else ""
+    return Extraction(
+        file=_plain_facts(job.path),
+        outcome="failed",
+        reason=f"{shown(job.path.name)}: {who}{fate}",
+        failure=failure,
+        extractor=extractor,
+    )
 
 
 def _fate(exitcode: int) -> str:
@@ -181,7 +209,7 @@ def _fate(exitcode: int) -> str:
         name = signal.Signals(-exitcode).name
     except ValueError:
         name = f"signal {-exitcode}"
-    return f"the worker was killed by {name}"
+    return f"the worker was killed by {name}{_USUAL_CAUSES.get(name, '')}"
 
 
 def _plain_facts(path: Path) -> FileFacts:
@@ -200,20 +228,23 @@ def _begin(memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _sandbox.install()
 
 
 def _work(job: Job, note: Path) -> Extraction:
-    def remember(chosen: ExtractorVersion) -> None:
-        note.write_text(chosen.model_dump_json(), "utf-8")
+    def remember(step: str, extractor: ExtractorVersion) -> None:
+        note.write_text(f"{step} {extractor.model_dump_json()}", "utf-8")
 
     from nexuslims_extractor.core import extract_file  # noqa: PLC0415 - loaded when needed
 
-    return extract_file(
-        job.path,
-        instrument=job.instrument,
-        relative_path=job.relative_path,
-        artifacts_root=job.artifacts_root,
-        previews=job.previews,
-        documents=job.documents,
-        on_chosen=remember,
-    )
+    written = [job.artifacts_root] if job.artifacts_root else []
+    with _sandbox.only(job.path, job.path.parent, note.parent, *written):
+        return extract_file(
+            job.path,
+            instrument=job.instrument,
+            relative_path=job.relative_path,
+            artifacts_root=job.artifacts_root,
+            previews=job.previews,
+            documents=job.documents,
+            on_step=remember,
+        )

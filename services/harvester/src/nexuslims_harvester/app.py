@@ -1,16 +1,18 @@
 """The harvester: each calendar of the facility in a task of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from nexuslims_harvester.calendar import CALENDARS, Calendar
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.health import Check
 from nexuslims_shared.instruments import read_instruments
 from nexuslims_shared.plugins import Plugin, installed
 from nexuslims_shared.service import Service, Surroundings
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.tasks import end
 
 
 def create(settings: Settings) -> Service:
@@ -21,8 +23,23 @@ def create(settings: Settings) -> Service:
     SettingsError
         If the instruments' file is wrong, or names a calendar that is not installed.
     """
-    calendars(settings)
-    return Service(name="harvester", work=_work)
+    names = frozenset(calendar.name for calendar in calendars(settings))
+    harvests: list[Harvest] = []
+    return Service(
+        name="harvester",
+        work=lambda around: _work(around, harvests),
+        checks=[_check_first_harvest(names, harvests)],
+    )
+
+
+def _check_first_harvest(names: frozenset[str], harvests: Sequence[Harvest]) -> Check:
+    """Ready means: what each calendar holds now was stated, or it was said why not."""
+
+    async def problem() -> str:
+        waiting = names - {harvest.calendar for harvest in harvests if harvest.tried}
+        return f"not asked yet: {', '.join(sorted(waiting))}" if waiting else ""
+
+    return Check("harvest", problem)
 
 
 def calendars(settings: Settings) -> list[Calendar]:
@@ -57,13 +74,10 @@ def _kind(name: str, pid: str, kinds: dict[str, Plugin], settings: Settings) -> 
 
 
 @asynccontextmanager
-async def _work(around: Surroundings) -> AsyncIterator[None]:
+async def _work(around: Surroundings, harvests: list[Harvest]) -> AsyncIterator[None]:
     """A calendar in trouble holds up no other; a fault of ours ends the service, and is seen."""
+    harvests += [Harvest(around, calendar) for calendar in calendars(around.settings)]
     async with asyncio.TaskGroup() as tasks:
-        harvests = [
-            tasks.create_task(Harvest(around, calendar).run())
-            for calendar in calendars(around.settings)
-        ]
+        running = [tasks.create_task(harvest.run()) for harvest in harvests]
         yield
-        for harvest in harvests:
-            harvest.cancel()
+        await end(*running)

@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone, tzinfo
 from typing import Any, Protocol, TypeAlias
 
 from nexuslims_contracts.events import BookingTier, Project, Sample
@@ -11,7 +11,7 @@ from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
 
 CALENDARS = "nexuslims.calendars"
-"""Entry point group: kind of calendar -> class, called with settings and instruments."""
+"""Entry point group: kind of calendar -> class, called with a name, settings and instruments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,8 @@ class CalendarEntry:
 
     ``end`` is None while it lasts. ``consent`` is True only if the user agreed to a record; None
     is nothing said, which is no consent. ``booked`` is False where no reservation was found that
-    could tell what the session was for. Times have an offset from UTC, a fixed one: in a zone's
+    could tell what the session was for; ``booked_from`` and ``booked_until`` say when it was meant
+    to be, where that is not when it was. Times have an offset from UTC, a fixed one: in a zone's
     repeated hour, Python finds no two times of different zones equal.
     """
 
@@ -36,6 +37,8 @@ class CalendarEntry:
     collaborators: tuple[Person, ...] = ()
     consent: bool | None = None
     booked: bool = True
+    booked_from: datetime | None = None
+    booked_until: datetime | None = None
     tier: BookingTier = "calendar"
     reservation: str = ""
     url: str = ""
@@ -59,18 +62,38 @@ class EntryProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A session that was stated, and that the calendar is sure to have no more."""
+
+    id: str
+
+    def session(self, calendar: str) -> str:
+        """Token of the session."""
+        return session_token(calendar, self.id)
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What a harvest asks for: the sessions that began before ``until`` and end after ``since``.
 
     Those without an end belong to it whenever they began; without ``since``, all do. A calendar
-    for which it is no work to give more may give more.
+    for which it is no work to give more may give more. ``expected`` are the ids of those that are
+    known: a calendar that can tell what became of one that is missing says so.
     """
 
     since: datetime | None
     until: datetime
+    expected: frozenset[str] = frozenset()
 
 
-Entries: TypeAlias = list[CalendarEntry | EntryProblem]
+Entries: TypeAlias = list[CalendarEntry | EntryProblem | Withdrawn]
+
+
+def placed(moment: datetime, zone: tzinfo) -> datetime:
+    """Give a time a fixed offset: that of a zone, if it has none of its own."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    offset = aware.utcoffset()
+    return aware.replace(tzinfo=timezone(offset)) if offset is not None else aware
 
 
 class Calendar(Protocol):

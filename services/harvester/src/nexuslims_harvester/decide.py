@@ -59,18 +59,19 @@ def decide(
             )
         )
     if entry.cancelled:
-        return _cancellation(session, state)
-    booking = _booking(entry, session, state, people)
-    if booking is not None:
-        events.append(booking)
+        return withdraw(session, state)
     end = entry.end if entry.end is not None and entry.end <= now else None
+    booking = _booking(entry, session, state, people)
+    if booking is not None and (end is not None or isinstance(booking, ReservationMatched)):
+        events.append(booking)  # whoever has not consented may still do so until the end
     schedule = _schedule(session, state, entry, user, end)
     if schedule is not None:
         events.append(schedule)
     return events
 
 
-def _cancellation(session: str, state: SessionState) -> list[Event]:
+def withdraw(session: str, state: SessionState) -> list[Event]:
+    """Say that a session is no more, if that was not said."""
     if state.schedule is None or isinstance(state.schedule.event, SessionCancelled):
         return []
     reason = "cancelled in the calendar"
@@ -147,8 +148,8 @@ def _statement(
         purpose=entry.purpose,
         experimenter=people.get(entry.user.username) if entry.user else None,
         collaborators=tuple(people[one.username] for one in entry.collaborators),
-        start=entry.start,
-        end=entry.end,
+        start=entry.booked_from or entry.start,
+        end=entry.booked_until or entry.end,
         samples=entry.samples,
         projects=entry.projects,
         url=entry.url,

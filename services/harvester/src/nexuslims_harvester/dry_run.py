@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from nexuslims_harvester.app import calendars
-from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window
+from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window, Withdrawn
 from nexuslims_shared.settings import Settings
 
 
@@ -21,6 +21,7 @@ def sessions(settings: Settings) -> list[dict[str, str | datetime | None]]:
         _row(calendar.name, entry)
         for calendar in calendars(settings)
         for entry in asyncio.run(calendar.entries(everything))
+        if not isinstance(entry, Withdrawn)
     ]
 
 

@@ -4,22 +4,21 @@ import asyncio
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import digest
-from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem, Window
+from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem, Window, placed
 from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.watch import WatchedFile
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
 from nexuslims_shared.settings import Settings
-
-_LOOK_AGAIN_S: Final = 1.0
 
 
 class _Strict(BaseModel):
@@ -112,9 +111,8 @@ class FileCalendar:
         self, name: str, settings: Settings, instruments: Mapping[str, InstrumentEntry]
     ) -> None:
         self.name = name
-        self._path = settings.calendar_file
+        self._file = WatchedFile(settings.calendar_file)
         self._instruments = instruments
-        self._stamp: tuple[int, ...] | None = None
 
     async def entries(self, window: Window) -> Entries:
         """Return all sessions of the file; see the port."""
@@ -123,20 +121,17 @@ class FileCalendar:
 
     async def changed(self) -> None:
         """Return when the file is another one, or gone, or back, and is not being written."""
-        before = self._stamp
-        while (now := await asyncio.to_thread(_stamp, self._path)) == self._stamp or now != before:
-            before = now
-            await asyncio.sleep(_LOOK_AGAIN_S)  # shares send no signals
+        await self._file.changed()
 
     def _read(self) -> Entries:
-        self._stamp = _stamp(self._path)
+        path = self._file.path
         try:
-            content = self._path.read_bytes()
+            content = self._file.read()
         except OSError as error:
             raise CalendarUnavailableError(
-                f"NX_CALENDAR_FILE={self._path}: {error.strerror}: correct the path, or the file"
+                f"NX_CALENDAR_FILE={path}: {error.strerror}: correct the path, or the file"
             ) from error
-        return parse_entries(self._path, content, self._instruments)
+        return parse_entries(path, content, self._instruments)
 
 
 def parse_entries(
@@ -205,8 +200,8 @@ def _read_entry(
             label, f"instrument {session.instrument!r} is not known ({known}): correct one of them"
         )
     zone = ZoneInfo(instrument.timezone)
-    start = _placed(session.start, zone)
-    end = _placed(session.end, zone) if session.end else None
+    start = placed(session.start, zone)
+    end = placed(session.end, zone) if session.end else None
     if end is not None and end < start:
         return EntryProblem(label, f"it ends ({end}) before it starts ({start}): swap the times")
     if end == start:
@@ -267,21 +262,6 @@ def _without_overlaps(entries: Entries) -> Entries:
     ]
 
 
-def _placed(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Give a time a fixed offset: that of the zone, if it has none of its own."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    offset = aware.utcoffset()
-    return aware.replace(tzinfo=timezone(offset)) if offset is not None else aware
-
-
 def _safe(text: str) -> str:
     """Return a text that can be written: JSON can hold half of a character."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -6,7 +6,8 @@ harvesters may run, and one that was away for weeks goes on where the log ends.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,6 +17,7 @@ from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import (
     ConsentDeclined,
+    Event,
     ReservationMatched,
     ReservationMissing,
     SessionCancelled,
@@ -23,8 +25,15 @@ from nexuslims_contracts.events import (
     SessionRevised,
     SessionStarted,
 )
-from nexuslims_harvester.calendar import Calendar, CalendarEntry, Entries, EntryProblem, Window
-from nexuslims_harvester.decide import decide
+from nexuslims_harvester.calendar import (
+    Calendar,
+    CalendarEntry,
+    Entries,
+    EntryProblem,
+    Window,
+    Withdrawn,
+)
+from nexuslims_harvester.decide import decide, withdraw
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_shared.errors import ConflictError, StoreError
 from nexuslims_shared.fold import INITIAL, SessionState, evolve
@@ -59,7 +68,8 @@ def window_after(states: Iterable[SessionState], now: datetime) -> Window:
     """Return what to ask for, so that nothing is missed however long nobody asked.
 
     Entries are stated in the order of their starts. So the latest start that is known is where the
-    last harvest ended, even one that broke off; sessions that were still on are looked at again.
+    last harvest ended, even one that broke off; sessions that were still on are looked at again. A
+    start still to come, stated while a clock was wrong, hides nothing.
 
     Parameters
     ----------
@@ -77,7 +87,7 @@ def window_after(states: Iterable[SessionState], now: datetime) -> Window:
         return Window(None, now)
     still_on = [start for state, start in held if ended(state) is None]
     latest = max(start for _, start in held)
-    since = min([latest, *still_on]) - OVERLAP
+    since = min([latest, now, *still_on]) - OVERLAP
     return Window(since, now)
 
 
@@ -93,6 +103,7 @@ class Harvest:
     """
 
     def __init__(self, around: Surroundings, calendar: Calendar) -> None:
+        self.tried = False
         self._around = around
         self._calendar = calendar
         self._states: dict[str, SessionState] = {}
@@ -101,6 +112,11 @@ class Harvest:
         self._vanished: set[str] = set()
         self._ids: dict[Person, str] = {}
 
+    @property
+    def calendar(self) -> str:
+        """Name of the calendar."""
+        return self._calendar.name
+
     async def run(self) -> None:
         """Harvest at each interval, and whenever the calendar says that it changed."""
         while True:
@@ -108,6 +124,7 @@ class Harvest:
                 await self.once()
             except (CalendarUnavailableError, StoreError) as error:
                 log.error("calendar %s: %s", self._calendar.name, error)  # noqa: TRY400 - no crash
+            self.tried = True
             await self._rest()
 
     async def once(self) -> None:
@@ -127,19 +144,22 @@ class Harvest:
             if state.started is not None and state.started.event.calendar == self._calendar.name
         }
         window = window_after(mine.values(), datetime.now(UTC))
+        window = replace(window, expected=frozenset(_expected(mine.values(), window)))
         found = await self._ask(window)
         entries = sorted(
             (one for one in found if isinstance(one, CalendarEntry)),
             key=lambda one: (one.start, one.id),
         )
         problems = [one for one in found if isinstance(one, EntryProblem)]
+        withdrawn = [one for one in found if isinstance(one, Withdrawn)]
         await self._catch_up()
         stated = [await self._state(entry) for entry in entries]
+        stated += [await self._state(one) for one in withdrawn]
         problems += [one for one in stated if one is not None]
         if problems:
             await self._report(problems)
         else:
-            self._note_vanished(mine, entries, window)
+            self._note_vanished(mine, [*entries, *withdrawn], window)
 
     async def _ask(self, window: Window) -> Entries:
         """Whatever goes wrong in a calendar is its own trouble, not that of the others."""
@@ -186,23 +206,17 @@ class Harvest:
                 )
             self._position = item.sequence
 
-    async def _state(self, entry: CalendarEntry) -> EntryProblem | None:
+    async def _state(self, entry: CalendarEntry | Withdrawn) -> EntryProblem | None:
         """State what is new of one entry; an entry that is too much for an event is a problem."""
         session = entry.session(self._calendar.name)
         if session in self._unreadable:
             return None
         with about(session):
             try:
-                events = decide(
-                    entry,
-                    self._states.get(session, INITIAL),
-                    calendar=self._calendar.name,
-                    people=await self._people(entry),
-                    now=datetime.now(UTC),
-                )
+                events = await self._news(entry, self._states.get(session, INITIAL))
                 for event in events:
                     await self._around.store.append(envelop(event, source=SOURCE))
-            except (ValidationError, UndecodableError) as error:
+            except (ValueError, UndecodableError) as error:  # pydantic's errors are the former
                 reason = f"no event can be made of it: {_first_line(error)}: correct the entry"
                 return EntryProblem(f"session {entry.id}", reason)
             except ConflictError:
@@ -211,6 +225,13 @@ class Harvest:
                 if events:
                     log.info("stated: %s", ", ".join(event.kind() for event in events))
         return None
+
+    async def _news(self, entry: CalendarEntry | Withdrawn, state: SessionState) -> list[Event]:
+        name = self._calendar.name
+        if isinstance(entry, Withdrawn):
+            return withdraw(entry.session(name), state)
+        people = await self._people(entry)
+        return decide(entry, state, calendar=name, people=people, now=datetime.now(UTC))
 
     async def _people(self, entry: CalendarEntry) -> Mapping[str, str]:
         """Keep the names first: events refer to them."""
@@ -235,7 +256,10 @@ class Harvest:
                 await letters.write(CONSUMER, 0, subject, problem.problem)
 
     def _note_vanished(
-        self, known: Mapping[str, SessionState], entries: Iterable[CalendarEntry], window: Window
+        self,
+        known: Mapping[str, SessionState],
+        entries: Iterable[CalendarEntry | Withdrawn],
+        window: Window,
     ) -> None:
         """A session that is no longer listed was perhaps cancelled: nobody said so."""
         listed = {entry.session(self._calendar.name) for entry in entries}
@@ -249,6 +273,12 @@ class Harvest:
                     session,
                 )
         self._vanished &= known.keys() - listed
+
+
+def _expected(states: Iterable[SessionState], window: Window) -> Iterator[str]:
+    for state in states:
+        if state.started is not None and _belongs(state, window):
+            yield state.started.event.calendar_event
 
 
 def _belongs(state: SessionState, window: Window) -> bool:

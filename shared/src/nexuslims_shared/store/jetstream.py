@@ -368,4 +368,4 @@ def _decode(
     try:
         return Recorded(decode(headers, payload), sequence, stored_at)
     except UndecodableError as error:
-        return Unreadable(sequence, subject, str(error))
+        return Unreadable.because(error, sequence, subject)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded
-from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.errors import UndecodableError, UnknownEventError
 
 EVERYTHING = (subjects.ALL,)
 
@@ -21,11 +21,20 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A stored message that this release cannot read: damaged, or from a newer one."""
+    """A stored message that this release cannot read: damaged, or from a newer one.
+
+    ``newer`` is whether another release can be expected to read it.
+    """
 
     sequence: int
     subject: str
     reason: str
+    newer: bool = False
+
+    @classmethod
+    def because(cls, error: UndecodableError, sequence: int, subject: str) -> "Unreadable":
+        """Say what decoding said."""
+        return cls(sequence, subject, str(error), newer=isinstance(error, UnknownEventError))
 
 
 class EventStore(Protocol):
@@ -113,6 +122,8 @@ async def read_session(
 
     Raises
     ------
+    UnknownEventError
+        If one of them is of a newer release.
     UndecodableError
         If one of them cannot be read: nobody may decide on half a story.
     """
@@ -120,7 +131,8 @@ async def read_session(
     filters = (subjects.of_session(session),) if files else subjects.beside_files(session)
     async for item in store.read(filters=filters, after=after):
         if isinstance(item, Unreadable):
-            raise UndecodableError(
+            error = UnknownEventError if item.newer else UndecodableError
+            raise error(
                 f"session {session}: event {item.sequence} on {item.subject}: {item.reason}"
             )
         recorded.append(item)

@@ -9,14 +9,28 @@ from nexuslims_shared.store.port import EventStore
 
 
 async def request_rebuild(
-    store: EventStore, sessions: Sequence[str], *, re_extract: bool
+    store: EventStore, sessions: Sequence[str], *, re_extract: bool, extractor: str = ""
 ) -> dict[str, int]:
-    """Ask for new records; gives the sequence of each request, by session."""
+    """Ask for new records; gives the sequence of each request, by session.
+
+    Parameters
+    ----------
+    store
+        Where to.
+    sessions
+        Which.
+    re_extract
+        Whether files are read again.
+    extractor
+        Only those that it read last; all if empty.
+    """
     request = uuid4().hex
     return await _publish(
         store,
         [
-            RebuildRequested(session=session, request=request, re_extract=re_extract)
+            RebuildRequested(
+                session=session, request=request, re_extract=re_extract, extractor=extractor
+            )
             for session in sessions
         ],
     )

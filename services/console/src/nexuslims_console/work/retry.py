@@ -10,8 +10,8 @@ from nexuslims_console.projection import session_of
 from nexuslims_console.view import live_view
 from nexuslims_console.work.requests import request_retry
 from nexuslims_console.work.sessions import required
+from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import Recorded
-from nexuslims_shared.dead_letters import DeadLetter
 from nexuslims_shared.service import Surroundings, surroundings
 from nexuslims_shared.settings import read_settings
 

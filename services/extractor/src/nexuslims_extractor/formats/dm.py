@@ -156,7 +156,7 @@ class DigitalMicrographExtractor:
         signals = [
             _signal(path, tree["byte_order"], image)
             for index, image in enumerate(images.values())
-            if index not in thumbnails and "ImageData" in image
+            if index not in thumbnails and isinstance(image, dict) and "ImageData" in image
         ]
         if not signals:
             raise UnreadableFileError("the file holds no image besides its thumbnail")
@@ -166,6 +166,8 @@ class DigitalMicrographExtractor:
 def _signal(path: Path, order: str, image: Tree) -> Signal:
     tags = _Tags(image)
     data = image["ImageData"]
+    if not (isinstance(data, dict) and isinstance(data.get("Dimensions"), dict)):
+        raise UnreadableFileError("image data without dimensions")
     code = data.get("DataType", 0)
     dtype = _DTYPES.get(code)
     if dtype is None:

@@ -106,7 +106,7 @@ class _Parser:
         kind = info[0]
         if kind == _ARRAY:
             return self.array(name, info)
-        if kind == _STRING:
+        if kind == _STRING and len(info) > 1:
             return self.text(info[1] * 2)
         values = self.take(self.order + _layout(name, info))
         return list(values) if kind == _STRUCT else values[0]
@@ -114,7 +114,10 @@ class _Parser:
     def array(self, name: str, info: tuple[int, ...]) -> Any:
         length = info[-1]
         layout = _layout(name, info[1:-1])
-        size = struct.calcsize(self.order + layout) * length
+        item = struct.calcsize(self.order + layout)
+        if not item:
+            raise UnreadableFileError(f"tag {name!r} is an array of nothing")
+        size = item * length
         if self.at + size > len(self.buffer):
             raise UnreadableFileError(
                 f"tag {name!r} ends at byte {self.at + size}, but the file has {len(self.buffer)}"
@@ -144,7 +147,7 @@ def _layout(name: str, info: tuple[int, ...]) -> str:
         if info[0] == _STRUCT:
             return "".join(_CODES[kind] for kind in info[4::2])
         if info[0] == _ARRAY:
-            return _CODES[info[1]] * info[-1]
+            return f"{info[-1]}{_CODES[info[1]]}"
         return _CODES[info[0]]
     except (KeyError, IndexError):
         raise UnreadableFileError(f"tag {name!r} has the unknown type {info}") from None

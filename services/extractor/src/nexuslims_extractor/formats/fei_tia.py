@@ -116,7 +116,9 @@ def _all_series(path: Path) -> list[Path]:
     found = []
     for candidate in path.parent.iterdir():
         match = _SERIES_NAME.match(candidate.stem)
-        if candidate.suffix.lower() == ".ser" and match and match["stem"] == path.stem:
+        if match is None or match["stem"] != path.stem or candidate.suffix.lower() != ".ser":
+            continue
+        if candidate.is_file():
             found.append((int(match["number"]), candidate))
     return [candidate for _, candidate in sorted(found)]
 
@@ -177,7 +179,8 @@ def _signal(series: Series, block: _Block | None) -> Signal:
         | {"tia_series": series.path.name, "tia_described": block is not None},
         warnings=("operator",) if "operator" in metadata else (),
         acquired=_acquired(block, series),
-        pixels=series.pixels,
+        pixels=None if series.problem else series.pixels,
+        problems=(series.problem,) if series.problem else (),
     )
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"GIF87a", b"GIF89a")
+_ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "GIF": b"\0;"}
+_TAIL_BYTES = 1 << 16
 _MODES = {"1": "bool", "I": "int32", "F": "float32", "I;16": "uint16", "I;16B": "uint16"}
 _TEXT_TAGS = {"description": DESCRIPTION, "make": MAKE, "model": MODEL, "software": SOFTWARE}
 _MAX_PIXELS = 1 << 28
@@ -102,7 +104,22 @@ class PlainImageExtractor:
             acquired=Moment(when, "EXIF DateTime") if when else None,
             pixels=lambda: _decode(path),
         )
-        return ParsedFile(signals=[signal], native=info, reader=f"pillow {__version__}")
+        return ParsedFile(
+            signals=[signal],
+            native=info,
+            reader=f"pillow {__version__}",
+            problems=() if _ends(path, str(form)) else ("the file ends within its image",),
+        )
+
+
+def _ends(path: Path, form: str) -> bool:
+    """Whether an image file has its end; what programs add behind it does not matter."""
+    mark = _ENDS.get(form)
+    if mark is None:
+        return True
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        return mark in file.read()
 
 
 def _decode(path: Path) -> "np.ndarray":

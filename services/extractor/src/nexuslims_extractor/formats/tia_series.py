@@ -31,6 +31,7 @@ _DTYPES = {
 _ITEM = {"uint8": 1, "uint16": 2, "uint32": 4, "int8": 1, "int16": 2, "int32": 4, "float32": 4,
          "float64": 8, "complex64": 8, "complex128": 16}  # fmt: skip
 MAX_ELEMENTS = 1 << 24
+MAX_VALUES = 1 << 40
 MAX_DIMENSIONS = 8
 
 
@@ -49,6 +50,8 @@ class Series:
     time: datetime | None
     header: dict[str, int | float | str]
     pixels: "Callable[[], np.ndarray]"
+    problem: str
+    """What of the data the file lacks; empty where it is whole."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,6 +66,8 @@ class _Reader:
 
     def take(self, code: str, at: int | None = None) -> tuple[int | float, ...]:
         if at is not None:
+            if at > self.size:
+                raise UnreadableFileError("the series ends before what its header points to")
             self.file.seek(at)
         size = struct.calcsize("<" + code)
         if size > self.size:
@@ -107,9 +112,13 @@ def read_series(path: Path) -> Series:
         size = reader.size
     navigation = _navigation(dimensions, positions, valid, total, spectra=spectra)
     shape = (*(axis.size for axis in navigation), *element)
+    if math.prod(shape) > MAX_VALUES:
+        raise LimitExceededError(f"the series claims {' x '.join(map(str, shape))} values")
     starts = [at + data_at for at in offsets]
-    if starts[0] + math.prod(element) * _ITEM[dtype] > size:
+    each = math.prod(element) * _ITEM[dtype]
+    if starts[0] + each > size:
         raise UnreadableFileError("the series ends within its first element")
+    there = sum(start + each <= size for start in starts)
     header: dict[str, int | float | str] = {
         "SeriesVersion": version,
         "TotalNumberElements": total,
@@ -118,6 +127,7 @@ def read_series(path: Path) -> Series:
     return Series(
         path, spectra, dtype, navigation, element, scale, offset, time, header,
         lambda: _map(path, starts, shape, element, dtype, flip=not spectra),
+        "" if there == valid else f"{path.name} holds {there} of its {valid} elements",
     )  # fmt: skip
 
 

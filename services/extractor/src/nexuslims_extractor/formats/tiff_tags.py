@@ -26,7 +26,7 @@ SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258
 DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, SAMPLES = 270, 271, 272, 273, 277
 ROWS_PER_STRIP, STRIP_BYTES, X_RESOLUTION, Y_RESOLUTION = 278, 279, 282, 283
 PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, TILE_WIDTH = 284, 296, 305, 306, 315, 322
-SAMPLE_FORMAT = 339
+TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, SAMPLE_FORMAT = 323, 324, 325, 339
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
@@ -34,6 +34,7 @@ _CODES = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16:
           18: "Q"}  # fmt: skip
 _RATIONALS = {5: "I", 10: "i"}
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
+_BITS = frozenset((*range(1, 17), 24, 32, 64, 128))
 _REDUCED = 1
 
 
@@ -63,7 +64,7 @@ class Tiff:
         if size > MAX_VALUE_BYTES:
             raise LimitExceededError(f"TIFF tag {code} claims {size} bytes")
         with self.path.open("rb") as file:
-            file.seek(tag.offset)
+            file.seek(min(tag.offset, self.path.stat().st_size))
             return file.read(size)
 
     def text(self, code: int, page: int = 0) -> str:
@@ -93,7 +94,7 @@ class Tiff:
     def integer(self, code: int, page: int = 0, default: int = 0) -> int:
         """Return the first number of a tag."""
         values = self.numbers(code, page)
-        return int(values[0]) if values else default
+        return int(values[0]) if values and math.isfinite(values[0]) else default
 
 
 def is_tiff(head: bytes) -> bool:
@@ -123,6 +124,8 @@ def _read(path: Path, size: int, _mtime: int) -> Tiff:
             raise UnreadableFileError("the file is named like a TIFF but does not start like one")
         order = "<" if head[:2] == b"II" else ">"
         big = head[2:4] in (b"+\0", b"\0+")
+        if len(head) < (16 if big else 8):
+            raise UnreadableFileError("the file ends within its TIFF header")
         at = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)[0]
         pages: list[dict[int, Tag]] = []
         seen: set[int] = set()
@@ -178,6 +181,8 @@ class Raster:
     dtype: str
     pages: tuple[int, ...]
     pixels: "Callable[[], np.ndarray]"
+    problem: str
+    """Why its pixels cannot be read; empty where they can."""
 
 
 def rasters(tiff: Tiff) -> list[Raster]:
@@ -190,8 +195,33 @@ def rasters(tiff: Tiff) -> list[Raster]:
     found = []
     for (shape, dtype), pages in groups.items():
         full = (len(pages), *shape) if len(pages) > 1 else shape
-        found.append(Raster(full, dtype, tuple(pages), _opener(tiff, pages, shape, dtype)))
+        problem = _missing(tiff, pages[0]) or _missing(tiff, pages[-1])
+        opener = _opener(tiff, pages, shape, dtype)
+        found.append(Raster(full, dtype, tuple(pages), opener, problem))
     return found
+
+
+def _missing(tiff: Tiff, page: int) -> str:
+    """Return what of a page's pixels is not in the file, in words; empty if all is there."""
+    tiled = TILE_WIDTH in tiff.pages[page]
+    codes = (TILE_OFFSETS, TILE_BYTES) if tiled else (STRIP_OFFSETS, STRIP_BYTES)
+    offsets, sizes = (tiff.numbers(code, page) for code in codes)
+    if (listed := len(offsets)) < (expected := _segments(tiff, page, tiled=tiled)):
+        return f"the TIFF file lists {listed} of the {expected} pieces of its image"
+    end = max((at + size for at, size in zip(offsets, sizes, strict=False)), default=0)
+    size = tiff.path.stat().st_size
+    return f"the image ends at byte {end:.0f}, but the file at {size}" if end > size else ""
+
+
+def _segments(tiff: Tiff, page: int, *, tiled: bool) -> int:
+    """Return how many strips or tiles a page is cut into."""
+    rows, columns = tiff.integer(HEIGHT, page), tiff.integer(WIDTH, page)
+    high = tiff.integer(TILE_LENGTH if tiled else ROWS_PER_STRIP, page, rows)
+    wide = tiff.integer(TILE_WIDTH, page) if tiled else columns
+    if high < 1 or wide < 1:
+        return 1
+    planes = tiff.integer(SAMPLES, page, 1) if tiff.integer(PLANAR, page, 1) != 1 else 1
+    return math.ceil(rows / high) * math.ceil(columns / wide) * planes
 
 
 def _layout(tiff: Tiff, page: int) -> tuple[tuple[int, ...], str]:
@@ -202,6 +232,8 @@ def _layout(tiff: Tiff, page: int) -> tuple[tuple[int, ...], str]:
     bits = tiff.integer(BITS, page, 1)
     kind = _KINDS.get(tiff.integer(SAMPLE_FORMAT, page, 1), "u")
     names = {"u": "uint", "i": "int", "f": "float", "c": "complex"}
+    if bits not in _BITS:
+        raise UnreadableFileError(f"the TIFF file claims {bits} bits per sample")
     dtype = "bool" if bits == 1 else f"{names[kind]}{max(8, bits)}"
     return ((rows, columns, samples) if samples > 1 else (rows, columns)), dtype
 

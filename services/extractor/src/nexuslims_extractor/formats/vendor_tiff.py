@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_extractor.errors import UnreadableFileError
@@ -11,7 +11,10 @@ from nexuslims_extractor.formats.tiff_tags import Raster, Tiff, rasters
 from nexuslims_extractor.model import Moment, Signal, Value
 from nexuslims_extractor.values import quantity
 
-_LENGTHS = ((1e-6, 1e-9, "nm"), (1e-3, 1e-6, "um"), (float("inf"), 1e-3, "mm"))
+if TYPE_CHECKING:
+    import numpy as np
+
+_LENGTHS = ((1e-6, 1e-9, "nm"), (1e-3, 1e-6, "um"))
 _COLOURS = 3
 
 
@@ -51,10 +54,15 @@ def _signal(path: Path, raster: Raster, described: Described) -> Signal:
         extensions=described.extensions,
         warnings=described.warnings,
         acquired=described.acquired,
-        pixels=raster.pixels
-        if described.rows is None
-        else lambda: raster.pixels()[: described.rows],
+        pixels=_pixels(raster, described.rows),
+        problems=(raster.problem,) if raster.problem else (),
     )
+
+
+def _pixels(raster: Raster, rows: int | None) -> "Callable[[], np.ndarray] | None":
+    if raster.problem:
+        return None
+    return raster.pixels if rows is None else lambda: raster.pixels()[:rows]
 
 
 def image_axes(
@@ -89,7 +97,7 @@ def readable_length(metres: float) -> tuple[float, str]:
     for limit, factor, unit in _LENGTHS:
         if abs(metres) < limit:
             return metres / factor, unit
-    raise AssertionError(metres)
+    return metres / 1e-3, "mm"
 
 
 def ini_sections(text: str) -> dict[str, dict[str, str]]:

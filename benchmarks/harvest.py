@@ -1,0 +1,105 @@
+"""519 usage events of a real NEMO, harvested by us and by the incumbent, in one run.
+
+Ours end to end: from the first request until the last event is in the stream. The incumbent's from
+its first request until the last row is in its table. Both ask the same NEMO, one after the other,
+and the requests are those that NEMO counted.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.nemo.harvest import INSTRUMENTS, empty_stream
+from tests.nemo.lab import HARVESTER, Nemo, running_nemo
+
+from benchmarks.environments import incumbent_environment
+from benchmarks.report import Bar, Report
+from nexuslims_contracts.envelope import Recorded
+from nexuslims_harvester.calendar import Window
+from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.nemo.calendar import NemoCalendar
+
+BULK = 500
+SESSIONS = BULK + 19
+"""Usage events of our two tools; one of them is still on, and the incumbent leaves it out."""
+SINCE = "2023-12-01T00:00:00+00:00"
+MOST_REQUESTS = 8
+PUBLISHED = {"published_incumbent_requests": 526, "published_incumbent_s": 64}
+"""Measured with the incumbent's release 2.8.0 on another machine."""
+
+
+async def ours(nemo: Nemo, folder: Path) -> dict[str, float]:
+    """From NEMO into the stream."""
+    async with empty_stream(folder) as around:
+        calendar = NemoCalendar("nemo-1", around.settings, INSTRUMENTS)
+        nemo.requests()
+        begin, cpu = time.perf_counter(), time.process_time()
+        await Harvest(around, calendar).once()
+        seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+        requests = len(nemo.requests())
+        stated = [item.event async for item in around.store.read() if isinstance(item, Recorded)]
+        begin = time.perf_counter()
+        await calendar.entries(Window(None, datetime.now(UTC)))
+        return {
+            "requests": requests,
+            "s": seconds,
+            "asking_s": time.perf_counter() - begin,
+            "cpu_s": cpu,
+            "sessions": len({event.session for event in stated}),
+            "events": len(stated),
+        }
+
+
+def theirs(nemo: Nemo, python: Path, folder: Path) -> dict[str, float]:
+    """From NEMO into the incumbent's table."""
+    nemo.requests()
+    script = Path(__file__).with_name("incumbent_harvest.py")
+    tools = [one.calendar_id for one in INSTRUMENTS.values()]
+    done = subprocess.run(
+        [python, script, nemo.address, HARVESTER, folder, SINCE, *tools],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    return {
+        "requests": len(nemo.requests()),
+        "s": figures["seconds"],
+        "cpu_s": figures["cpu"],
+        "sessions": figures["sessions"],
+    }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    report = Report("harvest")
+    with tempfile.TemporaryDirectory() as text:
+        folders = [Path(text) / name for name in ("nemo", "ours", "incumbent")]
+        for folder in folders:
+            folder.mkdir()
+        at_nemo, at_ours, at_theirs = folders
+        with running_nemo(at_nemo, bulk=BULK) as nemo:
+            os.environ["NX_NEMO_ADDRESS_1"] = nemo.address
+            os.environ["NX_NEMO_TOKEN_1"] = HARVESTER
+            os.environ["NX_NEMO_SINCE_1"] = SINCE
+            us = asyncio.run(ours(nemo, at_ours))
+            them = theirs(nemo, incumbent_environment(), at_theirs)
+    report.figures = {
+        **{f"ours_{name}": value for name, value in us.items()},
+        **{f"incumbent_{name}": value for name, value in them.items()},
+        **PUBLISHED,
+    }
+    report.bars["requests"] = Bar(us["requests"], MOST_REQUESTS)
+    report.bars["sessions"] = Bar(us["sessions"], SESSIONS, at_least=True)
+    report.bars["seconds_ours_over_incumbent"] = Bar(us["s"] / them["s"], 0.1)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Where the links of an HDF5 file lead: not out of its folder, and not in circles.
+
+HDF5 follows links to other files, virtual datasets and data stored outside by itself, wherever
+they lead. Detectors do split a measurement over files that lie side by side; a file that refers to
+anything else is refused before a reader opens it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexuslims_extractor.errors import LimitExceededError, UnsafeFileError
+
+if TYPE_CHECKING:
+    import h5py  # type: ignore[import-untyped]
+
+MAX_OBJECTS = 200_000
+MAX_FILES = 1000
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_STARTS = (0, 512, 1024, 2048)
+
+
+def is_hdf5(head: bytes) -> bool:
+    """Whether a file starts as HDF5, be it behind a block of the vendor's own."""
+    return any(head.startswith(_SIGNATURE, at) for at in _STARTS)
+
+
+def check_links(path: Path) -> None:
+    """Look at every link of a file, and of the files that it refers to.
+
+    Raises
+    ------
+    UnsafeFileError
+        A link leads out of the file's folder.
+    LimitExceededError
+        The groups contain themselves, or hold more than any real file.
+    """
+    folder = path.parent.resolve()
+    todo, seen = [path.resolve()], {path.resolve()}
+    while todo:
+        for name in _named_files(todo.pop()):
+            target = (path.parent / name).resolve()
+            if not target.is_relative_to(folder):
+                raise UnsafeFileError(f"the file refers to {name!r}, outside its folder")
+            if target not in seen and target.is_file():
+                seen.add(target)
+                todo.append(target)
+        if len(seen) > MAX_FILES:
+            raise LimitExceededError(f"the file refers to more than {MAX_FILES} others")
+
+
+def _named_files(path: Path) -> list[str]:
+    """Return the names of other files in a file; none where it cannot be opened as HDF5."""
+    import h5py  # noqa: PLC0415 - HDF5 only
+
+    try:
+        with h5py.File(path, "r") as file:
+            return list(_names(file))
+    except (OSError, RuntimeError, KeyError):
+        return []  # damaged: the reader will say how
+
+
+def _names(file: "h5py.File") -> Iterator[str]:
+    """Walk through the groups, each once, and yield the names of other files."""
+    import h5py  # noqa: PLC0415 - HDF5 only
+
+    root = _address(file)
+    todo = [(file["/"], frozenset((root,)))]
+    seen = {root}
+    count = 0
+    while todo:
+        group, above = todo.pop()
+        for name in group:
+            count += 1
+            if count > MAX_OBJECTS:
+                raise LimitExceededError(f"the file holds more than {MAX_OBJECTS} HDF5 objects")
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                yield link.filename
+            if not isinstance(link, h5py.HardLink):
+                continue
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                yield from _sources(item)
+            elif isinstance(item, h5py.Group):
+                address = _address(item)
+                if address in above:
+                    raise LimitExceededError(f"the HDF5 group {item.name!r} contains itself")
+                if address not in seen:
+                    seen.add(address)
+                    todo.append((item, above | {address}))
+
+
+def _address(item: "h5py.Group") -> object:
+    import h5py  # noqa: PLC0415 - HDF5 only
+
+    return h5py.h5o.get_info(item.id).addr
+
+
+def _sources(item: "h5py.Dataset") -> Iterator[str]:
+    """Yield the names of the files that hold a dataset's values in its stead."""
+    made = item.id.get_create_plist()
+    for index in range(made.get_external_count()):
+        yield made.get_external(index)[0].decode("utf-8", "surrogateescape")
+    if item.is_virtual:
+        yield from (
+            source.file_name for source in item.virtual_sources() if source.file_name != "."
+        )

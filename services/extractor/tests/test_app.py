@@ -1,0 +1,156 @@
+"""Which files the service reads, and which it reads again, by an event store in memory."""
+
+import pytest
+
+from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.events import (
+    FileIndexed,
+    Instrument,
+    RebuildRequested,
+    RetryRequested,
+)
+from nexuslims_contracts.identifiers import file_token
+from nexuslims_extractor.app import Reader
+from nexuslims_extractor.core import extract_file
+from nexuslims_shared.fold import fold
+from nexuslims_shared.service import Surroundings
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.memory import MemoryEventStore
+from nexuslims_shared.store.port import read_session
+
+SESSION = "file-1"
+TITAN = Instrument(pid="Titan", name="Titan", filestore="Titan")
+
+
+class Pool:
+    """Reads files in this process, and remembers which."""
+
+    def __init__(self):
+        self.read = []
+
+    async def extract(self, job):
+        self.read.append(job.path.name)
+        return extract_file(
+            job.path, instrument=job.instrument, relative_path=job.relative_path,
+            artifacts_root=job.artifacts_root,
+        )  # fmt: skip
+
+
+class Facility:
+    """A store with one session, and the service that reads its files."""
+
+    def __init__(self, folder):
+        self.root = folder / "store"
+        self.titan = self.root / "Titan"
+        self.titan.mkdir(parents=True)
+        settings = Settings(instrument_data_path=self.root, data_path=folder / "data")
+        self.store = MemoryEventStore()
+        self.pool = Pool()
+        around = Surroundings(settings, self.store, None, None, None)
+        self.reader = Reader(around, self.pool)
+
+    def indexed(self, path):
+        """Return the event of a file that was found."""
+        status = path.stat()
+        relative = path.relative_to(self.root).as_posix()
+        return FileIndexed(
+            session=SESSION,
+            file=file_token(relative, status.st_size, status.st_mtime_ns),
+            path=relative,
+            size=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+            instrument=TITAN,
+        )
+
+    def file(self, name, content="words"):
+        """Write a file and return its event."""
+        path = self.titan / name
+        path.write_text(content)
+        return self.indexed(path)
+
+    async def tell(self, event):
+        """Store an event and have the service handle it; return what it did about it."""
+        stored = await self.store.append(envelop(event, source="test"))
+        recorded, *_ = [one async for one in self.store.read(after=stored.sequence - 1)]
+        self.pool.read.clear()
+        await self.reader.handle((recorded,))
+        return sorted(self.pool.read)
+
+    async def state(self):
+        return fold(await read_session(self.store, SESSION))
+
+    async def failure(self, event):
+        """Return why a file could not be read."""
+        failed = (await self.state()).files[event.file].failed
+        return failed and failed.event
+
+
+@pytest.fixture
+def facility(tmp_path):
+    return Facility(tmp_path)
+
+
+async def test_a_file_is_read_once(facility):
+    event = facility.file("a.txt")
+    assert await facility.tell(event) == ["a.txt"]
+    assert await facility.tell(event) == []
+
+
+@pytest.fixture
+async def read(facility):
+    """A facility whose session has four files, read by three extractors; one failed."""
+    for name, content in [("a.txt", "a"), ("b.txt", "b"), ("c.xyz", "c"), ("d.tif", "II*\0bad")]:
+        await facility.tell(facility.file(name, content))
+    return facility
+
+
+async def test_a_request_reads_everything_again(read):
+    request = RebuildRequested(session=SESSION, request="1", re_extract=True)
+    assert await read.tell(request) == ["a.txt", "b.txt", "c.xyz", "d.tif"]
+
+
+@pytest.mark.parametrize(
+    ("extractor", "files"),
+    [("text", ["a.txt", "b.txt"]), ("fallback", ["c.xyz"]), ("plain_tiff", ["d.tif"]), ("x", [])],
+)
+async def test_a_request_reads_the_files_of_one_extractor_again(read, extractor, files):
+    request = RebuildRequested(session=SESSION, request="1", re_extract=True, extractor=extractor)
+    assert await read.tell(request) == files
+    assert await read.tell(request) == []  # the same request, delivered again
+    state = await read.state()
+    assert state.settled_count == state.indexed_count == 4
+    again = [file for file in state.files.values() if file.outcome.event.request == "1"]
+    assert len(again) == len(files)
+
+
+async def test_a_rebuild_from_the_events_reads_nothing(read):
+    assert await read.tell(RebuildRequested(session=SESSION, request="1")) == []
+
+
+async def test_a_retry_reads_what_failed(read):
+    assert await read.tell(RetryRequested(session=SESSION, request="1")) == ["d.tif"]
+
+
+async def test_a_link_that_leads_out_of_the_store_is_not_followed(facility, tmp_path):
+    (tmp_path / "secret.txt").write_text("not for you")
+    link = facility.titan / "link.txt"
+    link.symlink_to(tmp_path / "secret.txt")
+    event = facility.indexed(link)
+    assert await facility.tell(event) == []
+    failed = await facility.failure(event)
+    assert failed.failure == "unreadable"
+    assert "leads out of the instrument's folder" in failed.reason
+
+
+async def test_a_link_within_the_store_is_followed(facility):
+    facility.file("a.txt")
+    link = facility.titan / "link.txt"
+    link.symlink_to("a.txt")
+    assert await facility.tell(facility.indexed(link)) == ["link.txt"]
+
+
+async def test_an_instruments_folder_may_be_a_link(facility, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    facility.titan.rmdir()
+    facility.titan.symlink_to(tmp_path / "elsewhere")
+    assert await facility.tell(facility.file("a.txt")) == ["a.txt"]

@@ -1,0 +1,1 @@
+"""NEMO, the calendar and laboratory management system of NIST, as a calendar."""

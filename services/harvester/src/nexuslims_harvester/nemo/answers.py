@@ -1,0 +1,146 @@
+"""Answers to NEMO's questions, in whatever state their form was left.
+
+The shape is the same in ``run_data``, ``pre_run_data`` (JSON in a text) and ``question_data`` (an
+object): ``{"experiment_title": {"type": ..., "user_input": ...}, ...}``. An unanswered question has
+no ``user_input``, an unticked radio in a group no key at all, a blank text area is null, and a form
+that staff closed holds empty texts.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+CONSENT: Final = "data_consent"
+YES: Final = frozenset({"agree", "i agree", "yes", "y", "true", "accept", "consent", "i consent"})
+NO: Final = frozenset(
+    {"disagree", "i disagree", "no", "n", "false", "negative", "decline", "i do not agree"}
+)
+FIELDS: Final = (
+    CONSENT,
+    "experiment_title",
+    "experiment_purpose",
+    "project_id",
+    "sample_group",
+    "sample_name",
+    "sample_or_pid",
+    "sample_details",
+    "periodic_table",
+)
+
+Consent: TypeAlias = Literal["yes", "no", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleAnswer:
+    """One entry of the group of samples."""
+
+    name: str = ""
+    pid: str = ""
+    details: str = ""
+    elements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What somebody answered; blank where nothing was."""
+
+    consent: Consent
+    title: str = ""
+    purpose: str = ""
+    projects: tuple[str, ...] = ()
+    samples: tuple[SampleAnswer, ...] = ()
+
+
+def read_answers(data: Any) -> Answers | None:
+    """Read what a form holds.
+
+    Parameters
+    ----------
+    data
+        ``run_data``, ``pre_run_data`` or ``question_data`` as NEMO gave it.
+
+    Returns
+    -------
+    None if it does not carry our questions: consent is not asked for.
+    """
+    form = _form(data)
+    if CONSENT not in form:
+        return None
+    return Answers(
+        consent=read_consent(_answer(form, CONSENT)),
+        title=_text(_answer(form, "experiment_title")),
+        purpose=_text(_answer(form, "experiment_purpose")),
+        projects=_listed(_text(_answer(form, "project_id"))),
+        samples=_samples(form),
+    )
+
+
+def used(data: Any) -> dict[str, Any]:
+    """Return the answers that we use, as they were given, without the questions' texts."""
+    form = _form(data)
+    return {name: _answer(form, name) for name in FIELDS if name in form}
+
+
+def read_consent(answer: Any) -> Consent:
+    """Tell consent from refusal; whatever is neither is unclear, and that is no consent."""
+    word = re.sub(r"[^a-z]+", " ", str(answer).casefold()).strip() if answer is not None else ""
+    if word in YES:
+        return "yes"
+    return "no" if word in NO else "unclear"
+
+
+def _form(data: Any) -> Mapping[str, Any]:
+    if isinstance(data, str):
+        try:
+            data = json.loads(data) if data.strip() else {}
+        except ValueError:
+            return {}
+    return data if isinstance(data, Mapping) else {}
+
+
+def _answer(form: Mapping[str, Any], name: str) -> Any:
+    question = form.get(name)
+    return question.get("user_input") if isinstance(question, Mapping) else None
+
+
+def _samples(form: Mapping[str, Any]) -> tuple[SampleAnswer, ...]:
+    group = _answer(form, "sample_group")
+    if isinstance(group, Mapping):
+        entries = [group[key] for key in sorted(group, key=_place)]
+    elif isinstance(group, list):
+        entries = group
+    else:
+        entries = [{name: _answer(form, name) for name in form}]
+    samples = (_sample(entry) for entry in entries if isinstance(entry, Mapping))
+    return tuple(sample for sample in samples if sample != SampleAnswer())
+
+
+def _place(key: str) -> tuple[int, str]:
+    return (int(key) if key.isdecimal() else 0, key)
+
+
+def _sample(entry: Mapping[str, Any]) -> SampleAnswer:
+    called = _text(entry.get("sample_name"))
+    by_pid = _text(entry.get("sample_or_pid")).casefold() == "pid"
+    return SampleAnswer(
+        name="" if by_pid else called,
+        pid=called if by_pid else "",
+        details=_text(entry.get("sample_details")),
+        elements=_elements(entry.get("periodic_table")),
+    )
+
+
+def _elements(answer: Any) -> tuple[str, ...]:
+    """Chemical symbols: a list, or a text with any separators."""
+    listed = answer if isinstance(answer, list) else re.split(r"[^A-Za-z]+", _text(answer))
+    return tuple(dict.fromkeys(symbol for one in listed if (symbol := _text(one))))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in re.split(r"[,;\n]", text))))
+
+
+def _text(answer: Any) -> str:
+    return str(answer).strip() if isinstance(answer, str | int | float) else ""

@@ -1,0 +1,85 @@
+"""Numbered settings: ``NX_NEMO_ADDRESS_1``, ``NX_NEMO_ADDRESS_2``, one number an instance.
+
+Read as the other settings are: from the environment or ``.env``, the environment wins, and each of
+them also from the file that ``NX_NEMO_TOKEN_1_FILE`` names.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from nexuslims_shared.errors import SettingsError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_numbered(model: type[M], family: str, number: str) -> M:
+    """Read the settings of one instance.
+
+    Parameters
+    ----------
+    model
+        What they are; a field ``token`` is read from ``NX_<FAMILY>_TOKEN_<number>``.
+    family
+        ``NEMO``, for example.
+    number
+        ``1``, for example.
+
+    Raises
+    ------
+    SettingsError
+        If one is missing or wrong: its name, its value (never a secret's) and the remedy.
+    """
+    variables = _environment()
+    given = {
+        name: text
+        for name in model.model_fields
+        if (text := _value(variables, _variable(family, name, number))) is not None
+    }
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        lines = [
+            _explain(model, family, number, detail) for detail in error.errors(include_url=False)
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _environment() -> dict[str, str]:
+    from_file = {name: text for name, text in dotenv_values(".env").items() if text is not None}
+    return {**from_file, **os.environ}
+
+
+def _value(variables: Mapping[str, str], variable: str) -> str | None:
+    if variable in variables:
+        return variables[variable]
+    path = variables.get(f"{variable}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"{variable}_FILE={path}: cannot be read ({reason})") from error
+
+
+def _variable(family: str, name: str, number: str) -> str:
+    return f"NX_{family}_{name.upper()}_{number}"
+
+
+def _explain(model: type[BaseModel], family: str, number: str, detail: object) -> str:
+    told = dict(detail) if isinstance(detail, Mapping) else {}
+    name = str(told["loc"][0])
+    variable = _variable(family, name, number)
+    if told["type"] == "missing":
+        return (
+            f"{variable} is not set, and an instrument has its sessions there:"
+            " put it into the environment or into .env"
+        )
+    secret = model.model_fields[name].annotation is SecretStr or "@" in str(told["input"])
+    value = "(hidden)" if secret else repr(str(told["input"]))
+    return f"{variable}={value}: {told['msg'].removeprefix('Value error, ')}"

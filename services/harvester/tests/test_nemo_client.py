@@ -1,0 +1,263 @@
+"""Asking a NEMO that misbehaves: what is repeated, what is an error, what it says."""
+
+import json
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window, Withdrawn
+from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.nemo import client as client_module
+
+WINDOW = Window(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC))
+USAGE = {
+    "id": 1,
+    "start": "2025-03-10T09:00:00Z",
+    "end": "2025-03-10T12:00:00Z",
+    "user": 4,
+    "operator": 4,
+    "project": 1,
+    "tool": 1,
+}
+OBJECTS = {
+    "tools": [{"id": 1, "name": "Titan"}],
+    "users": [{"id": 4, "username": "ana"}],
+    "projects": [{"id": 1, "name": "Alloys"}],
+    "reservations": [],
+    "usage_events": [USAGE],
+}
+
+
+def endpoint(request):
+    return request.url.path.strip("/").rpartition("/")[2]
+
+
+class Nemo:
+    """Gives the objects above, but for those endpoints that misbehave."""
+
+    def __init__(self, **wrong):
+        self.wrong = wrong
+        self.asked = []
+
+    def __call__(self, request):
+        name = endpoint(request)
+        self.asked.append(request.url)
+        wrong = self.wrong.get(name, [])
+        if wrong:
+            answer = wrong.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        if "end__isnull" in request.url.params:
+            return httpx.Response(200, json=[])
+        return httpx.Response(200, json=OBJECTS[name])
+
+
+def trouble(status, *, times=1, **headers):
+    return [httpx.Response(status, headers=headers) for _ in range(times)]
+
+
+async def test_one_session_costs_seven_requests_and_all_are_filtered(nemo_calendar):
+    nemo = Nemo()
+    (entry,) = await nemo_calendar(nemo).entries(WINDOW)
+    assert entry.user.username == "ana"
+    assert [url.path.split("/")[2] for url in nemo.asked] == [
+        "tools",
+        "usage_events",
+        "usage_events",
+        "users",
+        "projects",
+        "reservations",
+    ]
+    assert all(len(url.params) > 2 for url in nemo.asked)
+
+
+@pytest.mark.parametrize("name", list(OBJECTS))
+@pytest.mark.parametrize(
+    "passing",
+    [
+        lambda: trouble(503, times=2),
+        lambda: trouble(429, **{"retry-after": "0"}),
+        lambda: trouble(500),
+        lambda: [httpx.ConnectError("refused")],
+        lambda: [httpx.ReadTimeout("slow")],
+        lambda: [httpx.RemoteProtocolError("cut off")],
+        lambda: [httpx.Response(200, text='[{"id": 1, "na')],
+    ],
+)
+async def test_what_passes_is_asked_again(nemo_calendar, name, passing):
+    nemo = Nemo(**{name: passing()})
+    (entry,) = await nemo_calendar(nemo).entries(WINDOW)
+    assert isinstance(entry, CalendarEntry)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: trouble(401), "refuses us (401): NX_NEMO_TOKEN_1 must be"),
+        (lambda: trouble(403), "refuses us (403): NX_NEMO_TOKEN_1 must be"),
+        (lambda: [httpx.Response(200, html="<html>")], "NX_NEMO_ADDRESS_1 must be"),
+        (lambda: [httpx.Response(200, json=3)], "no list of objects"),
+        (lambda: [httpx.Response(200, json={"detail": "x"})], "no list of objects"),
+        (lambda: [httpx.Response(400, json={"id": ["bad"]})], 'refuses the request (400): {"id"'),
+        (lambda: [httpx.Response(404, html="<html>")], "refuses the request (404) (asked for"),
+        (lambda: trouble(301, location="https://new/"), "is at https://new/: correct NX_NEMO_ADD"),
+    ],
+)
+@pytest.mark.parametrize("name", ["tools", "usage_events", "reservations"])
+async def test_what_does_not_pass_is_an_error_at_once(nemo_calendar, name, wrong, words):
+    nemo = Nemo(**{name: wrong()})
+    with pytest.raises(CalendarUnavailableError) as caught:
+        await nemo_calendar(nemo).entries(WINDOW)
+    message = str(caught.value)
+    assert words in message
+    assert message.startswith("nemo-1 at https://nemo.example.org/api/ ")
+    assert message.endswith(f"(asked for {name})")
+    assert len([url for url in nemo.asked if name in url.path]) == 1
+
+
+async def test_trouble_that_lasts_is_given_up(nemo_calendar):
+    nemo = Nemo(tools=trouble(503, times=99))
+    with pytest.raises(CalendarUnavailableError, match=r"is in trouble \(503\), 6 times"):
+        await nemo_calendar(nemo).entries(WINDOW)
+    assert len(nemo.asked) == client_module.ATTEMPTS
+
+
+async def test_a_pause_that_is_asked_for_is_made(nemo_calendar, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("asyncio.sleep", lambda seconds: _note(pauses, seconds))
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    answers = [*trouble(429, **{"retry-after": "7"}), *trouble(503, **{"retry-after": soon})]
+    await nemo_calendar(Nemo(tools=answers)).entries(WINDOW)
+    assert pauses[0] == pytest.approx(7)
+    assert 25 < pauses[1] <= 30
+
+
+async def _note(pauses, seconds):
+    pauses.append(seconds)
+
+
+async def test_a_long_pause_is_kept_without_waiting(nemo_calendar):
+    nemo = Nemo(tools=trouble(503, **{"retry-after": "3600"}))
+    calendar = nemo_calendar(nemo)
+    with pytest.raises(CalendarUnavailableError, match="is busy"):
+        await calendar.entries(WINDOW)
+    with pytest.raises(CalendarUnavailableError, match="left alone for"):
+        await calendar.entries(WINDOW)
+    assert len(nemo.asked) == 1
+
+
+async def test_the_token_is_in_no_error_and_no_log(nemo_calendar, caplog):
+    caplog.set_level(logging.DEBUG)
+    nemo = Nemo(tools=[httpx.ConnectError("refused"), *trouble(403)])
+    with pytest.raises(CalendarUnavailableError) as caught:
+        await nemo_calendar(nemo).entries(WINDOW)
+    assert nemo.asked
+    token = "0123456789abcdef"
+    assert token not in caplog.text + str(caught.value) + repr(caught.value.__context__)
+
+
+async def test_pages_are_put_together_and_what_comes_twice_counts_once(nemo_calendar):
+    nemo = Nemo(
+        usage_events=[
+            httpx.Response(200, json={"results": [USAGE], "next": "https://evil.example.org/"}),
+            httpx.Response(200, json={"results": [USAGE, {**USAGE, "id": 2}], "next": None}),
+        ]
+    )
+    entries = await nemo_calendar(nemo).entries(WINDOW)
+    assert [entry.id for entry in entries] == ["usage-1", "usage-2"]
+    assert {url.host for url in nemo.asked} == {"nemo.example.org"}
+    assert [url.params["page"] for url in nemo.asked if "usage" in url.path] == ["1", "2", "1"]
+
+
+async def test_many_ids_are_asked_for_in_several_requests(nemo_calendar):
+    many = [{**USAGE, "id": number, "user": number, "operator": None} for number in range(1, 451)]
+    nemo = Nemo(usage_events=[httpx.Response(200, json=many)])
+    await nemo_calendar(nemo).entries(WINDOW)
+    assert len([url for url in nemo.asked if "users" in url.path]) == 3
+    assert max(len(str(url)) for url in nemo.asked) < 2000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"id": 8, "tool": "Titan"}, "nemo-1 usage_events/8: start: "),
+        ({**USAGE, "id": 8, "user": None}, "nemo-1 usage_events/8: user: "),
+        ({**USAGE, "id": 8, "start": 5}, "nemo-1 usage_events/8: start: "),
+        ({**USAGE, "id": 8, "end": "2025-03-10T08:00:00Z"}, "nemo-1 usage_events/8: it ends"),
+        ({**USAGE, "id": 8, "start": "soon"}, "nemo-1 usage_events/8: it has no proper time"),
+        ({**USAGE, "id": None}, "nemo-1 usage_events/None: id: "),
+        ("text", "nemo-1 usage_events/?: object: "),
+        (None, "nemo-1 usage_events/?: object: "),
+    ],
+)
+async def test_a_wrong_event_is_named_and_the_others_go_on(nemo_calendar, wrong, where):
+    answer = httpx.Response(200, text=json.dumps([wrong, USAGE]))
+    entries = await nemo_calendar(Nemo(usage_events=[answer])).entries(WINDOW)
+    problems = [str(one) for one in entries if isinstance(one, EntryProblem)]
+    assert [one.id for one in entries if isinstance(one, CalendarEntry)] == ["usage-1"]
+    assert len(problems) == 1
+    assert problems[0].startswith(where)
+
+
+async def test_a_wrong_reservation_is_named(nemo_calendar):
+    wrong = {"id": 5, "start": "x", "end": "y", "user": 4, "tool": 1}
+    nemo = Nemo(reservations=[httpx.Response(200, json=[wrong, {"id": 6}])])
+    entries = await nemo_calendar(nemo).entries(WINDOW)
+    named = {one.entry for one in entries if isinstance(one, EntryProblem)}
+    assert named == {"nemo-1 reservations/5", "nemo-1 reservations/6"}
+
+
+async def test_an_unknown_tool_is_named_and_not_asked_for(nemo_calendar, titan):
+    gone = titan.model_copy(update={"pid": "gone", "calendar_id": "99"})
+    nemo = Nemo()
+    problem, entry = await nemo_calendar(nemo, gone=gone).entries(WINDOW)
+    assert "correct calendar_id of instrument gone" in str(problem)
+    assert entry.id == "usage-1"
+    asked = [url.params["tool_id__in"] for url in nemo.asked if "usage_events" in url.path]
+    assert asked == ["1", "1"]
+
+
+async def test_what_was_known_and_is_missing_is_asked_for_by_number(nemo_calendar):
+    moved = {**USAGE, "id": 2, "start": "2024-01-01T09:00:00Z", "end": "2024-01-01T12:00:00Z"}
+    elsewhere = {**USAGE, "id": 3, "tool": 7}
+    answers = [[USAGE], [], [moved, elsewhere]]
+    nemo = Nemo(usage_events=[httpx.Response(200, json=answer) for answer in answers])
+    known = frozenset({"usage-1", "usage-2", "usage-3", "usage-4", "imported"})
+    found = await nemo_calendar(nemo).entries(replace(WINDOW, expected=known))
+    assert nemo.asked[3].params["id__in"] == "2,3,4"
+    assert [one.id for one in found] == ["usage-2", "usage-1", "usage-4"]
+    assert isinstance(found[-1], Withdrawn)
+
+
+async def test_nothing_is_withdrawn_by_a_nemo_that_is_not_itself(nemo_calendar):
+    window = replace(WINDOW, expected=frozenset({"usage-4"}))
+    unreadable = httpx.Response(200, json=[{**USAGE, "id": "4"}])
+    for nemo in (Nemo(tools=[httpx.Response(200, json=[])]), Nemo(usage_events=[unreadable])):
+        found = await nemo_calendar(nemo).entries(window)
+        assert [one for one in found if isinstance(one, Withdrawn)] == []
+        assert any(isinstance(one, EntryProblem) for one in found)
+
+
+async def test_the_window_is_asked_for_in_the_zone_and_form_of_nemo(nemo_calendar, monkeypatch):
+    monkeypatch.setenv("NX_NEMO_STRFTIME_FMT_1", "%Y-%m-%d %H:%M%z")
+    monkeypatch.setenv("NX_NEMO_TZ_1", "Europe/Berlin")
+    nemo = Nemo()
+    await nemo_calendar(nemo).entries(WINDOW)
+    assert nemo.asked[1].params["end__gte"] == "2025-03-01 01:00+0100"
+    assert b"01%3A00%2B0100" in nemo.asked[1].query, "a bare + is a space to a server"
+
+
+async def test_the_first_harvest_goes_back_a_week_or_as_far_as_told(nemo_calendar, monkeypatch):
+    first = replace(WINDOW, since=None)
+    nemo = Nemo()
+    await nemo_calendar(nemo).entries(first)
+    assert nemo.asked[1].params["end__gte"] == "2025-03-25T00:00:00Z"
+    monkeypatch.setenv("NX_NEMO_SINCE_1", "2020-01-01")
+    nemo = Nemo()
+    await nemo_calendar(nemo).entries(first)
+    assert nemo.asked[1].params["end__gte"] == "2020-01-01T00:00:00Z"

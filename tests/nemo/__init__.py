@@ -1,0 +1,1 @@
+"""A real NEMO for tests: its environment, its data, faults on demand."""

@@ -1,0 +1,283 @@
+"""Harvesting a real NEMO into the event stream: twenty cases, faults, changes, long absence."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.events import Event, ReservationMatched, SessionStarted
+from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.nemo.calendar import NemoCalendar
+from nexuslims_shared.fold import SessionState, fold
+from nexuslims_shared.service import Surroundings
+from nexuslims_shared.status import Status, progress
+from nexuslims_shared.store.port import read_session
+from tests.nemo.harvest import INSTRUMENTS, empty_stream
+from tests.nemo.lab import HARVESTER, NOBODY, Nemo, running_nemo
+from tests.system import running
+
+pytestmark = [pytest.mark.nemo, pytest.mark.broker, pytest.mark.timeout(400)]
+
+YES, NO, UNKNOWN = Status.TO_BE_BUILT, Status.NO_CONSENT, Status.NO_RESERVATION
+GOLD, PID, WELD = "Gold on carbon", "20.500.1/abc-123", "Fe\u2013Cr weld, \u00a72"
+CASES: dict[int, tuple[Status, str, str, list[str]]] = {
+    1: (YES, "reservation", "Clock change", [GOLD]),
+    2: (YES, "reservation", "Dislocations", [GOLD, PID, WELD]),
+    3: (YES, "reservation", "Particle sizes", [GOLD]),
+    4: (NO, "reservation", "", []),
+    5: (UNKNOWN, "", "", []),
+    6: (NO, "reservation", "", []),
+    7: (YES, "reservation", "Flat layout", ["S-1"]),
+    9: (YES, "reservation", "By staff", [GOLD]),
+    10: (YES, "post-run", "After", [GOLD, PID]),
+    11: (YES, "pre-run", "Before", [PID]),
+    12: (NO, "post-run", "", []),
+    13: (YES, "reservation", "Early", [GOLD]),
+    14: (YES, "reservation", "Two sittings", [PID]),
+    15: (YES, "reservation", "Two sittings", [PID]),
+    16: (NO, "post-run", "", []),
+    17: (YES, "post-run", "Not ticked", ["X-9"]),
+    18: (YES, "reservation", "No samples", []),
+    19: (Status.WAITING_FOR_END, "pre-run", "Running", [GOLD]),
+    20: (NO, "reservation", "", []),
+}
+"""By usage event: status, and for what the session was. Event 8 is of no instrument."""
+
+
+def name(number: int) -> str:
+    return f"nemo-1-usage-{number}"
+
+
+@pytest.fixture(scope="module")
+def nemo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nemo]:
+    """A NEMO that nobody changes."""
+    with running_nemo(tmp_path_factory.mktemp("nemo")) as running_one:
+        yield running_one
+
+
+@pytest.fixture
+def own_nemo(tmp_path: Path) -> Iterator[Nemo]:
+    """A NEMO to change."""
+    folder = tmp_path / "nemo"
+    folder.mkdir()
+    with running_nemo(folder) as running_one:
+        yield running_one
+
+
+@pytest.fixture
+async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
+    """An empty stream."""
+    async with empty_stream(tmp_path / "state") as made:
+        yield made
+
+
+@pytest.fixture
+def harvest(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Harvest]:
+    """Make a harvest of a NEMO that knows no more than the events tell."""
+
+    def make(nemo: Nemo, *, since: str = "2025-01-01", token: str = HARVESTER) -> Harvest:
+        monkeypatch.setenv("NX_NEMO_ADDRESS_1", nemo.address)
+        monkeypatch.setenv("NX_NEMO_TOKEN_1", token)
+        if since:
+            monkeypatch.setenv("NX_NEMO_SINCE_1", since)
+        return Harvest(around, NemoCalendar("nemo-1", around.settings, INSTRUMENTS))
+
+    return make
+
+
+async def states(around: Surroundings) -> dict[str, SessionState]:
+    """All sessions."""
+    return {
+        session: fold(await read_session(around.store, session))
+        for session in {event.session for event in await events(around)}
+    }
+
+
+async def events(around: Surroundings) -> list[Event]:
+    """All events, in order."""
+    async with aclosing(around.store.read()) as items:
+        return [item.event async for item in items if isinstance(item, Recorded)]
+
+
+async def kinds(around: Surroundings, number: int) -> list[str]:
+    """What was stated of a session, in order."""
+    return [item.event.kind() for item in await read_session(around.store, name(number))]
+
+
+async def told(around: Surroundings) -> list[str]:
+    """All events as text, people by name: their ids differ from broker to broker."""
+    texts = "\n".join(f"{one.subject} {one.model_dump_json()}" for one in await events(around))
+    bucket = await around.jetstream.key_value("NEXUS_PEOPLE")
+    for key in await bucket.keys():
+        if key.startswith("person-"):
+            person = await around.people.find(key)
+            texts = texts.replace(key, person.username if person else "?")
+    return texts.splitlines()
+
+
+async def test_every_case_comes_out_as_its_table_says(around, harvest, nemo) -> None:
+    nemo.requests()
+    await harvest(nemo).once()
+    assert len(nemo.requests()) <= 8
+    found = await states(around)
+    assert {session: progress(state).status for session, state in found.items()} == {
+        name(number): case[0] for number, case in CASES.items()
+    }
+    for number, (_, tier, title, samples) in CASES.items():
+        booking: Any = found[name(number)].booking.event
+        assert getattr(booking, "tier", "") == tier, number
+        if isinstance(booking, ReservationMatched):
+            assert booking.title == title, number
+            assert [one.name or one.ref for one in booking.samples] == samples, number
+    first = found[name(1)].schedule.event
+    assert (first.end - first.start).total_seconds() == 4 * 3600 + 58 * 60
+    second = found[name(2)].schedule.event
+    assert (second.start.microsecond, second.end.microsecond) == (123456, 654321)
+
+
+async def test_people_and_projects(around, harvest, nemo) -> None:
+    await harvest(nemo).once()
+    booking: Any = (await states(around))[name(9)].booking.event
+    user = await around.people.find(booking.experimenter)
+    operator = await around.people.find(booking.collaborators[0])
+    assert (user.display, user.email) == ("Ana Ribeiro (ana)", "ana@example.org")
+    assert operator.display == "Wei Chen (chen)"
+    assert [(one.project_id, one.name) for one in booking.projects] == [
+        ("PRJ-7", ""),
+        ("AF-2025", "Alloy fatigue"),
+    ]
+    assert booking.url == f"{nemo.address.removesuffix('api/')}event_details/reservation/9/"
+    log = "".join(one.model_dump_json() for one in await events(around))
+    assert [secret for secret in ("Ribeiro", "ana@", HARVESTER) if secret in log] == []
+
+
+FAULTS: dict[str, tuple[Callable[[Nemo], None], int]] = {
+    "503 twice": (lambda nemo: nemo.fail(status=503, count=2, retry_after="1"), 2),
+    "429": (lambda nemo: nemo.fail(status=429, count=1), 1),
+    "cut in the middle": (lambda nemo: nemo.cut(3), 1),
+    "300 ms delay": (lambda nemo: nemo.delay(300), 0),
+}
+"""Faults, and how many requests have to be repeated."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_faults_change_nothing(around, harvest, nemo, tmp_path, fault) -> None:
+    nemo.requests()
+    await harvest(nemo).once()
+    expected, asked = await told(around), len(nemo.requests())
+    begin, repeated = FAULTS[fault]
+    begin(nemo)
+    async with empty_stream(tmp_path / "other") as other:
+        await Harvest(other, NemoCalendar("nemo-1", other.settings, INSTRUMENTS)).once()
+        found = await told(other)
+    nemo.delay(0)
+    assert len(nemo.requests()) == asked + repeated
+    assert found == expected
+
+
+async def test_harvesting_again_states_nothing(around, harvest, nemo) -> None:
+    first = harvest(nemo)
+    await first.once()
+    before = await events(around)
+    await first.once()
+    await harvest(nemo).once()
+    assert await events(around) == before
+
+
+async def test_two_harvesters_at_once_state_each_fact_once(tmp_path, nemo) -> None:
+    tables = [
+        f'[[instrument]]\npid = "{one.pid}"\nfilestore_path = "{one.pid}"\n'
+        f'calendar = "nemo-1"\ncalendar_id = "{one.calendar_id}"\n'
+        for one in INSTRUMENTS.values()
+    ]
+    (tmp_path / "instruments.toml").write_text("\n".join(tables))
+    settings = {
+        "NX_INSTRUMENT_DATA_PATH": str(tmp_path),
+        "NX_DATA_PATH": str(tmp_path),
+        "NX_NEMO_ADDRESS_1": nemo.address,
+        "NX_NEMO_TOKEN_1": HARVESTER,
+        "NX_NEMO_SINCE_1": "2025-01-01",
+    }
+    async with running(tmp_path, ["harvester"], **settings) as system:
+        rival = system.processes.pop("harvester")
+        system.start("harvester")
+        system.processes["rival"] = rival
+        last = name(20)
+        await system.wait_until(lambda item: item.event.session == last)
+        for one in ("harvester", "rival"):
+            await asyncio.to_thread(system.terminate, one)
+        stated = [item.envelope async for item in system.store.read() if isinstance(item, Recorded)]
+    ids = [one.id for one in stated]
+    assert len(ids) == len(set(ids))
+    assert {one.event.session for one in stated} == {name(number) for number in CASES}
+    assert sum(isinstance(one.event, SessionStarted) for one in stated) == len(CASES)
+
+
+async def test_what_changes_in_nemo_is_stated(around, harvest, own_nemo) -> None:
+    await harvest(own_nemo).once()
+    agreed = '{"data_consent": {"user_input": "Agree"}}'
+    own_nemo.change("usage_events", 13, end="2025-03-17T12:30:00-06:00")
+    own_nemo.change("usage_events", 16, run_data=agreed)
+    own_nemo.change("usage_events", 17, run_data=agreed.replace("Agree", "Disagree"))
+    own_nemo.change("usage_events", 19, end="2025-03-21T11:00:00-06:00", has_ended=19)
+    own_nemo.change("reservations", 14, cancelled=True)
+    own_nemo.delete("usage_events", 18)
+    await harvest(own_nemo).once()
+    found = await states(around)
+    assert (await kinds(around, 13))[-1] == "session-revised"
+    assert found[name(13)].schedule.event.end == datetime(2025, 3, 17, 18, 30, tzinfo=UTC)
+    assert (await kinds(around, 16))[-2:] == ["session-ended", "reservation-matched"]
+    assert (await kinds(around, 17))[-1] == "consent-declined"
+    assert "session-ended" in await kinds(around, 19)
+    assert (await kinds(around, 14))[-1] == "reservation-missing"
+    assert (await kinds(around, 18))[-1] == "session-cancelled"
+    own_nemo.change("reservations", 14, cancelled=False)
+    await harvest(own_nemo).once()
+    assert (await kinds(around, 14))[-1] == "reservation-matched"
+
+
+async def test_after_a_long_absence_nothing_is_lost(around, harvest, nemo) -> None:
+    """The last that was stated is of March; no setting says since when."""
+    for number, pid in enumerate(INSTRUMENTS, start=1):
+        started = SessionStarted(
+            session=f"nemo-1-usage-{900 + number}",
+            calendar="nemo-1",
+            calendar_event="elsewhere",
+            instrument=INSTRUMENTS[pid].as_contract(),
+            start=datetime(2025, 3, 8, tzinfo=UTC),
+        )
+        await around.store.append(envelop(started, source="test"))
+    await harvest(nemo, since="").once()
+    assert {name(number) for number in CASES} <= set(await states(around))
+
+
+async def test_a_harvest_that_breaks_off_goes_on_where_it_was(
+    around, harvest, nemo, monkeypatch
+) -> None:
+    store, append, left = around.store, around.store.append, 20
+
+    async def break_off(envelope: Any, **more: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ConnectionError("broken off")
+        return await append(envelope, **more)
+
+    monkeypatch.setattr(store, "append", break_off)
+    with pytest.raises(ConnectionError, match="broken off"):
+        await harvest(nemo).once()
+    left = 1000
+    await harvest(nemo).once()
+    assert set(await states(around)) == {name(number) for number in CASES}
+
+
+async def test_who_may_not_view_is_told_which_setting(harvest, nemo) -> None:
+    with pytest.raises(CalendarUnavailableError, match="NX_NEMO_TOKEN_1") as caught:
+        await harvest(nemo, token=NOBODY).once()
+    assert NOBODY not in str(caught.value)
