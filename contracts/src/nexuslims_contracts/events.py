@@ -409,6 +409,30 @@ class UploadFailed(DestinationEvent, name="upload.failed"):
         return (self.content_digest(),)
 
 
+class RecordWithdrawn(DestinationEvent, name="record.withdrawn"):
+    """A destination no longer holds a record of the session, because none may be shown."""
+
+    record_id: str
+    reason: str
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One record at one place, which may be brought again and taken away again."""
+        return (self.record_id, str(self.after))
+
+
+class WithdrawalFailed(DestinationEvent, name="withdrawal.failed"):
+    """A destination does not give a record back, or was away for too long: it is still shown."""
+
+    reason: str
+    permanent: bool
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One failed attempt after one earlier statement."""
+        return (self.content_digest(),)
+
+
 # --- the operator ----------------------------------------------------------------------------
 
 
@@ -434,6 +458,18 @@ class RetryRequested(Event, name="retry.requested"):
         return (self.request,)
 
 
+class WithdrawalRequested(Event, name="withdrawal.requested"):
+    """An operator wants no record of the session to be shown anywhere, or that to be over."""
+
+    request: str
+    withdrawn: Annotated[bool, Field(description="False: records may be shown again")] = True
+    reason: str = ""
+
+    def identity(self) -> tuple[str, ...]:
+        """One request is one fact."""
+        return (self.request,)
+
+
 DestinationEvent.model_rebuild()
-RecordUploaded.model_rebuild()
-UploadFailed.model_rebuild()
+for _model in DestinationEvent.__subclasses__():
+    _model.model_rebuild()
