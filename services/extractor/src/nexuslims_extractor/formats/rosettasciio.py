@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,7 +10,16 @@ from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_extractor.errors import UnreadableFileError, UnsupportedFileError
+from nexuslims_extractor.formats.cut_short import bzip2_ends, what_is_missing
+from nexuslims_extractor.formats.rosettasciio_gaps import (
+    UNREAD,
+    read_blockfile,
+    read_jeol,
+    read_velox_headers,
+)
+from nexuslims_extractor.formats.rosettasciio_vendors import vendor_metadata
 from nexuslims_extractor.formats.vendor_tiff import mapped, nested
+from nexuslims_extractor.formats.zspy import read_zspy
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
 from nexuslims_extractor.values import leaves, parse_datetime
 
@@ -29,13 +37,13 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "emsa": (("msa",), b"#"),
     "mib": (("quantumdetector",), b""),
     "app5": (("topspin",), _HDF5),
-    "h5": (("tofwerk", "delmic", "arina", "hspy"), _HDF5),
+    "h5": (("delmic", "arina", "hspy"), _HDF5),
     "hdf5": (("delmic", "hspy"), _HDF5),
     "hspy": (("hspy",), _HDF5),
     "nxs": (("nexus",), _HDF5),
     "emd": (("emd",), _HDF5),
     "mrc": (("mrc",), b""),
-    "zspy": (("zspy",), b""),
+    "zspy": (("zspy",), b"PK"),
     "prz": (("pantarhei",), b"PK"),
     "sur": (("digitalsurf",), b""),
     "pro": (("digitalsurf",), b""),
@@ -51,6 +59,10 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "spx": (("bruker",), b"<"),
     "blo": (("blockfile",), b""),
 }
+
+# readers of ours in front of the library's, and for where it lacks a package
+_OURS = {"blockfile": read_blockfile, "jeol": read_jeol, "zspy": read_zspy}
+_HEADERS = {"emd": read_velox_headers}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
 # https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
@@ -89,8 +101,6 @@ _CORRECTIONS = {
 }
 _UNITS = {"µm": "um", "μm": "um", "1 / nm": "1/nm", "nm^-1": "1/nm", "<undefined>": ""}
 _PLANE = 2
-_MRC_HEADER, _TAIL_BYTES = 1024, 4096
-_BZIP2_END, _48_BITS = 0x177245385090, (1 << 48) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ class RosettaSciIOExtractor:
     def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
         """Read lazily: arrays stay in the file."""
         del instrument
-        if path.suffix.lower() == ".elid" and not _bzip2_ends(path):
+        if path.suffix.lower() == ".elid" and not bzip2_ends(path):
             raise UnreadableFileError("the file ends within its compressed data")
         read = _read(path)
         signals = [_signal(path, read.module, part) for part in read.parts]
@@ -146,9 +156,7 @@ def _read(path: Path) -> _Read:
             if not lazy and path.stat().st_size > _EAGER_BYTES:
                 break
             try:
-                module = importlib.import_module(f"rsciio.{name}")
-                _log_as_we_do()
-                return _Read(name, module.file_reader(str(path), lazy=lazy))
+                return _Read(name, _parts(name, path, lazy=lazy))
             except ModuleNotFoundError as error:
                 missing = str(error)  # of a package that reading lazily, or this variant, needs
             except NotImplementedError:
@@ -161,16 +169,20 @@ def _read(path: Path) -> _Read:
     raise UnreadableFileError("; ".join(reasons) or "no reader took it")
 
 
-def _bzip2_ends(path: Path) -> bool:
-    """Whether a bzip2 stream has its end, for which the reader of Phenom files would wait for ever.
-
-    The mark of the end begins at any bit; a checksum of 32 bits and up to 7 of padding follow.
-    https://github.com/dsnet/compress/blob/master/doc/bzip2-format.pdf
-    """
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 11))
-        tail = int.from_bytes(file.read(), "big")
-    return any((tail >> shift) & _48_BITS == _BZIP2_END for shift in range(32, 40))
+def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
+    """Read by the library, or by us where it would need more packages than it has."""
+    importlib.import_module("rsciio")
+    _log_as_we_do()
+    if name in _OURS:
+        return _OURS[name](path)
+    module = importlib.import_module(f"rsciio.{name}")
+    try:
+        parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
+    except ModuleNotFoundError:
+        if name not in _HEADERS:
+            raise
+        return _HEADERS[name](path)
+    return parts
 
 
 def _log_as_we_do() -> None:
@@ -221,6 +233,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         {"Image": "Imaging"}.get(dataset_type, dataset_type),
     )
     metadata: dict[str, Value] = dict(_metadata(below, module))
+    metadata |= dict(vendor_metadata(module, part.get("original_metadata") or {}))
     energy = next((axis for axis in axes if axis.unit in ("eV", "keV")), None)
     if energy is not None:
         metadata["channel_size"] = (energy.scale, energy.unit)
@@ -238,27 +251,9 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         metadata=metadata,
         extensions=extensions,
         acquired=_acquired(look_up),
-        pixels=lambda: data,
-        problems=tuple(_cut_short(path, module, data)),
+        pixels=None if part.get(UNREAD) else lambda: data,
+        problems=tuple(what_is_missing(path, module, data.nbytes)),
     )
-
-
-def _cut_short(path: Path, module: str, data: Any) -> Iterator[str]:
-    """Tell what a file lacks where the reader does not: it takes the header's word."""
-    if module not in ("mrc", "msa"):
-        return
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_MRC_HEADER)
-        file.seek(max(0, size - _TAIL_BYTES))
-        tail = file.read()
-    if module == "msa" and b"#ENDOFDATA" not in tail.upper():
-        yield "the file ends within its spectrum"
-    if module == "mrc":
-        (extended,) = struct.unpack_from("<i", head, 92)
-        end = _MRC_HEADER + extended + data.nbytes
-        if end > size:
-            yield f"the data ends at byte {end}, but the file at {size}"
 
 
 def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
