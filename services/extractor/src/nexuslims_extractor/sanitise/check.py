@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nexuslims_extractor.artifacts import json_safe
 from nexuslims_extractor.plugins import HEAD_BYTES, choose
-from nexuslims_extractor.sanitise.formats import Format
+from nexuslims_extractor.sanitise.formats import Format, recognise
 from nexuslims_extractor.sanitise.independent import H5PY, arrays, facts
 from nexuslims_extractor.sanitise.plan import SanitiseError, planned_bytes
 
@@ -42,10 +42,20 @@ def told(path: Path) -> dict[str, Any]:
     return plain
 
 
+def everything(path: Path) -> dict[str, Any]:
+    """Return what extraction tells of a file, and what an independent reader does."""
+    form = recognise(path)
+    try:
+        others = facts(path, form.reader) if form.reader else {}
+    except Exception:  # noqa: BLE001 - broken files are worth sharing, and readers raise anything
+        others = {}
+    return {**told(path), "read": others}
+
+
 def replaced(value: Any, words: Mapping[str, str]) -> Any:
     """Return a tree with words in its texts replaced, the longest first."""
     if isinstance(value, dict):
-        return {key: replaced(inner, words) for key, inner in value.items()}
+        return {replaced(key, words): replaced(inner, words) for key, inner in value.items()}
     if isinstance(value, list):
         return [replaced(inner, words) for inner in value]
     if isinstance(value, str):
