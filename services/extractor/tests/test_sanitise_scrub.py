@@ -16,7 +16,7 @@ from nexuslims_extractor.sanitise.scrub import scrub, words_of
         ({"SV_USER_NAME": "User Name = Jane", "SV_NAME": "Name ="}, "name", {"Jane"}),
         ({"voltage": 300.0, "mode": "TEM"}, "voltage", set()),
         ({"a": "C:\\Jane Doe\\my image.tif"}, "paths", {"C:\\Jane Doe\\my image.tif"}),
-        ({"a": "read from /home/jane/x.dm3, twice"}, "paths", {"/home/jane/x.dm3"}),
+        ({"a": "read from /mnt/jane/x.dm3, twice"}, "paths", {"/mnt/jane/x.dm3"}),
         ({"a": "on \\\\server\\share\\x.tif\nnext"}, "paths", {"\\\\server\\share\\x.tif"}),
         ({"a": "http://www.example.org/data"}, "paths", set()),
     ],
