@@ -113,7 +113,6 @@ class NemoClient:
             },
             timeout=httpx.Timeout(self._network.http_timeout, connect=_CONNECT_S),
             transport=self._transport,
-            verify=self._trust,
         )
 
     async def by_ids(self, endpoint: str, ids: Sequence[int]) -> list[Any]:
