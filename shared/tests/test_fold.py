@@ -14,17 +14,21 @@ from nexuslims_contracts.events import (
     RebuildRequested,
     RecordRejected,
     RecordUploaded,
+    RecordWithdrawn,
     RetryRequested,
     SessionCancelled,
     SessionRevised,
     UploadFailed,
     UploadPlan,
+    WithdrawalFailed,
+    WithdrawalRequested,
 )
 from nexuslims_shared.fold import INITIAL, evolve, fold
 from nexuslims_shared.status import (
     Status,
     exported,
     files_complete,
+    holding,
     is_stale,
     progress,
     standing_uploads,
@@ -64,6 +68,30 @@ def not_uploaded(session: str, destination: str, plan: UploadPlan) -> UploadFail
     )
 
 
+def withdrawn_from(session: str, destination: str = "archive") -> RecordWithdrawn:
+    return RecordWithdrawn(
+        session=session,
+        destination=destination,
+        record_sha256="a" * 64,
+        record_id="17",
+        reason="no",
+        plan=PLAN,
+        after=0,
+    )
+
+
+def withdrawal_failed(session: str, destination: str = "archive") -> WithdrawalFailed:
+    return WithdrawalFailed(
+        session=session,
+        destination=destination,
+        record_sha256="a" * 64,
+        reason="403",
+        permanent=True,
+        plan=PLAN,
+        after=0,
+    )
+
+
 def eventful(facts) -> list[Event]:
     """A session in which everything happens that can."""
     return [
@@ -88,6 +116,10 @@ def eventful(facts) -> list[Event]:
         RetryRequested(session=facts.session, request="t"),
         facts.built(22, "b" * 64),
         uploaded(facts.session),
+        WithdrawalRequested(session=facts.session, request="w"),
+        withdrawal_failed(facts.session),
+        withdrawn_from(facts.session),
+        WithdrawalRequested(session=facts.session, request="u", withdrawn=False),
     ]
 
 
@@ -264,3 +296,22 @@ def test_an_event_costs_the_same_in_a_large_session(facts) -> None:
 
 def test_the_initial_state_waits(facts) -> None:
     assert progress(INITIAL).status is Status.WAITING_FOR_END
+
+
+def test_a_withdrawn_record_is_held_until_each_destination_gave_it_back(facts) -> None:
+    events = [*facts.story(), uploaded(facts.session), uploaded(facts.session, "elsewhere")]
+    events += [WithdrawalRequested(session=facts.session, request="w", reason="by mail")]
+    told = [withdrawal_failed(facts.session), withdrawn_from(facts.session)]
+    told += [withdrawn_from(facts.session, "elsewhere")]
+    standing = [progress(fold(record(events + told[:count]))) for count in range(4)]
+    assert [(at.status, at.phase, at.reason) for at in standing] == [
+        (Status.NO_CONSENT, "withdrawing from archive, elsewhere", "by mail"),
+        (Status.ERROR, "not withdrawn", "archive: 403"),
+        (Status.NO_CONSENT, "withdrawing from elsewhere", "by mail"),
+        (Status.NO_CONSENT, "withdrawn", "by mail"),
+    ]
+    undone = WithdrawalRequested(session=facts.session, request="u", withdrawn=False)
+    state = fold(record([*events, *told, undone]))
+    assert progress(state).status is Status.TO_BE_BUILT
+    assert exported(state) is None
+    assert holding(state) == {}

@@ -6,114 +6,57 @@ name in ``after`` the sequence of the statement they replace, so that going back
 content is a new fact too.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
-from nexuslims_contracts import subjects
 from nexuslims_contracts.calendars import BookingTier, Payload
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
-from nexuslims_contracts.identifiers import FileToken, PersonId, SessionToken, digest, event_id
+from nexuslims_contracts.event import (
+    EVENT_TYPES,
+    DestinationEvent,
+    Event,
+    FileEvent,
+    Replaces,
+    UploadPlan,
+)
+from nexuslims_contracts.identifiers import FileToken, PersonId
 from nexuslims_contracts.model import ContractModel
 
-EVENT_TYPES: dict[str, type["Event"]] = {}
-"""Every current event model by its type name."""
-
-Replaces: TypeAlias = Annotated[
-    int, Field(ge=0, description="Stream sequence of the statement this one replaces, 0 for none")
+__all__ = [
+    "EVENT_TYPES",
+    "BookingTier",
+    "ConsentDeclined",
+    "DestinationEvent",
+    "Event",
+    "ExtractionFailed",
+    "FailureKind",
+    "FileEvent",
+    "FileIndexed",
+    "FilesNotFound",
+    "Instrument",
+    "MetadataExtracted",
+    "Project",
+    "RebuildRequested",
+    "RecordBuilt",
+    "RecordRejected",
+    "RecordUploaded",
+    "RecordWithdrawn",
+    "Replaces",
+    "ReservationMatched",
+    "ReservationMissing",
+    "RetryRequested",
+    "Sample",
+    "SessionCancelled",
+    "SessionEnded",
+    "SessionIndexed",
+    "SessionRevised",
+    "SessionStarted",
+    "UploadFailed",
+    "UploadPlan",
+    "WithdrawalFailed",
+    "WithdrawalRequested",
 ]
-
-
-class Event(ContractModel):
-    """What all events have: the session they are about, a stable type name, a subject."""
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-
-    session: SessionToken
-
-    def __init_subclass__(cls, *, name: str = "", version: int = 1, **kwargs: Any) -> None:
-        """Give the model its name; pydantic takes the rest."""
-        super().__init_subclass__(**kwargs)
-        if name:
-            cls.name, cls.version = name, version
-            EVENT_TYPES[cls.type_name()] = cls
-
-    @classmethod
-    def type_name(cls) -> str:
-        """Stable, versioned name, for example ``nexuslims.session.ended.v1``."""
-        return f"nexuslims.{cls.name}.v{cls.version}"
-
-    @classmethod
-    def fact_name(cls) -> str:
-        """Name of the fact in ids: that of the first version, whichever release states it."""
-        return f"nexuslims.{cls.name}.v1"
-
-    @classmethod
-    def kind(cls) -> str:
-        """Last token of the subject, for example ``session-ended``."""
-        return cls.name.replace(".", "-")
-
-    @classmethod
-    def filter(cls) -> str:
-        """Subject filter for this event of any session."""
-        return subjects.session_subject("*", cls.kind())
-
-    @property
-    def subject(self) -> str:
-        """The subject this event is stored on."""
-        return subjects.session_subject(self.session, self.kind())
-
-    def identity(self) -> tuple[str, ...]:
-        """What, beside type and subject, makes this the same fact. Default: nothing more."""
-        return ()
-
-    def people(self) -> tuple[PersonId, ...]:
-        """Everybody the event names; who forgets a person goes by this. Default: nobody."""
-        return ()
-
-    def content_digest(self) -> str:
-        """SHA-256 of the content, for events that may be stated again."""
-        return digest([self.model_dump_json()])
-
-    @property
-    def id(self) -> str:
-        """Deterministic id."""
-        return event_id(self.fact_name(), self.subject, self.identity())
-
-
-class FileEvent(Event):
-    """An event about one file of a session."""
-
-    file: FileToken
-
-    @classmethod
-    def filter(cls) -> str:
-        """Subject filter for this event of any file of any session."""
-        return subjects.file_subject("*", "*", cls.kind())
-
-    @property
-    def subject(self) -> str:
-        """The file has a subject of its own, so "only once" is a matter of one subject."""
-        return subjects.file_subject(self.session, self.file, self.kind())
-
-
-class DestinationEvent(Event):
-    """An event about a session's record at one destination."""
-
-    destination: SessionToken
-    record_sha256: str
-    plan: "UploadPlan"
-
-    @classmethod
-    def filter(cls) -> str:
-        """Subject filter for this event at any destination, of any session."""
-        return subjects.destination_subject("*", "*", cls.kind())
-
-    @property
-    def subject(self) -> str:
-        """Each destination has a subject of its own."""
-        return subjects.destination_subject(self.session, self.destination, self.kind())
 
 
 class Instrument(ContractModel):
@@ -379,13 +322,6 @@ class RecordRejected(Event, name="record.rejected", version=2):
         return "; ".join(self.problems)
 
 
-class UploadPlan(ContractModel):
-    """Where a record is to go, and what counts as done."""
-
-    strategy: Literal["all", "first_success", "best_effort"]
-    destinations: Annotated[tuple[str, ...], Field(description="In order of priority")]
-
-
 class RecordUploaded(DestinationEvent, name="record.uploaded"):
     """A destination holds the record."""
 
@@ -400,6 +336,30 @@ class RecordUploaded(DestinationEvent, name="record.uploaded"):
 
 class UploadFailed(DestinationEvent, name="upload.failed"):
     """A destination refuses the record, or was away for too long."""
+
+    reason: str
+    permanent: bool
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One failed attempt after one earlier statement."""
+        return (self.content_digest(),)
+
+
+class RecordWithdrawn(DestinationEvent, name="record.withdrawn"):
+    """A destination no longer holds a record of the session, because none may be shown."""
+
+    record_id: str
+    reason: str
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One record at one place, which may be brought again and taken away again."""
+        return (self.record_id, str(self.after))
+
+
+class WithdrawalFailed(DestinationEvent, name="withdrawal.failed"):
+    """A destination does not give a record back, or was away for too long: it is still shown."""
 
     reason: str
     permanent: bool
@@ -435,6 +395,13 @@ class RetryRequested(Event, name="retry.requested"):
         return (self.request,)
 
 
-DestinationEvent.model_rebuild()
-RecordUploaded.model_rebuild()
-UploadFailed.model_rebuild()
+class WithdrawalRequested(Event, name="withdrawal.requested"):
+    """An operator wants no record of the session to be shown anywhere, or that to be over."""
+
+    request: str
+    withdrawn: Annotated[bool, Field(description="False: records may be shown again")] = True
+    reason: str = ""
+
+    def identity(self) -> tuple[str, ...]:
+        """One request is one fact."""
+        return (self.request,)

@@ -125,8 +125,13 @@ BUILDER = ConsumerSpec(
 UPLOADER = ConsumerSpec(
     name="uploader",
     service="uploader",
-    filters=(events.RecordBuilt.filter(), events.RetryRequested.filter()),
-    description="Records to take to their destinations",
+    filters=(
+        events.RecordBuilt.filter(),
+        events.ConsentDeclined.filter(),
+        events.RetryRequested.filter(),
+        events.WithdrawalRequested.filter(),
+    ),
+    description="Records to take to their destinations, or to take away from there",
 )
 
 CONSUMERS = (INDEXER, EXTRACTOR, BUILDER, UPLOADER)
@@ -145,8 +150,13 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
     "indexer": (events.FileIndexed, events.SessionIndexed, events.FilesNotFound),
     "extractor": (events.MetadataExtracted, events.ExtractionFailed),
     "builder": (events.RecordBuilt, events.RecordRejected),
-    "uploader": (events.RecordUploaded, events.UploadFailed),
-    "console": (events.RebuildRequested, events.RetryRequested),
+    "uploader": (
+        events.RecordUploaded,
+        events.UploadFailed,
+        events.RecordWithdrawn,
+        events.WithdrawalFailed,
+    ),
+    "console": (events.RebuildRequested, events.RetryRequested, events.WithdrawalRequested),
 }
 """Service -> the events that it states, and nobody else."""
 

@@ -14,7 +14,12 @@ from nexuslims_console import cli
 from nexuslims_console.facility import provision_topology
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.events import MetadataExtracted, RebuildRequested, RetryRequested
+from nexuslims_contracts.events import (
+    MetadataExtracted,
+    RebuildRequested,
+    RetryRequested,
+    WithdrawalRequested,
+)
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import Surroundings, surroundings
@@ -149,6 +154,15 @@ def test_each_rebuild_is_a_request_of_its_own(call: Call) -> None:
         assert call("rebuild", "--session", "a", "--no-wait").exit_code == 0
     requests = [event for event in events_of("a") if isinstance(event, RebuildRequested)]
     assert len({event.request for event in requests}) == 2
+
+
+@pytest.mark.broker
+def test_a_withdrawal_is_a_request_in_the_log(call: Call) -> None:
+    assert call("withdraw", "a", "--reason", "by mail").exit_code == 0
+    assert call("withdraw", "a", "--undo").exit_code == 0
+    assert call("withdraw", "nobody").exit_code == 1
+    asked = [event for event in events_of("a") if isinstance(event, WithdrawalRequested)]
+    assert [(one.withdrawn, one.reason) for one in asked] == [(True, "by mail"), (False, "")]
 
 
 @pytest.mark.broker

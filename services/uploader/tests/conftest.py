@@ -10,6 +10,7 @@ import pytest
 
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import (
+    ConsentDeclined,
     Event,
     Instrument,
     RecordBuilt,
@@ -22,13 +23,23 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.fold import SessionState, fold
+from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.service import Surroundings
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.status import exported
+from nexuslims_shared.store.memory import MemoryEventStore
+from nexuslims_shared.store.port import read_session
+from nexuslims_uploader.calls import Calls
+from nexuslims_uploader.testing import small_record_xml
+from nexuslims_uploader.uploader import Uploader
 
 INSTRUMENT = Instrument(
     pid="FEI-Titan-TEM", name="FEI Titan TEM", timezone="America/Denver", filestore="Titan_TEM"
 )
 START = datetime(2018, 11, 13, 16, tzinfo=UTC)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ONE = small_record_xml("One")
 
 
 class Facts:
@@ -56,6 +67,9 @@ class Facts:
             inputs_digest="d",
             builder="1",
         )
+
+    def declined(self, after: int = 1) -> ConsentDeclined:
+        return ConsentDeclined(session=self.session, tier="calendar", reason="no", after=after)
 
     def retry(self, request: str = "1") -> RetryRequested:
         return RetryRequested(session=self.session, request=request)
@@ -119,3 +133,51 @@ def put_record(settings: Settings) -> Callable[..., Any]:
         write_artifact(settings.records, name, content)
 
     return put
+
+
+class Office:
+    """An uploader, its log of events, and the record's folder."""
+
+    def __init__(self, settings, facts, put_record: Callable[..., Any], store: Any) -> None:
+        self.settings, self.facts, self.put_record, self.store = settings, facts, put_record, store
+        self.uploader: Uploader
+        self.clock = 0.0
+
+    def staff(self, *destinations: Any, strategy: str = "all") -> Uploader:
+        settings = self.settings.model_copy(update={"export_strategy": strategy})
+        around = Surroundings(settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+        names = [destination.name for destination in destinations]
+        calls = Calls(names, clock=lambda: self.clock, now=lambda: NOON)
+        self.uploader = Uploader(around, destinations, calls)
+        return self.uploader
+
+    async def state(self, *events: Event) -> None:
+        for event in events:
+            await self.store.append(envelop(event, source="test"))
+
+    async def begin(self, content: bytes = ONE) -> None:
+        await self.state(self.facts.matched(), self.facts.ended())
+        await self.build(content)
+
+    async def build(self, content: bytes, through: int = 2) -> None:
+        self.put_record(content)
+        await self.state(self.facts.built(content, through))
+
+    async def story(self) -> list[Recorded]:
+        return await read_session(self.store, self.facts.session)
+
+    async def wake(self, uploader: Uploader | None = None) -> None:
+        self.clock += 10_000
+        await (uploader or self.uploader).handle(tuple((await self.story())[-1:]))
+
+    async def said(self) -> list[RecordUploaded | UploadFailed]:
+        kinds = RecordUploaded | UploadFailed
+        return [one.event for one in await self.story() if isinstance(one.event, kinds)]
+
+    async def exported(self) -> bool | None:
+        return exported(fold(await self.story()))
+
+
+@pytest.fixture
+def office(settings, facts, put_record) -> Office:
+    return Office(settings, facts, put_record, MemoryEventStore())

@@ -2,16 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import (
-    ConsentDeclined,
-    Event,
     FileIndexed,
     RecordUploaded,
     UploadFailed,
@@ -22,62 +19,17 @@ from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.consume import Desk, NotYet, by_session
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.errors import ArtifactError
-from nexuslims_shared.fold import fold
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import Surroundings, service_named
-from nexuslims_shared.status import exported
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
-from nexuslims_uploader.app import PATIENCE, Uploader
 from nexuslims_uploader.archive import ArchiveDestination
+from nexuslims_uploader.calls import PATIENCE
 from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONE, TWO = small_record_xml("One"), small_record_xml("Two")
-
-
-class Office:
-    """An uploader, its log of events, and the record's folder."""
-
-    def __init__(self, settings, facts, put_record: Callable[..., Any], store: Any) -> None:
-        self.settings, self.facts, self.put_record, self.store = settings, facts, put_record, store
-        self.uploader: Uploader
-
-    def staff(self, *destinations: Any, strategy: str = "all") -> Uploader:
-        settings = self.settings.model_copy(update={"export_strategy": strategy})
-        around = Surroundings(settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
-        self.uploader = Uploader(around, destinations)
-        return self.uploader
-
-    async def state(self, *events: Event) -> None:
-        for event in events:
-            await self.store.append(envelop(event, source="test"))
-
-    async def begin(self, content: bytes = ONE) -> None:
-        await self.state(self.facts.matched(), self.facts.ended())
-        await self.build(content)
-
-    async def build(self, content: bytes, through: int = 2) -> None:
-        self.put_record(content)
-        await self.state(self.facts.built(content, through))
-
-    async def story(self) -> list[Recorded]:
-        return await read_session(self.store, self.facts.session)
-
-    async def wake(self, uploader: Uploader | None = None) -> None:
-        await (uploader or self.uploader).handle(tuple((await self.story())[-1:]))
-
-    async def said(self) -> list[RecordUploaded | UploadFailed]:
-        kinds = RecordUploaded | UploadFailed
-        return [one.event for one in await self.story() if isinstance(one.event, kinds)]
-
-    async def exported(self) -> bool | None:
-        return exported(fold(await self.story()))
-
-
-@pytest.fixture
-def office(settings, facts, put_record) -> Office:
-    return Office(settings, facts, put_record, MemoryEventStore())
 
 
 async def test_a_record_goes_to_all_in_order_and_each_knows_the_former(office) -> None:
@@ -214,9 +166,7 @@ async def test_withdrawn_consent_keeps_the_record_here(office, facts) -> None:
     fake = FakeDestination()
     office.staff(fake)
     await office.begin()
-    await office.state(
-        ConsentDeclined(session=facts.session, tier="calendar", reason="no", after=1)
-    )
+    await office.state(facts.declined())
     await office.wake()
     assert not fake.calls
 
@@ -337,7 +287,7 @@ async def test_files_of_the_session_are_not_read(office, facts) -> None:
 
 
 @pytest.mark.broker
-async def test_on_the_real_broker(settings, facts, put_record, tmp_path: Path) -> None:
+async def test_on_the_real_broker(office, settings, tmp_path: Path) -> None:
     """The installed service, behind the desk: one record, one event, everything acknowledged."""
     service = service_named("uploader", settings)
     assert service.consumer is UPLOADER
@@ -346,7 +296,7 @@ async def test_on_the_real_broker(settings, facts, put_record, tmp_path: Path) -
     client = await connect(broker.url, name="test")
     jetstream = client.jetstream()
     await provision(jetstream)
-    office = Office(settings, facts, put_record, JetStreamEventStore(jetstream))
+    office.store = JetStreamEventStore(jetstream)
     await office.begin()
     await office.build(ONE, 3)
     around = Surroundings(settings, office.store, MemoryPeople(), None, jetstream)  # type: ignore[arg-type]

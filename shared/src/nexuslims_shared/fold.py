@@ -27,6 +27,7 @@ from nexuslims_contracts.events import (
     RecordBuilt,
     RecordRejected,
     RecordUploaded,
+    RecordWithdrawn,
     ReservationMatched,
     ReservationMissing,
     RetryRequested,
@@ -36,6 +37,8 @@ from nexuslims_contracts.events import (
     SessionRevised,
     SessionStarted,
     UploadFailed,
+    WithdrawalFailed,
+    WithdrawalRequested,
 )
 
 E = TypeVar("E", bound=Event)
@@ -45,6 +48,7 @@ Schedule: TypeAlias = SessionStarted | SessionEnded | SessionRevised | SessionCa
 Scan: TypeAlias = SessionIndexed | FilesNotFound
 Built: TypeAlias = RecordBuilt | RecordRejected
 Upload: TypeAlias = RecordUploaded | UploadFailed
+Withdrawal: TypeAlias = RecordWithdrawn | WithdrawalFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class SessionState:
     built: Latest[Built] | None = None
     record: Latest[RecordBuilt] | None = None
     uploads: Map[str, Latest[Upload]] = field(default_factory=Map)
+    held: Map[str, Latest[RecordUploaded]] = field(default_factory=Map)
+    """What each destination took last, the current record or an earlier one."""
+    withdrawals: Map[str, Latest[Withdrawal]] = field(default_factory=Map)
+    withdrawal: Latest[WithdrawalRequested] | None = None
     last_input: int = 0
     through: int = 0
 
@@ -270,11 +278,32 @@ def _(event: RecordRejected, state: SessionState, sequence: int) -> SessionState
     return replace(state, built=_later(state.built, sequence, event))
 
 
-@_apply.register(RecordUploaded)
-@_apply.register(UploadFailed)
-def _(event: Upload, state: SessionState, sequence: int) -> SessionState:
+@_apply.register
+def _(event: RecordUploaded, state: SessionState, sequence: int) -> SessionState:
+    name = event.destination
+    return replace(
+        state,
+        uploads=state.uploads.set(name, _later(state.uploads.get(name), sequence, event)),
+        held=state.held.set(name, _later(state.held.get(name), sequence, event)),
+    )
+
+
+@_apply.register
+def _(event: UploadFailed, state: SessionState, sequence: int) -> SessionState:
     latest = _later(state.uploads.get(event.destination), sequence, event)
     return replace(state, uploads=state.uploads.set(event.destination, latest))
+
+
+@_apply.register(RecordWithdrawn)
+@_apply.register(WithdrawalFailed)
+def _(event: Withdrawal, state: SessionState, sequence: int) -> SessionState:
+    latest = _later(state.withdrawals.get(event.destination), sequence, event)
+    return replace(state, withdrawals=state.withdrawals.set(event.destination, latest))
+
+
+@_apply.register
+def _(event: WithdrawalRequested, state: SessionState, sequence: int) -> SessionState:
+    return replace(state, withdrawal=_later(state.withdrawal, sequence, event))
 
 
 def _put(state: SessionState, token: str, file: FileState) -> SessionState:

@@ -30,6 +30,8 @@ class Check:
     problem: Callable[[], Awaitable[str]]
 
 
+Notes: TypeAlias = Callable[[], dict[str, str]]
+
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -40,6 +42,7 @@ class Health:
     service: str
     checks: list[Check] = field(default_factory=list)
     unreadable: dict[int, str] = field(default_factory=dict)
+    notes: Notes = dict
 
     async def alive(self, scope: Any, receive: Any, send: Send) -> None:
         """Answer 204: the process runs and its loop turns."""
@@ -61,6 +64,7 @@ class Health:
             "service": self.service,
             "ready": ready,
             "checks": {name: problem or "ok" for name, problem in problems.items()},
+            "notes": self.notes(),
             "unreadable_events": {str(seq): why for seq, why in self.unreadable.items()},
         }
         await _respond(send, 200 if ready else 503, json.dumps(body).encode())

@@ -32,7 +32,7 @@ from nexuslims_shared.consume import Desk, Handler, Key, each_alone
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import running_broker
 from nexuslims_shared.errors import SettingsError, TopologyError
-from nexuslims_shared.health import Check, Health, check_broker, check_mount
+from nexuslims_shared.health import Check, Health, Notes, check_broker, check_mount
 from nexuslims_shared.people import BucketPeople, People
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.settings import Settings
@@ -89,6 +89,8 @@ class Service:
         Folders it needs.
     checks
         More conditions of readiness.
+    notes
+        What its readiness page tells beside them, by what it is about; it does not make it unready.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Service:
     backlog: int = 64
     mounts: Sequence[Mount] = ()
     checks: Sequence[Check] = field(default_factory=tuple)
+    notes: Notes = dict
 
 
 class _Server(uvicorn.Server):
@@ -196,7 +199,7 @@ class _Process:
         self.service = service
         self.settings = settings
         self.stop = asyncio.Event()
-        self.health = Health(service.name, list(service.checks))
+        self.health = Health(service.name, list(service.checks), notes=service.notes)
         self.health.checks += [
             check_mount(mount.path, writable=mount.writable) for mount in service.mounts
         ]

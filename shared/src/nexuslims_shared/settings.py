@@ -83,6 +83,7 @@ class Settings(Environment):
     clustering_method: Literal["kde", "gaps"] = "kde"
 
     export_strategy: Literal["all", "first_success", "best_effort"] = "all"
+    upload_concurrency: Annotated[int, Field(ge=1, description="Sessions uploaded at once")] = 4
     destinations: Annotated[tuple[str, ...], NoDecode] = ("archive",)
 
     @field_validator("ignore_patterns", "destinations", mode="before")

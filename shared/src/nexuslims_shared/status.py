@@ -8,12 +8,14 @@ from nexuslims_contracts.events import (
     FilesNotFound,
     RecordRejected,
     RecordUploaded,
+    RecordWithdrawn,
     ReservationMissing,
     SessionCancelled,
     SessionEnded,
     SessionRevised,
     UploadFailed,
     UploadPlan,
+    WithdrawalFailed,
 )
 from nexuslims_shared.fold import Latest, SessionState, Upload
 
@@ -79,7 +81,8 @@ def is_stale(state: SessionState) -> bool:
 def standing_uploads(state: SessionState) -> dict[str, Latest[Upload]]:
     """Return what was said of the current record's uploads and still counts, by destination.
 
-    What was said of an earlier record no longer does, nor a failure from before the last retry.
+    What was said of an earlier record no longer does, nor a failure from before the last retry,
+    nor what was said before the record was taken away.
     """
     if state.record is None:
         return {}
@@ -89,8 +92,36 @@ def standing_uploads(state: SessionState) -> dict[str, Latest[Upload]]:
         name: upload
         for name, upload in state.uploads.items()
         if upload.event.record_sha256 == sha256
+        and upload.sequence > _taken_away(state, name)
         and (isinstance(upload.event, RecordUploaded) or upload.sequence > retried)
     }
+
+
+def holding(state: SessionState) -> dict[str, Latest[RecordUploaded]]:
+    """Return which destinations hold a record of the session, the current one or an earlier."""
+    return {
+        name: taken
+        for name, taken in state.held.items()
+        if taken.sequence > _taken_away(state, name)
+    }
+
+
+def _taken_away(state: SessionState, destination: str) -> int:
+    said = state.withdrawals.get(destination)
+    return said.sequence if said and isinstance(said.event, RecordWithdrawn) else 0
+
+
+def withdrawn(state: SessionState) -> str:
+    """Say why no record of the session may be shown any more; empty if one may.
+
+    The user's word counts, and the operator's until the operator takes it back.
+    """
+    booking = state.booking.event if state.booking else None
+    if isinstance(booking, ConsentDeclined):
+        return booking.reason or "no consent"
+    if state.withdrawal is not None and state.withdrawal.event.withdrawn:
+        return state.withdrawal.event.reason or "withdrawn by an operator"
+    return ""
 
 
 def exported(state: SessionState, plan: UploadPlan | None = None) -> bool | None:
@@ -125,12 +156,28 @@ def progress(state: SessionState) -> Progress:
         return Progress(Status.CANCELLED, "cancelled", schedule.reason)
     if ended(state) is None:
         return Progress(Status.WAITING_FOR_END, "in use")
+    reason = withdrawn(state)
+    if reason:
+        return _after_withdrawal(state, reason)
     booking = state.booking.event if state.booking else None
-    if isinstance(booking, ConsentDeclined):
-        return Progress(Status.NO_CONSENT, "no consent", booking.reason)
     if isinstance(booking, ReservationMissing):
         return Progress(Status.NO_RESERVATION, "no reservation", booking.reason)
     return _after_booking(state)
+
+
+def _after_withdrawal(state: SessionState, reason: str) -> Progress:
+    still = sorted(holding(state))
+    failures = [
+        f"{name}: {said.event.reason}"
+        for name in still
+        if (said := state.withdrawals.get(name)) and isinstance(said.event, WithdrawalFailed)
+    ]
+    if failures:
+        return Progress(Status.ERROR, "not withdrawn", "; ".join(failures))
+    if still:
+        return Progress(Status.NO_CONSENT, f"withdrawing from {', '.join(still)}", reason)
+    declined = state.booking is not None and isinstance(state.booking.event, ConsentDeclined)
+    return Progress(Status.NO_CONSENT, "no consent" if declined else "withdrawn", reason)
 
 
 def _after_booking(state: SessionState) -> Progress:

@@ -135,6 +135,18 @@ def retry(name: SessionName) -> None:
     work.retry_session(name)
 
 
+def withdraw(
+    name: SessionName,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the session's story.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="The record may be shown again.")] = False,
+) -> None:
+    """Take a session's record away from every destination, and bring none there again."""
+    from nexuslims_console.work import withdraw as work  # noqa: PLC0415 - heavy
+
+    work.withdraw_session(name, reason=reason, undo=undo)
+
+
 def doctor(*, as_json: Json = False) -> None:
     """Look at settings, folders, broker, services and read model; name what is wrong."""
     from nexuslims_console.work import doctor as work  # noqa: PLC0415 - heavy

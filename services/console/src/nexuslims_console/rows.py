@@ -6,7 +6,6 @@ from functools import singledispatch
 
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import (
-    DestinationEvent,
     Event,
     ExtractionFailed,
     FileIndexed,
@@ -17,6 +16,7 @@ from nexuslims_contracts.events import (
     RecordBuilt,
     RecordRejected,
     RecordUploaded,
+    RecordWithdrawn,
     ReservationMatched,
     SessionCancelled,
     SessionEnded,
@@ -24,9 +24,11 @@ from nexuslims_contracts.events import (
     SessionRevised,
     SessionStarted,
     UploadFailed,
+    WithdrawalFailed,
+    WithdrawalRequested,
 )
 from nexuslims_shared.fold import SessionState
-from nexuslims_shared.status import progress
+from nexuslims_shared.status import holding, progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def session_row(state: SessionState) -> SessionRow:
         datasets=record.datasets if record else 0,
         record_path=record.record.path if record else "",
         record_sha256=record.record.sha256 if record else "",
-        uploads=tuple(_upload_row(at.event) for _, at in sorted(state.uploads.items())),
+        uploads=_upload_rows(state),
         built_at=state.built.sequence if state.built else 0,
         through=state.through,
     )
@@ -146,11 +148,18 @@ def _times(state: SessionState) -> tuple[Instrument | None, datetime | None, dat
     return (started.instrument, started.start, None) if started else (None, None, None)
 
 
-def _upload_row(event: DestinationEvent) -> UploadRow:
-    if isinstance(event, RecordUploaded):
-        return UploadRow(event.destination, True, event.record_id, event.url)
-    reason = event.reason if isinstance(event, UploadFailed) else ""
-    return UploadRow(event.destination, False, reason=reason)
+def _upload_rows(state: SessionState) -> tuple[UploadRow, ...]:
+    held = holding(state)
+    rows = []
+    for name, said in sorted(state.uploads.items()):
+        withdrawal = state.withdrawals.get(name)
+        if isinstance(said.event, UploadFailed):
+            rows.append(UploadRow(name, False, reason=said.event.reason))
+        elif name in held:
+            rows.append(UploadRow(name, True, said.event.record_id, said.event.url))
+        elif withdrawal is not None:
+            rows.append(UploadRow(name, False, reason=f"withdrawn: {withdrawal.event.reason}"))
+    return tuple(rows)
 
 
 @singledispatch
@@ -221,9 +230,16 @@ def _(event: RecordUploaded) -> str:
     return f"{event.destination}: {event.url or event.record_id}"
 
 
-@summary.register
-def _(event: UploadFailed) -> str:
+@summary.register(UploadFailed)
+@summary.register(RecordWithdrawn)
+@summary.register(WithdrawalFailed)
+def _(event: UploadFailed | RecordWithdrawn | WithdrawalFailed) -> str:
     return f"{event.destination}: {event.reason}"
+
+
+@summary.register
+def _(event: WithdrawalRequested) -> str:
+    return event.reason if event.withdrawn else "records may be shown again"
 
 
 @summary.register

@@ -11,10 +11,10 @@ In the records folder::
 import asyncio
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from nexuslims_shared.artifacts import resolve, write_artifact
@@ -24,6 +24,8 @@ from nexuslims_uploader.catalogue import CatalogueError, Entry, read_catalogue, 
 from nexuslims_uploader.destination import RecordToUpload, UploadResult
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
 from nexuslims_uploader.pages import index_page, record_page
+
+R = TypeVar("R")
 
 FOLDER: Final = "uploaded"
 CATALOGUE: Final = f"{FOLDER}/catalogue.json"
@@ -66,8 +68,19 @@ class ArchiveDestination:
     ) -> UploadResult:
         """Copy the record, write its page and renew the index; see the port."""
         del previous
+        return await self._at_work(self._store, record)
+
+    async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
+        """Remove the record and its page, and renew the index; see the port."""
+        del previous
+        await self._at_work(self._take_out, record)
+
+    async def close(self) -> None:
+        """Do nothing: nothing stays open."""
+
+    async def _at_work(self, work: Callable[[RecordToUpload], R], record: RecordToUpload) -> R:
         try:
-            return await asyncio.to_thread(self._store, record)
+            return await asyncio.to_thread(work, record)
         except (OSError, ArtifactError, CatalogueError) as error:
             raise TransientUploadError(
                 str(error),
@@ -75,9 +88,6 @@ class ArchiveDestination:
                 session=record.session,
                 remedy=f"see to space and permissions below {self._records}",
             ) from error
-
-    async def close(self) -> None:
-        """Do nothing: nothing stays open."""
 
     def _check(self) -> list[str]:
         folder = self._records / FOLDER
@@ -103,11 +113,23 @@ class ArchiveDestination:
                 # Before the catalogue forgets the name: a crash here is made good by the next try.
                 self._remove(former)
             entries[record.session] = Entry.of(record)
-            self._put(CATALOGUE, to_bytes(entries))
-            index = index_page(entries.values(), FOLDER, self._link(self._records))
-            self._put(INDEX, index)
+            self._list(entries)
         url = resolve(self._records, str(page)).resolve().as_uri()
         return UploadResult(record_id=record.session, url=url)
+
+    def _take_out(self, record: RecordToUpload) -> None:
+        with self._locked():
+            entries = read_catalogue(resolve(self._records, CATALOGUE))
+            former = entries.pop(record.session, None)
+            if former is not None:
+                self._remove(former)
+                self._list(entries)
+            elif all(entry.file != record.file_name for entry in entries.values()):
+                self._remove(Entry.of(record))  # a crash may have come before the catalogue
+
+    def _list(self, entries: Mapping[str, Entry]) -> None:
+        self._put(CATALOGUE, to_bytes(entries))
+        self._put(INDEX, index_page(entries.values(), FOLDER, self._link(self._records)))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

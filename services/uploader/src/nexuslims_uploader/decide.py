@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import (
-    ConsentDeclined,
     RecordBuilt,
     RecordUploaded,
+    RecordWithdrawn,
     ReservationMissing,
     UploadFailed,
     UploadPlan,
 )
 from nexuslims_shared.fold import SessionState, fold
-from nexuslims_shared.status import ended, standing_uploads
+from nexuslims_shared.status import ended, holding, standing_uploads, withdrawn
 from nexuslims_uploader.destination import UploadResult
 
 
@@ -37,9 +37,8 @@ class Story:
     def results(self) -> dict[str, UploadResult]:
         """Where the session's record is, or an earlier one of it, by destination."""
         return {
-            one.event.destination: UploadResult(one.event.record_id, one.event.url)
-            for one in self.events
-            if isinstance(one.event, RecordUploaded)
+            name: UploadResult(taken.event.record_id, taken.event.url)
+            for name, taken in holding(self.state).items()
         }
 
 
@@ -52,10 +51,44 @@ def withheld(state: SessionState) -> bool:
         state.built is None
         or not isinstance(state.built.event, RecordBuilt)
         or ended(state) is None
-        or (
-            state.booking is not None
-            and isinstance(state.booking.event, ConsentDeclined | ReservationMissing)
-        )
+        or bool(withdrawn(state))
+        or (state.booking is not None and isinstance(state.booking.event, ReservationMissing))
+    )
+
+
+def decide_withdrawal(
+    state: SessionState, plan: UploadPlan, tried: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Say from which destinations to take the session's record away now, in this order.
+
+    Those that hold one by what the events say; and the others of the plan, for an upload may have
+    ended without an event. One that refused is left alone until a retry is requested.
+
+    Parameters
+    ----------
+    state
+        The session.
+    plan
+        The destinations that can be asked.
+    tried
+        Destinations that need not be asked (again) now.
+    """
+    if not withdrawn(state) or state.record is None or ended(state) is None:
+        return ()
+    others = sorted(holding(state).keys() - set(plan.destinations))
+    asked = (*plan.destinations, *others)
+    return tuple(name for name in asked if name not in tried and not _has_answered(state, name))
+
+
+def _has_answered(state: SessionState, name: str) -> bool:
+    """Tell whether a destination has said a last word on giving the record back."""
+    said = state.withdrawals.get(name)
+    causes = (state.booking, state.withdrawal, state.held.get(name))
+    if said is None or said.sequence < max(one.sequence for one in causes if one is not None):
+        return False
+    retried = state.retry.sequence if state.retry else 0
+    return isinstance(said.event, RecordWithdrawn) or (
+        said.event.permanent and said.sequence > retried
     )
 
 

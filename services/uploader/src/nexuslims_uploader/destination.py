@@ -132,6 +132,28 @@ class Destination(Protocol):
         """
         ...
 
+    async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
+        """Take the session's record out of sight, so that afterwards there is none of it.
+
+        It is found as in :meth:`upload`, whether the events know of it or not. Where none is, all
+        is well; may be called again. Delete it where one may, otherwise hide it from readers.
+
+        Parameters
+        ----------
+        record
+            The session's current record; what is there may be an earlier one.
+        previous
+            As in :meth:`upload`.
+
+        Raises
+        ------
+        TransientUploadError
+            If the same call may succeed later.
+        PermanentUploadError
+            If the destination does not let go of it.
+        """
+        ...
+
     async def close(self) -> None:
         """Give back connections; called once, when the service stops."""
         ...

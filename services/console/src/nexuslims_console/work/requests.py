@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.events import RebuildRequested, RetryRequested
+from nexuslims_contracts.events import RebuildRequested, RetryRequested, WithdrawalRequested
 from nexuslims_shared.store.port import EventStore
 
 
@@ -41,8 +41,18 @@ async def request_retry(store: EventStore, session: str) -> None:
     await _publish(store, [RetryRequested(session=session, request=uuid4().hex)])
 
 
+async def request_withdrawal(
+    store: EventStore, session: str, *, withdrawn: bool, reason: str
+) -> None:
+    """Ask that no record of a session is shown, or that records may be shown again."""
+    request = WithdrawalRequested(
+        session=session, request=uuid4().hex, withdrawn=withdrawn, reason=reason
+    )
+    await _publish(store, [request])
+
+
 async def _publish(
-    store: EventStore, events: Sequence[RebuildRequested | RetryRequested]
+    store: EventStore, events: Sequence[RebuildRequested | RetryRequested | WithdrawalRequested]
 ) -> dict[str, int]:
     stored = await store.append_all([envelop(one, source="nexuslims/console") for one in events])
     return {

@@ -74,6 +74,15 @@ class CdcsDestination:
             await self._previews.bring(record, data.id, place.workspace)
         return self._client.result(data.id)
 
+    async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
+        """Delete the session's record, and its pictures; see the port."""
+        known = previous.get(self.name)
+        data = await self._found(record, known.record_id if known else "")
+        if data is not None:
+            await self._client.delete("data", data.id, record.session)
+        if self._settings.previews:
+            await self._previews.remove(record)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.api.close()

@@ -85,3 +85,33 @@ class DestinationBehaviour:
         others = {"elsewhere": UploadResult("17", "https://elsewhere.example.org/17?a=1&b=<2>")}
         await destination.upload(record, others)
         assert held() == {record.session: [record.xml]}
+
+    async def test_a_withdrawn_record_is_gone(self, destination: Destination, held: Held) -> None:
+        """Whether the events know of it or not, and also when it is withdrawn twice."""
+        record, other = record_to_upload(), record_to_upload(session="file-2", file_name="2.xml")
+        kept = await destination.upload(other, {})
+        for known in (True, False):
+            result = await destination.upload(record, {})
+            for _ in range(2):
+                await destination.withdraw(record, {destination.name: result} if known else {})
+                assert held() == {other.session: [other.xml]}
+        assert await destination.upload(other, {}) == kept
+
+    async def test_an_earlier_record_is_withdrawn_too(
+        self, destination: Destination, held: Held
+    ) -> None:
+        """The current one may never have arrived."""
+        result = await destination.upload(record_to_upload(small_record_xml("One")), {})
+        newer = record_to_upload(small_record_xml("Two"))
+        await destination.withdraw(newer, {destination.name: result})
+        assert held() == {}
+
+    async def test_a_withdrawn_record_may_come_back(
+        self, destination: Destination, held: Held
+    ) -> None:
+        """Consent may be given again."""
+        record = record_to_upload()
+        result = await destination.upload(record, {})
+        await destination.withdraw(record, {destination.name: result})
+        await destination.upload(record, {})
+        assert held() == {record.session: [record.xml]}

@@ -35,6 +35,7 @@ class FakeDestination:
     retry_after: timedelta | None = None
     records: dict[str, bytes] = field(default_factory=dict)
     calls: list[tuple[RecordToUpload, dict[str, UploadResult]]] = field(default_factory=list)
+    withdrawals: list[RecordToUpload] = field(default_factory=list)
     closed: bool = False
 
     async def check(self) -> list[str]:
@@ -46,6 +47,23 @@ class FakeDestination:
     ) -> UploadResult:
         """Take the record, or fail as it was told to."""
         self.calls.append((record, dict(previous)))
+        fault = self._fail(record)
+        self.records[record.session] = record.xml
+        if fault == "crashes after accepting":
+            raise Crash
+        return UploadResult(record.session, f"https://{self.name}.example.org/{record.session}")
+
+    async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
+        """Let go of the record, or fail as it was told to."""
+        del previous
+        self.withdrawals.append(record)
+        fault = self._fail(record)
+        self.records.pop(record.session, None)
+        if fault == "crashes after accepting":
+            raise Crash
+
+    def _fail(self, record: RecordToUpload) -> Fate | None:
+        """Fail before anything is done; returns how to fail afterwards."""
         fault = self.faults.pop(0) if self.faults else None
         where = {"destination": self.name, "session": record.session}
         if fault == "away":
@@ -56,10 +74,7 @@ class FakeDestination:
             raise PermanentUploadError("not wanted", remedy="change it", **where)
         if fault == "is faulty":
             raise ZeroDivisionError
-        self.records[record.session] = record.xml
-        if fault == "crashes after accepting":
-            raise Crash
-        return UploadResult(record.session, f"https://{self.name}.example.org/{record.session}")
+        return fault
 
     async def close(self) -> None:
         """Note that it was closed."""

@@ -1,0 +1,89 @@
+"""Leaving a destination alone while it is away: its records wait, the others go on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from nexuslims_shared.consume import growing_delay
+from nexuslims_uploader.errors import TransientUploadError
+
+LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
+_PROBE: Final = timedelta(seconds=1)
+"""How long others wait while one asks whether the destination is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A destination that does not answer: since when, how often, and what happened last."""
+
+    since: datetime
+    failures: int
+    reason: str
+
+
+class Breaker:
+    """What one uploader knows of one destination's presence.
+
+    After each failure it is left alone for a while that doubles, or as long as it asks for. Then
+    one upload finds out whether it is back, before the others follow. Failures of uploads that
+    began before the last one was known count once.
+
+    Parameters
+    ----------
+    clock
+        Seconds on a clock that only goes forward.
+    now
+        The time, for people.
+    """
+
+    def __init__(self, clock: Callable[[], float], now: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._now = now
+        self._open_until = 0.0
+        self._probing = False
+        self._generation = 0
+        self.away: Away | None = None
+
+    def wait(self) -> timedelta | None:
+        """Say how long to leave the destination alone; None to try it now."""
+        if self.away is None:
+            return None
+        remaining = self._open_until - self._clock()
+        if remaining > 0:
+            return timedelta(seconds=remaining)
+        return _PROBE if self._probing else None
+
+    @contextmanager
+    def asking(self) -> Iterator[int]:
+        """Note that somebody asks the destination; gives what :meth:`failed` wants to know."""
+        self._probing = self.away is not None
+        try:
+            yield self._generation
+        finally:
+            self._probing = False
+
+    def answered(self) -> None:
+        """Note that the destination took or refused something: it is there."""
+        self.away = None
+
+    def failed(self, begun: int, error: TransientUploadError) -> Away:
+        """Note that it did not answer.
+
+        Parameters
+        ----------
+        begun
+            What :meth:`asking` gave.
+        error
+            What happened.
+        """
+        known = self.away or Away(self._now(), 0, "")
+        if begun == self._generation or self.away is None:
+            self._generation += 1
+            known = Away(known.since, known.failures + 1, error.explanation)
+        asked = min(error.retry_after or timedelta(), LONGEST_RETRY_AFTER)
+        pause = max(growing_delay(known.failures), asked.total_seconds())
+        self._open_until = max(self._open_until, self._clock() + pause)
+        self.away = known
+        return known

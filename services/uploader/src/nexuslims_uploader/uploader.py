@@ -1,0 +1,262 @@
+"""One session at a time: its record to where it is missing, or away from where it may not be.
+
+What a destination says becomes an event; what is still to do is folded from those events, never
+remembered.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+from nexuslims_contracts.envelope import Envelope, Recorded, envelop
+from nexuslims_contracts.events import (
+    RecordBuilt,
+    RecordUploaded,
+    RecordWithdrawn,
+    UploadFailed,
+    UploadPlan,
+    WithdrawalFailed,
+)
+from nexuslims_shared.artifacts import read_artifact, resolve
+from nexuslims_shared.consume import NotYet
+from nexuslims_shared.errors import ConflictError
+from nexuslims_shared.service import Surroundings
+from nexuslims_shared.status import ended, exported, holding, standing_uploads, withdrawn
+from nexuslims_shared.store.port import read_session
+from nexuslims_uploader.calls import Calls, Postponed
+from nexuslims_uploader.decide import Story, decide, decide_withdrawal, unsay, withheld
+from nexuslims_uploader.destination import Destination, RecordToUpload, UploadResult
+from nexuslims_uploader.errors import PermanentUploadError, UploaderError
+from nexuslims_uploader.experiment import read_experiment
+
+log = logging.getLogger(__name__)
+
+SOURCE: Final = "nexuslims/uploader"
+
+Said: TypeAlias = RecordUploaded | UploadFailed | RecordWithdrawn | WithdrawalFailed
+
+
+@dataclass(slots=True)
+class _Errand:
+    """What is known while one batch is handled."""
+
+    cause: Envelope
+    record: RecordToUpload | None = None
+    waiting: dict[str, timedelta] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
+    empty: set[str] = field(default_factory=set)
+    """Destinations that were found to hold nothing, and were not known to."""
+
+
+class Uploader:
+    """Takes records to destinations, and away from them.
+
+    Parameters
+    ----------
+    around
+        The store, and the settings.
+    destinations
+        In order of priority.
+    calls
+        How they are called; a new one if not given.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        destinations: tuple[Destination, ...],
+        calls: Calls | None = None,
+    ) -> None:
+        self._store = around.store
+        self._settings = around.settings
+        self._destinations = {destination.name: destination for destination in destinations}
+        self._calls = calls or Calls(self._destinations)
+        self._plan = UploadPlan(
+            strategy=around.settings.export_strategy, destinations=tuple(self._destinations)
+        )
+
+    async def handle(self, batch: tuple[Recorded, ...]) -> None:
+        """Do what is due for one session, until nothing is, or only where somebody is away."""
+        errand = _Errand(batch[-1].envelope)
+        session = batch[-1].event.session
+        while await self._go_on(story := await self._story(session), errand):
+            pass
+        if errand.waiting:
+            raise NotYet(max(errand.waiting.values()), f"{', '.join(errand.waiting)} is away")
+        await self._restate(story, errand)
+
+    async def _go_on(self, story: Story, errand: _Errand) -> bool:
+        """Do the next thing; False if there is nothing."""
+        tried = errand.waiting.keys() | errand.empty
+        to_withdraw = decide_withdrawal(story.state, self._plan, tried)
+        if to_withdraw:
+            await self._take_away(to_withdraw[0], story, errand)
+            return True
+        due = decide(unsay(story.state, errand.unsure), self._plan, errand.waiting)
+        if due:
+            await self._bring(due[0], story, errand)
+            return True
+        return False
+
+    async def _bring(self, name: str, story: Story, errand: _Errand) -> None:
+        """Try one destination, and state what it said."""
+        record = await self._record(story, errand)
+        destination = self._destinations[name]
+        outcome = await self._calls.call(
+            name, record, lambda: destination.upload(record, story.results())
+        )
+        if isinstance(outcome, Postponed):
+            errand.waiting[name] = outcome.delay
+            if name in standing_uploads(story.state) or not outcome.lasting:
+                return
+        facts = self._facts(name, record, story)
+        event: Said
+        match outcome:
+            case UploadResult(record_id=record_id, url=url):
+                event = RecordUploaded(**facts, record_id=record_id, url=url)
+            case Postponed(reason=reason):
+                event = UploadFailed(**facts, reason=reason, permanent=False)
+            case PermanentUploadError(explanation=reason):
+                event = UploadFailed(**facts, reason=reason, permanent=True)
+        await self._state(event, record, story, errand)
+
+    async def _take_away(self, name: str, story: Story, errand: _Errand) -> None:
+        """Have one destination give the record back, and state what it said."""
+        record = await self._record(story, errand)
+        facts = self._facts(name, record, story)
+        destination = self._destinations.get(name)
+        if destination is None:
+            reason = f"{name} is not in use any more: add it to NX_DESTINATIONS, then retry"
+            gone = WithdrawalFailed(**facts, reason=reason, permanent=True)
+            await self._state(gone, record, story, errand)
+            return
+        outcome = await self._calls.call(
+            name, record, lambda: destination.withdraw(record, story.results())
+        )
+        held = holding(story.state).get(name)
+        event: Said
+        match outcome:
+            case Postponed(delay=delay, reason=reason, lasting=lasting):
+                errand.waiting[name] = delay
+                if not lasting or _said_so(story, name):
+                    return
+                event = WithdrawalFailed(**facts, reason=reason, permanent=False)
+            case PermanentUploadError(explanation=reason):
+                event = WithdrawalFailed(**facts, reason=reason, permanent=True)
+            case None if held is None:
+                errand.empty.add(name)
+                return
+            case None:
+                taken = held.event.record_id
+                why = withdrawn(story.state)
+                event = RecordWithdrawn(**facts, record_id=taken, reason=why)
+        await self._state(event, record, story, errand)
+
+    def _facts(self, name: str, record: RecordToUpload, story: Story) -> dict[str, Any]:
+        """Return what all events about a record at a destination say."""
+        former = (story.state.uploads.get(name), story.state.withdrawals.get(name))
+        return {
+            "session": record.session,
+            "destination": name,
+            "record_sha256": record.sha256,
+            "plan": self._plan,
+            "after": max(said.sequence if said else 0 for said in former),
+        }
+
+    async def _state(
+        self, event: Said, record: RecordToUpload, story: Story, errand: _Errand
+    ) -> None:
+        """State what a destination said, unless somebody spoke of it since the story was read."""
+        try:
+            await self._append(event, story, errand)
+        except ConflictError:
+            await self._mistrust(event.destination, record, errand)
+        else:
+            errand.unsure.discard(event.destination)
+            log.info("%s", _describe(event))
+
+    async def _append(self, event: Said, story: Story, errand: _Errand) -> None:
+        await self._store.append(
+            envelop(event, source=SOURCE, cause=errand.cause),
+            expect=story.last_sequence(event.subject),
+        )
+
+    async def _mistrust(self, name: str, record: RecordToUpload, errand: _Errand) -> None:
+        """Another uploader was at the same destination: if its record is newer, ours may lie on it.
+
+        Then the current one is brought once more, whatever was said of it.
+        """
+        story = await self._story(record.session)
+        if _record_built(story).record.sha256 != record.sha256:
+            errand.unsure.add(name)
+        log.info("another uploader spoke of %s meanwhile", name)
+
+    async def _restate(self, story: Story, errand: _Errand) -> None:
+        """Say once more where the record is, if by today's plan that means something else.
+
+        So a session is done when the destination it waited for is taken out of the settings.
+        """
+        if withheld(story.state) or (exported(story.state) is exported(story.state, self._plan)):
+            return
+        for name, upload in standing_uploads(story.state).items():
+            if name in self._destinations and isinstance(upload.event, RecordUploaded):
+                changed = {"plan": self._plan, "after": upload.sequence}
+                event = upload.event.model_copy(update=changed)
+                await self._append(event, story, errand)
+                return
+
+    async def _story(self, session: str) -> Story:
+        return Story.of(await read_session(self._store, session, files=False))
+
+    async def _record(self, story: Story, errand: _Errand) -> RecordToUpload:
+        built = _record_built(story)
+        if errand.record is None or errand.record.sha256 != built.record.sha256:
+            errand.record = await asyncio.to_thread(self._read, story, built)
+        return errand.record
+
+    def _read(self, story: Story, built: RecordBuilt) -> RecordToUpload:
+        schedule = ended(story.state)
+        if schedule is None or schedule.end is None:
+            raise UploaderError(f"session {built.session} is not over: no record can be uploaded")
+        xml = read_artifact(self._settings.records, built.record)
+        zone = ZoneInfo(schedule.instrument.timezone)
+        return RecordToUpload(
+            session=built.session,
+            xml=xml,
+            sha256=built.record.sha256,
+            artifact=resolve(self._settings.records, built.record.path),
+            experiment=read_experiment(xml),
+            instrument=schedule.instrument,
+            start=schedule.start.astimezone(zone),
+            end=schedule.end.astimezone(zone),
+        )
+
+
+def _record_built(story: Story) -> RecordBuilt:
+    if story.state.record is None:
+        raise UploaderError(f"session {story.state.session} has no record")
+    return story.state.record.event
+
+
+def _said_so(story: Story, name: str) -> bool:
+    """Tell whether it was stated already that a destination keeps what it should not."""
+    said = story.state.withdrawals.get(name)
+    held = holding(story.state).get(name)
+    after = held.sequence if held else 0
+    return said is not None and isinstance(said.event, WithdrawalFailed) and said.sequence > after
+
+
+def _describe(event: Said) -> str:
+    match event:
+        case RecordUploaded():
+            return f"{event.destination} has the record as {event.record_id}"
+        case RecordWithdrawn():
+            return f"{event.destination} no longer has the record: {event.reason}"
+        case UploadFailed():
+            what = "refuses the record" if event.permanent else "is away, and will be tried again"
+            return f"{event.destination} {what}: {event.reason}"
+        case WithdrawalFailed():
+            return f"{event.destination} still has the record: {event.reason}"

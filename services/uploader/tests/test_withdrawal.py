@@ -1,0 +1,171 @@
+"""Consent that is withdrawn after the upload, and records that an operator withdraws."""
+
+import pytest
+
+from nexuslims_contracts.events import (
+    RecordUploaded,
+    RecordWithdrawn,
+    WithdrawalFailed,
+    WithdrawalRequested,
+)
+from nexuslims_shared.consume import NotYet
+from nexuslims_shared.fold import fold
+from nexuslims_shared.status import progress
+from nexuslims_uploader.archive import ArchiveDestination
+from nexuslims_uploader.calls import PATIENCE
+from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
+
+TWO = small_record_xml("Two")
+
+
+async def _standing(office) -> tuple[str, str, str]:
+    at = progress(fold(await office.story()))
+    return at.status, at.phase, at.reason
+
+
+async def _gone(office) -> list[RecordWithdrawn | WithdrawalFailed]:
+    kinds = RecordWithdrawn | WithdrawalFailed
+    return [one.event for one in await office.story() if isinstance(one.event, kinds)]
+
+
+@pytest.fixture
+async def uploaded(office):
+    """Two destinations that hold the record."""
+    office.fakes = FakeDestination("first", 2), FakeDestination("second", 1)
+    office.staff(*office.fakes)
+    await office.begin()
+    await office.wake()
+    return office
+
+
+async def test_declined_consent_takes_the_record_away_everywhere(uploaded, facts) -> None:
+    await uploaded.state(facts.declined())
+    assert await _standing(uploaded) == ("NO_CONSENT", "withdrawing from first, second", "no")
+    for _ in range(2):
+        await uploaded.wake()
+    assert [fake.records for fake in uploaded.fakes] == [{}, {}]
+    assert [(one.destination, one.record_id, one.reason) for one in await _gone(uploaded)] == [
+        ("first", "file-1", "no"),
+        ("second", "file-1", "no"),
+    ]
+    assert await _standing(uploaded) == ("NO_CONSENT", "no consent", "no")
+    assert [len(fake.withdrawals) for fake in uploaded.fakes] == [1, 1]
+
+
+async def test_consent_given_again_brings_it_back_and_may_be_declined_again(uploaded, facts):
+    await uploaded.state(facts.declined())
+    await uploaded.wake()
+    await uploaded.state(facts.matched().model_copy(update={"after": 6}))
+    await uploaded.build(TWO, 9)
+    await uploaded.wake()
+    assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
+    assert await uploaded.exported() is True
+    await uploaded.state(facts.declined(9))
+    await uploaded.wake()
+    assert [fake.records for fake in uploaded.fakes] == [{}, {}]
+    assert len(await _gone(uploaded)) == 4
+
+
+async def test_an_operator_withdraws_and_takes_it_back(uploaded, facts) -> None:
+    await uploaded.state(WithdrawalRequested(session=facts.session, request="1", reason="by mail"))
+    await uploaded.wake()
+    assert await _standing(uploaded) == ("NO_CONSENT", "withdrawn", "by mail")
+    await uploaded.build(TWO, 9)
+    await uploaded.wake()
+    assert [fake.records for fake in uploaded.fakes] == [{}, {}]
+    undo = WithdrawalRequested(session=facts.session, request="2", withdrawn=False)
+    await uploaded.state(undo)
+    await uploaded.wake()
+    assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
+    assert await uploaded.exported() is True
+
+
+async def test_one_that_is_away_gives_it_back_later_and_the_others_at_once(uploaded, facts):
+    first, second = uploaded.fakes
+    first.faults += ["away"] * PATIENCE
+    await uploaded.state(facts.declined())
+    for _ in range(PATIENCE):
+        with pytest.raises(NotYet, match="first"):
+            await uploaded.wake()
+        assert second.records == {}
+    said = [one for one in await _gone(uploaded) if isinstance(one, WithdrawalFailed)]
+    assert [(one.destination, one.permanent) for one in said] == [("first", False)]
+    status, phase, reason = await _standing(uploaded)
+    assert (status, phase) == ("ERROR", "not withdrawn")
+    assert reason == "first: away since 2026-01-01 12:00 UTC: no answer; wait"
+    await uploaded.wake()
+    assert first.records == {}
+    assert await _standing(uploaded) == ("NO_CONSENT", "no consent", "no")
+
+
+async def test_one_that_refuses_is_asked_again_after_a_retry(uploaded, facts) -> None:
+    first, _ = uploaded.fakes
+    first.faults.append("refuses")
+    await uploaded.state(facts.declined())
+    for _ in range(2):
+        await uploaded.wake()
+    assert await _standing(uploaded) == (
+        "ERROR",
+        "not withdrawn",
+        "first: not wanted; change it",
+    )
+    assert len(first.withdrawals) == 1
+    await uploaded.state(facts.retry())
+    await uploaded.wake()
+    assert first.records == {}
+
+
+async def test_an_upload_that_nobody_told_of_is_taken_away(office, facts) -> None:
+    fake = FakeDestination(faults=["crashes after accepting"])
+    office.staff(fake)
+    await office.begin()
+    with pytest.raises(Crash):
+        await office.wake()
+    await office.state(facts.declined())
+    await office.wake()
+    assert fake.records == {}
+    assert await _gone(office) == []
+
+
+async def test_killed_between_withdrawal_and_event(uploaded, facts) -> None:
+    first, _ = uploaded.fakes
+    first.faults.append("crashes after accepting")
+    await uploaded.state(facts.declined())
+    with pytest.raises(Crash):
+        await uploaded.wake()
+    await uploaded.wake()
+    assert len(await _gone(uploaded)) == 2
+
+
+async def test_a_destination_that_is_no_longer_used_is_named(uploaded, facts) -> None:
+    _, second = uploaded.fakes
+    uploaded.staff(second)
+    await uploaded.state(facts.declined())
+    for _ in range(2):
+        await uploaded.wake()
+    gone, refused = await _gone(uploaded)
+    assert isinstance(refused, WithdrawalFailed)
+    assert "NX_DESTINATIONS" in refused.reason
+    assert gone.destination == "second"
+
+
+async def test_nothing_is_asked_where_no_record_was_ever_built(office, facts) -> None:
+    fake = FakeDestination()
+    office.staff(fake)
+    await office.state(facts.matched(), facts.ended(), facts.declined())
+    await office.wake()
+    assert not fake.withdrawals
+
+
+async def test_the_archive_forgets_it(office, facts) -> None:
+    records = office.settings.records
+    office.staff(ArchiveDestination(records, office.settings.data_path))
+    await office.begin()
+    await office.wake()
+    assert "r.html" in (records / "index.html").read_text()
+    await office.state(facts.declined())
+    await office.wake()
+    assert "r.html" not in (records / "index.html").read_text()
+    assert not list((records / "uploaded").glob("r.*"))
+    uploads = [one for one in await office.story() if isinstance(one.event, RecordUploaded)]
+    assert len(uploads) == 1
