@@ -120,11 +120,21 @@ async def test_what_does_not_pass_is_an_error_at_once(nemo_calendar, name, wrong
     assert len([url for url in nemo.asked if name in url.path]) == 1
 
 
-async def test_trouble_that_lasts_is_given_up(nemo_calendar):
-    nemo = Nemo(tools=trouble(503, times=99))
-    with pytest.raises(CalendarUnavailableError, match=r"is in trouble \(503\), 6 times"):
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (httpx.Response(503), r"is in trouble \(503\), 6 times"),
+        (httpx.Response(500, html="<html>Server Error</html>"), r"is in trouble \(500\), 6 times"),
+        (httpx.Response(200, text='[{"id": 1, "na'), r"damaged JSON \(.*\), 6 times"),
+        (httpx.ReadTimeout("slow"), r"does not answer in time, 6 times"),
+        (httpx.ConnectError("refused"), r"cannot be reached \(refused\), 6 times"),
+    ],
+)
+async def test_trouble_that_lasts_is_given_up(nemo_calendar, answer, words):
+    nemo = Nemo(reservations=[answer] * 99)
+    with pytest.raises(CalendarUnavailableError, match=rf"^nemo-1 at .* {words} .*reservations"):
         await nemo_calendar(nemo).entries(WINDOW)
-    assert len(nemo.asked) == client_module.ATTEMPTS
+    assert len([url for url in nemo.asked if "reservations" in url.path]) == client_module.ATTEMPTS
 
 
 async def test_a_pause_that_is_asked_for_is_made(nemo_calendar, monkeypatch):

@@ -70,7 +70,8 @@ class NemoCalendar:
             gone = await self._gone(window, objects)
             events = self._events(tools, objects, problems)
             facts = await self._facts(tools, events, problems)
-        entries = [to_entry(event, facts) for event in events]
+        # in a thread: of a hundred thousand events it takes seconds, and others are to be heard
+        entries = await asyncio.to_thread(lambda: [to_entry(event, facts) for event in events])
         return [*problems, *(self._named(entry) for entry in entries), *gone]
 
     async def changed(self) -> None:
