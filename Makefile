@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture format lock clean corpus chaos \
 	contracts asyncapi-schema \
-	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-session
+	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -81,6 +81,9 @@ bench-harvest: install ## requests and seconds of a year of a real NEMO, beside 
 
 bench-cli: install ## CPU time of the commands
 	$(BIN)/python -m benchmarks.cli
+
+bench-sanitise: install ## every file of the corpus that can be sanitised
+	$(BIN)/python -m benchmarks.sanitise
 
 lock: install ## requirements/*.txt again, from the members' dependencies
 	UV=$(BIN)/uv requirements/lock.sh

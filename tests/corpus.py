@@ -70,6 +70,11 @@ class Corpus:
         files = sorted((self.folder / "files").glob("**/*.dm[34]"))
         return [file for file in files if file.stat().st_size <= _SMALL_BYTES]
 
+    def formats(self) -> dict[str, str]:
+        """Return the entries that are one file, or have a primary one, with their formats."""
+        entries = (entry for entry in self._entries.values() if "primary" in entry)
+        return {entry["id"]: entry["format"] for entry in entries}
+
     def unpack_all(self, into: Path) -> list[Path]:
         """Write every entry below a folder of its own, and return all files."""
         for name in self._entries:

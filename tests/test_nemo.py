@@ -1,6 +1,7 @@
 """Harvesting a real NEMO into the event stream: twenty cases, faults, changes, long absence."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -8,12 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
+from nexuslims_builder.decide import is_due, people_of, record_input
+from nexuslims_builder.record import build_record
+from nexuslims_builder.validation import validate
 from nexuslims_contracts.envelope import Recorded, envelop
-from nexuslims_contracts.events import Event, ReservationMatched, SessionStarted
+from nexuslims_contracts.events import (
+    Event,
+    ExtractionFailed,
+    FileIndexed,
+    ReservationMatched,
+    SessionIndexed,
+    SessionStarted,
+)
+from nexuslims_contracts.identifiers import digest, file_token
+from nexuslims_contracts.record import NAMESPACE
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
+from nexuslims_harvester.nemo.tools import instruments
 from nexuslims_shared.fold import SessionState, fold
 from nexuslims_shared.service import Surroundings
 from nexuslims_shared.status import Status, progress
@@ -121,9 +136,12 @@ async def told(around: Surroundings) -> list[str]:
     return texts.splitlines()
 
 
-async def test_every_case_comes_out_as_its_table_says(around, harvest, nemo) -> None:
+async def test_every_case_comes_out_as_its_table_says(around, harvest, nemo, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
     nemo.requests()
     await harvest(nemo).once()
+    assert "usage_events" in caplog.text
+    assert HARVESTER not in caplog.text
     assert len(nemo.requests()) <= 8
     found = await states(around)
     assert {session: progress(state).status for session, state in found.items()} == {
@@ -153,8 +171,70 @@ async def test_people_and_projects(around, harvest, nemo) -> None:
         ("AF-2025", "Alloy fatigue"),
     ]
     assert booking.url == f"{nemo.address.removesuffix('api/')}event_details/reservation/9/"
+    assert booking.payload.fields["question_data"]["experiment_title"] == {"user_input": "By staff"}
     log = "".join(one.model_dump_json() for one in await events(around))
     assert [secret for secret in ("Ribeiro", "ana@", HARVESTER) if secret in log] == []
+
+
+def test_its_tools_can_be_imported(nemo, monkeypatch) -> None:
+    monkeypatch.setenv("NX_NEMO_ADDRESS_1", nemo.address)
+    monkeypatch.setenv("NX_NEMO_TOKEN_1", HARVESTER)
+    found = [(one.calendar_id, one.pid, one.location) for one in instruments("1")]
+    assert found == [
+        ("1", "Titan-80-300-TEM", "Room 114"),
+        ("2", "Sigma-300-FESEM", "Room 114"),
+        ("3", "Carbon-coater", "Room 114"),
+    ]
+
+
+async def test_samples_people_and_projects_reach_the_record(around, harvest, nemo) -> None:
+    await harvest(nemo).once()
+    session = name(2)
+    instrument = INSTRUMENTS["titan"].as_contract()
+    schedule: Any = (await states(around))[session].schedule.event
+    token, told = file_token("a.dm3", 1, 1), {"session": session}
+    file = {**told, "file": token}
+    begun = int(schedule.start.timestamp() * 1e9)
+    for event in (
+        FileIndexed(**file, path="titan/a.dm3", size=1, mtime_ns=begun, instrument=instrument),
+        SessionIndexed(
+            **told,
+            start=schedule.start,
+            end=schedule.end,
+            strategy="exclusive",
+            count=1,
+            files_digest=digest([token]),
+            after=0,
+        ),
+        ExtractionFailed(**file, failure="unsupported", reason="nobody reads it"),
+    ):
+        await around.store.append(envelop(event, source="test"))
+    state = fold(await read_session(around.store, session))
+    assert is_due(state)
+    found = {one: await around.people.find(one) for one in people_of(state)}
+    names = {one: person.display for one, person in found.items() if person}
+    content = build_record(record_input(state, names))
+    assert validate(content) == []
+    record = etree.fromstring(content)
+    held = {"nx": NAMESPACE}
+    samples = record.findall("nx:sample", held)
+    assert [(one.findtext("nx:name", "", held), one.get("ref")) for one in samples] == [
+        (GOLD, None),
+        ("", PID),
+        (WELD, None),
+    ]
+    assert [etree.QName(one).localname for one in samples[2].find("nx:elements", held)] == [
+        "Cr",
+        "Fe",
+    ]
+    assert samples[0].findtext("nx:description", "", held) == "5 nm"
+    ids = [one.get("id") for one in samples]
+    (activity,) = record.findall("nx:acquisitionActivity", held)
+    assert activity.findtext("nx:sampleID", "", held) in ids
+    assert len(set(ids)) == len(ids)
+    assert record.findtext("nx:title", "", held) == "Dislocations"
+    assert record.findtext("nx:summary/nx:experimenter", "", held) == "Ana Ribeiro (ana)"
+    assert [one.findtext("nx:project_id", "", held) for one in record.findall("nx:project", held)]
 
 
 FAULTS: dict[str, tuple[Callable[[Nemo], None], int]] = {

@@ -8,10 +8,13 @@ import kubernetes_validate
 import pytest
 
 from nexuslims_contracts import topology
+from nexuslims_harvester.calendar import CALENDARS
+from nexuslims_harvester.numbered import Numbered
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES as ENTRY_POINTS
 from nexuslims_shared.service import Service, _Process, service_named
-from nexuslims_shared.settings import Settings, read_settings, variable_names
+from nexuslims_shared.settings import Environment, Settings, read_settings, variable_names
+from nexuslims_uploader.destination import DESTINATIONS
 from tests.manifests import (
     CHECKOUT,
     SERVICES,
@@ -72,11 +75,25 @@ def test_every_variable_that_is_named_exists(path):
 
 
 def named_in_settings(name):
-    return name in variable_names() or name.removesuffix("_FILE") in variable_names()
+    known = {*variable_names(), *_variables_of_plugins()}
+    return name in known or name.removesuffix("_FILE") in known
 
 
 def test_every_setting_is_documented():
-    assert set(_documented()) == variable_names()
+    assert set(_documented()) == {*variable_names(), *_variables_of_plugins()}
+
+
+def _variables_of_plugins():
+    """Settings of destinations and calendars, numbered ones as of the first instance."""
+    for group in (DESTINATIONS, CALENDARS):
+        for plugin in installed(group).values():
+            plugin.load()
+    for model in Environment.__subclasses__():
+        if model is not Settings:
+            prefix = model.model_config["env_prefix"]
+            yield from (f"{prefix}{name}".upper() for name in model.model_fields)
+    for model in Numbered.__subclasses__():
+        yield from (model.variable(name, "1") for name in model.model_fields)
 
 
 def test_the_documented_defaults_are_the_real_ones():
@@ -89,7 +106,7 @@ def test_the_documented_defaults_are_the_real_ones():
 def _documented():
     """Settings and their defaults in the operators' table."""
     text = (CHECKOUT / "docs" / "operators.md").read_text()
-    rows = re.findall(r"^\| `(NX_[A-Z_]+|NATS_URL)` \| ([^|]*) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(NX_[A-Z_]+(?:_1)?|NATS_URL)` \| ([^|]*) \|", text, re.MULTILINE)
     return {name: default.strip().strip("`") for name, default in rows}
 
 

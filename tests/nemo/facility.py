@@ -46,6 +46,7 @@ def form(*, samples="group", required=True):
         text("sample_name", required=required and samples == "group"),
         text("sample_details", kind="textarea"),
     ]
+    elements = {**choice("periodic_table", "Cr", "Fe", "Ni"), "type": "checkbox"}
     kind = choice("sample_or_pid", "Sample Name", "PID", required=required)
     group = {"type": "group", "name": "sample_group", "title": "Samples", "max_number": 5}
     return [
@@ -53,7 +54,7 @@ def form(*, samples="group", required=True):
         text("experiment_purpose", kind="textarea"),
         text("project_id"),
         choice("data_consent", "Agree", "Disagree", required=required),
-        *([{**group, "questions": [kind, *one]}] if samples == "group" else one),
+        *([{**group, "questions": [kind, *one, elements]}] if samples == "group" else one),
     ]
 
 
@@ -70,7 +71,8 @@ def answer(questions, samples=(), **answers):
                 for sub in question.sub_questions:
                     if sub.name in sample:
                         field = f"{sub.form_name}_{number}" if number else sub.form_name
-                        sent[field] = sample[sub.name]
+                        given = sample[sub.name]
+                        sent.setlist(field, given if isinstance(given, list) else [given])
         elif question.name in answers:
             sent[question.form_name] = answers[question.name]
     try:
@@ -98,7 +100,7 @@ def sample(name, *, kind="Sample Name", details=""):
 
 GOLD = sample("Gold on carbon", details="5 nm")
 PID = sample("20.500.1/abc-123", kind="PID")
-WELD = sample("Fe\u2013Cr weld, \u00a72")
+WELD = {**sample("Fe\u2013Cr weld, \u00a72"), "periodic_table": ["Cr", "Fe"]}
 
 
 def at(day, clock, micro=0):

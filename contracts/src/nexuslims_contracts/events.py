@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
+from nexuslims_contracts.calendars import BookingTier, Payload
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.event import (
     EVENT_TYPES,
@@ -147,9 +148,6 @@ class SessionCancelled(Event, name="session.cancelled"):
         return (self.content_digest(),)
 
 
-BookingTier: TypeAlias = Literal["post-run", "pre-run", "reservation", "calendar"]
-
-
 class ReservationMatched(Event, name="reservation.matched"):
     """What the session was for is known, and its user consents to a record."""
 
@@ -164,6 +162,7 @@ class ReservationMatched(Event, name="reservation.matched"):
     samples: tuple[Sample, ...] = ()
     projects: tuple[Project, ...] = ()
     url: str = ""
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:
@@ -180,6 +179,7 @@ class ConsentDeclined(Event, name="consent.declined"):
 
     tier: BookingTier
     reason: str
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:
@@ -191,6 +191,7 @@ class ReservationMissing(Event, name="reservation.missing"):
     """Nothing in the calendar tells what the session was for."""
 
     reason: str
+    payload: Payload = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:

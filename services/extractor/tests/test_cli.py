@@ -1,11 +1,17 @@
 import json
 import logging
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from nexuslims_extractor.cli import extract
+import nexuslims_extractor
+from nexuslims_extractor.cli import as_record, extract
+from nexuslims_extractor.model import InstrumentContext
+from nexuslims_extractor.plugins import installed
 
 
 @pytest.fixture
@@ -64,6 +70,55 @@ def test_an_instrument_places_local_times(run, tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("words")
     result = run(tmp_path / "a.txt", "--json", "--instrument", "titan")
     assert json.loads(result.stdout)["datasets"][0]["creation_time"].endswith("+09:00")
+
+
+def test_python_gives_what_the_command_line_gives(run, fei_tiff, tmp_path, monkeypatch):
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "mine.py").write_text(
+        "from nexuslims_extractor.profiles import Profile\n"
+        "MINE = Profile(instrument='titan', metadata={'software': '4.2'})\n"
+    )
+    (tmp_path / "instruments.toml").write_text(
+        '[[instrument]]\npid = "titan"\nfilestore_path = "Titan"\ntimezone = "Asia/Tokyo"\n'
+    )
+    monkeypatch.setenv("NX_INSTRUMENTS_FILE", str(tmp_path / "instruments.toml"))
+    monkeypatch.setenv("NX_LOCAL_PROFILES_PATH", str(tmp_path / "profiles"))
+    section = "[User]\nDate=12/18/2017\nTime=01:04:14 PM\n[Beam]\nHV=30000\n"
+    path = fei_tiff("a.tif", np.eye(8, dtype=np.uint8), section)
+    (tmp_path / "bad.tif").write_bytes(b"II*\0")
+    for file in (path, tmp_path / "bad.tif", tmp_path / "gone.tif"):
+        told = json.loads(run(file, "--json").stdout)
+        assert told == json.loads(json.dumps(as_record(nexuslims_extractor.extract(file))))
+    titan = InstrumentContext("titan", "Asia/Tokyo", tmp_path / "profiles")
+    told = json.loads(run(path, "--json", "--instrument", "titan").stdout)
+    assert told == json.loads(
+        json.dumps(as_record(nexuslims_extractor.extract(path, instrument=titan)))
+    )
+    assert told["datasets"][0]["metadata"]["software"] == "4.2"
+
+
+def test_a_profile_that_cannot_be_used_stops_it(run, tmp_path, monkeypatch):
+    (tmp_path / "instruments.toml").write_text(
+        '[[instrument]]\npid = "titan"\nfilestore_path = "Titan"\n'
+    )
+    monkeypatch.setenv("NX_INSTRUMENTS_FILE", str(tmp_path / "instruments.toml"))
+    monkeypatch.setenv("NX_LOCAL_PROFILES_PATH", str(tmp_path / "gone"))
+    result = run(tmp_path / "a.txt", "--instrument", "titan")
+    assert result.exit_code == 2
+    assert "NX_LOCAL_PROFILES_PATH" in result.output
+
+
+def test_it_tells_why_each_extractor_was_or_was_not_chosen(tmp_path):
+    (tmp_path / "a.txt").write_text("words")
+    script = "import typer; from nexuslims_extractor.cli import extract; typer.run(extract)"
+    command = [sys.executable, "-c", script, str(tmp_path / "a.txt")]
+    quiet = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not quiet.stderr
+    told = subprocess.run([*command, "-v"], capture_output=True, text=True, check=True).stderr
+    assert "a.txt: read by text (priority 20)" in told
+    for plugin in installed():
+        assert f" {plugin.name}" in told, plugin.name
+    assert "a.txt: not fallback, text comes first" in told
 
 
 def test_an_unknown_instrument_is_named(run, tmp_path, monkeypatch):

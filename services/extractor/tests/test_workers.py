@@ -13,7 +13,7 @@ from nexuslims_extractor import plugins
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 
 PLUGIN = """
-import mmap, os, signal, time, urllib.request
+import faulthandler, mmap, os, signal, time, urllib.request
 from nexuslims_extractor.model import ParsedFile, Signal
 
 def die():
@@ -26,6 +26,7 @@ class Dangerous:
         return path.suffix == ".danger"
 
     def open(self, path, instrument):
+        faulthandler.disable()
         if path.stem.startswith("crash"):
             os.kill(os.getpid(), signal.SIGSEGV)
         if path.stem.startswith("exit"):
@@ -41,6 +42,8 @@ class Dangerous:
             with path.open("r+b") as file, mmap.mmap(file.fileno(), 7) as data:
                 file.truncate(0)
                 return data[0]
+        if path.stem.startswith("print"):
+            os.write(1, b"look at me")
         if path.stem.startswith("fetch"):
             urllib.request.urlopen("http://127.0.0.1:9/").read()
         if path.stem.startswith("peek"):
@@ -50,19 +53,27 @@ class Dangerous:
 POINTS = "[nexuslims.extractors]\ndangerous = dangerous_plugin:Dangerous\n"
 
 
-@pytest.fixture(params=["forkserver", "fork"])
-async def run(request, tmp_path, monkeypatch):
-    """Extract files of the given names with the dangerous plugin installed."""
-    site = tmp_path / "site"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder with the dangerous plugin installed, and a server that knows it."""
+    site = tmp_path_factory.mktemp("site")
     info = site / "dangerous-1.dist-info"
-    info.mkdir(parents=True)
+    info.mkdir()
     (site / "dangerous_plugin.py").write_text(PLUGIN)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dangerous\nVersion: 1\n")
     (info / "entry_points.txt").write_text(POINTS)
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", str(site))
-    forkserver._forkserver._stop()  # it imported the plugins of another test
-    monkeypatch.setattr("nexuslims_extractor.plugins.installed", plugins.installed.__wrapped__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        patch.setenv("PYTHONPATH", str(site))
+        patch.setattr("nexuslims_extractor.plugins.installed", plugins.installed.__wrapped__)
+        forkserver._forkserver._stop()  # it imported the plugins of another test
+        yield site
+    forkserver._forkserver._stop()
+
+
+@pytest.fixture(params=["forkserver", "fork"])
+async def run(request, tmp_path, site):
+    """Extract files of the given names with the dangerous plugin installed."""
     pools = []
 
     async def extract(*names, seconds=20.0, files=200, at_once=2, **options):
@@ -79,7 +90,6 @@ async def run(request, tmp_path, monkeypatch):
     yield extract
     for pool in pools:
         await pool.close()
-    forkserver._forkserver._stop()
 
 
 async def test_a_crash_costs_one_file_and_tells_the_signal(run):
@@ -114,6 +124,14 @@ async def test_a_reader_reaches_no_further_than_the_folder(run):
     assert (fetch.outcome, peek.outcome) == ("failed", "failed")
     assert "would use the network" in fetch.reason
     assert "outside its folder" in peek.reason
+
+
+@pytest.mark.parametrize("run", ["fork"], indirect=True)
+async def test_what_a_reader_prints_does_not_mix_with_results(run, capfd):
+    await run("print.danger")
+    out, err = capfd.readouterr()
+    assert "look at me" not in out
+    assert "look at me" in err
 
 
 async def test_an_exit_is_a_crash_too(run):

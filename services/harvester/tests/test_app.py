@@ -12,6 +12,7 @@ from nexuslims_contracts.events import SessionStarted
 from nexuslims_harvester import app
 from nexuslims_harvester.calendar import CALENDARS
 from nexuslims_harvester.dry_run import sessions as dry_run
+from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.file_calendar import FileCalendar
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.broker import connect, provision
@@ -76,6 +77,22 @@ def test_a_dry_run_lists_what_the_calendars_hold(settings) -> None:
     assert (wrong["session"], wrong["start"]) == ("session 2", None)
     assert "before it starts" in wrong["problem"]
     assert good.keys() == wrong.keys()
+
+
+def test_a_dry_run_lists_the_others_if_a_calendar_cannot_be_read(settings, monkeypatch) -> None:
+    class Away:
+        name = "away"
+
+        async def entries(self, window: object) -> list[object]:
+            raise CalendarUnavailableError("away is away: bring it back")
+
+    settings.calendar_file.write_text(CALENDAR)
+    both = [Away(), *app.calendars(settings)]
+    monkeypatch.setattr("nexuslims_harvester.dry_run.calendars", lambda _: both)
+    away, good, _ = dry_run(settings)
+    assert (away["session"], away["start"]) == ("calendar away", None)
+    assert away["problem"] == "away is away: bring it back"
+    assert good["session"] == "file-1"
 
 
 @pytest.fixture

@@ -88,6 +88,15 @@ def test_no_answer_and_a_no_are_told_apart(desk) -> None:
     assert "declined" in declined.reason
 
 
+def test_what_the_calendar_gave_is_kept_and_a_change_of_it_is_stated(desk) -> None:
+    _, matched, _ = desk.hear(desk.entry(payload={"b": 1, "a": "x"}))
+    assert matched.payload.fields == {"a": "x", "b": 1}
+    assert desk.hear(desk.entry(payload={"a": "x", "b": 1})) == []
+    (again,) = desk.hear(desk.entry(payload={"a": "y", "b": 1}))
+    assert again.payload.sha256 != matched.payload.sha256
+    assert again.after == 2
+
+
 def test_a_session_waits_for_its_end(desk) -> None:
     entry = desk.entry()
     before, during, after = entry.start - HOUR, entry.start + HOUR, entry.end

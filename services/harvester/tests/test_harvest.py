@@ -248,6 +248,29 @@ def test_a_session_of_the_future_does_not_hide_the_present(desk) -> None:
     assert window_after([desk.state], now).since == now - OVERLAP
 
 
+def test_a_session_of_the_year_one_stops_no_harvest(desk) -> None:
+    start = datetime(1, 1, 1, tzinfo=UTC)
+    desk.hear(desk.entry(start=start, end=start + HOUR))
+    assert window_after([desk.state], datetime.now(UTC)).since == harvest.LONG_AGO - OVERLAP
+
+
+async def test_with_a_clock_of_the_past_nothing_is_stated_before_its_time(
+    facility, desk, monkeypatch
+) -> None:
+    class Past(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return desk.entry().start - HOUR
+
+    run = facility.harvest(Book(desk.entry()))
+    with monkeypatch.context() as patch:
+        patch.setattr(harvest, "datetime", Past)
+        await run.once()
+    assert await facility.story() == []
+    await run.once()
+    assert await facility.story() == WHOLE
+
+
 async def test_a_harvest_that_breaks_off_leaves_nothing_behind_its_mark(facility, desk) -> None:
     class Broken(MemoryEventStore):
         async def append(self, envelope, *, expect=None):

@@ -89,7 +89,14 @@ def test_several_projects():
 
 def test_only_what_is_used_is_kept():
     form = said(data_consent="Agree", phone="555") | {"experiment_title": {"type": "textbox"}}
-    assert used(form) == {"data_consent": "Agree", "experiment_title": None}
+    assert used(form) == {
+        "data_consent": {"user_input": "Agree"},
+        "experiment_title": {"user_input": None},
+    }
+
+
+def test_a_form_without_a_bottom_is_none():
+    assert read_answers("[" * 100_000) is None
 
 
 JSON = st.recursive(
@@ -113,6 +120,9 @@ JSON = st.recursive(
 def test_no_form_is_too_strange(form):
     answers = read_answers(form)
     assert (answers is None) == (CONSENT not in form)
+    kept = used(form)
+    assert read_answers(kept) == answers, "a better mapping can be replayed from what is kept"
+    assert json.loads(json.dumps(kept, allow_nan=False)) == kept
 
 
 @given(data=JSON)

@@ -161,6 +161,39 @@ async def test_the_token_is_in_no_error_and_no_log(nemo_calendar, caplog):
     assert token not in caplog.text + str(caught.value) + repr(caught.value.__context__)
 
 
+async def test_a_token_that_nemo_says_back_is_hidden(nemo_calendar):
+    said = httpx.Response(400, json={"detail": "Token 0123456789abcdef is odd"})
+    with pytest.raises(CalendarUnavailableError, match=r"Token \(hidden\) is odd"):
+        await nemo_calendar(Nemo(tools=[said])).entries(WINDOW)
+
+
+async def test_a_pause_that_is_over_or_nonsense_is_none(nemo_calendar, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("asyncio.sleep", lambda seconds: _note(pauses, seconds))
+    past = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
+    answers = [
+        one for value in (past, "soon", "-5") for one in trouble(503, **{"retry-after": value})
+    ]
+    await nemo_calendar(Nemo(tools=answers)).entries(WINDOW)
+    assert pauses == [0, 0, 0]
+
+
+async def test_a_hundred_thousand_events_are_read(nemo_calendar):
+    count = 100_000
+
+    def answer(request):
+        params = request.url.params
+        if endpoint(request) != "usage_events" or "end__isnull" in params:
+            return Nemo()(request)
+        page, size = int(params["page"]), int(params["page_size"])
+        numbers = range((page - 1) * size + 1, min(page * size, count) + 1)
+        results = [{**USAGE, "id": number} for number in numbers]
+        return httpx.Response(200, json={"results": results, "next": page * size < count or None})
+
+    entries = await nemo_calendar(answer).entries(WINDOW)
+    assert len({entry.id for entry in entries}) == count
+
+
 async def test_pages_are_put_together_and_what_comes_twice_counts_once(nemo_calendar):
     nemo = Nemo(
         usage_events=[
@@ -190,6 +223,8 @@ async def test_many_ids_are_asked_for_in_several_requests(nemo_calendar):
         ({**USAGE, "id": 8, "start": 5}, "nemo-1 usage_events/8: start: "),
         ({**USAGE, "id": 8, "end": "2025-03-10T08:00:00Z"}, "nemo-1 usage_events/8: it ends"),
         ({**USAGE, "id": 8, "start": "soon"}, "nemo-1 usage_events/8: it has no proper time"),
+        ({**USAGE, "id": 8, "start": "0001-01-01T00:00:00+14:00"}, "nemo-1 usage_events/8: it has"),
+        ({**USAGE, "id": 8, "end": "9999-12-31T23:59:59-14:00"}, "nemo-1 usage_events/8: it has"),
         ({**USAGE, "id": None}, "nemo-1 usage_events/None: id: "),
         ("text", "nemo-1 usage_events/?: object: "),
         (None, "nemo-1 usage_events/?: object: "),

@@ -122,6 +122,33 @@ def test_a_refusal_takes_nothing_along(entry_of):
     assert (entry.title, entry.purpose, entry.samples) == ("", "", ())
 
 
+def test_what_nemo_said_is_kept_and_of_a_refusal_only_that(entry_of):
+    agreed = said("Agree", "T", phone="555")
+    booked = booking(3, data=agreed, title="Slot")
+    kept = entry_of(usage(run_data="", project=3), booked).payload
+    assert kept == {
+        "run_data": {},
+        "pre_run_data": {},
+        "question_data": {
+            "data_consent": {"user_input": "Agree"},
+            "experiment_title": {"user_input": "T"},
+        },
+        "project": 3,
+        "reservation": {
+            "id": 3,
+            "start": "2025-03-10T09:00:00Z",
+            "end": "2025-03-10T12:00:00Z",
+            "title": "Slot",
+        },
+    }
+    refused = entry_of(usage(run_data=said("No", "Secret")), booked).payload
+    assert refused == {
+        "run_data": {"data_consent": {"user_input": "No"}},
+        "question_data": {"data_consent": {"user_input": "Agree"}},
+    }
+    assert entry_of(usage()).payload == {}
+
+
 def test_the_user_is_the_experimenter_and_an_operator_takes_part(entry_of):
     entry = entry_of(usage(operator=CHEN))
     assert entry.user.display == "Ana (ana)"

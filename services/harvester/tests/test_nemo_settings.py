@@ -97,6 +97,12 @@ def test_times_are_instants_whatever_the_zone_setting_says():
     assert settings.read("2025-03-09T06:00:00.500000") == NOON + timedelta(seconds=0.5)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_times_that_nobody_can_reckon_with_are_refused(text):
+    with pytest.raises(ValueError, match="is in no year"):
+        nemo().read(text)
+
+
 def test_times_are_written_in_the_form_asked_for():
     assert nemo().written(NOON) == "2025-03-09T12:00:00Z"
     assert nemo(strftime_fmt="%Y-%m-%dT%H:%M:%S%z").written(NOON) == "2025-03-09T12:00:00+0000"

@@ -66,6 +66,9 @@ class Settings(Environment):
         float, Field(gt=0, description="How long after its end files of a session may appear")
     ] = 2.0
 
+    local_profiles_path: Annotated[
+        Path | None, Field(description="Python files with the facility's instrument profiles")
+    ] = None
     extractor_workers: Annotated[int, Field(ge=1)] = 2
     extractor_timeout: Annotated[float, Field(gt=0, description="Seconds for one file")] = 300.0
     extractor_memory_mb: Annotated[int, Field(ge=256, description="For one worker")] = 4096

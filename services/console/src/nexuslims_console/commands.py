@@ -161,11 +161,41 @@ def config(*, as_json: Json = False) -> None:
     setup.show_settings(as_json=as_json)
 
 
-def instruments(*, as_json: Json = False) -> None:
-    """Show the instruments of the facility."""
-    from nexuslims_console.work import setup  # noqa: PLC0415 - heavy
+instruments = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
-    setup.show_instruments(as_json=as_json)
+
+@instruments.callback()
+def _instruments(context: typer.Context, *, as_json: Json = False) -> None:
+    """Show the instruments of the facility; or import those that a NEMO knows."""
+    if context.invoked_subcommand is None:
+        from nexuslims_console.work import instruments as work  # noqa: PLC0415 - heavy
+
+        work.show_instruments(as_json=as_json)
+
+
+@instruments.command("import")
+def import_instruments(
+    *,
+    from_nemo: Annotated[
+        bool, typer.Option("--from-nemo", help="Take over the tools of a NEMO.")
+    ] = False,
+    number: Annotated[int, typer.Option(help="Which NEMO: N of NX_NEMO_ADDRESS_N.", min=1)] = 1,
+    tools: Annotated[
+        list[int] | None,
+        typer.Option("--tool", metavar="ID", help="Only this one; again for more. Default: all."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show them; write nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Add the instruments that a calendar knows to the instruments' file."""
+    from nexuslims_console.work import instruments as work  # noqa: PLC0415 - heavy
+
+    if not from_nemo:
+        raise typer.BadParameter("say from where: --from-nemo")
+    chosen = [str(one) for one in tools or ()]
+    work.import_instruments("nemo", str(number), chosen, dry_run=dry_run, as_json=as_json)
 
 
 dead_letters = typer.Typer(rich_markup_mode=None, invoke_without_command=True)

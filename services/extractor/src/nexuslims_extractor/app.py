@@ -22,11 +22,14 @@ from nexuslims_contracts.events import (
     RetryRequested,
 )
 from nexuslims_contracts.topology import EXTRACTOR
+from nexuslims_extractor.errors import ProfileError
 from nexuslims_extractor.model import InstrumentContext
 from nexuslims_extractor.outcome import to_event
+from nexuslims_extractor.profiles import load_profiles
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 from nexuslims_shared.artifacts import resolve
 from nexuslims_shared.consume import Handler, NotYet
+from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.fold import FileState, fold
 from nexuslims_shared.service import Mount, Service, Surroundings
 from nexuslims_shared.settings import Settings
@@ -39,7 +42,17 @@ _SHARE_DELAY: Final = timedelta(seconds=30)
 
 
 def create(settings: Settings) -> Service:
-    """Make the service."""
+    """Make the service.
+
+    Raises
+    ------
+    SettingsError
+        If the facility's profiles cannot be used.
+    """
+    try:
+        load_profiles(settings.local_profiles_path)
+    except ProfileError as error:
+        raise SettingsError(f"NX_LOCAL_PROFILES_PATH: {error}") from error
     return Service(
         name="extractor",
         work=_work,
@@ -161,7 +174,9 @@ class Reader:
     def _job(self, path: Path, file: FileIndexed) -> Job:
         return Job(
             path=path,
-            instrument=InstrumentContext(file.instrument.pid, file.instrument.timezone),
+            instrument=InstrumentContext(
+                file.instrument.pid, file.instrument.timezone, self._settings.local_profiles_path
+            ),
             relative_path=file.path,
             artifacts_root=self._settings.data_path,
             previews=True,

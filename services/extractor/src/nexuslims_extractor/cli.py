@@ -38,15 +38,22 @@ def extract(
     """Extract the metadata of files, and say what went wrong with those that cannot be read."""
     import asyncio  # noqa: PLC0415 - the command line starts fast
 
-    if verbose:
-        import logging  # noqa: PLC0415 - the command line starts fast
-
-        logging.basicConfig(level=logging.DEBUG, format="%(message)s")
+    _speak(verbose=verbose)
     context = _instrument(instrument) if instrument else None
     failed = asyncio.run(
         _run(files, as_json=as_json, preview=preview, context=context, limit=timeout)
     )
     raise typer.Exit(1 if failed else 0)
+
+
+def _speak(*, verbose: bool) -> None:
+    """Tell how extractors are chosen, or only what is wrong; the outcome tells of the file."""
+    import logging  # noqa: PLC0415 - the command line starts fast
+
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.DEBUG if verbose else logging.ERROR)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    logging.getLogger("nexuslims_extractor").setLevel(logging.DEBUG)
 
 
 async def _run(
@@ -151,7 +158,23 @@ def _instrument(pid: str) -> "InstrumentContext":
     if pid not in known:
         message = f"{pid!r} is not in {path}; it knows {', '.join(known) or 'no instrument'}"
         raise typer.BadParameter(message, param_hint="--instrument")
-    return InstrumentContext(pid=pid, timezone=known[pid].timezone)
+    return InstrumentContext(pid, known[pid].timezone, _profiles())
+
+
+def _profiles() -> Path | None:
+    """Return the folder of the facility's profiles, having made sure that they can be used."""
+    import os  # noqa: PLC0415 - the command line starts fast
+
+    from nexuslims_extractor.errors import ProfileError  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_extractor.profiles import load_profiles  # noqa: PLC0415 - the command line starts fast
+
+    told = os.environ.get("NX_LOCAL_PROFILES_PATH")
+    folder = Path(told) if told else None
+    try:
+        load_profiles(folder)
+    except ProfileError as error:
+        raise typer.BadParameter(str(error), param_hint="NX_LOCAL_PROFILES_PATH") from None
+    return folder
 
 
 def _print_json(result: "Extraction", folder: Path | None) -> None:

@@ -25,6 +25,7 @@ from nexuslims_extractor.model import (
     Signal,
 )
 from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose
+from nexuslims_extractor.profiles import profile_of, with_profile
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.errors import DiskError
 
@@ -130,6 +131,8 @@ def _extract(
             check_links(path)
         parsed = plugin.open(path, instrument)
         result = replace(result, extractor=_version(plugin, parsed))
+        if profile := profile_of(instrument):
+            parsed = with_profile(parsed, profile, path)
         on_step("finishing", result.extractor)
         return _finish(result, path, parsed, instrument, wanted)
     except DiskError:

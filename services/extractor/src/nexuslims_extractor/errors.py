@@ -19,3 +19,7 @@ class LimitExceededError(ExtractorError):
 
 class UnsafeFileError(ExtractorError):
     """The file would have what lies outside it read: a link that leads out of its folder."""
+
+
+class ProfileError(ExtractorError):
+    """A facility's profile cannot be used; the message names its file and the remedy."""

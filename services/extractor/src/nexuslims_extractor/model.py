@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nexuslims_contracts.datasets import ArtifactRef, Axis, Dataset, DatasetType, ExtractorVersion
@@ -26,6 +27,8 @@ class InstrumentContext:
     pid: str
     timezone: str
     """IANA name; local times without a zone are placed in it."""
+    profiles: Path | None = None
+    """Folder with the facility's own profiles; see :mod:`nexuslims_extractor.profiles`."""
 
 
 @dataclass(frozen=True, slots=True)

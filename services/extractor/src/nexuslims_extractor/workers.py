@@ -224,7 +224,8 @@ def _plain_facts(path: Path) -> FileFacts:
 
 
 def _begin(memory: int) -> None:
-    """Set a worker's limits; Ctrl-C is the parent's business."""
+    """Set a worker's limits; Ctrl-C is the parent's business, and so is standard output."""
+    os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -237,8 +238,9 @@ def _work(job: Job, note: Path) -> Extraction:
 
     from nexuslims_extractor.core import extract_file  # noqa: PLC0415 - loaded when needed
 
-    written = [job.artifacts_root] if job.artifacts_root else []
-    with _sandbox.only(job.path, job.path.parent, note.parent, *written):
+    profiles = job.instrument.profiles if job.instrument else None
+    others = [place for place in (job.artifacts_root, profiles) if place]
+    with _sandbox.only(job.path, job.path.parent, note.parent, *others):
         return extract_file(
             job.path,
             instrument=job.instrument,

@@ -1,11 +1,12 @@
 """The port to calendars: what one knows of a session, whatever kind of calendar it is."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from typing import Any, Protocol, TypeAlias
 
-from nexuslims_contracts.events import BookingTier, Project, Sample
+from nexuslims_contracts.calendars import BookingTier
+from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import session_token
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
@@ -21,8 +22,9 @@ class CalendarEntry:
     ``end`` is None while it lasts. ``consent`` is True only if the user agreed to a record; None
     is nothing said, which is no consent. ``booked`` is False where no reservation was found that
     could tell what the session was for; ``booked_from`` and ``booked_until`` say when it was meant
-    to be, where that is not when it was. Times have an offset from UTC, a fixed one: in a zone's
-    repeated hour, Python finds no two times of different zones equal.
+    to be, where that is not when it was. ``payload`` is what the calendar gave, as far as it was
+    used: plain values only, and no names of people. Times have an offset from UTC, a fixed one: in
+    a zone's repeated hour, Python finds no two times of different zones equal.
     """
 
     id: str
@@ -42,6 +44,7 @@ class CalendarEntry:
     tier: BookingTier = "calendar"
     reservation: str = ""
     url: str = ""
+    payload: Mapping[str, Any] | None = None
     cancelled: bool = False
 
     def session(self, calendar: str) -> str:

@@ -1,8 +1,11 @@
 """What a calendar's entry means for a session: the events that are new."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+from nexuslims_contracts.calendars import CalendarPayload
 from nexuslims_contracts.events import (
     ConsentDeclined,
     Event,
@@ -13,6 +16,7 @@ from nexuslims_contracts.events import (
     SessionRevised,
     SessionStarted,
 )
+from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry
 from nexuslims_shared.fold import Booking, SessionState
 
@@ -132,13 +136,18 @@ def _booking(
 def _statement(
     entry: CalendarEntry, session: str, people: Mapping[str, str], after: int
 ) -> Booking:
+    payload = _payload(entry.payload)
     if not entry.booked:
         reason = "no reservation tells what the session was for"
-        return ReservationMissing(session=session, reason=reason, after=after)
+        return ReservationMissing(session=session, reason=reason, payload=payload, after=after)
     if entry.consent is not True:
         said = "the user declined" if entry.consent is False else "the user did not answer"
         return ConsentDeclined(
-            session=session, tier=entry.tier, reason=f"{said} the question for consent", after=after
+            session=session,
+            tier=entry.tier,
+            reason=f"{said} the question for consent",
+            payload=payload,
+            after=after,
         )
     return ReservationMatched(
         session=session,
@@ -153,5 +162,13 @@ def _statement(
         samples=entry.samples,
         projects=entry.projects,
         url=entry.url,
+        payload=payload,
         after=after,
     )
+
+
+def _payload(fields: Mapping[str, Any] | None) -> CalendarPayload | None:
+    if fields is None:
+        return None
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return CalendarPayload(sha256=digest([canonical]), fields=fields)

@@ -60,6 +60,8 @@ OWN_EVENTS: Final = tuple(
 )
 OVERLAP: Final = timedelta(days=7)
 """How far behind the last session known a harvest looks for edits."""
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nobody used a microscope that writes files before; and the year 1 has no week before it."""
 PATIENCE_S: Final = 300.0
 """How long a calendar may take to answer."""
 
@@ -87,8 +89,8 @@ def window_after(states: Iterable[SessionState], now: datetime) -> Window:
         return Window(None, now)
     still_on = [start for state, start in held if ended(state) is None]
     latest = max(start for _, start in held)
-    since = min([latest, now, *still_on]) - OVERLAP
-    return Window(since, now)
+    since = min([latest, now, *still_on])
+    return Window(max(since, LONG_AGO) - OVERLAP, now)
 
 
 class Harvest:

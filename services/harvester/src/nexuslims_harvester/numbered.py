@@ -7,25 +7,45 @@ them also from the file that ``NX_NEMO_TOKEN_1_FILE`` names.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from nexuslims_shared.errors import SettingsError
 
-M = TypeVar("M", bound=BaseModel)
+
+class Numbered(BaseModel):
+    """The settings of one instance of a family such as ``NEMO``.
+
+    A field ``token`` is read from ``NX_NEMO_TOKEN_1``, ``NX_NEMO_TOKEN_2``, ...
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    family: ClassVar[str]
+
+    def __init_subclass__(cls, *, family: str, **kwargs: Any) -> None:
+        """Name the family; pydantic takes the rest."""
+        super().__init_subclass__(**kwargs)
+        cls.family = family
+
+    @classmethod
+    def variable(cls, name: str, number: str) -> str:
+        """Name of the environment variable of a field."""
+        return f"NX_{cls.family}_{name.upper()}_{number}"
 
 
-def read_numbered(model: type[M], family: str, number: str) -> M:
+M = TypeVar("M", bound=Numbered)
+
+
+def read_numbered(model: type[M], number: str) -> M:
     """Read the settings of one instance.
 
     Parameters
     ----------
     model
-        What they are; a field ``token`` is read from ``NX_<FAMILY>_TOKEN_<number>``.
-    family
-        ``NEMO``, for example.
+        What they are.
     number
         ``1``, for example.
 
@@ -38,14 +58,12 @@ def read_numbered(model: type[M], family: str, number: str) -> M:
     given = {
         name: text
         for name in model.model_fields
-        if (text := _value(variables, _variable(family, name, number))) is not None
+        if (text := _value(variables, model.variable(name, number))) is not None
     }
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        lines = [
-            _explain(model, family, number, detail) for detail in error.errors(include_url=False)
-        ]
+        lines = [_explain(model, number, detail) for detail in error.errors(include_url=False)]
         raise SettingsError("\n".join(lines)) from None
 
 
@@ -67,14 +85,10 @@ def _value(variables: Mapping[str, str], variable: str) -> str | None:
         raise SettingsError(f"{variable}_FILE={path}: cannot be read ({reason})") from error
 
 
-def _variable(family: str, name: str, number: str) -> str:
-    return f"NX_{family}_{name.upper()}_{number}"
-
-
-def _explain(model: type[BaseModel], family: str, number: str, detail: object) -> str:
+def _explain(model: type[Numbered], number: str, detail: object) -> str:
     told = dict(detail) if isinstance(detail, Mapping) else {}
     name = str(told["loc"][0])
-    variable = _variable(family, name, number)
+    variable = model.variable(name, number)
     if told["type"] == "missing":
         return (
             f"{variable} is not set, and an instrument has its sessions there:"

@@ -1,4 +1,4 @@
-"""Showing how the facility is set up; making the read model anew."""
+"""Showing the settings; making the read model anew."""
 
 import asyncio
 import re
@@ -10,7 +10,6 @@ from nexuslims_console.asynchronous import run
 from nexuslims_console.database import Database
 from nexuslims_console.output import print_json, print_table, say
 from nexuslims_console.projection import rebuild
-from nexuslims_shared.instruments import read_instruments
 from nexuslims_shared.service import surroundings
 from nexuslims_shared.settings import Settings, read_settings
 
@@ -43,22 +42,6 @@ def _harmless(name: str, value: Any) -> str:
         return "(hidden)"
     shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return _CREDENTIALS.sub("//(hidden)@", shown)
-
-
-def show_instruments(*, as_json: bool) -> None:
-    """Show the instruments of the facility."""
-    entries = read_instruments(read_settings().instruments_file).values()
-    if as_json:
-        print_json([entry.model_dump() for entry in entries])
-        return
-    print_table(
-        ("pid", "name", "files", "zone", "calendar", "location"),
-        [
-            (one.pid, one.name, one.filestore_path, one.timezone, one.calendar, one.location)
-            for one in entries
-        ],
-        nothing="no instruments",
-    )
 
 
 def rebuild_read_model() -> None:

@@ -142,6 +142,7 @@ def _read(path: Path) -> _Read:
                 break
             try:
                 module = importlib.import_module(f"rsciio.{name}")
+                _log_as_we_do()
                 return _Read(name, module.file_reader(str(path), lazy=lazy))
             except ModuleNotFoundError as error:
                 missing = str(error)  # of a package that reading lazily, or this variant, needs
@@ -153,6 +154,13 @@ def _read(path: Path) -> _Read:
     if missing and not reasons:
         raise UnsupportedFileError(f"its reader is not installed whole: {missing}")
     raise UnreadableFileError("; ".join(reasons) or "no reader took it")
+
+
+def _log_as_we_do() -> None:
+    """Undo what the library does to logging: coloured lines on standard output."""
+    theirs = logging.getLogger("rsciio")
+    theirs.handlers.clear()
+    theirs.setLevel(logging.WARNING)
 
 
 def _mapped_tree(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ Layout after C. Boothroyd, https://personal.ntu.edu.sg/cbb/info/TIAformat/.
 import math
 import os
 import struct
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SERIES_HEAD = b"II\x97\x01"
 _SPECTRA, _POSITIONS = 0x4120, 0x4142
 _WIDE_VERSION = 0x220
+_SPECTRUM_HEADER, _IMAGE_HEADER = "<ddIHI", "<ddIddIHII"
 _DTYPES = {
     1: "uint8", 2: "uint16", 3: "uint32", 4: "int8", 5: "int16", 6: "int32", 7: "float32",
     8: "float64", 9: "complex64", 10: "complex128",
@@ -93,19 +95,9 @@ def read_series(path: Path) -> Series:
     """
     with path.open("rb") as file:
         reader = _Reader(file)
-        if file.read(4) != SERIES_HEAD:
-            raise UnreadableFileError("not a TIA series: the file does not start like one")
-        version, kind, tag_kind, total, valid = (int(v) for v in reader.take("HIIII"))
-        wide = "Q" if version >= _WIDE_VERSION else "I"
-        table = reader.integer(wide)
-        dimensions = [_dimension(reader) for _ in range(_bounded(reader.integer("I")))]
-        if not 0 < valid <= MAX_ELEMENTS:
-            raise UnreadableFileError(f"the series holds {valid} valid elements of {total}")
-        offsets = [int(v) for v in reader.take(f"{valid}{wide}", table)]
-        tags = [
-            int(v) for v in reader.take(f"{valid}{wide}", table + total * struct.calcsize(wide))
-        ]
-        spectra = kind == _SPECTRA
+        head = _head(reader)
+        version, tag_kind, total, valid = head.version, head.tag_kind, head.total, head.valid
+        dimensions, offsets, tags, spectra = head.dimensions, head.offsets, head.tags, head.spectra
         element, scale, offset, dtype, data_at = _element(reader, offsets[0], spectra=spectra)
         positions = _positions(reader, tags[:2]) if tag_kind == _POSITIONS else []
         time = from_unix(reader.integer("I", tags[0] + 4)) if tags[0] else None
@@ -129,6 +121,57 @@ def read_series(path: Path) -> Series:
         lambda: _map(path, starts, shape, element, dtype, flip=not spectra),
         "" if there == valid else f"{path.name} holds {there} of its {valid} elements",
     )  # fmt: skip
+
+
+def element_spans(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield the first byte and the number of bytes of each element's data.
+
+    An element ends where the next thing begins that the header places in the file, whatever its
+    own header claims: sanitised series keep nothing but the first element's.
+
+    Raises
+    ------
+    UnreadableFileError, LimitExceededError
+        As :func:`read_series` does.
+    """
+    with path.open("rb") as file:
+        reader = _Reader(file)
+        head = _head(reader)
+    stops = sorted({*head.offsets, *head.tags, head.table, reader.size})
+    for at in head.offsets:
+        start = at + struct.calcsize(_SPECTRUM_HEADER if head.spectra else _IMAGE_HEADER)
+        after = bisect_right(stops, at)
+        if after < len(stops) and start < stops[after]:
+            yield start, stops[after] - start
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    version: int
+    tag_kind: int
+    total: int
+    valid: int
+    spectra: bool
+    table: int
+    dimensions: list[Axis]
+    offsets: list[int]
+    tags: list[int]
+
+
+def _head(reader: _Reader) -> _Head:
+    if reader.file.read(4) != SERIES_HEAD:
+        raise UnreadableFileError("not a TIA series: the file does not start like one")
+    version, kind, tag_kind, total, valid = (int(v) for v in reader.take("HIIII"))
+    wide = "Q" if version >= _WIDE_VERSION else "I"
+    table = reader.integer(wide)
+    dimensions = [_dimension(reader) for _ in range(_bounded(reader.integer("I")))]
+    if not 0 < valid <= MAX_ELEMENTS:
+        raise UnreadableFileError(f"the series holds {valid} valid elements of {total}")
+    offsets = [int(v) for v in reader.take(f"{valid}{wide}", table)]
+    tags = [int(v) for v in reader.take(f"{valid}{wide}", table + total * struct.calcsize(wide))]
+    return _Head(
+        version, tag_kind, total, valid, kind == _SPECTRA, table, dimensions, offsets, tags
+    )
 
 
 def _bounded(count: int) -> int:
@@ -155,17 +198,17 @@ def _element(
     reader: _Reader, at: int, *, spectra: bool
 ) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...], str, int]:
     if spectra:
-        offset, scale, reference, code, length = reader.take("ddIHI", at)
+        offset, scale, reference, code, length = reader.take(_SPECTRUM_HEADER[1:], at)
         sizes: tuple[int, ...] = (int(length),)
         scales: tuple[float, ...] = (float(scale),)
         offsets: tuple[float, ...] = (float(offset) - float(reference) * float(scale),)
-        header = struct.calcsize("<ddIHI")
+        header = struct.calcsize(_SPECTRUM_HEADER)
     else:
-        x0, dx, xr, y0, dy, yr, code, width, height = reader.take("ddIddIHII", at)
+        x0, dx, xr, y0, dy, yr, code, width, height = reader.take(_IMAGE_HEADER[1:], at)
         sizes = (int(height), int(width))
         scales = (float(dy), float(dx))
         offsets = (float(y0) - float(yr) * float(dy), float(x0) - float(xr) * float(dx))
-        header = struct.calcsize("<ddIddIHII")
+        header = struct.calcsize(_IMAGE_HEADER)
     dtype = _DTYPES.get(int(code))
     if dtype is None:
         raise UnreadableFileError(f"the series holds data of the unknown type {code}")

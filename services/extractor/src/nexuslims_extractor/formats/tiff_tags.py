@@ -27,8 +27,10 @@ DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, SAMPLES = 270, 271, 272, 273, 277
 ROWS_PER_STRIP, STRIP_BYTES, X_RESOLUTION, Y_RESOLUTION = 278, 279, 282, 283
 PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, TILE_WIDTH = 284, 296, 305, 306, 315, 322
 TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, SAMPLE_FORMAT = 323, 324, 325, 339
+SUB_DIRECTORIES, JPEG_OFFSET, JPEG_BYTES = 330, 513, 514
+EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _CODES = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q",
           18: "Q"}  # fmt: skip
@@ -60,7 +62,7 @@ class Tiff:
         tag = self.pages[page].get(code)
         if tag is None:
             return b""
-        size = tag.count * _SIZES.get(tag.kind, 0)
+        size = tag.count * SIZES.get(tag.kind, 0)
         if size > MAX_VALUE_BYTES:
             raise LimitExceededError(f"TIFF tag {code} claims {size} bytes")
         with self.path.open("rb") as file:
@@ -81,7 +83,7 @@ class Tiff:
         if tag is None:
             return ()
         raw = self.raw(code, page)
-        size = _SIZES.get(tag.kind, 0)
+        size = SIZES.get(tag.kind, 0)
         count = len(raw) // size if size else 0
         if tag.kind in _RATIONALS:
             values = struct.unpack_from(f"{self.order}{2 * count}{_RATIONALS[tag.kind]}", raw)
@@ -164,7 +166,7 @@ def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[dict[
         code, kind, length, offset = struct.unpack_from(
             order + entry_code, entries, index * entry_size
         )
-        if length * _SIZES.get(kind, 0) <= inline:
+        if length * SIZES.get(kind, 0) <= inline:
             offset = start + (index + 1) * entry_size - inline
         tags.setdefault(code, Tag(kind, length, offset))
     tail = file.read(struct.calcsize("=" + next_code))

@@ -12,7 +12,8 @@ from nexuslims_harvester.ics.entries import Places, Wanted, parse_ics
 from nexuslims_harvester.ics.settings import IcsSettings, read_ics_settings
 from nexuslims_harvester.watch import WatchedFile
 from nexuslims_shared.instruments import InstrumentEntry
-from nexuslims_shared.settings import Settings
+from nexuslims_shared.network import Network, tls_context
+from nexuslims_shared.settings import Settings, read
 
 LONGEST: Final = 64 * 2**20
 """Bytes of an iCalendar; ten busy years of a facility have a tenth of that."""
@@ -38,6 +39,7 @@ class IcsCalendar:
         self._settings: IcsSettings = read_ics_settings(self._number)
         self._places = Places([one for one in instruments.values() if one.calendar == name])
         self._transport = transport
+        self._trust = tls_context(read(Network))
         file = self._settings.file
         self._file = WatchedFile(file) if file is not None else None
 
@@ -73,7 +75,9 @@ class IcsCalendar:
         address = self._settings.address.get_secret_value()
         try:
             async with (
-                httpx.AsyncClient(timeout=_TIMEOUT, transport=self._transport) as client,
+                httpx.AsyncClient(
+                    timeout=_TIMEOUT, transport=self._transport, verify=self._trust
+                ) as client,
                 client.stream("GET", address, follow_redirects=True) as answer,
             ):
                 if not answer.is_success:

@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-from nexuslims_harvester.numbered import read_numbered
+from nexuslims_harvester.numbered import Numbered, read_numbered
 
 
-class IcsSettings(BaseModel):
+class IcsSettings(Numbered, family="ICS"):
     """One iCalendar: where it is, and what its entries mean."""
-
-    model_config = ConfigDict(frozen=True)
 
     address: Annotated[
         SecretStr,
@@ -63,4 +61,4 @@ def read_ics_settings(number: str) -> IcsSettings:
     SettingsError
         If one is missing or wrong.
     """
-    return read_numbered(IcsSettings, "ICS", number)
+    return read_numbered(IcsSettings, number)

@@ -7,6 +7,7 @@ that staff closed holds empty texts.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ FIELDS: Final = (
     "sample_details",
     "periodic_table",
 )
+
+_DEPTH: Final = 3
+"""The group of samples, a sample, its elements."""
 
 Consent: TypeAlias = Literal["yes", "no", "unclear"]
 
@@ -78,9 +82,14 @@ def read_answers(data: Any) -> Answers | None:
 
 
 def used(data: Any) -> dict[str, Any]:
-    """Return the answers that we use, as they were given, without the questions' texts."""
+    """Return the answers that we use, as they were given, without the questions' texts.
+
+    What is left is read as the whole was: ``read_answers(used(data)) == read_answers(data)``.
+    """
     form = _form(data)
-    return {name: _answer(form, name) for name in FIELDS if name in form}
+    return {
+        name: {"user_input": _plain(_answer(form, name), _DEPTH)} for name in FIELDS if name in form
+    }
 
 
 def read_consent(answer: Any) -> Consent:
@@ -95,7 +104,7 @@ def _form(data: Any) -> Mapping[str, Any]:
     if isinstance(data, str):
         try:
             data = json.loads(data) if data.strip() else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return data if isinstance(data, Mapping) else {}
 
@@ -140,6 +149,17 @@ def _elements(answer: Any) -> tuple[str, ...]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (part.strip() for part in re.split(r"[,;\n]", text))))
+
+
+def _plain(answer: Any, depth: int) -> Any:
+    """Return what JSON can hold of an answer; deeper than a form goes, nothing is."""
+    if isinstance(answer, float):
+        return answer if math.isfinite(answer) else str(answer)
+    if isinstance(answer, Mapping) and depth:
+        return {str(key): _plain(one, depth - 1) for key, one in answer.items()}
+    if isinstance(answer, list) and depth:
+        return [_plain(one, depth - 1) for one in answer]
+    return answer if isinstance(answer, str | int) else None
 
 
 def _text(answer: Any) -> str:

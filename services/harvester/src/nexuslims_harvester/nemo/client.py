@@ -6,8 +6,7 @@ The token is in one header and in nothing that is logged or raised.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,6 +21,8 @@ from tenacity import (
 
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.nemo.settings import NemoSettings
+from nexuslims_shared.network import Network, retry_after, tls_context
+from nexuslims_shared.settings import read
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ IDS: Final = 200
 ATTEMPTS: Final = 6
 PATIENCE_S: Final = 60.0
 """A longer ``Retry-After`` is kept without waiting for it."""
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0)
+_CONNECT_S: Final = 10.0
 _BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 Query = Mapping[str, str]
@@ -61,6 +62,11 @@ class NemoClient:
         Another way to its server, for tests.
     first_wait
         Seconds that the first pause between two attempts lasts at most; later ones double.
+
+    Raises
+    ------
+    SettingsError
+        If the settings of the network are wrong.
     """
 
     def __init__(
@@ -76,6 +82,8 @@ class NemoClient:
         self._number = number
         self._settings = settings
         self._transport = transport
+        self._network = read(Network)
+        self._trust = tls_context(self._network)
         self._backoff = wait_random_exponential(multiplier=first_wait, max=30)
         self._open_again = 0.0
         self._http = self._connection()
@@ -103,7 +111,8 @@ class NemoClient:
                 "Accept": "application/json",
                 "User-Agent": "nexuslims-harvester",
             },
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(self._network.http_timeout, connect=_CONNECT_S),
+            verify=self._trust,
             transport=self._transport,
         )
 
@@ -189,7 +198,8 @@ class NemoClient:
                 " active user who may view tools, users, projects, reservations, usage events",
             )
         if status in _BUSY:
-            wait = _retry_after(response)
+            asked = retry_after(response.headers.get("retry-after", "")) or timedelta()
+            wait = asked.total_seconds()
             if wait > PATIENCE_S:
                 self._open_again = time.monotonic() + wait
                 raise self._unavailable(endpoint, f"is busy ({status}) for {wait:.0f} s")
@@ -213,9 +223,9 @@ class NemoClient:
         raise self._unavailable(endpoint, f"{_said(state)}, {state.attempt_number} times")
 
     def _unavailable(self, endpoint: str, problem: str) -> CalendarUnavailableError:
-        return CalendarUnavailableError(
-            f"{self._name} at {self._settings.address} {problem} (asked for {endpoint})"
-        )
+        message = f"{self._name} at {self._settings.address} {problem} (asked for {endpoint})"
+        token = self._settings.token.get_secret_value()
+        return CalendarUnavailableError(message.replace(token, "(hidden)"))
 
 
 def _said(state: RetryCallState) -> str:
@@ -226,16 +236,3 @@ def _detail(response: httpx.Response) -> str:
     """Return what NEMO says about a refusal, if it says it in JSON."""
     is_json = "json" in response.headers.get("content-type", "")
     return f": {response.text[:200]}" if is_json else ""
-
-
-def _retry_after(response: httpx.Response) -> float:
-    """Seconds that a server asks to wait; RFC 9110, 10.2.3: a number, or a date."""
-    value = response.headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())

@@ -8,13 +8,14 @@ clear answer to the one for consent counts; a refusal ends the search.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from nexuslims_contracts.events import BookingTier, Project, Sample
+from nexuslims_contracts.calendars import BookingTier
+from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry, EntryProblem
 from nexuslims_harvester.nemo import payload
-from nexuslims_harvester.nemo.answers import Answers, SampleAnswer, read_answers
+from nexuslims_harvester.nemo.answers import CONSENT, Answers, SampleAnswer, read_answers, used
 from nexuslims_harvester.nemo.settings import NemoSettings
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
@@ -94,6 +95,7 @@ def to_entry(event: payload.UsageEvent, facts: Facts) -> CalendarEntry | EntryPr
         tier=decision.tier,
         reservation=str(booked.reservation.id) if booked else "",
         url=_url(event, booked if from_booking else None, facts.settings),
+        payload=_payload(event, booked, consented=decision.consent is True),
     )
 
 
@@ -146,6 +148,24 @@ def _decide(event: payload.UsageEvent, booked: Booked | None) -> _Decision:
             case Answers():
                 unclear = unclear or _Decision(None, told.tier, None)
     return unclear or _Decision(None, "reservation", None, booked=booked is not None)
+
+
+def _payload(
+    event: payload.UsageEvent, booked: Booked | None, *, consented: bool
+) -> dict[str, Any]:
+    """Keep what was asked and answered; of who did not consent, only that."""
+    reservation = booked.reservation if booked else None
+    forms = {
+        "run_data": used(event.run_data),
+        "pre_run_data": used(event.pre_run_data),
+        "question_data": used(reservation.question_data) if reservation else {},
+    }
+    if not consented:
+        return {place: {CONSENT: form[CONSENT]} for place, form in forms.items() if CONSENT in form}
+    kept: dict[str, Any] = {**forms, "project": event.project}
+    if reservation:
+        kept["reservation"] = reservation.model_dump(include={"id", "start", "end", "title"})
+    return kept
 
 
 def _title(booked: Booked | None) -> str:

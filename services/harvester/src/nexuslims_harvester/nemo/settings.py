@@ -2,48 +2,28 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from nexuslims_harvester.calendar import placed
-from nexuslims_harvester.numbered import read_numbered
+from nexuslims_harvester.numbered import Numbered, read_numbered
+from nexuslims_shared.network import Address, Token
 
-_PRINTABLE: Final = frozenset(map(chr, range(0x21, 0x7F)))
+_YEARS: Final = range(1970, 2200)
 
 
-class NemoSettings(BaseModel):
+class NemoSettings(Numbered, family="NEMO"):
     """One NEMO: where it is, how to get in, how it writes times."""
 
-    model_config = ConfigDict(frozen=True)
-
-    address: Annotated[str, Field(description="Of the API, for example https://nemo.org/api/")]
-    token: Annotated[SecretStr, Field(description="Of a user who may view what is harvested")]
+    address: Annotated[Address, Field(description="Of the API, for example https://nemo.org/api/")]
+    token: Annotated[Token, Field(description="Of a user who may view what is harvested")]
     tz: Annotated[str, Field(description="Zone of times without an offset; IANA name")] = ""
     strftime_fmt: Annotated[str, Field(description="How NEMO wants times; ISO 8601 if empty")] = ""
     strptime_fmt: Annotated[str, Field(description="How NEMO gives times; ISO 8601 if empty")] = ""
     since: Annotated[
         datetime | None, Field(description="Sessions that ended before are not harvested")
     ] = None
-
-    @field_validator("address")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        parts = urlsplit(value.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("not an address such as https://nemo.example.org/api/")
-        if parts.username or parts.password or parts.query:
-            raise ValueError("give the address alone: the token has a setting of its own")
-        return value.strip().rstrip("/") + "/"
-
-    @field_validator("token")
-    @classmethod
-    def _token(cls, value: SecretStr) -> SecretStr:
-        text = value.get_secret_value().strip()
-        if not text or not set(text) <= _PRINTABLE:
-            raise ValueError("not a token: it is one word of letters and digits")
-        return SecretStr(text)
 
     @field_validator("tz")
     @classmethod
@@ -78,7 +58,10 @@ class NemoSettings(BaseModel):
         ValueError
             If it is none.
         """
-        return placed(self._parsed(text), self.zone)
+        moment = self._parsed(text)
+        if moment.year not in _YEARS:
+            raise ValueError(f"{text!r} is in no year that a microscope was used")
+        return placed(moment, self.zone)
 
     def _parsed(self, text: str) -> datetime:
         if self.strptime_fmt:
@@ -98,4 +81,4 @@ def read_nemo_settings(number: str) -> NemoSettings:
     SettingsError
         If one is missing or wrong.
     """
-    return read_numbered(NemoSettings, "NEMO", number)
+    return read_numbered(NemoSettings, number)

@@ -1,0 +1,131 @@
+"""Showing the instruments of the facility, and taking over those that a calendar knows."""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+import tomlkit
+from tomlkit.items import AoT
+
+from nexuslims_console.errors import ConsoleError, NotRunningError
+from nexuslims_console.output import print_json, print_table, say
+from nexuslims_shared.artifacts import write_artifact
+from nexuslims_shared.instruments import InstrumentEntry, read_instruments
+from nexuslims_shared.plugins import installed
+from nexuslims_shared.settings import read_settings
+
+SOURCES: Final = "nexuslims.instruments"
+"""Entry point group: kind of calendar -> function, number of its settings -> instruments."""
+
+
+def show_instruments(*, as_json: bool) -> None:
+    """Show the instruments of the facility."""
+    _show(read_instruments(read_settings().instruments_file).values(), as_json=as_json)
+
+
+def import_instruments(
+    kind: str, number: str, chosen: Collection[str], *, dry_run: bool, as_json: bool
+) -> None:
+    """Add what a calendar knows, and the instruments' file does not.
+
+    Parameters
+    ----------
+    kind, number
+        Of the calendar: ``nemo`` and ``1``.
+    chosen
+        Identifiers in the calendar; nothing for all.
+    dry_run
+        Whether to leave the file alone.
+    as_json
+        How to show what is added.
+
+    Raises
+    ------
+    ConsoleError
+        If the calendar has not what was chosen.
+    """
+    path = read_settings().instruments_file
+    known = read_instruments(path).values() if path.exists() else ()
+    found = _ask(kind, number)
+    if unknown := sorted(set(chosen) - {one.calendar_id for one in found}):
+        listed = ", ".join(f"{one.calendar_id} ({one.name})" for one in found) or "nothing"
+        raise ConsoleError(f"{kind}-{number} has no {', '.join(unknown)}; it has {listed}")
+    wanted = [one for one in found if not chosen or one.calendar_id in chosen]
+    new = missing(known, wanted)
+    if new and not dry_run:
+        content = path.read_text(encoding="utf-8") if path.exists() else ""
+        write_artifact(path.parent, path.name, added(content, new).encode())
+    _show(new, as_json=as_json, nothing=f"{path} has all of them")
+    if new:
+        say(f"correct filestore_path and timezone of each in {path}: {kind} cannot know the folder")
+
+
+def missing(
+    known: Iterable[InstrumentEntry], found: Iterable[InstrumentEntry]
+) -> list[InstrumentEntry]:
+    """Return what is found and not known by its calendar's identifier, each with a pid of its own.
+
+    A pid that is taken gets the identifier added.
+    """
+    known = list(known)
+    places = {(one.calendar, one.calendar_id) for one in known}
+    pids = {one.pid for one in known}
+    new: list[InstrumentEntry] = []
+    for entry in found:
+        if (entry.calendar, entry.calendar_id) in places:
+            continue
+        pid = f"{entry.pid}-{entry.calendar_id}" if entry.pid in pids else entry.pid
+        pids.add(pid)
+        new.append(entry.model_copy(update={"pid": pid}))
+    return new
+
+
+def added(content: str, entries: Iterable[InstrumentEntry]) -> str:
+    """Write entries at the end of an instruments' file; what is there stays as it was written.
+
+    Raises
+    ------
+    ConsoleError
+        If what is there is no list of ``[[instrument]]`` tables.
+    """
+    document = tomlkit.parse(content)
+    tables = document.setdefault("instrument", tomlkit.aot())
+    if not isinstance(tables, AoT):
+        raise ConsoleError("write each instrument as an [[instrument]] table first")
+    for entry in entries:
+        table = tomlkit.table()
+        for name, value in entry.model_dump(exclude_defaults=True).items():
+            table.add(name, value)
+        tables.append(table)
+    return tomlkit.dumps(document)
+
+
+def _ask(kind: str, number: str) -> list[InstrumentEntry]:
+    sources = installed(SOURCES)
+    if kind not in sources:
+        raise NotRunningError(f"nothing installed here can ask {kind}: install the harvester")
+    found: list[InstrumentEntry] = sources[kind].load()(number)
+    return found
+
+
+def _show(
+    entries: Iterable[InstrumentEntry], *, as_json: bool, nothing: str = "no instruments"
+) -> None:
+    if as_json:
+        print_json([entry.model_dump() for entry in entries])
+        return
+    print_table(
+        ("pid", "name", "files", "zone", "calendar", "number", "location"),
+        [
+            (
+                one.pid,
+                one.name,
+                one.filestore_path,
+                one.timezone,
+                one.calendar,
+                one.calendar_id,
+                one.location,
+            )
+            for one in entries
+        ],
+        nothing=nothing,
+    )

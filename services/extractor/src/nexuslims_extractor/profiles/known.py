@@ -1,0 +1,82 @@
+"""The profiles there are: ours, and those of the facility in ``NX_LOCAL_PROFILES_PATH``."""
+
+import importlib.util
+import logging
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from nexuslims_extractor.errors import ProfileError
+from nexuslims_extractor.model import InstrumentContext
+from nexuslims_extractor.profiles.profile import Profile
+from nexuslims_extractor.profiles.titan import TITAN_STEM, TITAN_TEM
+
+log = logging.getLogger(__name__)
+
+BUILT_IN = {profile.instrument: profile for profile in (TITAN_STEM, TITAN_TEM)}
+
+
+def profile_of(instrument: InstrumentContext | None) -> Profile | None:
+    """Return the profile of an instrument, if it has one.
+
+    Raises
+    ------
+    ProfileError
+        See :func:`load_profiles`.
+    """
+    if instrument is None:
+        return None
+    return load_profiles(instrument.profiles).get(instrument.pid)
+
+
+@cache
+def load_profiles(folder: Path | None) -> Mapping[str, Profile]:
+    """Return the profiles by instrument, read once; a facility's own replaces a built-in one.
+
+    Parameters
+    ----------
+    folder
+        Its ``*.py`` are executed, but for those beginning with ``_``, and every :class:`Profile` at
+        their top level counts. Who may write there may do what the service may.
+
+    Raises
+    ------
+    ProfileError
+        The folder is not there, a file cannot be executed, or two profiles are of one instrument.
+    """
+    if folder is None:
+        return BUILT_IN
+    if not folder.is_dir():
+        raise ProfileError(f"{folder} is no folder: correct NX_LOCAL_PROFILES_PATH, or unset it")
+    found: dict[str, Profile] = {}
+    for path in sorted(folder.glob("[!_]*.py")):
+        for profile in _profiles(_execute(path)):
+            if profile.instrument in found:
+                raise ProfileError(f"{path} has a second profile of {profile.instrument}")
+            found[profile.instrument] = profile
+            log.info("%s: profile %s of %s", path, profile.version, profile.instrument)
+    return {**BUILT_IN, **found}
+
+
+def _execute(path: Path) -> ModuleType:
+    name = f"nexuslims_local_profiles.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ProfileError(f"{path} is no Python file")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ProfileError(
+            f"{path} cannot be executed: {type(error).__name__}: {error}; correct it, or remove it"
+        ) from error
+    return module
+
+
+def _profiles(module: ModuleType) -> list[Profile]:
+    """Return a module's own profiles: one with two names is one, one imported from here is none."""
+    unique = {id(value): value for value in vars(module).values() if isinstance(value, Profile)}
+    return [profile for profile in unique.values() if profile not in BUILT_IN.values()]

@@ -1,0 +1,53 @@
+"""The tools of a NEMO as instruments."""
+
+import httpx
+import pytest
+
+from nexuslims_harvester.nemo.client import NemoClient
+from nexuslims_harvester.nemo.tools import instruments
+from nexuslims_shared.plugins import installed
+
+
+@pytest.fixture
+def ask(nemo_settings):
+    """Asks a NEMO that has these tools."""
+
+    def make(*tools):
+        def answer(request):
+            assert request.url.path == "/api/tools/"
+            return httpx.Response(200, json=list(tools))
+
+        transport = httpx.MockTransport(answer)
+        return instruments("1", connect=lambda *told: NemoClient(*told, transport=transport))
+
+    return make
+
+
+def test_a_tool_is_an_instrument_of_its_calendar(ask, monkeypatch):
+    monkeypatch.setenv("NX_NEMO_TZ_1", "America/Denver")
+    tool = {"id": 12, "name": "Titan 80-300 (TEM)", "_location": "Room 114", "_serial": "S/1"}
+    (entry,) = ask(tool)
+    assert entry.model_dump() == {
+        "pid": "Titan-80-300-TEM",
+        "name": "Titan 80-300 (TEM)",
+        "filestore_path": "Titan-80-300-TEM",
+        "timezone": "America/Denver",
+        "calendar": "nemo-1",
+        "calendar_id": "12",
+        "location": "Room 114",
+        "property_tag": "S/1",
+    }
+
+
+def test_they_come_in_order_and_those_without_a_name_are_left_out(ask):
+    tools = [
+        {"id": 3, "name": "../.."},
+        {"id": 2},
+        {"id": "x", "name": "y"},
+        {"id": 1, "name": "B"},
+    ]
+    assert [(one.pid, one.calendar_id) for one in ask(*tools)] == [("B", "1"), ("tool-3", "3")]
+
+
+def test_the_console_finds_it():
+    assert installed("nexuslims.instruments")["nemo"].load() is instruments
