@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture format lock clean corpus chaos \
 	contracts asyncapi-schema \
-	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session
+	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session bench-upload
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -78,6 +78,9 @@ bench-session: install ## CPU time of one real session, beside the incumbent
 
 bench-harvest: install ## requests and seconds of a year of a real NEMO, beside the incumbent
 	$(BIN)/python -m benchmarks.harvest
+
+bench-upload: install ## records to a CDCS that takes its time
+	$(BIN)/python -m benchmarks.upload
 
 bench-cli: install ## CPU time of the commands
 	$(BIN)/python -m benchmarks.cli
