@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture format lock clean corpus chaos \
+.PHONY: help install demo test check lint types architecture format lock clean corpus chaos chaos-upload \
 	contracts asyncapi-schema \
 	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session bench-upload
 
@@ -38,6 +38,9 @@ test: install ## all tests
 
 chaos: install ## only the tests that kill services
 	$(BIN)/python -m pytest -m chaos
+
+chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
+	$(BIN)/python -m benchmarks.chaos_upload
 
 check: install lint types architecture ## lint, types, architecture
 
