@@ -1,7 +1,11 @@
 """Harvesting a real NEMO into the event stream: twenty cases, faults, changes, long absence."""
 
 import asyncio
+import json
 import logging
+import os
+import subprocess
+import sysconfig
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -270,21 +274,50 @@ async def test_harvesting_again_states_nothing(around, harvest, nemo) -> None:
     assert await events(around) == before
 
 
-async def test_two_harvesters_at_once_state_each_fact_once(tmp_path, nemo) -> None:
+@pytest.fixture
+def facility(tmp_path: Path, nemo: Nemo) -> dict[str, str]:
+    """Settings of a facility that has that NEMO, in its folder."""
     tables = [
         f'[[instrument]]\npid = "{one.pid}"\nfilestore_path = "{one.pid}"\n'
         f'calendar = "nemo-1"\ncalendar_id = "{one.calendar_id}"\n'
         for one in INSTRUMENTS.values()
     ]
     (tmp_path / "instruments.toml").write_text("\n".join(tables))
-    settings = {
+    return {
         "NX_INSTRUMENT_DATA_PATH": str(tmp_path),
         "NX_DATA_PATH": str(tmp_path),
         "NX_NEMO_ADDRESS_1": nemo.address,
         "NX_NEMO_TOKEN_1": HARVESTER,
         "NX_NEMO_SINCE_1": "2025-01-01",
     }
-    async with running(tmp_path, ["harvester"], **settings) as system:
+
+
+def test_a_dry_run_shows_sessions_and_files_and_writes_nothing(tmp_path, facility) -> None:
+    image = tmp_path / "titan" / "image.dm3"
+    image.parent.mkdir()
+    image.touch()
+    during = datetime(2025, 3, 10, 16, tzinfo=UTC).timestamp()
+    os.utime(image, (during, during))
+    before = set(tmp_path.rglob("*"))
+    done = subprocess.run(
+        [f"{sysconfig.get_path('scripts')}/nexuslims", "build-records", "-n", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, **facility},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    shown = {one["session"]: one for one in json.loads(done.stdout)}
+    assert set(shown) == {name(number) for number in CASES}
+    assert shown[name(2)]["files"] == ["titan/image.dm3"]
+    assert (shown[name(2)]["title"], shown[name(2)]["problem"]) == ("Dislocations", "")
+    assert shown[name(4)]["problem"] == "no consent"
+    assert set(tmp_path.rglob("*")) == before
+    assert HARVESTER not in done.stdout + done.stderr
+
+
+async def test_two_harvesters_at_once_state_each_fact_once(tmp_path, facility) -> None:
+    async with running(tmp_path, ["harvester"], **facility) as system:
         rival = system.processes.pop("harvester")
         system.start("harvester")
         system.processes["rival"] = rival

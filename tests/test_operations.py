@@ -89,7 +89,7 @@ def _variables_of_plugins():
         for plugin in installed(group).values():
             plugin.load()
     for model in Environment.__subclasses__():
-        if model is not Settings:
+        if model is not Settings and model.__module__.startswith("nexuslims_"):  # not a test's
             prefix = model.model_config["env_prefix"]
             yield from (f"{prefix}{name}".upper() for name in model.model_fields)
     for model in Numbered.__subclasses__():

@@ -201,8 +201,13 @@ def test_a_dry_run_lists_sessions_and_files(
         },
         {"session": "file-2", "problem": "the entry has no instrument"},
     ]
+
+    async def calendar(settings: Any, store: Any) -> list[dict[str, str]]:
+        assert store is None, "no broker runs here"
+        return rows
+
     functions: dict[str, Any] = {
-        "calendar": lambda settings: rows,
+        "calendar": calendar,
         "files": lambda settings, pid, start, end: [f"Titan/{pid}-{end - start}.dm3"],
     }
     monkeypatch.setattr("nexuslims_console.dry_run._function", functions.__getitem__)

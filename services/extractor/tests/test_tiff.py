@@ -59,6 +59,17 @@ def test_pages_of_one_shape_make_a_stack(tmp_path):
     assert (other.shape, other.dtype) == ((2, 2), "float32")
 
 
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_a_long_stack_is_shown_by_a_few_of_its_pages(tmp_path, compression):
+    path = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for page in range(1500):  # more than files may be open
+            writer.write(np.full((2, 2), page % 250, np.uint8), compression=compression)
+    (stack,) = rasters(read_tiff(path))
+    assert stack.shape == (1500, 2, 2)
+    assert [int(page[0, 0]) for page in stack.pixels()] == [n * 167 % 250 for n in range(9)]
+
+
 def entry(code, kind, count, value):
     return struct.pack("<HHII", code, kind, count, value)
 

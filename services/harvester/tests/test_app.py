@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import SessionStarted
 from nexuslims_harvester import app
-from nexuslims_harvester.calendar import CALENDARS
+from nexuslims_harvester.calendar import CALENDARS, Window
 from nexuslims_harvester.dry_run import sessions as dry_run
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.file_calendar import FileCalendar
@@ -23,6 +24,7 @@ from nexuslims_shared.people import BucketPeople
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import Surroundings, service_named
 from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_shared.store.memory import MemoryEventStore
 
 WHOLE = ["session-started", "reservation-matched", "session-ended"]
 HOUR = timedelta(hours=1)
@@ -66,10 +68,10 @@ def test_a_kind_may_have_several_calendars(settings) -> None:
     assert [calendar.name for calendar in app.calendars(settings)] == ["file", "file-2"]
 
 
-def test_a_dry_run_lists_what_the_calendars_hold(settings) -> None:
+async def test_a_dry_run_lists_what_the_calendars_hold(settings) -> None:
     settings.calendar_file.write_text(CALENDAR)
     assert installed("nexuslims.dry_run")["calendar"].load() is dry_run
-    good, wrong = dry_run(settings)
+    good, wrong = await dry_run(settings)
     assert good["session"] == "file-1"
     assert good["instrument"] == "FEI-Titan-TEM"
     assert (good["start"].isoformat(), good["title"]) == ("2026-03-02T09:00:00-07:00", "Gold")
@@ -79,7 +81,9 @@ def test_a_dry_run_lists_what_the_calendars_hold(settings) -> None:
     assert good.keys() == wrong.keys()
 
 
-def test_a_dry_run_lists_the_others_if_a_calendar_cannot_be_read(settings, monkeypatch) -> None:
+async def test_a_dry_run_lists_the_others_if_a_calendar_cannot_be_read(
+    settings, monkeypatch
+) -> None:
     class Away:
         name = "away"
 
@@ -89,10 +93,29 @@ def test_a_dry_run_lists_the_others_if_a_calendar_cannot_be_read(settings, monke
     settings.calendar_file.write_text(CALENDAR)
     both = [Away(), *app.calendars(settings)]
     monkeypatch.setattr("nexuslims_harvester.dry_run.calendars", lambda _: both)
-    away, good, _ = dry_run(settings)
+    away, good, _ = await dry_run(settings)
     assert (away["session"], away["start"]) == ("calendar away", None)
     assert away["problem"] == "away is away: bring it back"
     assert good["session"] == "file-1"
+
+
+async def test_a_dry_run_goes_on_where_the_log_ends(settings, desk, monkeypatch) -> None:
+    class Asked:
+        name, since = "file", None
+
+        async def entries(self, window: Window) -> list[object]:
+            self.since = window.since
+            return []
+
+    calendar, store = Asked(), MemoryEventStore()
+    monkeypatch.setattr("nexuslims_harvester.dry_run.calendars", lambda _: [calendar])
+    assert await dry_run(settings, store) == []
+    assert calendar.since is None
+    for event in desk.hear(desk.entry()):
+        await store.append(envelop(event, source="test"))
+    assert await dry_run(settings, store) == []
+    assert calendar.since == desk.entry().start - timedelta(days=7)
+    assert await store.last_sequence() == len(desk.recorded), "nothing is written"
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from nexuslims_contracts.events import Event, SessionEnded
 from nexuslims_harvester import app, harvest
 from nexuslims_harvester.calendar import EntryProblem, Withdrawn
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.harvest import OVERLAP, Harvest, window_after
+from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import Surroundings
 from nexuslims_shared.store.memory import MemoryEventStore
 
 WHOLE = ["session-started", "reservation-matched", "session-ended"]
-HOUR = timedelta(hours=1)
+HOUR, OVERLAP = timedelta(hours=1), timedelta(days=7)
 
 
 class Letters:
@@ -227,31 +227,6 @@ async def test_the_next_goes_on_where_the_log_ends(facility, desk) -> None:
     other = Book(name="other")
     await facility.harvest(other).once()
     assert other.windows[0].since is None, "each calendar has its own end"
-
-
-def test_sessions_that_are_still_on_are_asked_for_again_and_cancelled_ones_not(make_desk) -> None:
-    now = datetime.now(UTC)
-    held, still_on, cancelled = make_desk(), make_desk(), make_desk()
-    first = held.entry().start
-    held.hear(held.entry())
-    still_on.hear(still_on.entry(start=first - 30 * HOUR, end=None))
-    cancelled.hear(cancelled.entry(start=first - 90 * HOUR, end=None))
-    cancelled.hear(cancelled.entry(start=first - 90 * HOUR, cancelled=True))
-    states = [held.state, still_on.state, cancelled.state]
-    assert window_after(states, now).since == first - 30 * HOUR - OVERLAP
-    assert window_after([cancelled.state], now).since is None
-
-
-def test_a_session_of_the_future_does_not_hide_the_present(desk) -> None:
-    now = desk.entry().start
-    desk.hear(desk.entry(start=now + 999 * HOUR, end=None), now=now + 1000 * HOUR)
-    assert window_after([desk.state], now).since == now - OVERLAP
-
-
-def test_a_session_of_the_year_one_stops_no_harvest(desk) -> None:
-    start = datetime(1, 1, 1, tzinfo=UTC)
-    desk.hear(desk.entry(start=start, end=start + HOUR))
-    assert window_after([desk.state], datetime.now(UTC)).since == harvest.LONG_AGO - OVERLAP
 
 
 async def test_with_a_clock_of_the_past_nothing_is_stated_before_its_time(

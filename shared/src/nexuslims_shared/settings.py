@@ -59,6 +59,9 @@ class Settings(Environment):
     instruments_file: Path = Path("instruments.toml")
     calendar_file: Path = Path("calendar.toml")
     harvest_interval: Annotated[float, Field(gt=0, description="Seconds between harvests")] = 60.0
+    harvest_overlap_days: Annotated[
+        float, Field(ge=0, le=3650, description="How far behind the last session edits are found")
+    ] = 7.0
 
     file_strategy: Literal["exclusive", "inclusive"] = "exclusive"
     ignore_patterns: Annotated[tuple[str, ...], NoDecode] = ("*.mib", "*.db", "*.emi", "*.hdr")

@@ -1,8 +1,8 @@
 """What the calendar holds and which files would be found, without writing an event.
 
 The harvester and the indexer bring the functions, by entry points of the group
-``nexuslims.dry_run``: ``calendar`` (``Settings -> list of dict``) and ``files`` (``Settings, pid,
-start, end -> list of paths``).
+``nexuslims.dry_run``: ``calendar`` (``Settings, EventStore or None -> list of dict``, asynchronous)
+and ``files`` (``Settings, pid, start, end -> list of paths``).
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from nexuslims_console.errors import ConsoleError, NotRunningError
 from nexuslims_console.queries import Window
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.port import EventStore
 
 GROUP: Final = "nexuslims.dry_run"
 
@@ -38,9 +39,21 @@ class Entry:
         return self.end is not None and self.end <= now
 
 
-def calendar_entries(settings: Settings, window: Window) -> list[Entry]:
-    """Sessions that the calendars hold in a window."""
-    entries = [_entry(row) for row in _function("calendar")(settings)]
+async def calendar_entries(
+    settings: Settings, window: Window, store: EventStore | None
+) -> list[Entry]:
+    """Sessions that a harvest would ask the calendars for, in a window.
+
+    Parameters
+    ----------
+    settings
+        The facility's.
+    window
+        Only those in it.
+    store
+        The events, which tell where the last harvest ended; None if there are none yet.
+    """
+    entries = [_entry(row) for row in await _function("calendar")(settings, store)]
     return [entry for entry in entries if window.holds(entry.start, entry.end)]
 
 

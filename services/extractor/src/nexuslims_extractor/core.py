@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -26,6 +26,7 @@ from nexuslims_extractor.model import (
 )
 from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose
 from nexuslims_extractor.profiles import profile_of, with_profile
+from nexuslims_extractor.values import from_mtime
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.errors import DiskError
 
@@ -181,7 +182,7 @@ def file_facts(path: Path) -> FileFacts:
         if not stat.S_ISREG(status.st_mode):
             raise ExtractorError("not a regular file")
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    when = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
+    when = from_mtime(status.st_mtime).isoformat()
     return FileFacts(str(path), status.st_size, when, digest)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -17,6 +18,7 @@ _CLOCK_SKEW = timedelta(minutes=3)
 _WIDEST_OFFSET = timedelta(hours=14)
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MANY_SECONDS = 60_000_000_000  # of 1900 years: from 1970 they lead to years that datetime knows
 
 _TIME_FORMATS = ("%H:%M:%S.%f", "%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 _DATE_FORMATS = (
@@ -36,7 +38,7 @@ def quantity(value: Any, unit: str = "") -> tuple[float, str] | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return (float(value), unit) if math.isfinite(value) else None
+        return (float(value), unit) if abs(value) <= sys.float_info.max else None
     match = _NUMBER.match(str(value))
     if not match or not math.isfinite(float(match[1])):
         return None
@@ -119,22 +121,24 @@ def parse_datetime(text: str) -> datetime | None:
 
 def from_filetime(ticks: float) -> datetime | None:
     """Return the time of a Windows FILETIME (100 ns since 1601, UTC); None for an unset one."""
-    return _from_epoch(_FILETIME_EPOCH, ticks / 1e7)
+    return _from_epoch(_FILETIME_EPOCH, ticks, 10**7)
 
 
 def from_unix(seconds: float) -> datetime | None:
     """Return the time of seconds since 1970, UTC; None for an unset one."""
-    return _from_epoch(_UNIX_EPOCH, seconds)
+    return _from_epoch(_UNIX_EPOCH, seconds, 1)
 
 
-def _from_epoch(epoch: datetime, seconds: float) -> datetime | None:
-    if not math.isfinite(seconds) or seconds <= 0:
+def _from_epoch(epoch: datetime, ticks: float, per_second: int) -> datetime | None:
+    if not 0 < ticks < _MANY_SECONDS * per_second:
         return None
-    try:
-        found = epoch + timedelta(seconds=round(seconds))
-    except OverflowError:
-        return None
+    found = epoch + timedelta(seconds=round(ticks / per_second))
     return found if 1980 <= found.year < 2200 else None  # noqa: PLR2004 - digital instruments
+
+
+def from_mtime(seconds: float) -> datetime:
+    """Return a file's modification time; one that no calendar has is the nearest that has."""
+    return datetime.fromtimestamp(min(max(seconds, -_MANY_SECONDS), _MANY_SECONDS), UTC)
 
 
 def reveal_offset(local: datetime | None, utc: datetime) -> datetime:
@@ -169,7 +173,7 @@ def place(
     """
     zone = ZoneInfo(instrument.timezone) if instrument else UTC
     if moment is None:
-        return datetime.fromtimestamp(int(mtime), zone), "file modification time"
+        return from_mtime(int(mtime)).astimezone(zone), "file modification time"
     when = moment.when.replace(microsecond=0)
     if when.tzinfo is None:
         place_name = f"zone of {instrument.pid}" if instrument else "no zone told, taken as UTC"

@@ -19,7 +19,6 @@ import tempfile
 from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +29,7 @@ from nexuslims_contracts.events import FailureKind
 from nexuslims_extractor.artifacts import shown
 from nexuslims_extractor.model import NOBODY, Extraction, FileFacts, InstrumentContext
 from nexuslims_extractor.sandbox import Sandbox
+from nexuslims_extractor.values import from_mtime
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -218,9 +218,7 @@ def _plain_facts(path: Path) -> FileFacts:
         status = path.stat()
     except OSError:
         return FileFacts(str(path), 0, "", "")
-    return FileFacts(
-        str(path), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC).isoformat(), ""
-    )
+    return FileFacts(str(path), status.st_size, from_mtime(status.st_mtime).isoformat(), "")
 
 
 def _begin(memory: int) -> None:

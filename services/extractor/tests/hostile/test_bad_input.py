@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from nexuslims_extractor.cli import as_record
@@ -67,6 +68,48 @@ def test_a_truncated_image(judged, store, name):
     done = judged(path)
     assert done.outcome in ("partial", "failed")
     assert "ends within its image" in done.reason or "cannot be opened" in done.reason
+
+
+def test_a_stack_cut_short_gives_the_pages_that_are_there(judged, store):
+    path = store / "stack.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for page in range(4):
+            writer.write(np.full((64, 64), page, np.uint8), contiguous=False, metadata=None)
+    path.write_bytes(path.read_bytes()[:-4200])
+    done = judged(path, artifacts_root=store / "data", previews=True)
+    assert done.outcome == "partial"
+    assert "the file ends " in done.reason
+    assert done.datasets[0].shape == (3, 64, 64)
+    assert done.previews
+
+
+def test_a_truncated_mrc(judged, store):
+    path = store / "made.mrc"
+    header = np.zeros(256, "<i4")
+    header[:4] = (64, 64, 3, 0)
+    path.write_bytes(header.tobytes() + bytes(3 * 64 * 64))
+    assert judged(path).outcome == "extracted"
+    path.write_bytes(path.read_bytes()[:-5000])
+    done = judged(path)
+    assert done.outcome in ("partial", "failed")
+
+
+def test_a_truncated_msa(judged, store):
+    path = store / "made.msa"
+    head = "".join(
+        f"#{name:<13}: {value}\n"
+        for name, value in {
+            "FORMAT": "EMSA/MAS Spectral Data File", "VERSION": "1.0", "TITLE": "made",
+            "DATE": "01-JAN-2020", "TIME": "12:00", "NPOINTS": "6.", "NCOLUMNS": "1.",
+            "XUNITS": "eV", "YUNITS": "counts", "DATATYPE": "Y", "XPERCHAN": "10.", "OFFSET": "0.",
+            "SPECTRUM": "",
+        }.items()
+    )  # fmt: skip
+    whole = head + "1.\n2.\n3.\n4.\n5.\n6.\n#ENDOFDATA   :\n"
+    path.write_text(whole)
+    assert judged(path).outcome == "extracted"
+    path.write_text(whole[: whole.index("5.")])
+    assert "ends within its spectrum" in judged(path).reason
 
 
 # --- claims ------------------------------------------------------------------------------------
@@ -297,6 +340,14 @@ async def test_a_companion_that_is_a_link_out_is_not_read(whole, store, secret):
         done = await pool.extract(Job(path=store / "tescan.tif"))
     assert SECRET not in json.dumps(as_record(done))
     assert "outside its folder" in done.reason
+
+
+@pytest.mark.parametrize("seconds", [-(10**10), 10**11])
+def test_a_modification_time_of_no_age(judged, store, seconds):
+    path = store / "old.txt"
+    path.write_text("words")
+    os.utime(path, (seconds, seconds))
+    assert judged(path).outcome == "extracted"
 
 
 # --- names -------------------------------------------------------------------------------------

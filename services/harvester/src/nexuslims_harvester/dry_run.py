@@ -1,7 +1,7 @@
 """What the calendars hold, without stating it."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from nexuslims_harvester.app import calendars
 from nexuslims_harvester.calendar import (
@@ -13,25 +13,43 @@ from nexuslims_harvester.calendar import (
     Withdrawn,
 )
 from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.known import Known, window_after
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.port import EventStore
 
 
-def sessions(settings: Settings) -> list[dict[str, str | datetime | None]]:
-    """Return each session of the calendars, the unusable ones with their problem.
+async def sessions(
+    settings: Settings, store: EventStore | None = None
+) -> list[dict[str, str | datetime | None]]:
+    """Return each session that a harvest would ask for, the unusable ones with their problem.
 
     A calendar that cannot be read is a problem of its own; the others are listed.
+
+    Parameters
+    ----------
+    settings
+        The facility's.
+    store
+        The events, which tell where the last harvest ended; without them, this is the first one.
     """
+    known = Known()
+    if store is not None:
+        await known.catch_up(store)
+    overlap, now = timedelta(days=settings.harvest_overlap_days), datetime.now(UTC)
+    asked = calendars(settings)
+    windows = [window_after(known.of(one.name).values(), now, overlap) for one in asked]
+    found = await asyncio.gather(*map(_entries, asked, windows))
     return [
         _row(calendar.name, entry)
-        for calendar in calendars(settings)
-        for entry in _entries(calendar)
+        for calendar, entries in zip(asked, found, strict=True)
+        for entry in entries
         if not isinstance(entry, Withdrawn)
     ]
 
 
-def _entries(calendar: Calendar) -> Entries:
+async def _entries(calendar: Calendar, window: Window) -> Entries:
     try:
-        return asyncio.run(calendar.entries(Window(since=None, until=datetime.now(UTC))))
+        return await calendar.entries(window)
     except CalendarUnavailableError as error:
         return [EntryProblem(f"calendar {calendar.name}", str(error))]
 

@@ -6,25 +6,15 @@ harvesters may run, and one that was away for weeks goes on where the log ends.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import ValidationError
 
-from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.errors import UndecodableError
-from nexuslims_contracts.events import (
-    ConsentDeclined,
-    Event,
-    ReservationMatched,
-    ReservationMissing,
-    SessionCancelled,
-    SessionEnded,
-    SessionRevised,
-    SessionStarted,
-)
+from nexuslims_contracts.events import Event
 from nexuslims_harvester.calendar import (
     Calendar,
     CalendarEntry,
@@ -35,62 +25,19 @@ from nexuslims_harvester.calendar import (
 )
 from nexuslims_harvester.decide import decide, withdraw
 from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.known import Known, belongs, window_after
 from nexuslims_shared.errors import ConflictError, StoreError
-from nexuslims_shared.fold import INITIAL, SessionState, evolve
+from nexuslims_shared.fold import INITIAL, SessionState
 from nexuslims_shared.logs import about
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import Surroundings
-from nexuslims_shared.status import ended
 
 log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/harvester"
 CONSUMER: Final = "harvester"
-OWN_EVENTS: Final = tuple(
-    model.filter()
-    for model in (
-        SessionStarted,
-        SessionEnded,
-        SessionRevised,
-        SessionCancelled,
-        ReservationMatched,
-        ConsentDeclined,
-        ReservationMissing,
-    )
-)
-OVERLAP: Final = timedelta(days=7)
-"""How far behind the last session known a harvest looks for edits."""
-LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Nobody used a microscope that writes files before; and the year 1 has no week before it."""
 PATIENCE_S: Final = 300.0
 """How long a calendar may take to answer."""
-
-
-def window_after(states: Iterable[SessionState], now: datetime) -> Window:
-    """Return what to ask for, so that nothing is missed however long nobody asked.
-
-    Entries are stated in the order of their starts. So the latest start that is known is where the
-    last harvest ended, even one that broke off; sessions that were still on are looked at again. A
-    start still to come, stated while a clock was wrong, hides nothing.
-
-    Parameters
-    ----------
-    states
-        The sessions known of this calendar.
-    now
-        Sessions that begin later are not asked for.
-    """
-    held = [
-        (state, state.schedule.event.start)
-        for state in states
-        if state.schedule and not isinstance(state.schedule.event, SessionCancelled)
-    ]
-    if not held:
-        return Window(None, now)
-    still_on = [start for state, start in held if ended(state) is None]
-    latest = max(start for _, start in held)
-    since = min([latest, now, *still_on])
-    return Window(max(since, LONG_AGO) - OVERLAP, now)
 
 
 class Harvest:
@@ -108,9 +55,7 @@ class Harvest:
         self.tried = False
         self._around = around
         self._calendar = calendar
-        self._states: dict[str, SessionState] = {}
-        self._position = 0
-        self._unreadable: set[str] = set()
+        self._known = Known()
         self._vanished: set[str] = set()
         self._ids: dict[Person, str] = {}
 
@@ -139,14 +84,11 @@ class Harvest:
         StoreError
             If the event store cannot be read or written now.
         """
-        await self._catch_up()
-        mine = {
-            session: state
-            for session, state in self._states.items()
-            if state.started is not None and state.started.event.calendar == self._calendar.name
-        }
-        window = window_after(mine.values(), datetime.now(UTC))
-        window = replace(window, expected=frozenset(_expected(mine.values(), window)))
+        store, settings = self._around.store, self._around.settings
+        await self._known.catch_up(store)
+        mine = self._known.of(self._calendar.name)
+        overlap = timedelta(days=settings.harvest_overlap_days)
+        window = window_after(mine.values(), datetime.now(UTC), overlap)
         found = await self._ask(window)
         entries = sorted(
             (one for one in found if isinstance(one, CalendarEntry)),
@@ -154,7 +96,7 @@ class Harvest:
         )
         problems = [one for one in found if isinstance(one, EntryProblem)]
         withdrawn = [one for one in found if isinstance(one, Withdrawn)]
-        await self._catch_up()
+        await self._known.catch_up(store)
         stated = [await self._state(entry) for entry in entries]
         stated += [await self._state(one) for one in withdrawn]
         problems += [one for one in stated if one is not None]
@@ -191,31 +133,14 @@ class Harvest:
             log.exception("calendar %s cannot tell whether it changed", self._calendar.name)
             await asyncio.sleep(interval)
 
-    async def _catch_up(self) -> None:
-        """Fold what was stated since the last harvest, by this or another harvester."""
-        async for item in self._around.store.read(filters=OWN_EVENTS, after=self._position):
-            if isinstance(item, Recorded):
-                session = item.event.session
-                self._states[session] = evolve(self._states.get(session, INITIAL), item)
-            else:
-                session = item.subject.split(".")[2]
-                self._unreadable.add(session)
-                log.error(
-                    "session %s is left alone: its event %d cannot be read: %s",
-                    session,
-                    item.sequence,
-                    item.reason,
-                )
-            self._position = item.sequence
-
     async def _state(self, entry: CalendarEntry | Withdrawn) -> EntryProblem | None:
         """State what is new of one entry; an entry that is too much for an event is a problem."""
         session = entry.session(self._calendar.name)
-        if session in self._unreadable:
+        if session in self._known.unreadable:
             return None
         with about(session):
             try:
-                events = await self._news(entry, self._states.get(session, INITIAL))
+                events = await self._news(entry, self._known.states.get(session, INITIAL))
                 for event in events:
                     await self._around.store.append(envelop(event, source=SOURCE))
             except (ValueError, UndecodableError) as error:  # pydantic's errors are the former
@@ -266,7 +191,7 @@ class Harvest:
         """A session that is no longer listed was perhaps cancelled: nobody said so."""
         listed = {entry.session(self._calendar.name) for entry in entries}
         for session in sorted(known.keys() - listed - self._vanished):
-            if _belongs(known[session], window):
+            if belongs(known[session], window.since):
                 self._vanished.add(session)
                 log.warning(
                     "calendar %s no longer lists session %s: it is left as it is;"
@@ -275,20 +200,6 @@ class Harvest:
                     session,
                 )
         self._vanished &= known.keys() - listed
-
-
-def _expected(states: Iterable[SessionState], window: Window) -> Iterator[str]:
-    for state in states:
-        if state.started is not None and _belongs(state, window):
-            yield state.started.event.calendar_event
-
-
-def _belongs(state: SessionState, window: Window) -> bool:
-    """Tell whether a calendar that was asked for a window should have listed a session."""
-    if state.schedule is None or isinstance(state.schedule.event, SessionCancelled):
-        return False
-    over = ended(state)
-    return over is None or over.end is None or window.since is None or over.end > window.since
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,8 @@ from nexuslims_console.queries import ReadModel, Window
 from nexuslims_console.rows import SessionRow
 from nexuslims_console.view import live_view
 from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
-from nexuslims_shared.service import Surroundings
+from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
+from nexuslims_shared.service import Surroundings, surroundings
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.tasks import end
 
@@ -28,7 +29,7 @@ _NOTHING: Final = "the calendar holds no sessions in this time"
 def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
     """Show what would be done; False if some entry cannot be used."""
     settings = read_settings()
-    entries = [_looked(settings, entry) for entry in calendar_entries(settings, window)]
+    entries = [_looked(settings, entry) for entry in run(_asked(settings, window))]
     if as_json:
         print_json([{**asdict(entry), "files": files} for entry, files in entries])
     else:
@@ -51,6 +52,15 @@ def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
         for entry, files in entries:
             say("\n  ".join([f"{entry.session}:", *(files or ())]))
     return all(entry.usable and files is not None for entry, files in entries)
+
+
+async def _asked(settings: Settings, window: Window) -> list[Entry]:
+    """Ask the calendars; a facility whose broker does not run is one that was never harvested."""
+    try:
+        async with surroundings(settings, "console") as around:
+            return await calendar_entries(settings, window, around.store)
+    except (TopologyError, BrokerUnavailableError):
+        return await calendar_entries(settings, window, None)
 
 
 def _looked(settings: Settings, entry: Entry) -> tuple[Entry, list[str] | None]:
@@ -99,14 +109,14 @@ def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> b
 async def _build(
     settings: Settings, window: Window, patience: float, *, verbose: bool
 ) -> list[Outcome]:
-    entries = await asyncio.to_thread(calendar_entries, settings, window)
-    if verbose:
-        say(f"the calendar holds {len(entries)} sessions in this time")
     async with (
         at_work(settings, say=say, without=("console",)) as ports,
         live_view(settings) as (around, model),
         asyncio.TaskGroup() as tasks,
     ):
+        entries = await calendar_entries(settings, window, around.store)
+        if verbose:
+            say(f"the calendar holds {len(entries)} sessions in this time")
         ready = tasks.create_task(_all_ready(ports))
         wait = _Wait(around, model, window, entries, ready)
         unfinished = await wait.until_settled(patience)

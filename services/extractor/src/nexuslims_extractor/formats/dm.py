@@ -145,25 +145,44 @@ class DigitalMicrographExtractor:
         """Read every image of the file except its thumbnails."""
         del instrument
         tree = read_tags(path)
-        images = tree.get("ImageList")
-        if not isinstance(images, dict):
-            raise UnreadableFileError("the file holds no image list")
-        thumbnails = {
-            entry.get("ImageIndex")
-            for entry in tree.get("Thumbnails", {}).values()
-            if isinstance(entry, dict)
-        }
-        signals = [
-            _signal(path, tree["byte_order"], image)
-            for index, image in enumerate(images.values())
-            if index not in thumbnails and isinstance(image, dict) and "ImageData" in image
-        ]
-        if not signals:
-            raise UnreadableFileError("the file holds no image besides its thumbnail")
+        signals = [image_signal(path, tree["byte_order"], image) for image in shown_images(tree)]
         return ParsedFile(signals=signals, native=tree, reader=f"dm tags {self.version}")
 
 
-def _signal(path: Path, order: str, image: Tree) -> Signal:
+def shown_images(tree: Tree) -> list[Tree]:
+    """Return the images of a tag tree without the thumbnails.
+
+    Raises
+    ------
+    UnreadableFileError
+        There is none.
+    """
+    images, thumbnails = tree.get("ImageList"), tree.get("Thumbnails")
+    if not isinstance(images, dict):
+        raise UnreadableFileError("the file holds no image list")
+    small = {
+        entry.get("ImageIndex")
+        for entry in (thumbnails if isinstance(thumbnails, dict) else {}).values()
+        if isinstance(entry, dict)
+    }
+    shown = [
+        image
+        for index, image in enumerate(images.values())
+        if index not in small and isinstance(image, dict) and "ImageData" in image
+    ]
+    if not shown:
+        raise UnreadableFileError("the file holds no image besides its thumbnail")
+    return shown
+
+
+def image_signal(path: Path, order: str, image: Tree) -> Signal:
+    """Return the signal of one image by its tags.
+
+    Raises
+    ------
+    UnreadableFileError
+        Its tags do not tell what its data are.
+    """
     tags = _Tags(image)
     data = image["ImageData"]
     if not (isinstance(data, dict) and isinstance(data.get("Dimensions"), dict)):
@@ -367,6 +386,9 @@ def _acquired(tags: _Tags) -> Moment | None:
             return Moment(reveal_offset(local, utc), source)
     if utc is not None:
         return Moment(utc, source)
+    stamp = tags.text("Timestamp") + tags.text("TimezoneOffset")  # as Nion Swift exports
+    if written := parse_datetime(stamp):
+        return Moment(written, "Timestamp")
     begin = parse_datetime(tags.text("CL/Acquisition/Acquisition begin"))
     return Moment(begin, "CL/Acquisition/Acquisition begin") if begin else None
 

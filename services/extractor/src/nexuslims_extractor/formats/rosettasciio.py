@@ -10,7 +10,15 @@ from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_extractor.errors import UnreadableFileError, UnsupportedFileError
+from nexuslims_extractor.formats.rosettasciio_gaps import (
+    UNREAD,
+    read_blockfile,
+    read_jeol,
+    read_velox_headers,
+)
+from nexuslims_extractor.formats.rosettasciio_vendors import vendor_metadata
 from nexuslims_extractor.formats.vendor_tiff import mapped, nested
+from nexuslims_extractor.formats.zspy import read_zspy
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
 from nexuslims_extractor.values import leaves, parse_datetime
 
@@ -28,13 +36,13 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "emsa": (("msa",), b"#"),
     "mib": (("quantumdetector",), b""),
     "app5": (("topspin",), _HDF5),
-    "h5": (("tofwerk", "delmic", "arina", "hspy"), _HDF5),
+    "h5": (("delmic", "arina", "hspy"), _HDF5),
     "hdf5": (("delmic", "hspy"), _HDF5),
     "hspy": (("hspy",), _HDF5),
     "nxs": (("nexus",), _HDF5),
     "emd": (("emd",), _HDF5),
     "mrc": (("mrc",), b""),
-    "zspy": (("zspy",), b""),
+    "zspy": (("zspy",), b"PK"),
     "prz": (("pantarhei",), b"PK"),
     "sur": (("digitalsurf",), b""),
     "pro": (("digitalsurf",), b""),
@@ -50,6 +58,10 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "spx": (("bruker",), b"<"),
     "blo": (("blockfile",), b""),
 }
+
+# readers of ours in front of the library's, and for where it lacks a package
+_OURS = {"blockfile": read_blockfile, "jeol": read_jeol, "zspy": read_zspy}
+_HEADERS = {"emd": read_velox_headers}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
 # https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
@@ -88,6 +100,8 @@ _CORRECTIONS = {
 }
 _UNITS = {"µm": "um", "μm": "um", "1 / nm": "1/nm", "nm^-1": "1/nm", "<undefined>": ""}
 _PLANE = 2
+_UNCOMPRESSED = ("mrc",)
+_TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,19 +155,33 @@ def _read(path: Path) -> _Read:
             if not lazy and path.stat().st_size > _EAGER_BYTES:
                 break
             try:
-                module = importlib.import_module(f"rsciio.{name}")
-                _log_as_we_do()
-                return _Read(name, module.file_reader(str(path), lazy=lazy))
+                return _Read(name, _parts(name, path, lazy=lazy))
             except ModuleNotFoundError as error:
                 missing = str(error)  # of a package that reading lazily, or this variant, needs
             except NotImplementedError:
                 continue
             except Exception as error:  # noqa: BLE001 - foreign readers raise anything
-                reasons.append(f"{name}: {type(error).__name__}: {error}")
+                reasons.append(f"damaged, or no {name} file ({type(error).__name__}: {error})")
                 break
     if missing and not reasons:
         raise UnsupportedFileError(f"its reader is not installed whole: {missing}")
     raise UnreadableFileError("; ".join(reasons) or "no reader took it")
+
+
+def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
+    """Read by the library, or by us where it would need more packages than it has."""
+    importlib.import_module("rsciio")
+    _log_as_we_do()
+    if name in _OURS:
+        return _OURS[name](path)
+    module = importlib.import_module(f"rsciio.{name}")
+    try:
+        parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
+    except ModuleNotFoundError:
+        if name not in _HEADERS:
+            raise
+        return _HEADERS[name](path)
+    return parts
 
 
 def _log_as_we_do() -> None:
@@ -204,6 +232,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         {"Image": "Imaging"}.get(dataset_type, dataset_type),
     )
     metadata: dict[str, Value] = dict(_metadata(below, module))
+    metadata |= dict(vendor_metadata(module, part.get("original_metadata") or {}))
     energy = next((axis for axis in axes if axis.unit in ("eV", "keV")), None)
     if energy is not None:
         metadata["channel_size"] = (energy.scale, energy.unit)
@@ -221,8 +250,21 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         metadata=metadata,
         extensions=extensions,
         acquired=_acquired(look_up),
-        pixels=lambda: data,
+        pixels=None if part.get(UNREAD) else lambda: data,
+        problems=tuple(_cut_short(path, module, data)),
     )
+
+
+def _cut_short(path: Path, module: str, data: Any) -> Iterator[str]:
+    """Tell what a file lacks where the reader does not: it takes the header's word."""
+    size = path.stat().st_size
+    if module in _UNCOMPRESSED and data.nbytes > size:
+        yield f"the header claims {data.nbytes} bytes of data, but the file has {size}"
+    if module == "msa":
+        with path.open("rb") as file:
+            file.seek(max(0, size - _TAIL_BYTES))
+            if b"#ENDOFDATA" not in file.read().upper():
+                yield "the file ends within its spectrum"
 
 
 def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:

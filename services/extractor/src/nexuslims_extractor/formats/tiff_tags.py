@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from nexuslims_extractor.errors import LimitExceededError, UnreadableFileError
 
@@ -21,6 +21,7 @@ MAX_PAGES = 4096
 MAX_TAGS = 4096
 MAX_VALUE_BYTES = 64 << 20
 MAX_PIXELS = 1 << 34
+SHOWN_PAGES, SHOWN_SIDE = 9, 1024
 
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, SAMPLES = 270, 271, 272, 273, 277
@@ -56,6 +57,8 @@ class Tiff:
     path: Path
     order: str
     pages: tuple[dict[int, Tag], ...]
+    problem: str = ""
+    """What of the directories the file lacks; empty where all are there."""
 
     def raw(self, code: int, page: int = 0) -> bytes:
         """Return a tag's bytes as they are; empty where it is missing."""
@@ -130,25 +133,28 @@ def _read(path: Path, size: int, _mtime: int) -> Tiff:
             raise UnreadableFileError("the file ends within its TIFF header")
         at = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)[0]
         pages: list[dict[int, Tag]] = []
+        problem = ""
         seen: set[int] = set()
         while at and len(pages) < MAX_PAGES:
             if at in seen:
                 raise LimitExceededError("a TIFF directory refers back to itself")
             if at >= size:
-                if pages:
-                    break  # the directories that are there are worth reading
+                if pages:  # the directories that are there are worth reading
+                    problem = f"the file ends after {len(pages)} of its TIFF directories"
+                    break
                 raise UnreadableFileError("the file ends before its TIFF directory")
             seen.add(at)
             try:
                 page, at = _directory(file, at, order, big=big)
             except struct.error:
                 if pages:
+                    problem = f"the file ends within its TIFF directory {len(pages) + 1}"
                     break
                 raise UnreadableFileError("the file ends within its TIFF directory") from None
             pages.append(page)
     if not pages or not any(WIDTH in page for page in pages):
         raise UnreadableFileError("the TIFF file has no image directory")
-    return Tiff(path, order, tuple(pages))
+    return Tiff(path, order, tuple(pages), problem)
 
 
 def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[dict[int, Tag], int]:
@@ -248,30 +254,19 @@ def _opener(
 
         if math.prod(shape) == 0:
             raise UnreadableFileError("the TIFF file says that its image has no pixels")
-        maps = [_mapped(tiff, page, shape, dtype) for page in pages]
-        if all(part is not None for part in maps):
-            return maps[0] if len(maps) == 1 else _Pages(maps).as_array()  # type: ignore[return-value]
+        # a few evenly spaced pages stand for a long stack in a preview
+        shown = pages[:: max(1, math.ceil(len(pages) / SHOWN_PAGES))]
+        maps = [_mapped(tiff, page, shape, dtype) for page in shown]
+        mapped = [part for part in maps if part is not None]
+        if len(mapped) == len(shown):
+            step = max(1, min(shape[:2]) // SHOWN_SIDE)
+            return mapped[0] if len(mapped) == 1 else np.stack([p[::step, ::step] for p in mapped])
         from tifffile import imread  # noqa: PLC0415 - compressed images only
 
-        decoded: np.ndarray = np.asarray(imread(tiff.path, key=pages))
+        decoded: np.ndarray = np.asarray(imread(tiff.path, key=shown))
         return decoded
 
     return open_pixels
-
-
-class _Pages:
-    """Pages of one shape; a few evenly spaced ones stand for a long stack in a preview."""
-
-    SHOWN = 9
-
-    def __init__(self, parts: list[Any]) -> None:
-        step = max(1, math.ceil(len(parts) / self.SHOWN))
-        self.parts = parts[::step]
-
-    def as_array(self) -> "np.ndarray":
-        import numpy as np  # noqa: PLC0415 - previews only
-
-        return np.stack(self.parts)
 
 
 def _mapped(tiff: Tiff, page: int, shape: tuple[int, ...], dtype: str) -> "np.ndarray | None":

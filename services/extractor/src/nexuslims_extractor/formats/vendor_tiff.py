@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
@@ -39,12 +38,12 @@ def image_signals(tiff: Tiff, described: Described) -> list[Signal]:
     found = rasters(tiff)
     if not found:
         raise UnreadableFileError("the TIFF file holds no image")
-    return [_signal(tiff.path, raster, described) for raster in found]
+    return [_signal(tiff, raster, described) for raster in found]
 
 
-def _signal(path: Path, raster: Raster, described: Described) -> Signal:
+def _signal(tiff: Tiff, raster: Raster, described: Described) -> Signal:
     return Signal(
-        name=path.stem,
+        name=tiff.path.stem,
         dataset_type=described.dataset_type,
         data_type=described.data_type,
         shape=raster.shape,
@@ -55,7 +54,7 @@ def _signal(path: Path, raster: Raster, described: Described) -> Signal:
         warnings=described.warnings,
         acquired=described.acquired,
         pixels=_pixels(raster, described.rows),
-        problems=(raster.problem,) if raster.problem else (),
+        problems=tuple(filter(None, (tiff.problem, raster.problem))),
     )
 
 

@@ -112,7 +112,6 @@ class NemoClient:
                 "User-Agent": "nexuslims-harvester",
             },
             timeout=httpx.Timeout(self._network.http_timeout, connect=_CONNECT_S),
-            verify=self._trust,
             transport=self._transport,
         )
 
