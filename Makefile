@@ -13,9 +13,9 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture format lock clean corpus chaos \
+.PHONY: help install demo test check lint types architecture format lock clean corpus chaos chaos-upload \
 	contracts asyncapi-schema \
-	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session
+	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session bench-upload
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -38,6 +38,9 @@ test: install ## all tests
 
 chaos: install ## only the tests that kill services
 	$(BIN)/python -m pytest -m chaos
+
+chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
+	$(BIN)/python -m benchmarks.chaos_upload
 
 check: install lint types architecture ## lint, types, architecture
 
@@ -78,6 +81,9 @@ bench-session: install ## CPU time of one real session, beside the incumbent
 
 bench-harvest: install ## requests and seconds of a year of a real NEMO, beside the incumbent
 	$(BIN)/python -m benchmarks.harvest
+
+bench-upload: install ## records to a CDCS that takes its time
+	$(BIN)/python -m benchmarks.upload
 
 bench-cli: install ## CPU time of the commands
 	$(BIN)/python -m benchmarks.cli

@@ -47,10 +47,11 @@ class ConsumerSpec:
 
 @dataclass(frozen=True, slots=True)
 class BucketSpec:
-    """A key-value bucket that keeps one revision of each key."""
+    """A key-value bucket that keeps one revision of each key, for ever or for a while."""
 
     name: str
     description: str
+    ttl: timedelta | None = None
 
 
 EVENTS = StreamSpec(
@@ -76,7 +77,13 @@ PEOPLE = BucketSpec(
     description="Names of people, by the opaque id that events use; erasing a key forgets a person",
 )
 
-BUCKETS = (PEOPLE,)
+LEASES = BucketSpec(
+    name="NEXUS_LEASES",
+    description="Who is at work on a session while nobody else may be; forgotten when it goes away",
+    ttl=timedelta(seconds=15),
+)
+
+BUCKETS = (PEOPLE, LEASES)
 
 INDEXER = ConsumerSpec(
     name="indexer",
@@ -132,6 +139,7 @@ UPLOADER = ConsumerSpec(
         events.WithdrawalRequested.filter(),
     ),
     description="Records to take to their destinations, or to take away from there",
+    max_ack_pending=10_000,
 )
 
 CONSUMERS = (INDEXER, EXTRACTOR, BUILDER, UPLOADER)

@@ -143,12 +143,14 @@ class Office:
         self.uploader: Uploader
         self.clock = 0.0
 
-    def staff(self, *destinations: Any, strategy: str = "all") -> Uploader:
+    def around(self, strategy: str = "all") -> Surroundings:
         settings = self.settings.model_copy(update={"export_strategy": strategy})
-        around = Surroundings(settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+        return Surroundings(settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+
+    def staff(self, *destinations: Any, strategy: str = "all") -> Uploader:
         names = [destination.name for destination in destinations]
         calls = Calls(names, clock=lambda: self.clock, now=lambda: NOON)
-        self.uploader = Uploader(around, destinations, calls)
+        self.uploader = Uploader(self.around(strategy), destinations, calls)
         return self.uploader
 
     async def state(self, *events: Event) -> None:
@@ -167,7 +169,7 @@ class Office:
         return await read_session(self.store, self.facts.session)
 
     async def wake(self, uploader: Uploader | None = None) -> None:
-        self.clock += 10_000
+        self.clock += 6
         await (uploader or self.uploader).handle(tuple((await self.story())[-1:]))
 
     async def said(self) -> list[RecordUploaded | UploadFailed]:

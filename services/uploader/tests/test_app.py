@@ -151,6 +151,31 @@ async def test_first_success_goes_on_only_after_a_stated_failure(office) -> None
     assert (len(away.calls), len(well.calls)) == (PATIENCE, 1)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "meanwhile", "tried_when_back"),
+    [
+        ("all", False, True),
+        ("best_effort", True, True),
+        ("first_success", True, False),
+    ],
+)
+async def test_it_heals_when_the_destination_is_back_and_only_that_one_is_tried(
+    office, strategy, meanwhile, tried_when_back
+) -> None:
+    """Also by an uploader that was started meanwhile: nothing but the events is remembered."""
+    away, well = FakeDestination("away", 2, ["away"] * PATIENCE), FakeDestination("well", 1)
+    office.staff(away, well, strategy=strategy)
+    await office.begin()
+    for _ in range(PATIENCE):
+        with pytest.raises(NotYet):
+            await office.wake()
+    assert await office.exported() is meanwhile
+    office.staff(away, well, strategy=strategy)
+    await office.wake()
+    assert await office.exported() is True
+    assert (len(away.calls), len(well.calls)) == (PATIENCE + tried_when_back, 1)
+
+
 async def test_a_faulty_destination_does_not_keep_the_others_from_the_record(office) -> None:
     faulty, well = FakeDestination("faulty", 2, ["is faulty"] * 99), FakeDestination("well", 1)
     office.staff(faulty, well)

@@ -74,6 +74,30 @@ async def test_what_passes(api, server, fault) -> None:
     assert await ask(api) == {"ok": True}
 
 
+@pytest.mark.parametrize(
+    ("fault", "times"),
+    [("busy", 3), ("broken", 3), ("cut before", 3), ("cut after", 3), ("silent", 1)],
+)
+async def test_what_may_be_repeated_is_at_once_but_not_in_silence(api, server, fault, times):
+    server.fail(*[fault] * times)
+    with pytest.raises(TransientUploadError):
+        await api.json("GET", "things/", session="file-1")
+    assert len(server.requests) == times
+
+
+async def test_what_makes_something_is_sent_once(api, server) -> None:
+    server.fail("cut after")
+    with pytest.raises(TransientUploadError):
+        await ask(api)
+    assert len(server.requests) == 1
+
+
+async def test_a_short_disturbance_is_not_told(api, server) -> None:
+    server.fail("broken", "cut midway")
+    assert await ask(api, repeatable=True) == {"ok": True}
+    assert len(server.requests) == 3
+
+
 async def test_nobody_is_there() -> None:
     async with Scripted().running() as gone:
         url = gone.url

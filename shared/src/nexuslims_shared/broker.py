@@ -168,7 +168,11 @@ async def _put_bucket(jetstream: "JetStreamContext", spec: BucketSpec, replicas:
     except nats.js.errors.NotFoundError:
         await jetstream.create_key_value(
             api.KeyValueConfig(
-                bucket=spec.name, description=spec.description, history=1, replicas=replicas
+                bucket=spec.name,
+                description=spec.description,
+                history=1,
+                ttl=spec.ttl.total_seconds() if spec.ttl else None,
+                replicas=replicas,
             )
         )
 

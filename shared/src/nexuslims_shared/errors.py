@@ -21,6 +21,18 @@ class BrokerUnavailableError(StoreError):
     """The broker did not answer for longer than we wait."""
 
 
+class LeaseError(SharedError):
+    """The work is, or may be, somebody else's."""
+
+
+class LeaseHeldError(LeaseError):
+    """Somebody else is at work on it."""
+
+
+class LeaseLostError(LeaseError):
+    """Somebody else may be at work on it by now."""
+
+
 class TopologyError(SharedError):
     """The broker lacks a stream, a consumer or a bucket, or is too old."""
 

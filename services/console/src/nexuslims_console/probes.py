@@ -3,12 +3,26 @@
 import asyncio
 import http.client
 import json
+from dataclasses import dataclass, field
 
 from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
 
-async def readiness(port: int) -> dict[str, str]:
-    """Ask the service behind a local port for its checks: empty texts where all is well.
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a service says of itself: problems by check, empty where all is well; and notes."""
+
+    checks: dict[str, str]
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """The checks that failed."""
+        return {check: problem for check, problem in self.checks.items() if problem}
+
+
+async def readiness(port: int) -> Readiness:
+    """Ask the service behind a local port how it is.
 
     Parameters
     ----------
@@ -21,20 +35,21 @@ async def readiness(port: int) -> dict[str, str]:
 async def until_ready(port: int) -> None:
     """Wait until the service behind a local port is ready."""
 
-    async def problems() -> list[str]:
-        return [problem for problem in (await readiness(port)).values() if problem]
+    async def problems() -> dict[str, str]:
+        return (await readiness(port)).problems
 
     wait = wait_exponential(multiplier=0.1, max=2)
     await AsyncRetrying(retry=retry_if_result(bool), wait=wait)(problems)
 
 
-def _ask(port: int) -> dict[str, str]:
+def _ask(port: int) -> Readiness:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
     try:
         connection.request("GET", "/readyz")
         body = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return {"http": f"no answer ({type(error).__name__})"}
+        return Readiness({"http": f"no answer ({type(error).__name__})"})
     finally:
         connection.close()
-    return {name: "" if said == "ok" else str(said) for name, said in body["checks"].items()}
+    checks = {name: "" if said == "ok" else str(said) for name, said in body["checks"].items()}
+    return Readiness(checks, body.get("notes", {}))

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from nexuslims_contracts.topology import UPLOADER
 from nexuslims_shared.consume import Handler, by_session
+from nexuslims_shared.leases import BucketLeases
 from nexuslims_shared.service import Mount, Service, Surroundings
 from nexuslims_shared.settings import Settings
 from nexuslims_uploader.calls import Calls
@@ -34,4 +35,5 @@ async def _work(
     async with AsyncExitStack() as stack:
         for destination in destinations:
             stack.push_async_callback(destination.close)
-        yield Uploader(around, destinations, calls).handle
+        leases = BucketLeases(around.jetstream)
+        yield Uploader(around, destinations, calls, leases).handle

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from nexuslims_shared.consume import growing_delay
 from nexuslims_uploader.errors import TransientUploadError
 
+TOLERATED: Final = 4
+"""Failures in a row that may be chance: where one request in three is lost, it is no absence."""
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 _PROBE: Final = timedelta(seconds=1)
 """How long others wait while one asks whether the destination is back."""
@@ -21,14 +23,16 @@ class Away:
     since: datetime
     failures: int
     reason: str
+    began: float
+    """By the breaker's clock, in seconds."""
 
 
 class Breaker:
     """What one uploader knows of one destination's presence.
 
-    After each failure it is left alone for a while that doubles, or as long as it asks for. Then
-    one upload finds out whether it is back, before the others follow. Failures of uploads that
-    began before the last one was known count once.
+    After some failures in a row it is left alone, for a while that doubles, or as long as it asks
+    for. Then one upload finds out whether it is back, before the others follow. Failures of uploads
+    that began before the last one was known count once.
 
     Parameters
     ----------
@@ -48,17 +52,19 @@ class Breaker:
 
     def wait(self) -> timedelta | None:
         """Say how long to leave the destination alone; None to try it now."""
-        if self.away is None:
-            return None
         remaining = self._open_until - self._clock()
         if remaining > 0:
             return timedelta(seconds=remaining)
         return _PROBE if self._probing else None
 
+    def away_for(self) -> timedelta:
+        """Say for how long nothing was answered."""
+        return timedelta(seconds=self._clock() - self.away.began if self.away else 0)
+
     @contextmanager
     def asking(self) -> Iterator[int]:
         """Note that somebody asks the destination; gives what :meth:`failed` wants to know."""
-        self._probing = self.away is not None
+        self._probing = self.away is not None and self.away.failures > TOLERATED
         try:
             yield self._generation
         finally:
@@ -67,6 +73,7 @@ class Breaker:
     def answered(self) -> None:
         """Note that the destination took or refused something: it is there."""
         self.away = None
+        self._open_until = 0.0
 
     def failed(self, begun: int, error: TransientUploadError) -> Away:
         """Note that it did not answer.
@@ -78,12 +85,13 @@ class Breaker:
         error
             What happened.
         """
-        known = self.away or Away(self._now(), 0, "")
+        known = self.away or Away(self._now(), 0, "", self._clock())
         if begun == self._generation or self.away is None:
             self._generation += 1
-            known = Away(known.since, known.failures + 1, error.explanation)
-        asked = min(error.retry_after or timedelta(), LONGEST_RETRY_AFTER)
-        pause = max(growing_delay(known.failures), asked.total_seconds())
-        self._open_until = max(self._open_until, self._clock() + pause)
+            known = replace(known, failures=known.failures + 1, reason=error.explanation)
+        asked = min(error.retry_after or timedelta(), LONGEST_RETRY_AFTER).total_seconds()
+        if known.failures > TOLERATED:
+            asked = max(asked, growing_delay(known.failures - TOLERATED))
+        self._open_until = max(self._open_until, self._clock() + asked)
         self.away = known
         return known

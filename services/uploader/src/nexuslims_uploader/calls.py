@@ -17,7 +17,9 @@ from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5
-"""Attempts, over about half a minute, before a destination's absence is stated."""
+"""Attempts with one record, over about half a minute, before a destination's absence is stated."""
+PATIENCE_WITH_ALL: Final = timedelta(seconds=30)
+"""The same for a destination that answers nobody."""
 
 T = TypeVar("T")
 
@@ -73,11 +75,12 @@ class Calls:
         wait = breaker.wait()
         if wait is not None and breaker.away is not None:
             self._waiting[destination].add(record.session)
-            return _postponed(wait, breaker.away, lasting=breaker.away.failures >= PATIENCE)
+            return _postponed(wait, breaker.away, lasting=_lasts(breaker))
         with breaker.asking() as begun:
             outcome = await _attempt(destination, record.session, work)
             if isinstance(outcome, TransientUploadError):
-                return self._failed(destination, record, outcome, breaker.failed(begun, outcome))
+                away = breaker.failed(begun, outcome)
+                return self._failed(destination, record, outcome, away)
             breaker.answered()
         self._waiting[destination].discard(record.session)
         del self._attempts[destination, record.session, record.sha256]
@@ -102,8 +105,12 @@ class Calls:
         attempts = self._attempts[key]
         asked = min(error.retry_after or timedelta(), LONGEST_RETRY_AFTER)
         delay = max(timedelta(seconds=growing_delay(attempts)), asked)
-        lasting = max(attempts, away.failures) >= PATIENCE
+        lasting = attempts >= PATIENCE or _lasts(self._breakers[destination])
         return _postponed(delay, away, lasting=lasting)
+
+
+def _lasts(breaker: Breaker) -> bool:
+    return breaker.away_for() >= PATIENCE_WITH_ALL
 
 
 def _postponed(delay: timedelta, away: Away, *, lasting: bool) -> Postponed:

@@ -15,6 +15,12 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from nexuslims_shared.network import Network, retry_after, tls_context
 from nexuslims_shared.settings import read
@@ -30,6 +36,7 @@ _WHOLE_EXCHANGE: Final = 5
 """Times the silence allowed: a server that sends a byte now and then ends too."""
 _CONNECTIONS: Final = 32
 _BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
+_ATTEMPTS: Final = 3
 _SHOWN: Final = 400
 """Characters of what a server says."""
 
@@ -128,9 +135,13 @@ class Api:
         *,
         session: str,
         expected: Collection[int] = (),
+        repeatable: bool | None = None,
         **content: Any,
     ) -> httpx.Response:
         """Send a request, and return an answer of success.
+
+        Where doing it twice is doing it once, a lost answer or a busy server is not told before a
+        few attempts in quick succession; a silent server is not asked again.
 
         Parameters
         ----------
@@ -140,6 +151,8 @@ class Api:
             Whose record it is about; empty for none.
         expected
             Other statuses to return, 404 for example.
+        repeatable
+            Whether it may be sent again; by default all but POST.
         **content
             As httpx takes them: ``json``, ``params``, ``files``, ``headers``.
 
@@ -152,6 +165,25 @@ class Api:
         RefusedError
             If the request is not accepted.
         """
+        may_repeat = method != "POST" if repeatable is None else repeatable
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(_is_passing),
+            wait=wait_random_exponential(multiplier=0.05, max=1),
+            stop=stop_after_attempt(_ATTEMPTS if may_repeat else 1),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._send(method, path, session, expected, content)
+        raise AssertionError("the loop ends by an answer or an error")
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        session: str,
+        expected: Collection[int],
+        content: Mapping[str, Any],
+    ) -> httpx.Response:
         asked = f"{method} {path.partition('?')[0]}"
         response = await self._exchange(asked, session, method, path, content)
         if not (response.is_success or response.status_code in expected):
@@ -309,6 +341,15 @@ def without(secrets: Iterable[str], text: str) -> str:
     for secret in filter(None, secrets):
         text = text.replace(secret, "(hidden)")
     return text
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Tell whether asking again at once may help: not where the server is silent, or says when."""
+    return (
+        isinstance(error, TransientUploadError)
+        and not error.retry_after
+        and not isinstance(error.__cause__, httpx.TimeoutException | TimeoutError)
+    )
 
 
 def _asked(response: httpx.Response) -> str:

@@ -22,7 +22,8 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_shared.artifacts import read_artifact, resolve
 from nexuslims_shared.consume import NotYet
-from nexuslims_shared.errors import ConflictError
+from nexuslims_shared.errors import ConflictError, LeaseError
+from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import Surroundings
 from nexuslims_shared.status import ended, exported, holding, standing_uploads, withdrawn
 from nexuslims_shared.store.port import read_session
@@ -35,6 +36,7 @@ from nexuslims_uploader.experiment import read_experiment
 log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/uploader"
+_OTHERS_WORK: Final = timedelta(seconds=2)
 
 Said: TypeAlias = RecordUploaded | UploadFailed | RecordWithdrawn | WithdrawalFailed
 
@@ -62,6 +64,8 @@ class Uploader:
         In order of priority.
     calls
         How they are called; a new one if not given.
+    leases
+        Who is at work on which session; nobody else if not given.
     """
 
     def __init__(
@@ -69,19 +73,30 @@ class Uploader:
         around: Surroundings,
         destinations: tuple[Destination, ...],
         calls: Calls | None = None,
+        leases: Leases | None = None,
     ) -> None:
         self._store = around.store
         self._settings = around.settings
         self._destinations = {destination.name: destination for destination in destinations}
         self._calls = calls or Calls(self._destinations)
+        self._leases = leases or MemoryLeases()
         self._plan = UploadPlan(
             strategy=around.settings.export_strategy, destinations=tuple(self._destinations)
         )
 
     async def handle(self, batch: tuple[Recorded, ...]) -> None:
-        """Do what is due for one session, until nothing is, or only where somebody is away."""
-        errand = _Errand(batch[-1].envelope)
+        """Do what is due for one session, until nothing is, or only where somebody is away.
+
+        Two uploaders may have events of one session: one works, the other looks again later.
+        """
         session = batch[-1].event.session
+        try:
+            async with self._leases.hold(session):
+                await self._handle(session, _Errand(batch[-1].envelope))
+        except LeaseError as error:
+            raise NotYet(_OTHERS_WORK, str(error)) from error
+
+    async def _handle(self, session: str, errand: _Errand) -> None:
         while await self._go_on(story := await self._story(session), errand):
             pass
         if errand.waiting:

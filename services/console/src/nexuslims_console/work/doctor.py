@@ -1,8 +1,13 @@
-"""``nexuslims doctor``: what is wrong, and the remedy."""
+"""``nexuslims doctor``: what is wrong, and the remedy.
+
+Services bring looks of their own, by entry points of the group ``nexuslims.doctor``:
+``Settings -> awaitable of {what was looked at: problem}``.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import nats.js.errors
 
@@ -18,8 +23,11 @@ from nexuslims_shared.broker import missing, require_version
 from nexuslims_shared.errors import SettingsError, SharedError
 from nexuslims_shared.health import check_mount
 from nexuslims_shared.instruments import read_instruments
+from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import Surroundings, surroundings
 from nexuslims_shared.settings import Settings, read_settings
+
+GROUP: Final = "nexuslims.doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ async def _examine() -> list[Finding]:
         _instruments(settings),
         *await _mounts(settings),
         *await _services(settings),
+        *await _looks_of_services(settings),
         *await _broker(settings),
     ]
 
@@ -88,12 +97,32 @@ async def _services(settings: Settings) -> list[Finding]:
     """Ask the services that run here."""
     findings: list[Finding] = []
     for name, at in read_services(settings.state_path).items():
-        checks = await readiness(at["port"])
-        problems = [f"{check}: {problem}" for check, problem in checks.items() if problem]
+        at_work = await readiness(at["port"])
+        problems = [f"{check}: {problem}" for check, problem in at_work.problems.items()]
         remedy = f"; look into {settings.logs / f'{name}.log'}" if problems else ""
         findings.append(
-            Finding(f"service {name}", "; ".join(problems) + remedy, f"process {at['pid']}")
+            Finding(
+                f"service {name}",
+                "; ".join(problems) + remedy,
+                "; ".join(
+                    [
+                        f"process {at['pid']}",
+                        *(f"{on}: {said}" for on, said in at_work.notes.items()),
+                    ]
+                ),
+            )
         )
+    return findings
+
+
+async def _looks_of_services(settings: Settings) -> list[Finding]:
+    findings: list[Finding] = []
+    for plugin in installed(GROUP).values():
+        try:
+            found: dict[str, str] = await plugin.load()(settings)
+        except SharedError as error:
+            found = {plugin.name: str(error)}
+        findings += [Finding(what, problem) for what, problem in found.items()]
     return findings
 
 

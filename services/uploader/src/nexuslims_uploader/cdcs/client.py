@@ -125,7 +125,12 @@ class CdcsClient:
         """Return the records with a title, oldest first; titles are not unique."""
         query = {"query": {}, "title": title, "all": "true"}
         found = await self.api.read(
-            _MANY_DATA, "POST", "rest/data/query/", session=session, json=query
+            _MANY_DATA,
+            "POST",
+            "rest/data/query/",
+            session=session,
+            repeatable=True,
+            json=query,
         )
         return sorted(found, key=lambda data: (len(str(data.id)), str(data.id)))
 

@@ -1,5 +1,6 @@
 """Where in a CDCS records go: the template, the workspace and the owner, found by their names."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -21,6 +22,7 @@ class Places:
         self._settings = settings
         self._place: Place | None = None
         self._until = 0.0
+        self._asking = asyncio.Lock()
         self._users: dict[str, Id] = {}
 
     async def place(self, session: str, *, anew: bool = False) -> Place:
@@ -38,10 +40,11 @@ class Places:
         MisconfiguredError
             If the template or the workspace is not there, or there are several.
         """
-        if self._place is None or anew or time.monotonic() > self._until:
-            self._place = Place(await self._template(session), await self._workspace(session))
-            self._until = time.monotonic() + _FRESH_S
-        return self._place
+        async with self._asking:
+            if self._place is None or anew or time.monotonic() > self._until:
+                self._place = Place(await self._template(session), await self._workspace(session))
+                self._until = time.monotonic() + _FRESH_S
+            return self._place
 
     async def owner(self, experimenters: tuple[str, ...], session: str) -> Id | None:
         """Return the account of a record's first experimenter; None for the token's own.

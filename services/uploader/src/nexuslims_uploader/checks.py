@@ -1,0 +1,33 @@
+"""What ``nexuslims doctor`` asks of the uploader: whether its destinations would take a record."""
+
+import asyncio
+from typing import Final
+
+from nexuslims_shared.errors import PluginError, SettingsError
+from nexuslims_shared.settings import Settings
+from nexuslims_uploader.destination import Destination, load_destinations
+
+_PATIENCE_S: Final = 20.0
+
+
+async def destinations(settings: Settings) -> dict[str, str]:
+    """Ask every destination that is in use; gives what is wrong with each, nothing if well."""
+    try:
+        loaded = load_destinations(settings)
+    except (SettingsError, PluginError) as error:
+        return {"destinations": str(error)}
+    problems = await asyncio.gather(*(_ask(destination) for destination in loaded))
+    return {
+        f"destination {destination.name}": problem
+        for destination, problem in zip(loaded, problems, strict=True)
+    }
+
+
+async def _ask(destination: Destination) -> str:
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            return "; ".join(await destination.check())
+    except TimeoutError:
+        return f"no answer in {_PATIENCE_S:.0f} s: is its server up?"
+    finally:
+        await destination.close()

@@ -1,0 +1,42 @@
+"""What the doctor is told of the destinations."""
+
+import asyncio
+
+import pytest
+
+from nexuslims_uploader import checks
+from nexuslims_uploader.checks import destinations
+from nexuslims_uploader.testing import FakeDestination
+
+
+async def test_each_destination_is_asked(settings) -> None:
+    assert await destinations(settings) == {"destination archive": ""}
+
+
+async def test_what_is_wrong_is_said(settings, monkeypatch) -> None:
+    fake = FakeDestination(faults=["away", "refuses"])
+    monkeypatch.setattr(checks, "load_destinations", lambda _: (fake,))
+    assert await destinations(settings) == {"destination fake": "fake away; fake refuses"}
+    assert fake.closed
+
+
+class Silent(FakeDestination):
+    async def check(self) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+
+async def test_one_that_does_not_answer_is_named(settings, monkeypatch) -> None:
+    monkeypatch.setattr(checks, "load_destinations", lambda _: (Silent(), FakeDestination("b")))
+    monkeypatch.setattr(checks, "_PATIENCE_S", 0.01)
+    found = await destinations(settings)
+    assert "no answer" in found["destination fake"]
+    assert found["destination b"] == ""
+
+
+@pytest.mark.parametrize("names", [("nowhere",), ("cdcs",)])
+async def test_wrong_settings_are_a_finding(settings, names, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrong = settings.model_copy(update={"destinations": names})
+    (problem,) = (await destinations(wrong)).values()
+    assert "NX_" in problem
