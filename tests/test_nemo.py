@@ -370,6 +370,13 @@ async def test_a_poisoned_event_is_a_dead_letter_and_the_others_go_on(
     assert (await states(around)).keys() >= {name(13)}
 
 
+async def test_a_session_left_open_is_found_however_old(around, harvest, nemo) -> None:
+    nemo.requests()
+    await harvest(nemo, since="2025-04-10").once()
+    assert set(await states(around)) == {name(19)}
+    assert [one for one in nemo.requests() if "/reservations/" in one and "user_id__in" in one]
+
+
 async def test_after_a_long_absence_nothing_is_lost(around, harvest, nemo) -> None:
     """The last that was stated is of March; no setting says since when."""
     for number, pid in enumerate(INSTRUMENTS, start=1):

@@ -279,6 +279,18 @@ async def test_what_was_known_and_is_missing_is_asked_for_by_number(nemo_calenda
     assert isinstance(found[-1], Withdrawn)
 
 
+async def test_of_a_session_left_open_only_its_users_bookings_are_asked_for(nemo_calendar):
+    open_ = {**USAGE, "id": 2, "user": 5, "start": "2020-01-01T09:00:00Z", "end": None}
+    answers = [httpx.Response(200, json=[USAGE]), httpx.Response(200, json=[open_])]
+    nemo = Nemo(usage_events=answers)
+    entries = await nemo_calendar(nemo).entries(WINDOW)
+    assert [entry.id for entry in entries] == ["usage-2", "usage-1"]
+    everybody, own = [url.params for url in nemo.asked if "reservations" in url.path]
+    assert everybody["end__gt"] == "2025-03-10T09:00:00Z"
+    assert "user_id__in" not in everybody
+    assert (own["end__gt"], own["user_id__in"]) == ("2020-01-01T09:00:00Z", "5")
+
+
 async def test_nothing_is_withdrawn_by_a_nemo_that_is_not_itself(nemo_calendar):
     window = replace(WINDOW, expected=frozenset({"usage-4"}))
     unreadable = httpx.Response(200, json=[{**USAGE, "id": "4"}])
