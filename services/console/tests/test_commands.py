@@ -157,6 +157,16 @@ def test_each_rebuild_is_a_request_of_its_own(call: Call) -> None:
 
 
 @pytest.mark.broker
+def test_all_of_a_status_are_tried_again(call: Call) -> None:
+    assert call("retry").exit_code == 2
+    assert call("retry", "a", "--status", "ERROR").exit_code == 2
+    assert "0 sessions" in call("retry", "--status", "BUILT_NOT_EXPORTED").stderr
+    status = json.loads(call("session", "a", "--json").stdout)["status"]
+    assert call("retry", "--status", status).exit_code == 0
+    assert isinstance(events_of("a")[-1], RetryRequested)
+
+
+@pytest.mark.broker
 def test_a_withdrawal_is_a_request_in_the_log(call: Call) -> None:
     assert call("withdraw", "a", "--reason", "by mail").exit_code == 0
     assert call("withdraw", "a", "--undo").exit_code == 0

@@ -11,6 +11,7 @@ import pytest
 from nexuslims_contracts.events import (
     FileIndexed,
     RecordUploaded,
+    RecordWithdrawn,
     UploadFailed,
 )
 from nexuslims_contracts.identifiers import file_token
@@ -312,7 +313,7 @@ async def test_files_of_the_session_are_not_read(office, facts) -> None:
 
 
 @pytest.mark.broker
-async def test_on_the_real_broker(office, settings, tmp_path: Path) -> None:
+async def test_on_the_real_broker(office, settings, facts, tmp_path: Path) -> None:
     """The installed service, behind the desk: one record, one event, everything acknowledged."""
     service = service_named("uploader", settings)
     assert service.consumer is UPLOADER
@@ -325,15 +326,22 @@ async def test_on_the_real_broker(office, settings, tmp_path: Path) -> None:
     await office.begin()
     await office.build(ONE, 3)
     around = Surroundings(settings, office.store, MemoryPeople(), None, jetstream)  # type: ignore[arg-type]
+    subscription = await jetstream.pull_subscribe_bind(UPLOADER.name, stream="NEXUS_EVENTS")
     async with service.work(around) as handler:
-        assert handler is not None
-        desk = Desk(UPLOADER.name, handler, None, key=by_session)  # type: ignore[arg-type]
-        subscription = await jetstream.pull_subscribe_bind(UPLOADER.name, stream="NEXUS_EVENTS")
-        for message in await subscription.fetch(2, timeout=10):
-            await desk.take(message)
-        await desk.drain(10)
-    (uploaded,) = await office.said()
-    assert (settings.records / "uploaded" / "r.xml").read_bytes() == ONE
-    assert uploaded.destination == "archive"
+
+        async def work(count: int) -> None:
+            desk = Desk(UPLOADER.name, handler, None, key=by_session)  # type: ignore[arg-type]
+            for message in await subscription.fetch(count, timeout=10):
+                await desk.take(message)
+            await desk.drain(10)
+
+        await work(2)
+        (uploaded,) = await office.said()
+        assert (settings.records / "uploaded" / "r.xml").read_bytes() == ONE
+        assert uploaded.destination == "archive"
+        await office.state(facts.declined())
+        await work(1)
+        assert not (settings.records / "uploaded" / "r.xml").exists()
+    assert isinstance((await office.story())[-1].event, RecordWithdrawn)
     await client.close()
     broker.stop()

@@ -150,7 +150,9 @@ async def test_an_id_that_became_another_record_is_not_overwritten(cdcs, destina
     assert cdcs.held()["file-1"] == [TWO.xml]
 
 
-async def test_a_record_outside_the_workspace_is_put_into_it(cdcs, destination) -> None:
+@pytest.mark.parametrize("slash", [False, True])
+async def test_a_record_outside_the_workspace_is_put_into_it(cdcs, destination, slash) -> None:
+    cdcs.assign_ends_in_slash = slash
     cdcs.put("file-1", ONE.xml.decode(), workspace=None)
     await destination.upload(ONE, {})
     assert cdcs.records[1].workspace == 1
@@ -280,6 +282,37 @@ async def test_previews_are_brought_once_and_renewed(cdcs, connect, tmp_path: Pa
         assert (blob.content, blob.workspace, blob.of) == (content, 1, {1})
     assert blob.filename.startswith("file-1.")
     assert blob.filename.endswith(".thumb.png")
+
+
+async def test_withdrawn_with_its_previews(cdcs, connect, tmp_path: Path) -> None:
+    destination = connect(previews=True)
+    record = record_to_upload(small_record_xml(datasets=1))
+    picture = tmp_path / record.previews[0].path
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"\x89PNG")
+    await destination.upload(record, {})
+    theirs = cdcs.put_blob("other.png", b"\x89PNG")
+    await destination.withdraw(record, {})
+    assert cdcs.records == {}
+    assert list(cdcs.blobs) == [theirs]
+
+
+async def test_a_renamed_record_is_withdrawn_and_another_tools_is_not(cdcs, destination) -> None:
+    first = await destination.upload(ONE, {})
+    cdcs.records[1].title = "nicer"
+    theirs = cdcs.put("file-1", "<a/>")
+    await destination.withdraw(TWO, {"cdcs": first})
+    assert list(cdcs.records) == [theirs]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_lost_deletion_is_made_good(cdcs, connect, fault) -> None:
+    first = await connect().upload(ONE, {})
+    cdcs.fail(*[fault] * ATTEMPTS["silent" in fault], on="DELETE /rest/data/")
+    with pytest.raises(TransientUploadError):
+        await connect(patience=0.3).withdraw(ONE, {"cdcs": first})
+    await connect().withdraw(ONE, {"cdcs": first})
+    assert cdcs.held() == {}
 
 
 def test_settings_are_named(settings, tmp_path: Path, monkeypatch) -> None:

@@ -128,11 +128,23 @@ def rebuild(
     raise typer.Exit(0 if ok else 1)
 
 
-def retry(name: SessionName) -> None:
+def retry(
+    name: Annotated[str, typer.Argument(metavar="[ID]", help="The session.")] = "",
+    *,
+    status: Annotated[
+        str,
+        typer.Option(metavar="S", help="All in this status instead, such as BUILT_NOT_EXPORTED."),
+    ] = "",
+) -> None:
     """Try again what failed for a session, after a repair."""
     from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
 
-    work.retry_session(name)
+    if bool(name) == bool(status):
+        raise typer.BadParameter("give a session, or --status with a status")
+    if name:
+        work.retry_session(name)
+    else:
+        work.retry_all(status)
 
 
 def withdraw(

@@ -99,6 +99,8 @@ class Calls:
         self, destination: str, record: RecordToUpload, error: TransientUploadError, away: Away
     ) -> Postponed:
         log.info("%s", error)
+        if away.failures == 1:
+            self._waiting[destination].clear()  # those of an earlier absence
         self._waiting[destination].add(record.session)
         key = (destination, record.session, record.sha256)
         self._attempts[key] += 1

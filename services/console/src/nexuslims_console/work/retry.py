@@ -28,6 +28,20 @@ async def _retry_session(name: str) -> None:
         await request_retry(around.store, name)
 
 
+def retry_all(status: str) -> None:
+    """Ask to try again what failed for every session in a status."""
+    count = run(_retry_all(status))
+    say(f"{count} sessions in {status}: what failed is tried again")
+
+
+async def _retry_all(status: str) -> int:
+    async with live_view(read_settings()) as (around, model):
+        rows = await asyncio.to_thread(model.sessions, status=status)
+        for row in rows:
+            await request_retry(around.store, row.session)
+    return len(rows)
+
+
 def list_letters(*, as_json: bool) -> None:
     """Show all dead letters."""
     letters = run(_letters())

@@ -42,6 +42,8 @@ class FakeCdcs(FakeServer):
         Usernames by id.
     records, blobs
         What it holds, by id.
+    assign_ends_in_slash
+        Whether the path that assigns a workspace is a later release's.
     """
 
     ADMIN: Final = 1
@@ -54,6 +56,7 @@ class FakeCdcs(FakeServer):
         self.workspaces: list[Document] = [workspace(1, "Global Public Workspace")]
         self.records: dict[int, Record] = {}
         self.blobs: dict[int, Blob] = {}
+        self.assign_ends_in_slash = False
         self._last = 0
 
     def put(self, title: str, xml: str, *, workspace: int | None = 1, id: int = 0) -> int:  # noqa: A002 - CDCS's word
@@ -79,6 +82,8 @@ class FakeCdcs(FakeServer):
     def handle(self, request: Request) -> Answer:
         """Answer as CDCS does; see the base."""
         path = request.path.lstrip("/")
+        if self.assign_ends_in_slash and "/assign/" in path:
+            path = path.removesuffix("/") if path.endswith("/") else f"{path}/"
         for pattern, routes in _ROUTES.items():
             match = re.fullmatch(pattern, path)
             if match:

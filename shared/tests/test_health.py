@@ -1,0 +1,32 @@
+"""What a service's readiness page says."""
+
+import json
+from typing import Any
+
+from nexuslims_shared.health import Check, Health
+
+
+async def _page(health: Health) -> tuple[int, dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await health.ready({}, None, send)
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+async def _well() -> str:
+    return ""
+
+
+async def test_notes_are_told_and_do_not_make_it_unready() -> None:
+    notes = {"cdcs": "away since noon"}
+    health = Health("uploader", [Check("broker", _well)], notes=lambda: notes)
+    status, page = await _page(health)
+    assert (status, page["ready"], page["notes"]) == (200, True, notes)
+
+
+async def test_without_notes_there_are_none() -> None:
+    status, page = await _page(Health("indexer"))
+    assert (status, page["notes"]) == (503, {})
