@@ -142,6 +142,7 @@ async def told(around: Surroundings) -> list[str]:
 
 async def test_every_case_comes_out_as_its_table_says(around, harvest, nemo, caplog) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")  # whoever else ran here may have quieted it
     nemo.requests()
     await harvest(nemo).once()
     assert "usage_events" in caplog.text
