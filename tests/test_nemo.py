@@ -355,6 +355,28 @@ async def test_what_changes_in_nemo_is_stated(around, harvest, own_nemo) -> None
     assert (await kinds(around, 14))[-1] == "reservation-matched"
 
 
+async def test_a_poisoned_event_is_a_dead_letter_and_the_others_go_on(
+    around, harvest, own_nemo
+) -> None:
+    own_nemo.change("usage_events", 13, end="2025-03-17T09:00:00-06:00")
+    for _ in range(2):
+        await harvest(own_nemo).once()
+    assert set(await states(around)) == {name(number) for number in CASES} - {name(13)}
+    (letter,) = [letter async for letter in around.dead_letters.read()]
+    assert letter.subject == "calendar nemo-1, nemo-1 usage_events/13"
+    assert "correct it in NEMO" in letter.reason
+    own_nemo.change("usage_events", 13, end="2025-03-17T11:10:00-06:00")
+    await harvest(own_nemo).once()
+    assert (await states(around)).keys() >= {name(13)}
+
+
+async def test_a_session_left_open_is_found_however_old(around, harvest, nemo) -> None:
+    nemo.requests()
+    await harvest(nemo, since="2025-04-10").once()
+    assert set(await states(around)) == {name(19)}
+    assert [one for one in nemo.requests() if "/reservations/" in one and "user_id__in" in one]
+
+
 async def test_after_a_long_absence_nothing_is_lost(around, harvest, nemo) -> None:
     """The last that was stated is of March; no setting says since when."""
     for number, pid in enumerate(INSTRUMENTS, start=1):

@@ -218,6 +218,12 @@ def test_whatever_comes_nothing_is_lost_and_nothing_raised(raw):
     assert len(found.metadata) + len(found.extensions) >= len(told)
 
 
+def test_a_vendors_field_may_be_called_as_ours_beside_the_metadata():
+    found, problems = partition_metadata({"warnings": 3, "extensions": "two"}, **IMAGE)
+    assert found.extensions == {"warnings": 3, "extensions": "two"}
+    assert (found.warnings, problems) == ((), ())
+
+
 # --- the table ---------------------------------------------------------------------------------
 
 

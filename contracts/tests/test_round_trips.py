@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nexuslims_contracts.envelope import decode, encode, envelop
@@ -18,6 +18,8 @@ Fitting = Callable[[dict[str, Any]], st.SearchStrategy[Any]]
 EVENT_SCHEMAS = {name: inlined(schema) for name, schema in event_schemas().items()}
 METADATA_SCHEMAS = {name: inlined(schema) for name, schema in metadata_schemas().items()}
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
+LARGE = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Metadata have some fifty fields: on a busy machine drawing them takes long."""
 
 
 @pytest.mark.parametrize("model", EVENT_TYPES.values(), ids=lambda model: model.name)
@@ -33,6 +35,7 @@ def test_every_event_survives_the_wire(
 
 
 @pytest.mark.parametrize("dataset_type", MODELS)
+@LARGE
 @given(data=st.data())
 def test_metadata_that_fit_the_published_schema_are_valid_and_stay_as_they_are(
     fitting_schema: Fitting, dataset_type: str, data: st.DataObject

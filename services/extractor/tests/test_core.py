@@ -181,15 +181,6 @@ def test_an_unreadable_file_fails_with_a_reason(tmp_path, monkeypatch):
     assert (done.failure, done.reason) == ("unreadable", "locked.dm3: Permission denied")
 
 
-@pytest.mark.parametrize("suffix", ["dm3", "dm4", "tif", "ser", "emi", "png", "jpg", "txt", "xyz"])
-@pytest.mark.parametrize("seed", range(3))
-def test_random_bytes_under_every_extension_have_an_outcome(tmp_path, suffix, seed):
-    path = tmp_path / f"noise.{suffix.upper()}"
-    path.write_bytes(np.random.default_rng(seed).bytes(5000))
-    done = extract_file(path, artifacts_root=tmp_path / "data", previews=True)
-    assert done.outcome == "extracted" if done.extractor.name == "fallback" else done.reason
-
-
 def test_content_decides_over_a_wrong_name(tmp_path, dm_file, caplog):
     path = tmp_path / "renamed.tar.gz"
     data = {"Data": b"\0" * 16, "DataType": (5, 2), "Dimensions": {"a": (5, 2), "b": (5, 2)}}

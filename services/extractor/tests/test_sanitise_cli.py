@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import signal
 import tarfile
 
 import numpy as np
@@ -11,7 +12,9 @@ import tifffile
 import typer
 from typer.testing import CliRunner
 
+from nexuslims_extractor.sanitise import isolated
 from nexuslims_extractor.sanitise.cli import sanitize
+from nexuslims_extractor.sanitise.job import sanitise
 
 
 @pytest.fixture
@@ -108,6 +111,7 @@ HOSTILE = {
     "short.ser": b"II\x97\x01\x10\x02",
     "many.ser": b"II\x97\x01\x10\x02\x22\x41\x52\x41" + b"\xff" * 40,
     "short.mrc": b"\0" * 208 + b"MAP " + b"\xff" * 20,
+    "many.mrc": b"\xff\xff\xff\x7f".ljust(208, b"\1") + b"MAP " + b"\0" * 900,
     "far.mrc": b"\xff" * 208 + b"MAP " + b"\xff" * 900,
     "short.blo": b"IMGBLO\x12\x12",
     "far.spc": b"\xff" * 100,
@@ -116,6 +120,26 @@ HOSTILE = {
     "plain.xyz": b"\x01\x02\x03",
     "image.png": b"\x89PNG\r\n\x1a\n",
 }
+
+
+def test_a_file_that_breaks_or_holds_up_its_reader_costs_itself_alone(
+    run, image, tmp_path, monkeypatch
+):
+    def breaking(source, out, **options):
+        if source.name == "crash.tif":
+            os.kill(os.getpid(), signal.SIGKILL)
+        while source.name == "slow.tif":
+            pass
+        return sanitise(source, out, **options)
+
+    monkeypatch.setattr(isolated, "sanitise", breaking)
+    files = [tmp_path / "crash.tif", tmp_path / "slow.tif", image]
+    result = run(*files, "--json", "--timeout", 2, "--out", tmp_path / "out")
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["outcome"] for record in told] == ["failed", "failed", "sanitised"]
+    assert told[0]["reason"] == "a reader crashed on it: Killed"
+    assert "longer than 2 s" in told[1]["reason"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["image_dataZeroed.tif"]
 
 
 def test_hostile_files_give_a_reason_and_leave_nothing(run, tmp_path):

@@ -24,7 +24,6 @@ ENTRIES = [
     "emd-velox__fei_example_tem_stack.emd",
     "emd-prismatic__Si100_3D.emd",
     "emi-ser__Titan_TEM_13_unreadable_ser.emi",
-    "emi-ser__Titan_TEM_14_unreadable_emi.emi",
     "blo__test2.blo",
     "mrc__Custom_movie.mrc",
     "hspy__example2_v3.1.hspy",
@@ -36,10 +35,8 @@ ENTRIES = [
     "spc__leo_edax_test.spc",
 ]
 SAME_AS_THE_INCUMBENTS = [
-    "emi-ser__Titan_STEM_1_stem_image_dataZeroed.emi",
     "emi-ser__Titan_TEM_3_eds_spectrum_image_dataZeroed.emi",
     "emi-ser__Titan_TEM_5_eds_spectrum_dataZeroed.emi",
-    "emi-ser__Titan_TEM_8_emi_list_eds_SI2_dataZeroed.emi",
     "tif-orion__orion-zeiss_dataZeroed.tif",
     "tif-tescan__tescan-pfib_dataZeroed.tif",
 ]

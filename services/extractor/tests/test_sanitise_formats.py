@@ -104,6 +104,7 @@ def test_an_emi_without_description_is_refused_unless_it_is_words(zeroed, tmp_pa
 def test_mrc_keeps_both_headers(zeroed, tmp_path):
     for order, stamp in (("<", b"\x44\x44"), (">", b"\x11\x11")):
         head = bytearray(b"\1" * 1024)
+        struct.pack_into(f"{order}3i", head, 0, 8, 8, 4)
         struct.pack_into(f"{order}i", head, 92, 128)
         head[208:214] = b"MAP " + stamp
         path = tmp_path / "image.mrc"
@@ -214,7 +215,7 @@ def test_damage_anywhere_gives_a_reason_or_a_whole_copy(container, tmp_path):
         container.write_bytes(damaged)
         try:
             (copy,) = sanitise(container, out).written
-        except (ExtractorError, OSError, RuntimeError, KeyError, ValueError):
+        except ExtractorError:
             assert not list(out.iterdir())
         else:
             copy.unlink()

@@ -20,6 +20,16 @@ def test_sessions_that_are_still_on_are_asked_for_again_and_cancelled_ones_not(m
     assert window_after([cancelled.state], now, OVERLAP).since is None
 
 
+def test_a_session_that_was_left_open_is_expected_and_costs_nothing(make_desk) -> None:
+    held, forgotten = make_desk(), make_desk()
+    start = held.entry().start
+    held.hear(held.entry())
+    forgotten.hear(forgotten.entry(id="forgotten", start=start - 9000 * HOUR, end=None))
+    window = window_after([held.state, forgotten.state], datetime.now(UTC), OVERLAP)
+    assert window.since == start - OVERLAP
+    assert window.expected == {"1", "forgotten"}
+
+
 def test_a_session_of_the_future_does_not_hide_the_present(desk) -> None:
     now = desk.entry().start
     desk.hear(desk.entry(start=now + 999 * HOUR, end=None), now=now + 1000 * HOUR)

@@ -120,11 +120,21 @@ async def test_what_does_not_pass_is_an_error_at_once(nemo_calendar, name, wrong
     assert len([url for url in nemo.asked if name in url.path]) == 1
 
 
-async def test_trouble_that_lasts_is_given_up(nemo_calendar):
-    nemo = Nemo(tools=trouble(503, times=99))
-    with pytest.raises(CalendarUnavailableError, match=r"is in trouble \(503\), 6 times"):
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (httpx.Response(503), r"is in trouble \(503\), 6 times"),
+        (httpx.Response(500, html="<html>Server Error</html>"), r"is in trouble \(500\), 6 times"),
+        (httpx.Response(200, text='[{"id": 1, "na'), r"damaged JSON \(.*\), 6 times"),
+        (httpx.ReadTimeout("slow"), r"does not answer in time, 6 times"),
+        (httpx.ConnectError("refused"), r"cannot be reached \(refused\), 6 times"),
+    ],
+)
+async def test_trouble_that_lasts_is_given_up(nemo_calendar, answer, words):
+    nemo = Nemo(reservations=[answer] * 99)
+    with pytest.raises(CalendarUnavailableError, match=rf"^nemo-1 at .* {words} .*reservations"):
         await nemo_calendar(nemo).entries(WINDOW)
-    assert len(nemo.asked) == client_module.ATTEMPTS
+    assert len([url for url in nemo.asked if "reservations" in url.path]) == client_module.ATTEMPTS
 
 
 async def test_a_pause_that_is_asked_for_is_made(nemo_calendar, monkeypatch):
@@ -267,6 +277,18 @@ async def test_what_was_known_and_is_missing_is_asked_for_by_number(nemo_calenda
     assert nemo.asked[3].params["id__in"] == "2,3,4"
     assert [one.id for one in found] == ["usage-2", "usage-1", "usage-4"]
     assert isinstance(found[-1], Withdrawn)
+
+
+async def test_of_a_session_left_open_only_its_users_bookings_are_asked_for(nemo_calendar):
+    open_ = {**USAGE, "id": 2, "user": 5, "start": "2020-01-01T09:00:00Z", "end": None}
+    answers = [httpx.Response(200, json=[USAGE]), httpx.Response(200, json=[open_])]
+    nemo = Nemo(usage_events=answers)
+    entries = await nemo_calendar(nemo).entries(WINDOW)
+    assert [entry.id for entry in entries] == ["usage-2", "usage-1"]
+    everybody, own = [url.params for url in nemo.asked if "reservations" in url.path]
+    assert everybody["end__gt"] == "2025-03-10T09:00:00Z"
+    assert "user_id__in" not in everybody
+    assert (own["end__gt"], own["user_id__in"]) == ("2020-01-01T09:00:00Z", "5")
 
 
 async def test_nothing_is_withdrawn_by_a_nemo_that_is_not_itself(nemo_calendar):

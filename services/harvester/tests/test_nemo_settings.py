@@ -42,6 +42,7 @@ def test_the_environment_wins_over_the_file_and_numbers_are_apart(
         ("TOKEN", "pass-wörd", "NX_NEMO_TOKEN_1=(hidden): not a token"),
         ("TZ", "Mars/Olympus", "NX_NEMO_TZ_1='Mars/Olympus': not an IANA time zone"),
         ("SINCE", "soon", "NX_NEMO_SINCE_1='soon'"),
+        ("SINCE", "0001-01-01", "NX_NEMO_SINCE_1='0001-01-01': not from 1970 on"),
     ],
 )
 def test_what_is_wrong_is_named_without_the_secret(

@@ -45,6 +45,10 @@ class ValidMetadata:
         return with_qudt(core | self.metadata | apart)
 
 
+_BESIDE = frozenset({"extensions", "warnings"})
+"""Fields of the models that are no metadata: a vendor may have fields of these names."""
+
+
 def validate_metadata(
     raw: Mapping[str, object],
     *,
@@ -125,7 +129,9 @@ def partition_metadata(
     """
     core, others = dict(raw), dict(extensions or {})
     elsewhere = {
-        name for name in core if name in FIELDS and dataset_type not in FIELDS[name].dataset_types
+        name
+        for name in core
+        if (name in FIELDS and dataset_type not in FIELDS[name].dataset_types) or name in _BESIDE
     }
     _move(elsewhere, core, others)
 

@@ -24,7 +24,7 @@ from nexuslims_extractor.model import (
     ParsedFile,
     Signal,
 )
-from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose
+from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose, is_misnamed
 from nexuslims_extractor.profiles import profile_of, with_profile
 from nexuslims_extractor.values import from_mtime
 from nexuslims_shared.artifacts import write_artifact
@@ -128,12 +128,8 @@ def _extract(
         plugin = choose(path, head)
         result = replace(result, extractor=_version(plugin))
         on_step("reading", result.extractor)
-        if is_hdf5(head):
-            check_links(path)
-        parsed = plugin.open(path, instrument)
+        parsed = _parse(plugin, path, head, instrument)
         result = replace(result, extractor=_version(plugin, parsed))
-        if profile := profile_of(instrument):
-            parsed = with_profile(parsed, profile, path)
         on_step("finishing", result.extractor)
         return _finish(result, path, parsed, instrument, wanted)
     except DiskError:
@@ -149,6 +145,20 @@ def _extract(
             reason=_reason(path, plugin, error),
             failure="memory" if isinstance(error, MemoryError) else "failed",
         )
+
+
+def _parse(
+    plugin: Extractor, path: Path, head: bytes, instrument: InstrumentContext | None
+) -> ParsedFile:
+    """Have a plugin read the headers, and add what is known of the instrument."""
+    if is_hdf5(head):
+        check_links(path)
+    parsed = plugin.open(path, instrument)
+    if is_misnamed(path, plugin):
+        problem = f"named {shown(path.suffix)}, but the content is of no kind that is known"
+        parsed = replace(parsed, problems=(*parsed.problems, problem))
+    profile = profile_of(instrument)
+    return with_profile(parsed, profile, path) if profile else parsed
 
 
 def _untold(step: Step, extractor: ExtractorVersion) -> None:

@@ -78,7 +78,7 @@ def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = Non
     ExtractorError
         Not even the fallback is installed.
     """
-    suffix = path.suffix.lower().removeprefix(".")
+    suffix = _suffix(path)
     known = installed() if extractors is None else tuple(extractors)
     # those named by the extension first: a stable sort keeps the priorities within either part
     candidates = sorted(known, key=lambda plugin: _rank(plugin, suffix))
@@ -91,6 +91,17 @@ def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = Non
     raise ExtractorError(
         f"no extractor for {path.name}: is nexuslims-extractor installed with its entry points?"
     )
+
+
+def is_misnamed(path: Path, taken_by: Extractor) -> bool:
+    """Whether a file has the name of a known format, but went to an extractor that takes any."""
+    return not taken_by.extensions and any(
+        _suffix(path) in plugin.extensions for plugin in installed()
+    )
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
 
 
 def _supports(plugin: Extractor, path: Path, head: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Files that lie, that are damaged, or that would have something else read."""
 
+import bz2
 import json
 import os
 import socket
@@ -89,9 +90,8 @@ def test_a_truncated_mrc(judged, store):
     header[:4] = (64, 64, 3, 0)
     path.write_bytes(header.tobytes() + bytes(3 * 64 * 64))
     assert judged(path).outcome == "extracted"
-    path.write_bytes(path.read_bytes()[:-5000])
-    done = judged(path)
-    assert done.outcome in ("partial", "failed")
+    path.write_bytes(path.read_bytes()[:-5])
+    assert "the data ends at byte 13312, but the file at 13307" in judged(path).reason
 
 
 def test_a_truncated_msa(judged, store):
@@ -110,6 +110,17 @@ def test_a_truncated_msa(judged, store):
     assert judged(path).outcome == "extracted"
     path.write_text(whole[: whole.index("5.")])
     assert "ends within its spectrum" in judged(path).reason
+
+
+@pytest.mark.parametrize("content", range(0, 4000, 500))
+def test_a_truncated_elid(judged, store, content):
+    """Its reader waits for more for ever."""
+    path = store / "made.elid"
+    whole = bz2.compress(b"EID2\4\0\0\0" + np.random.default_rng(0).bytes(content))
+    path.write_bytes(whole)
+    assert "compressed data" not in judged(path).reason  # it is no project, but it has its end
+    path.write_bytes(whole[:-12])
+    assert "ends within its compressed data" in judged(path).reason
 
 
 # --- claims ------------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ OWN_EVENTS: Final = tuple(
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Nobody used a microscope that writes files before; and the year 1 has no week before it."""
 
+FORGOTTEN: Final = timedelta(days=30)
+"""Nobody uses a microscope for so long: the session was left open."""
+
 
 class Known:
     """The sessions that are stated, folded as the log grows."""
@@ -76,8 +79,9 @@ def window_after(states: Iterable[SessionState], now: datetime, overlap: timedel
     """Return what to ask for, so that nothing is missed however long nobody asked.
 
     Entries are stated in the order of their starts. So the latest start that is known is where the
-    last harvest ended, even one that broke off; sessions that were still on are looked at again. A
-    start still to come, stated while a clock was wrong, hides nothing.
+    last harvest ended, even one that broke off; sessions that were still on are looked at again,
+    unless somebody forgot to end them: those are expected, but no reason to ask for everything
+    since. A start still to come, stated while a clock was wrong, hides nothing.
 
     Parameters
     ----------
@@ -95,8 +99,10 @@ def window_after(states: Iterable[SessionState], now: datetime, overlap: timedel
     ]
     if not held:
         return Window(None, now)
-    still_on = [start for state, start in held if ended(state) is None]
     latest = max(start for _, start in held)
+    still_on = [
+        start for state, start in held if ended(state) is None and start > latest - FORGOTTEN
+    ]
     since = max(min([latest, now, *still_on]), LONG_AGO) - overlap
     return Window(since, now, frozenset(_expected((state for state, _ in held), since)))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_extractor.errors import UnreadableFileError, UnsupportedFileError
+from nexuslims_extractor.formats.cut_short import bzip2_ends, what_is_missing
 from nexuslims_extractor.formats.rosettasciio_gaps import (
     UNREAD,
     read_blockfile,
@@ -100,8 +101,6 @@ _CORRECTIONS = {
 }
 _UNITS = {"µm": "um", "μm": "um", "1 / nm": "1/nm", "nm^-1": "1/nm", "<undefined>": ""}
 _PLANE = 2
-_UNCOMPRESSED = ("mrc",)
-_TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +132,8 @@ class RosettaSciIOExtractor:
     def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
         """Read lazily: arrays stay in the file."""
         del instrument
+        if path.suffix.lower() == ".elid" and not bzip2_ends(path):
+            raise UnreadableFileError("the file ends within its compressed data")
         read = _read(path)
         signals = [_signal(path, read.module, part) for part in read.parts]
         if not signals:
@@ -251,20 +252,8 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         extensions=extensions,
         acquired=_acquired(look_up),
         pixels=None if part.get(UNREAD) else lambda: data,
-        problems=tuple(_cut_short(path, module, data)),
+        problems=tuple(what_is_missing(path, module, data.nbytes)),
     )
-
-
-def _cut_short(path: Path, module: str, data: Any) -> Iterator[str]:
-    """Tell what a file lacks where the reader does not: it takes the header's word."""
-    size = path.stat().st_size
-    if module in _UNCOMPRESSED and data.nbytes > size:
-        yield f"the header claims {data.nbytes} bytes of data, but the file has {size}"
-    if module == "msa":
-        with path.open("rb") as file:
-            file.seek(max(0, size - _TAIL_BYTES))
-            if b"#ENDOFDATA" not in file.read().upper():
-                yield "the file ends within its spectrum"
 
 
 def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:

@@ -1,5 +1,6 @@
 """Where the data lies in formats that keep it in plain runs of bytes, or as text."""
 
+import math
 import mmap
 import re
 import string
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.errors import LimitExceededError, UnreadableFileError
 from nexuslims_extractor.formats.dm_tags import ArrayRef, read_tags
 from nexuslims_extractor.formats.tia_series import element_spans
 from nexuslims_extractor.sanitise.plan import (
@@ -24,6 +25,7 @@ _NO_DATA = ("CLUT", "PageSetup")  # colour tables, and what a printer driver wan
 _MRC_HEADER = 1024
 _MRC_EXTENDED = 92  # bytes of the extended header, https://www.ccpem.ac.uk/mrc_format/mrc2014.php
 _MRC_STAMP = 212
+_MRC_MOST_PIXELS = 64  # for each byte there is: files are cut short, but not so much
 _MRC_BIG_ENDIAN = b"\x11\x11"
 _BLO_HEADER = struct.Struct("<6sHIIIHHHH")
 _BLO_FRAME_HEADER = 6
@@ -112,6 +114,9 @@ def plan_mrc(path: Path) -> Plan:
         raise UnreadableFileError("the file ends within its MRC header")
     order = ">" if head[_MRC_STAMP : _MRC_STAMP + 2] == _MRC_BIG_ENDIAN else "<"
     (extended,) = struct.unpack_from(f"{order}i", head, _MRC_EXTENDED)
+    claimed = math.prod(struct.unpack_from(f"{order}3i", head))
+    if not 0 < claimed <= size * _MRC_MOST_PIXELS:
+        raise LimitExceededError(f"the MRC file claims {claimed} pixels")
     start = _MRC_HEADER + extended
     if not _MRC_HEADER <= start <= size:
         raise UnreadableFileError(f"the MRC file claims {extended} bytes of extended header")

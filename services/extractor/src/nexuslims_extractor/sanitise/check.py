@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nexuslims_extractor.artifacts import json_safe
 from nexuslims_extractor.plugins import HEAD_BYTES, choose
-from nexuslims_extractor.sanitise.formats import Format
+from nexuslims_extractor.sanitise.formats import Format, recognise
 from nexuslims_extractor.sanitise.independent import H5PY, arrays, facts
 from nexuslims_extractor.sanitise.plan import SanitiseError, planned_bytes
 
@@ -42,10 +42,20 @@ def told(path: Path) -> dict[str, Any]:
     return plain
 
 
+def everything(path: Path) -> dict[str, Any]:
+    """Return what extraction tells of a file, and what an independent reader does."""
+    form = recognise(path)
+    try:
+        others = facts(path, form.reader) if form.reader else {}
+    except Exception:  # noqa: BLE001 - broken files are worth sharing, and readers raise anything
+        others = {}
+    return {**told(path), "read": others}
+
+
 def replaced(value: Any, words: Mapping[str, str]) -> Any:
     """Return a tree with words in its texts replaced, the longest first."""
     if isinstance(value, dict):
-        return {key: replaced(inner, words) for key, inner in value.items()}
+        return {replaced(key, words): replaced(inner, words) for key, inner in value.items()}
     if isinstance(value, list):
         return [replaced(inner, words) for inner in value]
     if isinstance(value, str):
@@ -76,8 +86,7 @@ def check_copy(source: Path, copy: Path, form: Format, words: Mapping[str, str])
     found = replaced(
         told(copy), {name_in(copy): name_in(source), str(copy.parent): str(source.parent)}
     )
-    if difference := next(_differences(replaced(told(source), words), found), None):
-        raise SanitiseError(f"the copy tells another {difference}")
+    _compare(told(source), found, words, "extraction")
 
 
 def name_in(path: Path) -> str:
@@ -98,15 +107,35 @@ def _check_independently(source: Path, copy: Path, form: Format, words: Mapping[
     if not form.reader:
         return
     try:
-        expected = replaced(facts(source, form.reader), words)
+        expected = facts(source, form.reader)
         _shows(source, form.reader)
     except Exception:  # noqa: BLE001 - broken files are worth sharing, and readers raise anything
         return
     found = _opened(facts, copy, form.reader)
-    if difference := next(_differences(expected, found), None):
-        raise SanitiseError(f"{form.reader} reads another {difference}")
+    _compare(expected, found, words, form.reader)
     if _opened(_shows, copy, form.reader):
         raise SanitiseError(f"the copy still shows data, as {form.reader} reads it")
+
+
+def _compare(expected: Any, found: Any, words: Mapping[str, str], reader: str) -> None:
+    """Refuse a copy that tells something else, but for the words written over."""
+    if place := next(_still_told(found, words), None):
+        raise SanitiseError(f"{reader} still reads what was to be written over at {place}")
+    # in the names of fields, which may hold a word by chance, it counts as written over in both
+    pair = (replaced(tree, words) for tree in (expected, found))
+    if difference := next(_differences(*pair), None):
+        raise SanitiseError(f"{reader} reads another {difference}")
+
+
+def _still_told(tree: Any, words: Mapping[str, str], path: str = "") -> Iterator[str]:
+    if isinstance(tree, Mapping):
+        for key, inner in tree.items():
+            yield from _still_told(inner, words, f"{path}/{key}")
+    elif _is_list(tree):
+        for index, inner in enumerate(tree):
+            yield from _still_told(inner, words, f"{path}/{index}")
+    elif isinstance(tree, str) and any(word in tree for word in words):
+        yield path
 
 
 def _opened(read: Callable[[Path, str], T], copy: Path, reader: str) -> T:

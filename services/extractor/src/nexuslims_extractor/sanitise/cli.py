@@ -27,7 +27,7 @@ def sanitize(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that one file may take.", min=0.1)] = 3600,
+    timeout: Annotated[float, typer.Option(help="Seconds that one file may take.", min=0.1)] = 1800,
 ) -> None:
     """Copy files with their data zeroed and their metadata intact; the originals stay as they are.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.sanitise.hdf5_heap import REFERENCE, row_spans
 from nexuslims_extractor.sanitise.plan import Plan, SanitiseError, Span, zero_spans
 
@@ -33,17 +34,22 @@ def plan_hdf5(path: Path) -> Plan:
     ------
     SanitiseError
         Data lies in another file, or is filtered by something that h5py cannot do.
+    UnreadableFileError
+        The file is damaged.
     """
     import h5py  # noqa: PLC0415 - HDF5 only
 
     spans: list[Span] = []
-    with h5py.File(path, "r") as file:
-        for dataset in shown(file):
-            stored = _spans(dataset)
-            if dataset.dtype.hasobject:
-                spans += row_spans(path, stored, _base(dataset))
-            else:
-                spans += stored
+    try:
+        with h5py.File(path, "r") as file:
+            for dataset in shown(file):
+                stored = _spans(dataset)
+                if dataset.dtype.hasobject:
+                    spans += row_spans(path, stored, _base(dataset))
+                else:
+                    spans += stored
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise UnreadableFileError(f"the HDF5 file is damaged: {error}") from None
     return zero_spans(path.stat().st_size, spans, _encode_zeros)
 
 

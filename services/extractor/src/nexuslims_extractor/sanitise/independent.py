@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nexuslims_extractor.formats import tiff_tags as tags
 from nexuslims_extractor.sanitise.hdf5 import blocks, shown
@@ -12,6 +12,9 @@ from nexuslims_extractor.sanitise.hidden import without_images
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
     import numpy as np
+
+Fact: TypeAlias = str | tuple[str]
+"""A text; or what a number or a list is, in a tuple of its own, for it is no text to scrub."""
 
 TIFFFILE, H5PY = "tifffile", "h5py"
 _PLACES = (
@@ -22,8 +25,8 @@ _LONG = 512
 _WHOLE = ("msa", "edax")  # modules that know no lazy reading
 
 
-def facts(path: Path, reader: str) -> dict[str, str]:
-    """Return the metadata of a file by name, as text that can be compared.
+def facts(path: Path, reader: str) -> dict[str, Fact]:
+    """Return the metadata of a file by name.
 
     Parameters
     ----------
@@ -59,20 +62,23 @@ def arrays(path: Path, reader: str) -> "Iterator[np.ndarray]":
         yield from _rosettasciio_blocks(path, reader)
 
 
-def _leaves(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Yield the leaves of a tree as text; of long lists, which may be data, the length alone."""
+def _leaves(value: Any, place: str) -> Iterator[tuple[str, Fact]]:
+    """Yield the leaves of a tree; of long arrays, which may be data, the kind alone."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, f"{place}/{key}")
-    elif getattr(value, "nbytes", 0) > _LONG or (
-        isinstance(value, list | tuple) and len(value) > _LONG
-    ):
-        yield place, f"long {type(value).__name__}"
+    elif isinstance(value, str | bytes):
+        yield place, value if isinstance(value, str) else value.decode("latin-1")
+    elif getattr(value, "nbytes", 0) > _LONG:
+        yield place, (type(value).__name__,)
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value if len(value) <= _LONG else ()):
+            yield from _leaves(inner, f"{place}/{index}")
     else:
-        yield place, repr(value)
+        yield place, (repr(value),)
 
 
-def _tiff_facts(path: Path) -> Iterator[tuple[str, str]]:
+def _tiff_facts(path: Path) -> Iterator[tuple[str, Fact]]:
     from tifffile import TiffFile  # noqa: PLC0415 - checks only
 
     with TiffFile(path) as file:
@@ -80,8 +86,8 @@ def _tiff_facts(path: Path) -> Iterator[tuple[str, str]]:
             for tag in page.aspage().tags.values():
                 if tag.code not in _PLACES:
                     value = tag.value
-                    value = without_images(value) if isinstance(value, bytes) else repr(value)
-                    yield f"{index}/{tag.code}", str(value)
+                    value = without_images(value) if isinstance(value, bytes) else value
+                    yield from _leaves(value, f"{index}/{tag.code}/{tag.name}")
 
 
 def _tiff_pages(path: Path) -> "Iterator[np.ndarray]":
@@ -89,35 +95,38 @@ def _tiff_pages(path: Path) -> "Iterator[np.ndarray]":
 
     with TiffFile(path) as file:
         for page in file.pages:
-            yield page.asarray()
-            for inner in getattr(page, "pages", None) or ():
-                yield inner.asarray()
+            for each in (page.aspage(), *(page.aspage().pages or ())):
+                yield from (data for data, *_ in each.aspage().segments() if data is not None)
 
 
-def _hdf5_facts(path: Path) -> dict[str, str]:
+def _hdf5_facts(path: Path) -> dict[str, Fact]:
     import h5py  # noqa: PLC0415 - checks only
 
-    found: dict[str, str] = {}
+    found: dict[str, Fact] = {}
     with h5py.File(path, "r") as file:
         hidden = {dataset.name for dataset in shown(file)}
 
         def visit(name: str, node: "h5py.Group | h5py.Dataset") -> None:
             for key, value in node.attrs.items():
-                found[f"{name}@{key}"] = _plain(value)
+                found.update(_plain(value, f"{name}@{key}"))
             if isinstance(node, h5py.Dataset):
-                value = "" if node.name in hidden else _plain(node[()])
-                found[name] = f"{node.shape} {node.dtype} {value}"
+                found[name] = (f"{node.shape} {node.dtype}",)
+                if node.name not in hidden:
+                    found.update(_plain(node[()], f"{name}/"))
 
         visit("/", file)
         file.visititems(visit)
     return found
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, place: str) -> Iterator[tuple[str, Fact]]:
     import numpy as np  # noqa: PLC0415 - checks only
 
     array = np.asarray(value)
-    return repr(array.tolist() if array.dtype.hasobject else array.tobytes())
+    if array.dtype.hasobject or array.dtype.kind in "SU":
+        yield from _leaves(array.tolist(), place)
+    else:
+        yield place, array.tobytes().decode("latin-1")
 
 
 def _hdf5_blocks(path: Path) -> "Iterator[np.ndarray]":

@@ -54,7 +54,7 @@ def outcomes(
             except (TimeoutError, FutureTimeoutError):
                 yield Outcome(file, reason=f"it takes longer than {seconds:g} s")
             except ProcessExpired as error:
-                yield Outcome(file, reason=f"a reader crashed on it (status {error.exitcode})")
+                yield Outcome(file, reason=f"a reader crashed on it: {_fate(error.exitcode)}")
 
 
 def _begin() -> None:
@@ -76,6 +76,11 @@ def _attempt(
     except Exception as error:  # noqa: BLE001 - a foreign file may break any reader
         return Outcome(file, reason=_words(f"{type(error).__name__}: {error}"))
     return Outcome(file, done.written, done.scrubbed)
+
+
+def _fate(exitcode: int) -> str:
+    name = signal.strsignal(-exitcode) if exitcode < 0 else None
+    return name or f"exit status {exitcode}"
 
 
 def _words(reason: str) -> str:

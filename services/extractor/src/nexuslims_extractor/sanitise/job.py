@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.sanitise.archive import pack
-from nexuslims_extractor.sanitise.check import check_copy, name_in, told
+from nexuslims_extractor.sanitise.check import check_copy, everything, name_in
 from nexuslims_extractor.sanitise.formats import recognise
 from nexuslims_extractor.sanitise.plan import SanitiseError, write_copy
 from nexuslims_extractor.sanitise.scrub import scrub, words_of
@@ -63,7 +63,7 @@ def sanitise(
         It cannot be read, or the copy not be written.
     """
     members = _members(source)
-    words = words_of(told(source), scrub_fields)
+    words = words_of(everything(source), scrub_fields) if scrub_fields else {}
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=workplace or out, prefix=".sanitise-") as text:
         copies = {member: Path(text) / zeroed_name(member) for member in members}

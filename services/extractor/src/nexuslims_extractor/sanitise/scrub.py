@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_extractor.sanitise.plan import SanitiseError
-from nexuslims_extractor.values import leaves
+from nexuslims_extractor.values import leaves, snake
 
 PATHS = "paths"
-_PATH = re.compile(r"(?:[A-Za-z]:\\|\\\\|/(?:home|Users|data|mnt|media)/)[^\s\"'<>|;,]{2,}")
+_PATH = re.compile(
+    r"(?<![A-Za-z])[A-Za-z]:\\(?:[^\\\"'<>|;,\r\n\t]+\\)*[^\\\s\"'<>|;,]+"
+    r"|\\\\[^\\\s\"'<>|;,]+\\[^\s\"'<>|;,]+"
+    r"|/(?:home|Users|data|mnt|media)/[^\s\"'<>|;,]+"
+)
+_LONGEST_PATH = 300
+_LABEL = re.compile(r"^[\w ]+=\s*")  # Zeiss: the value of SV_USER_NAME is "User Name = ..."
 _SHORTEST = 3
 _ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 
@@ -42,14 +48,25 @@ def words_of(told: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[st
 
 
 def _said(told: Mapping[str, Any], name: str) -> Iterator[str]:
-    wanted = name.strip().lower().replace(" ", "_")
+    wanted = snake(name).replace("_", "")
     for place, value in leaves(_indexed(told)):
         if not isinstance(value, str):
             continue
         if wanted == PATHS:
-            yield from _PATH.findall(value)
-        elif place == wanted or place.endswith(f"_{wanted}"):
-            yield value
+            yield from _paths(value)
+        elif _is_called(place, wanted) and (said := _LABEL.sub("", value)):
+            yield said
+
+
+def _is_called(place: str, wanted: str) -> bool:
+    """Whether a path in snake case ends with a name: ``main_user_name`` does with ``username``."""
+    parts = place.split("_")
+    return any("".join(parts[start:]) == wanted for start in range(len(parts)))
+
+
+def _paths(text: str) -> list[str]:
+    whole = _PATH.match(text) and "\n" not in text and len(text) <= _LONGEST_PATH
+    return [text] if whole else _PATH.findall(text)
 
 
 def _indexed(value: Any) -> Any:

@@ -22,6 +22,9 @@ _USAGE: Final = "usage-"
 FIRST_LOOK: Final = timedelta(days=7)
 """How far back the very first harvest goes, as the incumbent's, unless ``NX_NEMO_SINCE_n`` says."""
 
+LONG: Final = timedelta(days=7)
+"""A session that began so much before those that are asked for was left open, or moved."""
+
 
 class NemoCalendar:
     """One NEMO of possibly several.
@@ -66,11 +69,13 @@ class NemoCalendar:
             tools = await self._existing_tools(problems)
             if not tools:
                 return problems
-            objects = await self._usage(tools, window)
+            since = window.since or self._settings.since or window.until - FIRST_LOOK
+            objects = await self._usage(tools, since)
             gone = await self._gone(window, objects)
             events = self._events(tools, objects, problems)
-            facts = await self._facts(tools, events, problems)
-        entries = [to_entry(event, facts) for event in events]
+            facts = await self._facts(tools, events, since, problems)
+        # in a thread: of a hundred thousand events it takes seconds, and others are to be heard
+        entries = await asyncio.to_thread(lambda: [to_entry(event, facts) for event in events])
         return [*problems, *(self._named(entry) for entry in entries), *gone]
 
     async def changed(self) -> None:
@@ -91,8 +96,7 @@ class NemoCalendar:
         ]
         return {number: one for number, one in self._tools.items() if number in known}
 
-    async def _usage(self, tools: Mapping[int, InstrumentEntry], window: Window) -> list[Any]:
-        since = window.since or self._settings.since or window.until - FIRST_LOOK
+    async def _usage(self, tools: Mapping[int, InstrumentEntry], since: datetime) -> list[Any]:
         chosen = {"tool_id__in": _joined(tools)}
         ended = {"end__gte": self._settings.written(since)}
         return [
@@ -121,6 +125,7 @@ class NemoCalendar:
         self,
         tools: Mapping[int, InstrumentEntry],
         events: Sequence[payload.UsageEvent],
+        since: datetime,
         problems: Entries,
     ) -> Facts:
         """Ask for what the usage events refer to, all at once."""
@@ -134,23 +139,40 @@ class NemoCalendar:
             payload.Project, "projects", await ask("projects", sorted(projects)), problems
         )
         reservations = self._read(
-            payload.Reservation, "reservations", await self._reservations(events), problems
+            payload.Reservation, "reservations", await self._reservations(events, since), problems
         )
         bookings, wrong = place(reservations.values(), self._settings)
         problems += [self._named(problem) for problem in wrong]
         return Facts(self._settings, tools, people, charged, bookings)
 
-    async def _reservations(self, events: Sequence[payload.UsageEvent]) -> list[Any]:
-        """Ask for the bookings that may overlap one of the usage events."""
-        ends = [self._moment(event.end) for event in events if event.end is not None]
+    async def _reservations(
+        self, events: Sequence[payload.UsageEvent], since: datetime
+    ) -> list[Any]:
+        """Ask for the bookings that may overlap one of the usage events.
+
+        A session that somebody forgot to end is as old as may be: of then, only the bookings of
+        its user are asked for, not everybody's since.
+        """
+        old = [event for event in events if self._began(event) < since - LONG]
+        recent = [event for event in events if self._began(event) >= since - LONG]
+        found: list[Any] = []
+        if recent:
+            found += await self._client.all("reservations", self._overlapping(recent))
+        if old:
+            users = {"user_id__in": _joined({event.user for event in old})}
+            found += await self._client.all("reservations", {**self._overlapping(old), **users})
+        return found
+
+    def _overlapping(self, events: Sequence[payload.UsageEvent]) -> dict[str, str]:
         query = {
             "tool_id__in": _joined({event.tool for event in events}),
             "cancelled": "False",
             "end__gt": self._settings.written(min(map(self._began, events))),
         }
+        ends = [self._moment(event.end) for event in events if event.end is not None]
         if len(ends) == len(events):
             query["start__lt"] = self._settings.written(max(ends) + timedelta(seconds=1))
-        return await self._client.all("reservations", query)
+        return query
 
     def _read(
         self, model: type[P], endpoint: str, objects: Iterable[Any], problems: Entries

@@ -37,7 +37,11 @@ class NemoSettings(Numbered, family="NEMO"):
     @field_validator("since")
     @classmethod
     def _aware(cls, value: datetime | None) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        if value is None:
+            return None
+        if value.year not in _YEARS:
+            raise ValueError(f"not from {_YEARS.start} on")
+        return placed(value, UTC)
 
     @property
     def zone(self) -> ZoneInfo:

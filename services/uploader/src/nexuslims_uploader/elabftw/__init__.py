@@ -1,0 +1,1 @@
+"""eLabFTW: an experiment for each session, with its record attached."""

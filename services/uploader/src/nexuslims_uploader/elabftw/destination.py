@@ -1,0 +1,177 @@
+"""Taking records to eLabFTW, so that it holds one experiment of each session.
+
+eLabFTW's ids are its own and titles repeat: an experiment is found again by a key of ours in its
+text, which is searched before anything is made. Making, tagging, attaching and describing are
+steps of their own; each looks first at what is there, so a crash between two is completed by the
+next upload. The digest of the record is written last: where it is, all the rest is.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from nexuslims_shared.settings import Settings, read
+from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.elabftw.client import Attachment, ElabftwClient, Experiment
+from nexuslims_uploader.elabftw.entry import (
+    DIGEST,
+    KEY,
+    SESSION,
+    body_of,
+    key_of,
+    metadata_of,
+    session_id,
+    tags_of,
+    title_of,
+)
+from nexuslims_uploader.elabftw.settings import ElabftwSettings
+from nexuslims_uploader.errors import RefusedError, UploadError
+
+log = logging.getLogger(__name__)
+
+
+def create(settings: Settings) -> "ElabftwDestination":
+    """Make the destination."""
+    del settings  # its own have a prefix
+    own = read(ElabftwSettings)
+    return ElabftwDestination(ElabftwClient(own), own)
+
+
+class ElabftwDestination:
+    """Keeps records in an eLabFTW.
+
+    Parameters
+    ----------
+    client
+        The connection.
+    settings
+        How experiments are filed there.
+    """
+
+    name = "elabftw"
+    priority = 85
+    """The incumbent's: after CDCS and LabArchives, to link to them."""
+
+    def __init__(self, client: ElabftwClient, settings: ElabftwSettings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def check(self) -> list[str]:
+        """Say whether we are let in, and may write."""
+        try:
+            if await self._client.may_write():
+                return []
+        except UploadError as error:
+            return [error.explanation]
+        return ["NX_ELABFTW_API_KEY may only read: make a key that may write"]
+
+    async def upload(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> UploadResult:
+        """Make the session's experiment, or bring it up to date; see the port."""
+        links = {name: one for name, one in previous.items() if name != self.name}
+        experiment = await self._found(record, previous.get(self.name))
+        if experiment is None:
+            number = await self._client.create(self._content(record, links), record.session)
+            kept: Mapping[str, Any] = {}
+        else:
+            number, kept = experiment.id, experiment.metadata
+        await self._add_tags(number, record)
+        await self._attach(number, record)
+        content = self._content(record, links, kept) | {
+            "metadata": metadata_of(record, links, kept)
+        }
+        if experiment is None or not _says(experiment, content):
+            await self._client.change(number, content, record.session)
+        return self._client.result(number)
+
+    async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
+        """Delete the session's experiment, its attachment first; see the port.
+
+        eLabFTW keeps deleted experiments out of sight, with their text.
+        """
+        while experiment := await self._found(record, previous.get(self.name)):
+            for attachment in await self._client.attachments(experiment.id, record.session):
+                await self._client.detach(experiment.id, attachment.id, record.session)
+            await self._client.delete(experiment.id, record.session)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.api.close()
+
+    async def _found(self, record: RecordToUpload, known: UploadResult | None) -> Experiment | None:
+        """Return the session's experiment: by number, by key, or as the incumbent made it."""
+        session, key = record.session, key_of(record.session)
+        if known is not None:
+            experiment = await self._client.get(known.record_id, session)
+            if experiment is not None and experiment.field(KEY) == key:
+                return experiment
+        for experiment in await self._client.search(key, session):
+            if experiment.field(KEY) == key:
+                return experiment
+        for experiment in await self._client.search(title_of(record), session):
+            without_key = not experiment.field(KEY)
+            if without_key and experiment.field(SESSION) == session_id(record):
+                return experiment
+        return None
+
+    def _content(
+        self,
+        record: RecordToUpload,
+        links: Mapping[str, UploadResult],
+        kept: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return what an experiment is made with; the digest comes when everything is there."""
+        metadata = metadata_of(record, links, kept or {})
+        metadata["extra_fields"][DIGEST]["value"] = ""
+        filed = {
+            "category": self._settings.experiment_category,
+            "status": self._settings.experiment_status,
+        }
+        return {
+            "title": title_of(record),
+            "body": body_of(record, links),
+            "content_type": 1,
+            "metadata": metadata,
+            **{name: number for name, number in filed.items() if number is not None},
+        }
+
+    async def _add_tags(self, number: int, record: RecordToUpload) -> None:
+        """Add the tags that are not there; a team may keep new ones to its admins."""
+        there = {tag.casefold() for tag in await self._client.tags(number, record.session)}
+        for tag in tags_of(record):
+            if tag.casefold() in there:
+                continue
+            try:
+                await self._client.tag(number, tag, record.session)
+            except RefusedError as error:
+                log.warning("tag %r: %s", tag, error.explanation)
+
+    async def _attach(self, number: int, record: RecordToUpload) -> None:
+        """Leave one attachment of ours, with the record's bytes."""
+        there = await self._client.attachments(number, record.session)
+        same = [one for one in there if await self._is_record(number, one, record)]
+        if not same:
+            await self._client.attach(
+                number,
+                record.file_name,
+                record.xml,
+                record.session,
+                instead_of=there[0].id if there else None,
+            )
+        for one in there if same else there[1:]:
+            if one not in same[:1]:
+                await self._client.detach(number, one.id, record.session)
+
+    async def _is_record(self, number: int, one: Attachment, record: RecordToUpload) -> bool:
+        if one.real_name != record.file_name:
+            return False
+        if (one.hash_algorithm or "").lower() == "sha256":
+            return one.hash == record.sha256
+        return await self._client.content(number, one.id, record.session) == record.xml
+
+
+def _says(experiment: Experiment, content: Mapping[str, Any]) -> bool:
+    """Tell whether an experiment shows this record; its text may be written otherwise there."""
+    same_fields: bool = experiment.fields == content["metadata"]["extra_fields"]
+    return same_fields and experiment.title == content["title"]

@@ -1,0 +1,134 @@
+"""What an experiment in eLabFTW says of a session: as the incumbent writes it, and escaped.
+
+Beside the incumbent's fields there are two of ours: a key by which the experiment is found again,
+and the digest of the record it shows.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from html import escape
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from nexuslims_uploader.destination import RecordToUpload, UploadResult
+
+KEY: Final = "Record key"
+DIGEST: Final = "Record digest"
+SESSION: Final = "Session ID"
+_TITLE: Final = "NexusLIMS Experiment - "
+_GROUPS: Final = [{"id": 1, "name": "Session Information"}, {"id": 2, "name": "Related Records"}]
+
+
+def key_of(session: str) -> str:
+    """Return what a session's experiment is found by: one word, whatever a search makes of it."""
+    return "nx" + hashlib.sha256(session.encode()).hexdigest()[:32]
+
+
+def title_of(record: RecordToUpload) -> str:
+    """Return the title of a session's experiment."""
+    return _TITLE + record.artifact.stem
+
+
+def session_id(record: RecordToUpload) -> str:
+    """Return what the incumbent calls the session: its address in the calendar, or its id."""
+    return record.experiment.url or record.experiment.id or record.session
+
+
+def tags_of(record: RecordToUpload) -> list[str]:
+    """Return the tags of a session's experiment."""
+    return list(dict.fromkeys(["NexusLIMS", record.instrument.pid, *_users(record)]))
+
+
+def body_of(record: RecordToUpload, links: Mapping[str, UploadResult]) -> str:
+    """Return the text of the experiment, in HTML of few elements.
+
+    Parameters
+    ----------
+    record
+        The record.
+    links
+        Where the record is elsewhere, by destination.
+    """
+    details = {
+        SESSION: session_id(record),
+        "Instrument": record.instrument.pid,
+        "User": ", ".join(_users(record)),
+        "Start": record.start.isoformat(),
+        "End": record.end.isoformat(),
+    }
+    items = "".join(
+        f"<li><strong>{escape(name)}:</strong> {escape(value)}</li>"
+        for name, value in details.items()
+        if value
+    )
+    parts = ["<h1>NexusLIMS Microscopy Session</h1>", f"<h2>Session Details</h2><ul>{items}</ul>"]
+    if anchors := [_link(name, one.url) for name, one in links.items() if _may_link(one.url)]:
+        parts.append(f"<h2>Related Records</h2><ul>{''.join(anchors)}</ul>")
+    parts.append(
+        "<h2>Files</h2><p>The record with all metadata is attached as"
+        f" {escape(record.file_name)}.</p><p>{KEY}: {key_of(record.session)}</p>"
+    )
+    return "\n".join(parts)
+
+
+def metadata_of(
+    record: RecordToUpload, links: Mapping[str, UploadResult], kept: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the metadata of the experiment; what people added stays.
+
+    Parameters
+    ----------
+    record, links
+        As in :func:`body_of`.
+    kept
+        The metadata that are there.
+    """
+    fields: dict[str, dict[str, Any]] = {
+        SESSION: _field("text", session_id(record), 1),
+        "Instrument": _field("text", record.instrument.pid, 2),
+        "Start Time": _field("datetime-local", _minute(record.start), 3),
+        "End Time": _field("datetime-local", _minute(record.end), 4),
+    }
+    if users := _users(record):
+        fields["User"] = _field("text", ", ".join(users), 5)
+    for place, (name, one) in enumerate(links.items()):
+        if _may_link(one.url):
+            fields[f"{_called(name)} Record"] = _field("url", one.url, 10 + place, group=2)
+    fields[KEY] = _field("text", key_of(record.session), 20, group=2)
+    fields[DIGEST] = _field("text", record.sha256, 21, group=2)
+    theirs = kept.get("extra_fields")
+    settings = kept.get("elabftw")
+    return {
+        **kept,
+        "extra_fields": {**(theirs if isinstance(theirs, dict) else {}), **fields},
+        "elabftw": {
+            **(settings if isinstance(settings, dict) else {"display_main_text": True}),
+            "extra_fields_groups": _GROUPS,
+        },
+    }
+
+
+def _field(kind: str, value: str, position: int, group: int = 1) -> dict[str, Any]:
+    return {"type": kind, "value": value, "position": position, "group_id": group}
+
+
+def _users(record: RecordToUpload) -> list[str]:
+    return [name for name in record.experiment.experimenters if name.strip()]
+
+
+def _minute(moment: datetime) -> str:
+    """Write a time as eLabFTW's fields want it: that of the facility's wall, no zone."""
+    return moment.strftime("%Y-%m-%dT%H:%M")
+
+
+def _may_link(url: str) -> bool:
+    return urlsplit(url).scheme in ("http", "https")
+
+
+def _link(name: str, url: str) -> str:
+    return f'<li><a href="{escape(url)}">View in {escape(_called(name))}</a></li>'
+
+
+def _called(destination: str) -> str:
+    return {"cdcs": "CDCS", "labarchives": "LabArchives"}.get(destination, destination)

@@ -1,0 +1,244 @@
+"""eLabFTW: one experiment of each session there, with its record, whatever happens on the way."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+
+from nexuslims_shared.network import Network
+from nexuslims_uploader.destination import UploadResult
+from nexuslims_uploader.elabftw.client import COMMENT, ElabftwClient
+from nexuslims_uploader.elabftw.destination import ElabftwDestination
+from nexuslims_uploader.elabftw.entry import KEY, body_of, key_of, title_of
+from nexuslims_uploader.elabftw.settings import ElabftwSettings
+from nexuslims_uploader.errors import MisconfiguredError, RefusedError, TransientUploadError
+from nexuslims_uploader.testing import (
+    FAULTS,
+    HOSTILE,
+    Answer,
+    DestinationBehaviour,
+    record_to_upload,
+    small_record_xml,
+)
+from nexuslims_uploader.testing.elabftw import FakeElabftw
+
+ONE, TWO = (record_to_upload(small_record_xml(title)) for title in ("One", "Two"))
+SESSIONS = ("file-1", "file-2", "file-3")
+CDCS = {"cdcs": UploadResult("17", "https://cdcs.example.org/data?id=17")}
+
+
+@pytest.fixture
+async def elabftw() -> AsyncIterator[FakeElabftw]:
+    async with FakeElabftw().running() as running:
+        yield running
+
+
+@pytest.fixture
+async def connect(elabftw) -> AsyncIterator[Callable[..., ElabftwDestination]]:
+    """Makes destinations: uploader processes of their own."""
+    made = []
+
+    def make(*, patience: float = 10, **changed: object) -> ElabftwDestination:
+        settings = ElabftwSettings(**{"url": elabftw.url, "api_key": "1-abc", **changed})  # type: ignore[arg-type]
+        client = ElabftwClient(settings, Network(http_timeout=patience))
+        made.append(ElabftwDestination(client, settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+def destination(connect) -> ElabftwDestination:
+    return connect()
+
+
+@pytest.fixture
+def held(elabftw):
+    """The attachments of ours at experiments that are not deleted, by session."""
+
+    def by_session() -> dict[str, list[bytes]]:
+        found: dict[str, list[bytes]] = {}
+        for entry in elabftw.shown():
+            fields = entry.content["metadata"]["extra_fields"]
+            key = fields.get(KEY, {}).get("value")
+            session = next(one for one in SESSIONS if key_of(one) == key)
+            files = [one for one in entry.uploads if (one.state, one.comment) == (1, COMMENT)]
+            found.setdefault(session, []).extend(one.content for one in files)
+        return found
+
+    return by_session
+
+
+class TestBehaviour(DestinationBehaviour):
+    """What every destination must do."""
+
+
+async def test_an_experiment_is_written_as_the_incumbent_writes_it(elabftw, connect) -> None:
+    destination = connect(experiment_category=3, experiment_status=4)
+    result = await destination.upload(ONE, CDCS)
+    assert result == UploadResult("1", f"{elabftw.url}/experiments.php?mode=view&id=1")
+    entry = elabftw.experiments[1]
+    assert entry.content["title"] == "NexusLIMS Experiment - 2018-11-13_FEI-Titan-TEM_204"
+    assert (entry.content["category"], entry.content["status"]) == (3, 4)
+    assert entry.content["content_type"] == 1
+    assert entry.tags == ["NexusLIMS", "FEI-Titan-TEM", "One"]
+    body = entry.content["body"]
+    assert "<strong>Session ID:</strong> https://calendar.example.org/204" in body
+    assert '<a href="https://cdcs.example.org/data?id=17">View in CDCS</a>' in body
+    fields = entry.content["metadata"]["extra_fields"]
+    told = {name: (one["type"], one["value"]) for name, one in fields.items()}
+    assert told["Start Time"] == ("datetime-local", "2018-11-13T09:00")
+    assert told["End Time"] == ("datetime-local", "2018-11-13T12:00")
+    assert told["CDCS Record"] == ("url", "https://cdcs.example.org/data?id=17")
+    (file,) = entry.uploads
+    assert (file.name, file.comment, file.content) == (ONE.file_name, COMMENT, ONE.xml)
+
+
+def test_what_people_write_is_text_in_html() -> None:
+    record = record_to_upload(small_record_xml(HOSTILE))
+    links = {
+        "cdcs": UploadResult("1", "javascript:alert(1)"),
+        "b": UploadResult("2", "http://b/?<"),
+    }
+    body = body_of(record, links)
+    assert "<script>" not in body
+    assert "javascript:" not in body
+    assert 'href="http://b/?&lt;"' in body
+
+
+async def test_the_same_record_changes_nothing(elabftw, destination) -> None:
+    first = await destination.upload(ONE, CDCS)
+    before = len(elabftw.requests)
+    assert await destination.upload(ONE, CDCS | {"elabftw": first}) == first
+    assert {one.method for one in elabftw.requests[before:]} == {"GET"}
+
+
+@pytest.mark.parametrize("fault", ["cut before", "cut after"])
+@pytest.mark.parametrize("number", range(12))
+async def test_a_crash_at_any_request_is_completed_by_the_next_upload(
+    elabftw, connect, held, number, fault
+) -> None:
+    """The process dies there: nothing is asked again, and the events know of nothing."""
+    seen = 0
+
+    def choose(request):
+        nonlocal seen
+        seen += 1
+        return fault if seen > number else None
+
+    elabftw.choose = choose
+    try:
+        await connect(patience=1).upload(ONE, {})
+    except TransientUploadError:
+        assert seen > number
+    elabftw.choose = lambda _: None
+    await connect().upload(ONE, {})
+    assert held() == {"file-1": [ONE.xml]}
+    assert elabftw.shown()[0].content["metadata"]["extra_fields"]["Record digest"]["value"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("on", ["POST /api/v2/experiments$", "POST .*/uploads", "PATCH ", "GET "])
+async def test_a_lost_request_leaves_one_record(elabftw, connect, held, fault, on) -> None:
+    elabftw.fail(*[fault] * 3, on=on)
+    try:
+        await connect(patience=0.3).upload(ONE, {})
+    except TransientUploadError:
+        pass
+    else:
+        assert "silent" not in fault
+    elabftw._orders.clear()
+    await connect().upload(ONE, {})
+    assert held() == {"file-1": [ONE.xml]}
+
+
+@pytest.mark.parametrize("tells_hash", [True, False])
+async def test_a_rebuilt_record_takes_the_place_of_its_attachment(
+    elabftw, destination, held, *, tells_hash
+) -> None:
+    elabftw.tells_hash = tells_hash
+    first = await destination.upload(ONE, {})
+    await destination.upload(TWO, {"elabftw": first})
+    await destination.upload(TWO, {"elabftw": first})
+    assert held() == {"file-1": [TWO.xml]}
+    assert len([one for one in elabftw.experiments[1].uploads if one.state == 1]) == 1
+
+
+async def test_what_people_add_stays(elabftw, destination) -> None:
+    first = await destination.upload(ONE, {})
+    entry = elabftw.experiments[1]
+    entry.content["metadata"]["extra_fields"]["Mood"] = {"type": "text", "value": "good"}
+    entry.tags.append("mine")
+    entry.uploads.append(replace(entry.uploads[0], id=99, name="notes.txt", comment="mine"))
+    await destination.upload(TWO, {"elabftw": first})
+    assert entry.content["metadata"]["extra_fields"]["Mood"]["value"] == "good"
+    assert "mine" in entry.tags
+    assert any(one.comment == "mine" for one in entry.uploads)
+
+
+async def test_an_experiment_of_the_incumbent_is_taken_over(elabftw, destination, held) -> None:
+    fields = {"Session ID": {"type": "text", "value": "https://calendar.example.org/204"}}
+    other = elabftw.put(title=title_of(ONE), body="", metadata={"extra_fields": {}})
+    theirs = elabftw.put(title=title_of(ONE), body="", metadata={"extra_fields": fields})
+    result = await destination.upload(ONE, {})
+    assert result.record_id == str(theirs)
+    del elabftw.experiments[other]
+    assert held() == {"file-1": [ONE.xml]}
+
+
+async def test_one_that_was_deleted_there_is_made_again(elabftw, destination, held) -> None:
+    first = await destination.upload(ONE, {})
+    elabftw.experiments[1].state = 3
+    again = await destination.upload(ONE, {"elabftw": first})
+    assert again.record_id != first.record_id
+    assert held() == {"file-1": [ONE.xml]}
+
+
+async def test_a_withdrawn_record_leaves_no_bytes(elabftw, destination) -> None:
+    first = await destination.upload(ONE, {})
+    await destination.withdraw(ONE, {"elabftw": first})
+    await destination.withdraw(ONE, {})
+    assert elabftw.shown() == []
+    assert not elabftw.experiments[1].uploads
+
+
+async def test_a_tag_that_is_refused_costs_no_record(elabftw, destination, held) -> None:
+    elabftw.new_tags = False
+    await destination.upload(ONE, {})
+    assert held() == {"file-1": [ONE.xml]}
+
+
+async def test_keys_that_do_not_let_us_write_are_named(elabftw, connect) -> None:
+    assert await connect().check() == []
+    (reason,) = await connect(api_key="2-def").check()
+    assert "NX_ELABFTW_API_KEY" in reason
+    with pytest.raises(MisconfiguredError, match="NX_ELABFTW_API_KEY"):
+        await connect(api_key="2-def").upload(ONE, {})
+    elabftw.keys.clear()
+    (reason,) = await connect().check()
+    assert "NX_ELABFTW_API_KEY" in reason
+    assert "1-abc" not in reason
+
+
+async def test_a_refused_record_is_told(elabftw, connect, monkeypatch) -> None:
+    monkeypatch.setattr(FakeElabftw, "handle", _refusing)
+    with pytest.raises(RefusedError, match="too large"):
+        await connect().upload(ONE, {})
+
+
+def _refusing(fake: FakeElabftw, request):
+    if request.method == "POST":
+        return Answer.json(413, {"code": 413, "message": "too large"})
+    del fake
+    return Answer.json(200, [])
+
+
+async def test_a_large_record_arrives(elabftw, destination, held) -> None:
+    xml = small_record_xml("x").replace(
+        b"</Experiment>", b"<!--" + b"x" * 30_000_000 + b"--></Experiment>"
+    )
+    await destination.upload(replace(ONE, xml=xml), {})
+    (content,) = held()["file-1"]
+    assert len(content) == len(xml)
