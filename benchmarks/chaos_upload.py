@@ -1,7 +1,7 @@
 """Records to three destinations while requests fail and the uploader is killed, again and again.
 
-The uploader is a real process with the archive, a fake CDCS, and a second one as a plugin. Each
-request to a CDCS fails with a probability, in one of six ways; the uploader is killed (SIGKILL) and
+The uploader is a real process; the archive is a folder, CDCS and eLabFTW are fakes. Each request to
+one of them fails with a probability, in one of six ways; the uploader is killed (SIGKILL) and
 started again every so many requests. In the end every destination must hold each record exactly
 once, with the right bytes.
 """
@@ -13,13 +13,12 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.report import Bar, Report
-from benchmarks.second_cdcs import URL as SECOND_URL
 from benchmarks.uploads import write_sessions
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import start_embedded
@@ -29,8 +28,11 @@ from nexuslims_shared.status import exported
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore, read_session
 from nexuslims_uploader.archive import FOLDER
+from nexuslims_uploader.elabftw.client import COMMENT
+from nexuslims_uploader.elabftw.entry import KEY, key_of
 from nexuslims_uploader.testing import Fault, Request
 from nexuslims_uploader.testing.cdcs import FakeCdcs
+from nexuslims_uploader.testing.elabftw import FakeElabftw
 
 WAYS: Sequence[Fault] = (
     "busy",
@@ -40,7 +42,6 @@ WAYS: Sequence[Fault] = (
     "cut midway",
     "silent after",
 )
-CHECKOUT = Path(__file__).resolve().parents[1]
 SEED = 6
 
 
@@ -101,27 +102,21 @@ class Mortal:
                 await process.wait()
 
 
-def environment(folder: Path, broker: str, cdcs: FakeCdcs, second: FakeCdcs) -> dict[str, str]:
-    """Settings of the uploader; a folder on its path makes the plugin an installed one."""
-    plugin = folder / "plugins" / "second-1.dist-info"
-    plugin.mkdir(parents=True)
-    (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: second\nVersion: 1\n")
-    (plugin / "entry_points.txt").write_text(
-        "[nexuslims.destinations]\nsecond = benchmarks.second_cdcs:create\n"
-    )
+def environment(folder: Path, broker: str, cdcs: FakeCdcs, elabftw: FakeElabftw) -> dict[str, str]:
+    """Settings of the uploader."""
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(plugin.parent), str(CHECKOUT)]),
         "NATS_URL": broker,
         "NX_INSTRUMENT_DATA_PATH": str(folder / "instruments"),
         "NX_DATA_PATH": str(folder / "data"),
         "NX_STATE_PATH": str(folder / "state"),
-        "NX_DESTINATIONS": "archive,cdcs,second",
+        "NX_DESTINATIONS": "archive,cdcs,elabftw",
         "NX_UPLOAD_CONCURRENCY": "8",
         "NX_HTTP_TIMEOUT": "2",
         "NX_CDCS_URL": cdcs.url,
         "NX_CDCS_TOKEN": "admin-token",
-        SECOND_URL: second.url,
+        "NX_ELABFTW_URL": elabftw.url,
+        "NX_ELABFTW_API_KEY": "1-abc",
     }
 
 
@@ -148,6 +143,17 @@ def archived(settings: Settings) -> dict[str, list[bytes]]:
     return found
 
 
+def attached(elabftw: FakeElabftw, sessions: Iterable[str]) -> dict[str, list[bytes]]:
+    """Return the records attached to experiments, by session; an experiment of none counts too."""
+    names = {key_of(session): session for session in sessions}
+    found: dict[str, list[bytes]] = {}
+    for entry in elabftw.shown():
+        key = entry.content["metadata"]["extra_fields"].get(KEY, {}).get("value", "")
+        files = [one for one in entry.uploads if (one.state, one.comment) == (1, COMMENT)]
+        found.setdefault(names.get(key, key), []).extend(one.content for one in files)
+    return found
+
+
 async def endure(folder: Path, options: argparse.Namespace) -> Report:
     """Run it."""
     for name in ("instruments", "data"):
@@ -166,14 +172,18 @@ async def endure(folder: Path, options: argparse.Namespace) -> Report:
         stack.push_async_callback(client.close)
         await provision(client.jetstream())
         store = JetStreamEventStore(client.jetstream())
-        fakes = [await stack.enter_async_context(FakeCdcs().running()) for _ in range(2)]
-        for fake in fakes:
-            fake.choose = weather
+        cdcs = await stack.enter_async_context(FakeCdcs().running())
+        elabftw = await stack.enter_async_context(FakeElabftw().running())
+        cdcs.choose = elabftw.choose = weather
         records = await write_sessions(settings, store, options.count)
-        mortal = Mortal(folder, environment(folder, broker.url, *fakes))
+        mortal = Mortal(folder, environment(folder, broker.url, cdcs, elabftw))
         living = asyncio.create_task(mortal.live(weather, options.deaths))
         late = await _beside(living, lambda: until_exported(store, tuple(records), options.limit))
-        held = [archived(settings), *(fake.held() for fake in fakes)]
+        held = {
+            "archive": archived(settings),
+            "cdcs": cdcs.held(),
+            "elabftw": attached(elabftw, records),
+        }
     expected = {session: [xml] for session, xml in records.items()}
     report = Report("chaos-upload")
     report.figures |= {
@@ -185,7 +195,7 @@ async def endure(folder: Path, options: argparse.Namespace) -> Report:
     }
     report.bars["deaths"] = Bar(mortal.deaths, options.deaths, at_least=True)
     report.bars["sessions not exported in time"] = Bar(late, 0)
-    for name, there in zip(("archive", "cdcs", "second"), held, strict=True):
+    for name, there in held.items():
         wrong = sum(there.get(key) != expected.get(key) for key in there.keys() | expected.keys())
         report.bars[f"sessions not exactly once in {name}"] = Bar(wrong, 0)
     return report
