@@ -59,7 +59,7 @@ def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
         length, unit = length / _THOUSAND, _LENGTHS[_LENGTHS.index(unit) + 1]
     while unit in _LENGTHS[1:] and length < 1:
         length, unit = length * _THOUSAND, _LENGTHS[_LENGTHS.index(unit) - 1]
-    label = f"{length:g} {unit}"
+    label = f"{length:g} {unit}"  # the font that Pillow ships has no µ
     letters = font(max(10, min(20, picture.width // 25)))
     shown = picture if picture.mode == "RGB" else picture.convert("L")
     draw = ImageDraw.Draw(shown)
