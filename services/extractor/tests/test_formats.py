@@ -9,7 +9,9 @@ import pytest
 import tifffile
 from tests.corpus import MissingEntryError
 
+from nexuslims_contracts.datasets import Axis
 from nexuslims_extractor.core import extract_file
+from nexuslims_extractor.formats.rosettasciio import _dataset_type
 from nexuslims_extractor.formats.rosettasciio_vendors import vendor_metadata
 
 
@@ -226,3 +228,15 @@ def test_real_files(corpus, tmp_path, entry):
     assert done.outcome == "extracted", done.reason
     last = done.datasets[-1]
     assert (len(done.datasets), last.dataset_type, last.shape) == KEPT[entry]
+
+
+def test_an_image_whose_axes_all_belong_to_the_scan_is_no_spectrum_image():
+    scan = tuple(Axis(name=name, size=9, unit="µm", navigate=True) for name in "yx")
+    assert _dataset_type(scan, "") == "Image"
+    energy = Axis(name="Energy", size=9, unit="keV")
+    assert _dataset_type((*scan, energy), "EDS_SEM") == "SpectrumImage"
+
+
+def test_brukers_maps_tell_the_working_distance():
+    told = dict(vendor_metadata("bruker", {"Microscope": {"WD": 8.6}}))
+    assert told["working_distance"] == (8.6, "mm")

@@ -2,14 +2,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_extractor.errors import ExtractorError
 from nexuslims_extractor.model import Signal
 from nexuslims_extractor.previews import render_preview
-from nexuslims_extractor.previews.draw import nice
-from nexuslims_extractor.previews.pixels import SAMPLES, strides_within
+from nexuslims_extractor.previews.draw import axis_label, nice, write
+from nexuslims_extractor.previews.pixels import SAMPLES, pixel_aspect, strides_within
 
 
 def signal(pixels, kind="Image", unit="", navigate=(), scale=1.0):
@@ -57,6 +57,32 @@ def test_a_scale_bar_needs_a_calibration():
     marked = np.asarray(drawn(np.zeros((64, 64)), unit="nm"))
     assert plain.max() == 0
     assert (marked == 255).sum() > 100
+
+
+def test_pixels_that_are_not_square_are_shown_in_their_proportion():
+    axes = (Axis(name="y", size=50, scale=2.0, unit="nm"), Axis(name="x", size=50, unit="nm"))
+    tall = Signal(
+        name="s", dataset_type="Image", data_type="Image", axes=axes, shape=(50, 50),
+        pixels=lambda: ramp(50, 50),
+    )  # fmt: skip
+    assert Image.open(BytesIO(render_preview(tall))).size == (250, 500)
+
+
+@pytest.mark.parametrize(("rows", "columns", "expected"), [("nm", "um", 1.0), ("", "", 1.0)])
+def test_axes_of_different_units_tell_no_proportion(rows, columns, expected):
+    axes = Axis(size=9, scale=3.0, unit=rows), Axis(size=9, unit=columns)
+    assert pixel_aspect(*axes) == expected
+
+
+def test_micrometres_are_written_with_a_micro_sign():
+    pictures = []
+    for label in ("5 um", "5 µm"):
+        picture = Image.new("L", (80, 40), 0)
+        write(ImageDraw.Draw(picture), (5, 25), label, 255, 20)
+        pictures.append(np.asarray(picture))
+    assert not pictures[0][27:].any()
+    assert pictures[1][27:].any()
+    assert axis_label(Axis(name="x", size=9, unit="um")) == "Position (µm)"
 
 
 @pytest.mark.parametrize(("extent", "bar"), [(123.0, 100.0), (0.07, 0.05), (2.0, 2.0), (9.9, 5.0)])

@@ -274,6 +274,8 @@ def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
 
 def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:
     signal = [axis for axis in axes if not axis.navigate]
+    if not signal and len(axes) == _PLANE:  # Phenom's images: every axis is of the scan
+        return "Image"
     if len(signal) >= _PLANE and not any(axis.unit in ("eV", "keV") for axis in axes):
         reciprocal = any(axis.unit.startswith("1/") or "-1" in axis.unit for axis in signal)
         scanned = sum(axis.navigate for axis in axes) >= _PLANE

@@ -51,6 +51,7 @@ _TABLES: Final[Mapping[str, Table]] = {
     "bruker": (
         ("magnification", "Analysis/Magnification", "x"),
         ("working_distance", "Analysis/WorkingDistance", "mm"),
+        ("working_distance", "Microscope/WD", "mm"),
     ),
     "phenom": (
         ("detector_type", "acquisition/scan/detectors/EDS/detector_type", "text"),

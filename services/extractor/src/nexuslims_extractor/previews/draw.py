@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from nexuslims_contracts.datasets import Axis
 from nexuslims_extractor.previews.pixels import SIDE, Array
 
-# Pillow's own font has no Greek letters
-_UNITS = {"µm": "um", "μm": "um", "1/µm": "1/um", "nm^-1": "1/nm"}
-_LENGTHS = ("pm", "nm", "um", "mm", "m")
+_MICRO = "µ"
+_UNITS = {"um": "µm", "μm": "µm", "1/um": "1/µm", "1/μm": "1/µm", "nm^-1": "1/nm"}
+_LENGTHS = ("pm", "nm", "µm", "mm", "m")
 _THOUSAND = 1000.0
 _BAR_SHARE = 0.25
 _MARGIN = 10
@@ -29,6 +29,31 @@ _INK = (20, 20, 20)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return Pillow's own font: the same letters on every machine."""
     return ImageFont.load_default(size)
+
+
+def write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    ink: int | tuple[int, int, int],
+    size: int,
+) -> None:
+    """Write text from its left end on a base line; Pillow's own font has no ``µ``, so it gets one.
+
+    Parameters
+    ----------
+    place
+        Left end and base line, in pixels.
+    size
+        Of the letters, in pixels.
+    """
+    letters, plain = font(size), text.replace(_MICRO, "u")
+    draw.text(place, plain, ink, letters, anchor="ls")
+    for index in (at for at, letter in enumerate(text) if letter == _MICRO):
+        left, top, _, _ = draw.textbbox((0, 0), "u", letters, anchor="ls")
+        x, thickness = round(place[0] + letters.getlength(plain[:index]) + left), max(1, size // 10)
+        stem = (x, round(place[1] + top), x + thickness - 1, round(place[1] + size * 0.25))
+        draw.rectangle(stem, fill=ink)
 
 
 def to_png(picture: Image.Image) -> bytes:
@@ -59,12 +84,12 @@ def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
         length, unit = length / _THOUSAND, _LENGTHS[_LENGTHS.index(unit) + 1]
     while unit in _LENGTHS[1:] and length < 1:
         length, unit = length * _THOUSAND, _LENGTHS[_LENGTHS.index(unit) - 1]
-    label = f"{length:g} {unit}"  # the font that Pillow ships has no µ
-    letters = font(max(10, min(20, picture.width // 25)))
+    label = f"{length:g} {unit}"
+    size = max(10, min(20, picture.width // 25))
     shown = picture if picture.mode == "RGB" else picture.convert("L")
     draw = ImageDraw.Draw(shown)
-    left, top, right, bottom = draw.textbbox((0, 0), label, font=letters)
-    width, height = max(pixels, round(right - left)) + 16, round(bottom - top) + 20
+    words = round(font(size).getlength(label.replace(_MICRO, "u")))
+    width, height = max(pixels, words) + 16, size + 20
     if width + _MARGIN > shown.width or height + _MARGIN > shown.height:
         return picture
     x, y = _MARGIN, shown.height - _MARGIN - height
@@ -72,7 +97,7 @@ def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
     draw.rectangle((x, y, x + width, y + height), fill=ground)
     start = x + (width - pixels) // 2
     draw.rectangle((start, y + height - 8, start + pixels, y + height - 5), fill=ink)
-    draw.text((x + (width - (right - left)) / 2 - left, y + 3 - top), label, fill=ink, font=letters)
+    write(draw, (x + (width - words) / 2, y + size + 2), label, ink, size)
     return shown
 
 
@@ -81,9 +106,9 @@ def axis_label(axis: Axis) -> str:
     name = _NAMES.get(axis.name, axis.name.replace("_", " ").capitalize()) or "Channel"
     if axis.name == "x" and not axis.unit:
         name = "Channel"
-    if axis.unit in ("nm", "µm", "um") and axis.name == "x":
-        name = "Wavelength" if axis.unit == "nm" else "Position"
     unit = _UNITS.get(axis.unit, axis.unit)
+    if unit in ("nm", "µm") and axis.name == "x":
+        name = "Wavelength" if unit == "nm" else "Position"
     return f"{name} ({unit})" if unit else name
 
 
@@ -120,7 +145,9 @@ def plot_line(values: Array, axis: Axis, width: int = SIDE, height: int = SIDE) 
     if len(points) > 1:
         draw.line(points, fill=_LINE, width=1)
     draw.rectangle((left, top, right, bottom), outline=_FRAME)
-    draw.text(((left + right) / 2, height - 6), axis_label(axis), _INK, font(14), anchor="ms")
+    label = axis_label(axis)
+    start = (left + right - font(14).getlength(label.replace(_MICRO, "u"))) / 2
+    write(draw, (start, height - 6), label, _INK, 14)
     counts = Image.new("L", (80, 18), 255)
     ImageDraw.Draw(counts).text((40, 15), "Counts", 20, font(14), anchor="ms")
     picture.paste(counts.rotate(90, expand=True), (2, (top + bottom) // 2 - 40))

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nexuslims_contracts.datasets import Axis
+
 SIDE = 500
 SAMPLES = 4 << 20
 """The most values that any one picture reads from the file."""
@@ -16,6 +18,7 @@ _OVERSAMPLING = 16
 _HUGE = 64
 _COLOURS = (3, 4)
 _BYTE = 255
+_LONGEST = 20.0
 
 
 def strides_within(shape: tuple[int, ...], samples: int = SAMPLES) -> tuple[slice, ...]:
@@ -42,14 +45,30 @@ def is_colour(array: Array) -> bool:
     return array.ndim == 3 and array.shape[2] in _COLOURS and array.dtype.kind == "u"  # noqa: PLR2004
 
 
-def fitted(rows: int, columns: int, width: int, height: int) -> tuple[int, int]:
+def fitted(rows: float, columns: int, width: int, height: int) -> tuple[int, int]:
     """Return the size with the image's aspect ratio that fills a box, at least a pixel each way."""
     factor = min(width / columns, height / rows)
     return max(1, round(columns * factor)), max(1, round(rows * factor))
 
 
+def pixel_aspect(rows: Axis, columns: Axis) -> float:
+    """Return how many times higher than wide a pixel is; 1 where the axes do not tell.
+
+    Beyond a factor of 20 a picture would be a line: such pixels are shown as squares.
+    """
+    if not rows.unit or rows.unit != columns.unit or not rows.scale or not columns.scale:
+        return 1.0
+    aspect = abs(rows.scale / columns.scale)
+    return aspect if 1 / _LONGEST <= aspect <= _LONGEST else 1.0
+
+
 def grey(
-    array: Array, width: int = SIDE, height: int = SIDE, *, logarithmic: bool = False
+    array: Array,
+    width: int = SIDE,
+    height: int = SIDE,
+    *,
+    aspect: float = 1.0,
+    logarithmic: bool = False,
 ) -> Image.Image:
     """Return a grey picture of a plane, stretched between its percentiles.
 
@@ -59,6 +78,8 @@ def grey(
         ``(rows, columns)`` of numbers.
     width, height
         The box to fill, in pixels.
+    aspect
+        How many times higher than wide a pixel of the array is.
     logarithmic
         Show the logarithm, as diffraction patterns need.
     """
@@ -68,7 +89,7 @@ def grey(
         # a page of the file is read for every few columns anyway: only skipping rows saves reading
         array = array[:: max(1, rows // (2 * height))]
     picture = Image.fromarray(sampled(array, budget))
-    size = fitted(rows, columns, width, height)
+    size = fitted(rows * aspect, columns, width, height)
     shrinks = size[0] < picture.width or size[1] < picture.height
     picture = picture.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST)
     values = np.asarray(picture)

@@ -22,6 +22,7 @@ from nexuslims_extractor.previews.pixels import (
     colour,
     grey,
     is_colour,
+    pixel_aspect,
     sampled,
     strides_within,
 )
@@ -57,7 +58,9 @@ def _picture(signal: Signal, array: Array) -> Image.Image:
         return _spectral(array, axes)
     logarithmic = signal.dataset_type == "Diffraction" or np.iscomplexobj(array)
     if array.ndim == _PLANE:
-        return add_scale_bar(grey(array, logarithmic=logarithmic), axes[1])
+        return add_scale_bar(
+            grey(array, aspect=pixel_aspect(*axes), logarithmic=logarithmic), axes[1]
+        )
     if array.ndim == _PLANE + 1:
         return _contact_sheet(array, axes, logarithmic=logarithmic)
     return _scanned_patterns(array, axes)
@@ -86,7 +89,8 @@ def _spectral(array: Array, axes: list[Axis]) -> Image.Image:
         shown = shown.resize((SIDE - 76, half - 12))
         picture.paste(shown, (62, 6))
     else:
-        shown = add_scale_bar(grey(_map(array), SIDE - 20, half - 10), axes[-2])
+        aspect = pixel_aspect(axes[-3], axes[-2])
+        shown = add_scale_bar(grey(_map(array), SIDE - 20, half - 10, aspect=aspect), axes[-2])
         picture.paste(shown, ((SIDE - shown.width) // 2, 6))
     picture.paste(plot_line(spectrum, axes[-1], SIDE, half), (0, half))
     return picture
@@ -118,9 +122,10 @@ def _contact_sheet(array: Array, axes: list[Axis], *, logarithmic: bool) -> Imag
     across = math.ceil(math.sqrt(len(shown)))
     down = math.ceil(len(shown) / across)
     cell = SIDE // across
+    aspect = pixel_aspect(axes[-2], axes[-1])
     sheet = Image.new("L", (cell * across, cell * down), 0)
     for position, frame in enumerate(shown):
-        tile = grey(array[frame], cell - 4, cell - 4, logarithmic=logarithmic)
+        tile = grey(array[frame], cell - 4, cell - 4, aspect=aspect, logarithmic=logarithmic)
         if position == 0:
             tile = add_scale_bar(tile, axes[-1])
         ImageDraw.Draw(tile).text(

@@ -1,0 +1,63 @@
+"""Stacks larger than a worker's memory: sparse files with a valid header and 8 GB of nothing."""
+
+import os
+import struct
+import subprocess
+import sys
+
+import pytest
+import tifffile
+
+FRAMES, SIDE = 1024, 2048
+MOST_MIB = 400
+
+# metadata and preview of one file, then the most memory that the process ever held;
+# the file is not hashed here: that reads every byte, and is bounded by its own buffer
+READ_AND_DRAW = """
+import resource, sys
+from pathlib import Path
+from nexuslims_extractor.plugins import HEAD_BYTES, choose
+from nexuslims_extractor.previews import render_preview
+path = Path(sys.argv[1])
+with path.open("rb") as stream:
+    head = stream.read(HEAD_BYTES)
+signal = choose(path, head).open(path, None).signals[0]
+picture = render_preview(signal)
+print(*signal.shape, len(picture), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def write_mrc(path):
+    header = bytearray(1024)
+    signed_words = 1
+    struct.pack_into("<4i", header, 0, SIDE, SIDE, FRAMES, signed_words)
+    struct.pack_into("<3i", header, 28, SIDE, SIDE, FRAMES)
+    struct.pack_into("<3f", header, 40, 10.0 * SIDE, 10.0 * SIDE, 10.0 * FRAMES)
+    struct.pack_into("<3i", header, 64, 1, 2, 3)
+    header[208:216] = b"MAP DD\0\0"
+    path.write_bytes(header)
+    os.truncate(path, len(header) + 2 * FRAMES * SIDE**2)
+
+
+def write_tiff(path):
+    tifffile.memmap(
+        path, shape=(FRAMES, SIDE, SIDE), dtype="uint16", bigtiff=True, photometric="minisblack"
+    )
+
+
+@pytest.mark.parametrize(("name", "write"), [("stack.mrc", write_mrc), ("stack.tif", write_tiff)])
+def test_a_stack_of_eight_gigabytes_is_read_in_bounded_memory(tmp_path, name, write):
+    path = tmp_path / name
+    write(path)
+    assert path.stat().st_size > 8 << 30
+    if path.stat().st_blocks * 512 > 64 << 20:
+        pytest.fail(f"{tmp_path} keeps no sparse files: set TMPDIR to a file system that does")
+    done = subprocess.run(
+        [sys.executable, "-c", READ_AND_DRAW, str(path)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    *shape, drawn, held = map(int, done.stdout.split()[-5:])
+    path.unlink()
+    assert shape == [FRAMES, SIDE, SIDE]
+    assert drawn > 0
+    assert held <= MOST_MIB
