@@ -28,8 +28,7 @@ from nexuslims_shared.status import exported
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore, read_session
 from nexuslims_uploader.archive import FOLDER
-from nexuslims_uploader.elabftw.client import COMMENT
-from nexuslims_uploader.elabftw.entry import KEY, key_of
+from nexuslims_uploader.notebook import COMMENT, KEY, key_of
 from nexuslims_uploader.testing import Fault, Request
 from nexuslims_uploader.testing.cdcs import FakeCdcs
 from nexuslims_uploader.testing.elabftw import FakeElabftw

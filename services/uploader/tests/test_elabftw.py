@@ -7,11 +7,12 @@ import pytest
 
 from nexuslims_shared.network import Network
 from nexuslims_uploader.destination import UploadResult
-from nexuslims_uploader.elabftw.client import COMMENT, ElabftwClient
+from nexuslims_uploader.elabftw.client import ElabftwClient
 from nexuslims_uploader.elabftw.destination import ElabftwDestination
-from nexuslims_uploader.elabftw.entry import KEY, body_of, key_of, title_of
+from nexuslims_uploader.elabftw.entry import body_of, title_of
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
 from nexuslims_uploader.errors import MisconfiguredError, RefusedError, TransientUploadError
+from nexuslims_uploader.notebook import COMMENT, KEY, key_of
 from nexuslims_uploader.testing import (
     FAULTS,
     HOSTILE,

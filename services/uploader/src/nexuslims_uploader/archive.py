@@ -54,6 +54,7 @@ class ArchiveDestination:
     name = "archive"
     priority = 200
     """Before all others: it is near, and what they show can link to it."""
+    one_at_a_time = False
 
     def __init__(self, records: Path, data: Path) -> None:
         self._records = records

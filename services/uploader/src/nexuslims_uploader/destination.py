@@ -103,6 +103,11 @@ class Destination(Protocol):
         """Destinations with a higher one come first and can be linked to by the others."""
         ...
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether only one call at a time may be under way there, of all uploaders together."""
+        ...
+
     async def check(self) -> list[str]:
         """Say what would keep a record from arriving: settings, access, space; [] if nothing."""
         ...

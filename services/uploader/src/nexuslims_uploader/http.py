@@ -29,6 +29,7 @@ from nexuslims_uploader.errors import (
     PermanentUploadError,
     RefusedError,
     TransientUploadError,
+    UploadError,
 )
 
 _CONNECT_S: Final = 10.0
@@ -45,6 +46,9 @@ P = TypeVar("P", bound=PermanentUploadError)
 
 Refusal: TypeAlias = Callable[[httpx.Response], str]
 """Says what a server error (500) has against the record; empty if it is its own trouble."""
+
+Complaint: TypeAlias = Callable[[httpx.Response, str], UploadError | None]
+"""Reads an error out of an answer of any status, about a session's record; None if it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ def open_client(
     *,
     headers: Mapping[str, str] | None = None,
     network: Network | None = None,
+    auth: httpx.Auth | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
     """Open a client with time limits that verifies certificates and follows no redirects.
@@ -85,6 +90,8 @@ def open_client(
         Of every request, the token's for example.
     network
         How servers are reached; read from the settings if not given.
+    auth
+        What each request is signed with.
     transport
         Another way to the server, for tests.
 
@@ -102,6 +109,7 @@ def open_client(
         headers={"User-Agent": "nexuslims-uploader", **(headers or {})},
         timeout=httpx.Timeout(silence, connect=min(_CONNECT_S, silence)),
         verify=tls_context(network),
+        auth=auth,
         transport=transport,
         limits=httpx.Limits(max_connections=_CONNECTIONS),
         follow_redirects=False,
@@ -119,14 +127,22 @@ class Api:
         Who is spoken to.
     refusal
         Tells a server error that is a refusal from one that passes; by default all pass.
+    complaint
+        For servers that tell of errors in their own way, also with a status of success.
     """
 
     def __init__(
-        self, client: httpx.AsyncClient, peer: Peer, *, refusal: Refusal = lambda _: ""
+        self,
+        client: httpx.AsyncClient,
+        peer: Peer,
+        *,
+        refusal: Refusal = lambda _: "",
+        complaint: Complaint = lambda _, __: None,
     ) -> None:
         self._client = client
         self._peer = peer
         self._refusal = refusal
+        self._complaint = complaint
 
     async def send(
         self,
@@ -167,7 +183,7 @@ class Api:
         """
         may_repeat = method != "POST" if repeatable is None else repeatable
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception(_is_passing),
+            retry=retry_if_exception(is_passing),
             wait=wait_random_exponential(multiplier=0.05, max=1),
             stop=stop_after_attempt(_ATTEMPTS if may_repeat else 1),
             reraise=True,
@@ -186,6 +202,8 @@ class Api:
     ) -> httpx.Response:
         asked = f"{method} {path.partition('?')[0]}"
         response = await self._exchange(asked, session, method, path, content)
+        if complaint := self._complaint(response, session):
+            raise complaint
         if not (response.is_success or response.status_code in expected):
             raise self._error(asked, session, response)
         return response
@@ -236,7 +254,7 @@ class Api:
             return response.json()
         except ValueError as error:
             asked = _asked(response)
-            if _is_page(response):
+            if is_page(response):
                 raise self.misconfigured(
                     f"a web page instead of JSON answers {asked}",
                     session,
@@ -322,7 +340,7 @@ class Api:
 
 def said(response: httpx.Response) -> str:
     """Return what a server says about an error: its JSON, or its text, in one short line."""
-    if _is_page(response):
+    if is_page(response):
         return "a web page"
     try:
         document = response.json()
@@ -343,7 +361,7 @@ def without(secrets: Iterable[str], text: str) -> str:
     return text
 
 
-def _is_passing(error: BaseException) -> bool:
+def is_passing(error: BaseException) -> bool:
     """Tell whether asking again at once may help: not where the server is silent, or says when."""
     return (
         isinstance(error, TransientUploadError)
@@ -360,7 +378,8 @@ def _quoted(text: str) -> str:
     return f": {text}" if text else ""
 
 
-def _is_page(response: httpx.Response) -> bool:
+def is_page(response: httpx.Response) -> bool:
+    """Tell whether a web page answered, as of a proxy or a login."""
     kind = response.headers.get("content-type", "")
     return (
         "html" in kind

@@ -3,16 +3,15 @@
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from nexuslims_uploader.catalogue import Entry
 from nexuslims_uploader.destination import RecordToUpload
+from nexuslims_uploader.html import is_web_address, templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-_LINKED: Final = frozenset({"http", "https"})
 
 
 def record_page(record: RecordToUpload, *, home: str, previews: str) -> bytes:
@@ -52,15 +51,7 @@ def index_page(entries: Iterable[Entry], folder: str, previews: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - on first use
-
-    environment = Environment(
-        loader=PackageLoader("nexuslims_uploader"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates().overlay()
     environment.filters |= {
         "address": quote,
         "page": lambda file: PurePosixPath(file).with_suffix(".html").name,
@@ -68,14 +59,6 @@ def _environment() -> "Environment":
     }
     environment.tests["web_address"] = is_web_address
     return environment
-
-
-def is_web_address(text: str) -> bool:
-    """Tell whether a text may become a link: the schemes that run code in a browser may not."""
-    try:
-        return urlsplit(text).scheme in _LINKED
-    except ValueError:
-        return False
 
 
 def _moment(text: str) -> str:

@@ -6,9 +6,10 @@ remembered.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
@@ -22,7 +23,7 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_shared.artifacts import read_artifact, resolve
 from nexuslims_shared.consume import NotYet
-from nexuslims_shared.errors import ConflictError, LeaseError
+from nexuslims_shared.errors import ConflictError, LeaseError, LeaseHeldError
 from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import Surroundings
 from nexuslims_shared.status import ended, exported, holding, standing_uploads, withdrawn
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 SOURCE: Final = "nexuslims/uploader"
 _OTHERS_WORK: Final = timedelta(seconds=2)
 
+T = TypeVar("T")
 Said: TypeAlias = RecordUploaded | UploadFailed | RecordWithdrawn | WithdrawalFailed
 
 
@@ -80,6 +82,7 @@ class Uploader:
         self._destinations = {destination.name: destination for destination in destinations}
         self._calls = calls or Calls(self._destinations)
         self._leases = leases or MemoryLeases()
+        self._lines = {name: asyncio.Lock() for name in self._destinations}
         self._plan = UploadPlan(
             strategy=around.settings.export_strategy, destinations=tuple(self._destinations)
         )
@@ -120,8 +123,8 @@ class Uploader:
         """Try one destination, and state what it said."""
         record = await self._record(story, errand)
         destination = self._destinations[name]
-        outcome = await self._calls.call(
-            name, record, lambda: destination.upload(record, story.results())
+        outcome = await self._call(
+            destination, record, lambda: destination.upload(record, story.results())
         )
         if isinstance(outcome, Postponed):
             errand.waiting[name] = outcome.delay
@@ -148,8 +151,8 @@ class Uploader:
             gone = WithdrawalFailed(**facts, reason=reason, permanent=True)
             await self._state(gone, record, story, errand)
             return
-        outcome = await self._calls.call(
-            name, record, lambda: destination.withdraw(record, story.results())
+        outcome = await self._call(
+            destination, record, lambda: destination.withdraw(record, story.results())
         )
         held = holding(story.state).get(name)
         event: Said
@@ -169,6 +172,20 @@ class Uploader:
                 why = withdrawn(story.state)
                 event = RecordWithdrawn(**facts, record_id=taken, reason=why)
         await self._state(event, record, story, errand)
+
+    async def _call(
+        self, destination: Destination, record: RecordToUpload, work: Callable[[], Awaitable[T]]
+    ) -> T | PermanentUploadError | Postponed:
+        """Call a destination; where only one may, the others of this process wait in line."""
+        name = destination.name
+        if not destination.one_at_a_time:
+            return await self._calls.call(name, record, work)
+        async with self._lines[name]:
+            try:
+                async with self._leases.hold(f"destination.{name}"):
+                    return await self._calls.call(name, record, work)
+            except LeaseHeldError as error:
+                return Postponed(_OTHERS_WORK, str(error), lasting=False)
 
     def _facts(self, name: str, record: RecordToUpload, story: Story) -> dict[str, Any]:
         """Return what all events about a record at a destination say."""

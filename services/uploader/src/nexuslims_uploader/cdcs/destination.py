@@ -42,6 +42,7 @@ class CdcsDestination:
     name = "cdcs"
     priority = 100
     """The incumbent's: the notebooks link to what is here."""
+    one_at_a_time = False
 
     def __init__(self, client: CdcsClient, settings: CdcsSettings, previews: Previews) -> None:
         self._client = client

@@ -16,12 +16,11 @@ from nexuslims_shared.network import Network
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
 from nexuslims_uploader.http import Api, Peer, open_client
+from nexuslims_uploader.notebook import COMMENT
 
 _PAGE: Final = 50
 _PAGES: Final = 200
 _DELETED: Final = 3
-COMMENT: Final = "NexusLIMS XML record"
-"""On our attachment, as the incumbent writes it: by it ours is told from what people attach."""
 
 
 def _object(value: Any) -> Any:

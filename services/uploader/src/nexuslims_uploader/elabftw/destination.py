@@ -13,19 +13,10 @@ from typing import Any
 from nexuslims_shared.settings import Settings, read
 from nexuslims_uploader.destination import RecordToUpload, UploadResult
 from nexuslims_uploader.elabftw.client import Attachment, ElabftwClient, Experiment
-from nexuslims_uploader.elabftw.entry import (
-    DIGEST,
-    KEY,
-    SESSION,
-    body_of,
-    key_of,
-    metadata_of,
-    session_id,
-    tags_of,
-    title_of,
-)
+from nexuslims_uploader.elabftw.entry import body_of, metadata_of, tags_of, title_of
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
 from nexuslims_uploader.errors import RefusedError, UploadError
+from nexuslims_uploader.notebook import DIGEST, KEY, SESSION, key_of, session_id
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +42,7 @@ class ElabftwDestination:
     name = "elabftw"
     priority = 85
     """The incumbent's: after CDCS and LabArchives, to link to them."""
+    one_at_a_time = False
 
     def __init__(self, client: ElabftwClient, settings: ElabftwSettings) -> None:
         self._client = client

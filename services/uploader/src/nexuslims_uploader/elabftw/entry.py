@@ -4,25 +4,24 @@ Beside the incumbent's fields there are two of ours: a key by which the experime
 and the digest of the record it shows.
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from html import escape
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.notebook import (
+    DIGEST,
+    KEY,
+    SESSION,
+    key_of,
+    links_of,
+    session_id,
+    users_of,
+)
 
-KEY: Final = "Record key"
-DIGEST: Final = "Record digest"
-SESSION: Final = "Session ID"
 _TITLE: Final = "NexusLIMS Experiment - "
 _GROUPS: Final = [{"id": 1, "name": "Session Information"}, {"id": 2, "name": "Related Records"}]
-
-
-def key_of(session: str) -> str:
-    """Return what a session's experiment is found by: one word, whatever a search makes of it."""
-    return "nx" + hashlib.sha256(session.encode()).hexdigest()[:32]
 
 
 def title_of(record: RecordToUpload) -> str:
@@ -30,14 +29,9 @@ def title_of(record: RecordToUpload) -> str:
     return _TITLE + record.artifact.stem
 
 
-def session_id(record: RecordToUpload) -> str:
-    """Return what the incumbent calls the session: its address in the calendar, or its id."""
-    return record.experiment.url or record.experiment.id or record.session
-
-
 def tags_of(record: RecordToUpload) -> list[str]:
     """Return the tags of a session's experiment."""
-    return list(dict.fromkeys(["NexusLIMS", record.instrument.pid, *_users(record)]))
+    return list(dict.fromkeys(["NexusLIMS", record.instrument.pid, *users_of(record)]))
 
 
 def body_of(record: RecordToUpload, links: Mapping[str, UploadResult]) -> str:
@@ -53,7 +47,7 @@ def body_of(record: RecordToUpload, links: Mapping[str, UploadResult]) -> str:
     details = {
         SESSION: session_id(record),
         "Instrument": record.instrument.pid,
-        "User": ", ".join(_users(record)),
+        "User": ", ".join(users_of(record)),
         "Start": record.start.isoformat(),
         "End": record.end.isoformat(),
     }
@@ -63,7 +57,10 @@ def body_of(record: RecordToUpload, links: Mapping[str, UploadResult]) -> str:
         if value
     )
     parts = ["<h1>NexusLIMS Microscopy Session</h1>", f"<h2>Session Details</h2><ul>{items}</ul>"]
-    if anchors := [_link(name, one.url) for name, one in links.items() if _may_link(one.url)]:
+    if anchors := [
+        f'<li><a href="{escape(url)}">View in {escape(name)}</a></li>'
+        for name, url in links_of(links).items()
+    ]:
         parts.append(f"<h2>Related Records</h2><ul>{''.join(anchors)}</ul>")
     parts.append(
         "<h2>Files</h2><p>The record with all metadata is attached as"
@@ -90,11 +87,10 @@ def metadata_of(
         "Start Time": _field("datetime-local", _minute(record.start), 3),
         "End Time": _field("datetime-local", _minute(record.end), 4),
     }
-    if users := _users(record):
+    if users := users_of(record):
         fields["User"] = _field("text", ", ".join(users), 5)
-    for place, (name, one) in enumerate(links.items()):
-        if _may_link(one.url):
-            fields[f"{_called(name)} Record"] = _field("url", one.url, 10 + place, group=2)
+    for place, (name, url) in enumerate(links_of(links).items()):
+        fields[f"{name} Record"] = _field("url", url, 10 + place, group=2)
     fields[KEY] = _field("text", key_of(record.session), 20, group=2)
     fields[DIGEST] = _field("text", record.sha256, 21, group=2)
     theirs = kept.get("extra_fields")
@@ -113,22 +109,6 @@ def _field(kind: str, value: str, position: int, group: int = 1) -> dict[str, An
     return {"type": kind, "value": value, "position": position, "group_id": group}
 
 
-def _users(record: RecordToUpload) -> list[str]:
-    return [name for name in record.experiment.experimenters if name.strip()]
-
-
 def _minute(moment: datetime) -> str:
     """Write a time as eLabFTW's fields want it: that of the facility's wall, no zone."""
     return moment.strftime("%Y-%m-%dT%H:%M")
-
-
-def _may_link(url: str) -> bool:
-    return urlsplit(url).scheme in ("http", "https")
-
-
-def _link(name: str, url: str) -> str:
-    return f'<li><a href="{escape(url)}">View in {escape(_called(name))}</a></li>'
-
-
-def _called(destination: str) -> str:
-    return {"cdcs": "CDCS", "labarchives": "LabArchives"}.get(destination, destination)

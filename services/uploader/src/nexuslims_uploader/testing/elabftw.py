@@ -210,10 +210,6 @@ _ROUTES: Final[dict[tuple[str, str], Route]] = {
 }
 
 
-def _words(entry: Entry) -> str:
-    return f"{entry.content.get('title')} {entry.content.get('body')}"
-
-
 def _made(place: str) -> Answer:
     return Answer(201, headers={"Location": place})
 

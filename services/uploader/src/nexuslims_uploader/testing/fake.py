@@ -21,7 +21,7 @@ class FakeDestination:
 
     Parameters
     ----------
-    name, priority
+    name, priority, one_at_a_time
         As of every destination.
     faults
         How the next calls fail, one after the other; then it works.
@@ -37,6 +37,7 @@ class FakeDestination:
     calls: list[tuple[RecordToUpload, dict[str, UploadResult]]] = field(default_factory=list)
     withdrawals: list[RecordToUpload] = field(default_factory=list)
     closed: bool = False
+    one_at_a_time: bool = False
 
     async def check(self) -> list[str]:
         """Complain while there are faults left."""

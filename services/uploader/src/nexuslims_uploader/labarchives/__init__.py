@@ -1,0 +1,1 @@
+"""LabArchives: a page for each session, with its record attached."""
