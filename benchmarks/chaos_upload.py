@@ -1,9 +1,9 @@
-"""Records to three destinations while requests fail and the uploader is killed, again and again.
+"""Records to four destinations while requests fail and the uploader is killed, again and again.
 
-The uploader is a real process; the archive is a folder, CDCS and eLabFTW are fakes. Each request to
-one of them fails with a probability, in one of six ways; the uploader is killed (SIGKILL) and
-started again every so many requests. In the end every destination must hold each record exactly
-once, with the right bytes.
+The uploader is a real process; the archive is a folder, the servers of the others are fakes. Each
+request to one of them fails with a probability, in one of six ways; the uploader is killed
+(SIGKILL) and started again every so many requests. In the end every destination must hold each
+record exactly once, with the right bytes.
 """
 
 import argparse
@@ -13,8 +13,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from nexuslims_uploader.notebook import COMMENT, KEY, key_of
 from nexuslims_uploader.testing import Fault, Request
 from nexuslims_uploader.testing.cdcs import FakeCdcs
 from nexuslims_uploader.testing.elabftw import FakeElabftw
+from nexuslims_uploader.testing.labarchives import FakeLabarchives
 
 WAYS: Sequence[Fault] = (
     "busy",
@@ -101,7 +102,33 @@ class Mortal:
                 await process.wait()
 
 
-def environment(folder: Path, broker: str, cdcs: FakeCdcs, elabftw: FakeElabftw) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Fakes:
+    """The servers of the destinations."""
+
+    cdcs: FakeCdcs = field(default_factory=FakeCdcs)
+    elabftw: FakeElabftw = field(default_factory=FakeElabftw)
+    labarchives: FakeLabarchives = field(default_factory=FakeLabarchives)
+
+    @asynccontextmanager
+    async def running(self, weather: Weather) -> AsyncIterator[None]:
+        """Serve, in that weather."""
+        async with AsyncExitStack() as stack:
+            for server in (self.cdcs, self.elabftw, self.labarchives):
+                server.choose = weather
+                await stack.enter_async_context(server.running())
+            yield
+
+    def held(self, sessions: Collection[str]) -> dict[str, dict[str, list[bytes]]]:
+        """Return the records that each holds, by session; those of no session count too."""
+        return {
+            "cdcs": self.cdcs.held(),
+            "elabftw": attached(self.elabftw, sessions),
+            "labarchives": self.labarchives.held(tuple(sessions)),
+        }
+
+
+def environment(folder: Path, broker: str, fakes: Fakes) -> dict[str, str]:
     """Settings of the uploader."""
     return {
         **os.environ,
@@ -109,13 +136,19 @@ def environment(folder: Path, broker: str, cdcs: FakeCdcs, elabftw: FakeElabftw)
         "NX_INSTRUMENT_DATA_PATH": str(folder / "instruments"),
         "NX_DATA_PATH": str(folder / "data"),
         "NX_STATE_PATH": str(folder / "state"),
-        "NX_DESTINATIONS": "archive,cdcs,elabftw",
+        "NX_DESTINATIONS": "archive,cdcs,labarchives,elabftw",
         "NX_UPLOAD_CONCURRENCY": "8",
         "NX_HTTP_TIMEOUT": "2",
-        "NX_CDCS_URL": cdcs.url,
+        "NX_CDCS_URL": fakes.cdcs.url,
         "NX_CDCS_TOKEN": "admin-token",
-        "NX_ELABFTW_URL": elabftw.url,
+        "NX_ELABFTW_URL": fakes.elabftw.url,
         "NX_ELABFTW_API_KEY": "1-abc",
+        "NX_LABARCHIVES_URL": f"{fakes.labarchives.url}/api/",
+        "NX_LABARCHIVES_ACCESS_KEY_ID": FakeLabarchives.key_id,
+        "NX_LABARCHIVES_ACCESS_PASSWORD": FakeLabarchives.password,
+        "NX_LABARCHIVES_USER_ID": FakeLabarchives.user,
+        "NX_LABARCHIVES_NOTEBOOK_ID": FakeLabarchives.notebook,
+        "NX_LABARCHIVES_PAUSE": "0",
     }
 
 
@@ -171,18 +204,13 @@ async def endure(folder: Path, options: argparse.Namespace) -> Report:
         stack.push_async_callback(client.close)
         await provision(client.jetstream())
         store = JetStreamEventStore(client.jetstream())
-        cdcs = await stack.enter_async_context(FakeCdcs().running())
-        elabftw = await stack.enter_async_context(FakeElabftw().running())
-        cdcs.choose = elabftw.choose = weather
+        fakes = Fakes()
+        await stack.enter_async_context(fakes.running(weather))
         records = await write_sessions(settings, store, options.count)
-        mortal = Mortal(folder, environment(folder, broker.url, cdcs, elabftw))
+        mortal = Mortal(folder, environment(folder, broker.url, fakes))
         living = asyncio.create_task(mortal.live(weather, options.deaths))
         late = await _beside(living, lambda: until_exported(store, tuple(records), options.limit))
-        held = {
-            "archive": archived(settings),
-            "cdcs": cdcs.held(),
-            "elabftw": attached(elabftw, records),
-        }
+        held = {"archive": archived(settings), **fakes.held(records.keys())}
     expected = {session: [xml] for session, xml in records.items()}
     report = Report("chaos-upload")
     report.figures |= {

@@ -135,6 +135,7 @@ UPLOADER = ConsumerSpec(
     filters=(
         events.RecordBuilt.filter(),
         events.ConsentDeclined.filter(),
+        events.SessionCancelled.filter(),
         events.RetryRequested.filter(),
         events.WithdrawalRequested.filter(),
     ),

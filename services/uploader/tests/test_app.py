@@ -122,6 +122,21 @@ async def test_a_destination_may_say_when_to_come_again(office, asked, waits) ->
     assert later.value.delay.total_seconds() == waits
 
 
+async def test_one_that_asks_for_an_hour_does_not_hold_back_the_others(office) -> None:
+    hour = timedelta(hours=1)
+    busy = FakeDestination("busy", 2, ["away"], retry_after=hour)
+    office.staff(busy, FakeDestination("away", 1, ["away"]))
+    await office.begin()
+    with pytest.raises(NotYet) as later:
+        await office.wake()
+    assert later.value.delay.total_seconds() == 1
+    with pytest.raises(NotYet) as later:
+        await office.wake()
+    assert [event.destination for event in await office.said()] == ["away"]
+    assert len(busy.calls) == 1
+    assert timedelta(minutes=59) < later.value.delay <= hour
+
+
 async def test_a_refusal_is_stated_and_stands_until_a_retry(office, facts) -> None:
     fake, other = FakeDestination("fake", 2, ["refuses"]), FakeDestination("other", 1)
     office.staff(fake, other)

@@ -17,9 +17,12 @@ from nexuslims_uploader.cdcs.previews import Previews
 from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.errors import MisconfiguredError, RefusedError, TransientUploadError
+from nexuslims_uploader.experiment import Experiment
 from nexuslims_uploader.testing import (
     FAULTS,
+    Answer,
     DestinationBehaviour,
+    Request,
     record_to_upload,
     small_record_xml,
 )
@@ -123,15 +126,42 @@ async def test_a_post_that_arrives_late_is_cleared_away(cdcs, connect) -> None:
     assert cdcs.held() == {"file-1": [ONE.xml]}
 
 
-@pytest.mark.parametrize("foreign", ["<a/>", "not xml", "other instrument"])
-async def test_another_tools_record_with_our_title_is_left_alone(cdcs, destination, foreign):
-    xml = ONE.xml.decode().replace("FEI-Titan-TEM", "Other") if "other" in foreign else foreign
-    theirs = cdcs.put("file-1", xml)
+REF = ' ref="https://calendar.example.org/204"'
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        pytest.param("<a/>", id="other XML"),
+        pytest.param("not xml", id="no XML"),
+        pytest.param(ONE.xml.decode().replace("org/204", "org/205"), id="other calendar entry"),
+        pytest.param(
+            ONE.xml.decode().replace(REF, "").replace("FEI-Titan-TEM", "Other"),
+            id="other instrument, no address",
+        ),
+    ],
+)
+@pytest.mark.parametrize("title", ["file-1", ONE.artifact.stem])
+async def test_another_tools_record_with_our_title_is_left_alone(cdcs, destination, xml, title):
+    theirs = cdcs.put(title, xml)
     result = await destination.upload(ONE, {})
     assert result.record_id != str(theirs)
     await destination.upload(TWO, {"cdcs": result})
-    assert cdcs.records[theirs].xml == xml
-    assert sorted(cdcs.held()["file-1"]) == sorted([xml.encode(), TWO.xml])
+    assert (cdcs.records[theirs].xml, cdcs.records[theirs].title) == (xml, title)
+    assert cdcs.records[int(result.record_id)].xml.encode() == TWO.xml
+    assert len(cdcs.records) == 2
+
+
+async def test_a_record_of_the_incumbent_becomes_ours(cdcs, destination) -> None:
+    theirs = cdcs.put(ONE.artifact.stem, ONE.xml.decode().replace("One", "By the incumbent"))
+    assert (await destination.upload(ONE, {})).record_id == str(theirs)
+    assert cdcs.held() == {"file-1": [ONE.xml]}
+
+
+async def test_an_instrument_that_goes_by_another_name_keeps_its_records(cdcs, destination):
+    theirs = cdcs.put("file-1", ONE.xml.decode().replace("FEI-Titan-TEM", "Titan"))
+    assert (await destination.upload(ONE, {})).record_id == str(theirs)
+    assert cdcs.held() == {"file-1": [ONE.xml]}
 
 
 async def test_a_renamed_record_is_found_by_its_id_and_gets_its_title_back(cdcs, destination):
@@ -142,7 +172,7 @@ async def test_a_renamed_record_is_found_by_its_id_and_gets_its_title_back(cdcs,
 
 
 async def test_an_id_that_became_another_record_is_not_overwritten(cdcs, destination) -> None:
-    theirs = cdcs.put("theirs", ONE.xml.decode().replace("FEI-Titan-TEM", "Other"))
+    theirs = cdcs.put("theirs", ONE.xml.decode().replace("org/204", "org/205"))
     known = {"cdcs": UploadResult(str(theirs))}
     assert (await destination.upload(ONE, known)).record_id != str(theirs)
     gone = {"cdcs": UploadResult("999")}
@@ -284,17 +314,57 @@ async def test_previews_are_brought_once_and_renewed(cdcs, connect, tmp_path: Pa
     assert blob.filename.endswith(".thumb.png")
 
 
-async def test_withdrawn_with_its_previews(cdcs, connect, tmp_path: Path) -> None:
+async def test_a_picture_that_the_record_no_longer_has_is_taken_away(
+    cdcs, connect, tmp_path: Path
+) -> None:
     destination = connect(previews=True)
+    two, one = (record_to_upload(small_record_xml(datasets=count)) for count in (2, 1))
+    for preview in two.previews:
+        picture = tmp_path / preview.path
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(b"\x89PNG")
+    first = await destination.upload(two, {})
+    assert len(cdcs.blobs) == 2
+    await destination.upload(one, {"cdcs": first})
+    assert len(cdcs.blobs) == 1
+
+
+@pytest.mark.parametrize("previews", [True, False])
+async def test_withdrawn_with_its_previews(cdcs, connect, tmp_path: Path, *, previews) -> None:
+    """Also those that the record of today does not name, and where none are brought any more."""
     record = record_to_upload(small_record_xml(datasets=1))
     picture = tmp_path / record.previews[0].path
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"\x89PNG")
-    await destination.upload(record, {})
-    theirs = cdcs.put_blob("other.png", b"\x89PNG")
-    await destination.withdraw(record, {})
+    await connect(previews=True).upload(record, {})
+    cdcs.put_blob("file-1.0123456789abcdef.thumb.png", b"\x89PNG")
+    theirs = [cdcs.put_blob(name, b"\x89PNG") for name in ("other.png", "file-10.a.thumb.png")]
+    unreadable = replace(record, xml=b"", experiment=Experiment())
+    await connect(previews=previews).withdraw(unreadable, {"cdcs": UploadResult("1")})
     assert cdcs.records == {}
-    assert list(cdcs.blobs) == [theirs]
+    assert list(cdcs.blobs) == theirs
+
+
+async def test_a_page_that_finds_nothing_is_not_the_service(destination, monkeypatch) -> None:
+    """A proxy's 404 does not mean that the record is gone."""
+    first = await destination.upload(ONE, {})
+    page = Answer(404, b"<!doctype html><title>Not found</title>", "text/html")
+    whole = FakeCdcs.handle
+
+    def handle(fake: FakeCdcs, request: Request) -> Answer:
+        return page if request.method == "DELETE" else whole(fake, request)
+
+    monkeypatch.setattr(FakeCdcs, "handle", handle)
+    with pytest.raises(MisconfiguredError, match="web page"):
+        await destination.withdraw(ONE, {"cdcs": first})
+
+
+async def test_a_server_that_fails_at_a_query_is_asked_again_later(destination, monkeypatch):
+    """Its own trouble, though it speaks of a line as a refusal does."""
+    trouble = Answer.json(500, {"message": "File x.py, line 12"})
+    monkeypatch.setattr(FakeCdcs, "handle", lambda _, __: trouble)
+    with pytest.raises(TransientUploadError):
+        await destination.upload(ONE, {})
 
 
 async def test_a_renamed_record_is_withdrawn_and_another_tools_is_not(cdcs, destination) -> None:

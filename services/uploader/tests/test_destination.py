@@ -6,6 +6,7 @@ import pytest
 
 from nexuslims_shared.errors import PluginError, SettingsError
 from nexuslims_shared.plugins import Plugin
+from nexuslims_shared.settings import read_settings
 from nexuslims_uploader import destination as module
 from nexuslims_uploader.archive import ArchiveDestination
 from nexuslims_uploader.destination import load_destinations
@@ -45,6 +46,30 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_archive_is_installed(settings) -> None:
     (archive,) = load_destinations(settings)
     assert isinstance(archive, ArchiveDestination)
+
+
+def test_those_with_settings_are_used_if_none_is_named(settings, monkeypatch, tmp_path) -> None:
+    """As the incumbent's settings are: an address and a token, and records go there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NX_ELABFTW_URL", "")
+    monkeypatch.setenv("NX_LABARCHIVES_USER_ID_FILE", str(tmp_path / "not there"))
+    (tmp_path / ".env").write_text("NX_CDCS_URL=https://cdcs.example.org\n")
+    with pytest.raises(SettingsError, match="NX_CDCS_TOKEN is not set"):
+        load_destinations(settings)
+    (tmp_path / "token").write_text("abc")
+    monkeypatch.setenv("NX_CDCS_TOKEN_FILE", str(tmp_path / "token"))
+    assert [one.name for one in load_destinations(settings)] == ["archive", "cdcs"]
+    only = settings.model_copy(update={"destinations": ("archive",)})
+    assert [one.name for one in load_destinations(only)] == ["archive"]
+
+
+@pytest.mark.parametrize(
+    ("value", "names"), [("", None), ("[]", ()), ("a,b", ("a", "b")), ('["a"]', ("a",))]
+)
+def test_the_setting_is_a_list(monkeypatch, tmp_path, value, names) -> None:
+    monkeypatch.setenv("NX_DESTINATIONS", value)
+    paths = {"instrument_data_path": tmp_path, "data_path": tmp_path}
+    assert read_settings(**paths).destinations == names
 
 
 def test_they_come_in_order_of_priority(settings, installed) -> None:

@@ -1,5 +1,6 @@
 """eLabFTW: one experiment of each session there, with its record, whatever happens on the way."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -171,10 +172,13 @@ async def test_what_people_add_stays(elabftw, destination) -> None:
     first = await destination.upload(ONE, {})
     entry = elabftw.experiments[1]
     entry.content["metadata"]["extra_fields"]["Mood"] = {"type": "text", "value": "good"}
+    entry.content["metadata"]["elabftw"]["extra_fields_groups"].append({"id": 7, "name": "Mine"})
     entry.tags.append("mine")
     entry.uploads.append(replace(entry.uploads[0], id=99, name="notes.txt", comment="mine"))
     await destination.upload(TWO, {"elabftw": first})
     assert entry.content["metadata"]["extra_fields"]["Mood"]["value"] == "good"
+    groups = entry.content["metadata"]["elabftw"]["extra_fields_groups"]
+    assert [one["id"] for one in groups] == [1, 2, 7]
     assert "mine" in entry.tags
     assert any(one.comment == "mine" for one in entry.uploads)
 
@@ -197,8 +201,76 @@ async def test_one_that_was_deleted_there_is_made_again(elabftw, destination, he
     assert held() == {"file-1": [ONE.xml]}
 
 
-async def test_a_withdrawn_record_leaves_no_bytes(elabftw, destination) -> None:
+async def test_a_post_that_arrives_late_is_cleared_away(elabftw, destination, held) -> None:
+    """A server may finish what nobody waited for, after the experiment was made again."""
     first = await destination.upload(ONE, {})
+    posted = next(one for one in elabftw.requests if one.method == "POST").json()
+    elabftw.put(**posted)
+    assert await destination.upload(ONE, {"elabftw": first}) == first
+    assert held() == {"file-1": [ONE.xml]}
+    assert len(elabftw.shown()) == 1
+
+
+async def test_a_copy_that_somebody_made_is_left_alone(elabftw, destination) -> None:
+    first = await destination.upload(ONE, {})
+    copy = elabftw.put(**elabftw.experiments[1].content)
+    assert await destination.upload(TWO, {"elabftw": first}) == first
+    assert await destination.upload(TWO, {}) == first
+    assert elabftw.experiments[copy].state == 1
+    assert elabftw.experiments[copy].uploads == []
+
+
+async def test_two_uploaders_at_once_leave_one_experiment(elabftw, connect, held) -> None:
+    results = await asyncio.gather(*(connect().upload(ONE, {}) for _ in range(4)))
+    assert len({result.record_id for result in results}) == 1
+    assert list(held()) == ["file-1"]
+    assert set(held()["file-1"]) == {ONE.xml}
+    assert len(elabftw.shown()) == 1
+    await connect().upload(ONE, {})
+    assert held() == {"file-1": [ONE.xml]}
+
+
+async def test_another_facilitys_session_of_the_same_name_is_not_ours(elabftw, connect) -> None:
+    """Two facilities may share an eLabFTW, and both have a session 204."""
+    theirs = record_to_upload(ONE.xml.replace(b"calendar.example", b"calendar.elsewhere"))
+    first, second = await connect().upload(theirs, {}), await connect().upload(ONE, {})
+    assert first.record_id != second.record_id
+    assert await connect().upload(TWO, {}) == second
+    assert await connect().upload(theirs, {"elabftw": first}) == first
+    await connect().withdraw(TWO, {})
+    assert [str(one.id) for one in elabftw.shown()] == [first.record_id]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_one_whose_fields_were_cleared_is_found_by_its_text(
+    elabftw, destination, held, *, known
+) -> None:
+    first = await destination.upload(ONE, {})
+    elabftw.experiments[1].content["metadata"] = None
+    assert await destination.upload(TWO, {"elabftw": first} if known else {}) == first
+    assert held() == {"file-1": [TWO.xml]}
+
+
+async def test_one_that_is_locked_is_left_and_named(elabftw, destination, held) -> None:
+    first = await destination.upload(ONE, {})
+    elabftw.experiments[1].content["locked"] = 1
+    assert await destination.upload(ONE, {"elabftw": first}) == first
+    with pytest.raises(RefusedError, match="experiment 1 is locked by a user"):
+        await destination.upload(TWO, {"elabftw": first})
+    assert held() == {"file-1": [ONE.xml]}
+
+
+async def test_one_that_does_not_go_away_is_named(elabftw, destination) -> None:
+    first = await destination.upload(ONE, {})
+    elabftw.deletes = False
+    with pytest.raises(RefusedError, match="still shown"):
+        await destination.withdraw(ONE, {"elabftw": first})
+
+
+async def test_a_withdrawn_record_leaves_no_bytes(elabftw, destination) -> None:
+    first = await destination.upload(TWO, {})
+    await destination.upload(ONE, {"elabftw": first})
+    assert [one.state for one in elabftw.experiments[1].uploads] == [2, 1]
     await destination.withdraw(ONE, {"elabftw": first})
     await destination.withdraw(ONE, {})
     assert elabftw.shown() == []

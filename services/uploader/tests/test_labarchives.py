@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -21,13 +20,10 @@ from nexuslims_uploader.errors import (
 )
 from nexuslims_uploader.labarchives.client import LabarchivesClient
 from nexuslims_uploader.labarchives.destination import LabarchivesDestination
-from nexuslims_uploader.labarchives.page import html_of, page_name, pictures
 from nexuslims_uploader.labarchives.settings import LabarchivesSettings
-from nexuslims_uploader.labarchives.signature import sign
 from nexuslims_uploader.notebook import COMMENT
 from nexuslims_uploader.testing import (
     FAULTS,
-    HOSTILE,
     Answer,
     DestinationBehaviour,
     FakeDestination,
@@ -90,23 +86,6 @@ class TestBehaviour(DestinationBehaviour):
     """What every destination must do."""
 
 
-@pytest.mark.parametrize(
-    ("method", "signature"),
-    [
-        (
-            "insert_node",
-            "F1iquQ4Asq28v1ywKgJowRsJXy3DvnFdhjBY42XmeTclRQpkNWl+ZNCmr+UqItJBuaf0rwUuzWF++rj+gdsHcw==",
-        ),
-        (
-            "add_attachment",
-            "QV4obACLWo5WP4o6ab4F/J9w2anWaPs/boiWrCPuTrv55qAKY82912NMsocl5KRk9iwIk0e2MFTDkvJFZEdxRQ==",
-        ),
-    ],
-)
-def test_a_call_is_signed_as_labarchives_wants_it(method, signature) -> None:
-    assert sign("test_akid", "test_password", method, "1700000000000") == signature
-
-
 async def test_a_page_is_written_as_the_incumbent_writes_it(labarchives, destination) -> None:
     result = await destination.upload(ONE, CDCS)
     (page,) = labarchives.pages()
@@ -120,40 +99,6 @@ async def test_a_page_is_written_as_the_incumbent_writes_it(labarchives, destina
     assert '<a href="https://cdcs.example.org/data?id=17">View in CDCS</a>' in html
     assert "<li>Titan_TEM/A user/00000.dm3</li>" in html
     assert (file.name, file.caption, file.content) == (ONE.file_name, COMMENT, ONE.xml)
-
-
-def test_the_address_of_pages_is_that_of_labarchives_for_people() -> None:
-    own = {"access_key_id": "a", "access_password": "b", "user_id": "c", "notebook_id": "d"}
-    web = [
-        LabarchivesSettings(**own, **changed).pages_url  # type: ignore[arg-type]
-        for changed in ({}, {"url": "https://eln.example.org/api"}, {"web_url": "https://eu.org"})
-    ]
-    assert web == [
-        "https://mynotebook.labarchives.com/",
-        "https://eln.example.org/",
-        "https://eu.org/",
-    ]
-
-
-def test_what_people_write_is_text_in_html() -> None:
-    record = record_to_upload(small_record_xml(HOSTILE))
-    html = html_of(record, {"cdcs": UploadResult("1", "javascript:alert(1)")}, [])
-    assert "<script>" not in html
-    assert "javascript:" not in html
-
-
-def test_pictures_are_shown_up_to_a_limit(tmp_path: Path) -> None:
-    record = record_to_upload(small_record_xml(datasets=6))
-    for preview in record.previews[1:]:
-        path = tmp_path / preview.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x" * 100)
-    shown = pictures(record.previews, tmp_path, most=3, most_bytes=1000)
-    assert [one.caption for one in shown] == ["00001.dm3", "00002.dm3", "00003.dm3"]
-    assert len(pictures(record.previews, tmp_path, most=9, most_bytes=250)) == 2
-    html = html_of(record, {}, shown)
-    assert html.count('<img src="data:image/png;base64,eHh4') == 3
-    assert "And 3 more." in html
 
 
 async def test_the_same_record_changes_nothing(labarchives, destination) -> None:
@@ -427,15 +372,6 @@ async def test_a_large_record_arrives(destination, held) -> None:
     await destination.upload(record, {"labarchives": first})
     (content,) = held()["file-1"]
     assert len(content) == len(xml)
-
-
-def test_names_of_pages_are_short_and_of_one_line() -> None:
-    xml = small_record_xml().replace(
-        b"https://calendar.example.org/204", b"https://x/?a=" + b"y" * 400
-    )
-    assert len(page_name(record_to_upload(xml))) == 200
-    xml = small_record_xml().replace(b"https://calendar.example.org/204", b"a&#10;b&#9;c")
-    assert page_name(record_to_upload(xml)) == "2018-11-13 — a b c"
 
 
 class Slow(FakeDestination):

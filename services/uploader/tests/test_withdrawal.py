@@ -5,6 +5,8 @@ import pytest
 from nexuslims_contracts.events import (
     RecordUploaded,
     RecordWithdrawn,
+    SessionCancelled,
+    SessionRevised,
     WithdrawalFailed,
     WithdrawalRequested,
 )
@@ -155,6 +157,50 @@ async def test_nothing_is_asked_where_no_record_was_ever_built(office, facts) ->
     await office.state(facts.matched(), facts.ended(), facts.declined())
     await office.wake()
     assert not fake.withdrawals
+
+
+@pytest.mark.parametrize("content", [None, b"", b"<half"])
+async def test_a_record_that_cannot_be_read_any_more_is_taken_away(uploaded, facts, content):
+    artifact = uploaded.settings.records / "r.xml"
+    artifact.unlink()
+    if content is not None:
+        artifact.write_bytes(content)
+    await uploaded.state(facts.declined())
+    await uploaded.wake()
+    assert [fake.records for fake in uploaded.fakes] == [{}, {}]
+    assert await _standing(uploaded) == ("NO_CONSENT", "no consent", "no")
+
+
+async def test_a_session_that_the_calendar_cancels_is_taken_away(uploaded, facts) -> None:
+    first, _ = uploaded.fakes
+    first.faults.append("refuses")
+    await uploaded.state(SessionCancelled(session=facts.session, reason="never was", after=2))
+    assert await _standing(uploaded) == (
+        "CANCELLED",
+        "withdrawing from first, second",
+        "never was",
+    )
+    await uploaded.wake()
+    assert (await _standing(uploaded))[:2] == ("ERROR", "not withdrawn")
+    await uploaded.state(facts.retry())
+    await uploaded.wake()
+    assert [fake.records for fake in uploaded.fakes] == [{}, {}]
+    assert await _standing(uploaded) == ("CANCELLED", "cancelled", "never was")
+
+
+async def test_a_session_that_was_cancelled_by_mistake_is_brought_again(uploaded, facts) -> None:
+    for number in (1, 2):
+        after = len(await uploaded.story())
+        await uploaded.state(SessionCancelled(session=facts.session, reason="no", after=after))
+        await uploaded.wake()
+        assert [fake.records for fake in uploaded.fakes] == [{}, {}]
+        ended = facts.ended()
+        times = {"instrument": ended.instrument, "start": ended.start, "end": ended.end}
+        after = len(await uploaded.story())
+        await uploaded.state(SessionRevised(session=facts.session, after=after, **times))
+        await uploaded.build(TWO, 20 * number)
+        await uploaded.wake()
+        assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
 
 
 async def test_the_archive_forgets_it(office, facts) -> None:

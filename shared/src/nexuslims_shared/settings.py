@@ -84,7 +84,11 @@ class Settings(Environment):
 
     export_strategy: Literal["all", "first_success", "best_effort"] = "all"
     upload_concurrency: Annotated[int, Field(ge=1, description="Sessions uploaded at once")] = 4
-    destinations: Annotated[tuple[str, ...], NoDecode] = ("archive",)
+    destinations: Annotated[
+        tuple[str, ...] | None,
+        NoDecode,
+        Field(description="Where records go; the archive, and all that have settings, if unset"),
+    ] = None
 
     @field_validator("ignore_patterns", "destinations", mode="before")
     @classmethod
@@ -97,6 +101,12 @@ class Settings(Environment):
 
             return tuple(json.loads(value))
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("destinations", mode="before")
+    @classmethod
+    def _is_unset(cls, value: Any) -> Any:
+        """Take an empty text, as compose files write, for none."""
+        return None if value == "" else value
 
     @property
     def records(self) -> Path:
@@ -147,6 +157,19 @@ def variable_names() -> frozenset[str]:
     """Names of all environment variables that the settings read."""
     names = {f"NX_{name.upper()}" for name in Settings.model_fields if name != "nats_url"}
     return frozenset(names | {"NATS_URL"})
+
+
+def any_given(prefix: str) -> bool:
+    """Tell whether a setting whose name begins so is given; an empty one is not.
+
+    Nor is one that is to come from a file which is not there.
+    """
+    given = {**dotenv_values(".env"), **os.environ}
+    return any(
+        not name.endswith("_FILE") or Path(value).exists()
+        for name, value in given.items()
+        if value and name.startswith(prefix)
+    )
 
 
 def _from_files(model: type[Environment]) -> dict[str, Any]:

@@ -61,6 +61,12 @@ def ended(state: SessionState) -> SessionEnded | SessionRevised | None:
     return None
 
 
+def cancelled(state: SessionState) -> SessionCancelled | None:
+    """Return the calendar's statement that there was no such session, if it is the last word."""
+    event = state.schedule.event if state.schedule else None
+    return event if isinstance(event, SessionCancelled) else None
+
+
 def files_complete(state: SessionState) -> bool:
     """Tell whether all files that the manifest counts are known and settled."""
     if state.manifest is None:
@@ -114,8 +120,11 @@ def _taken_away(state: SessionState, destination: str) -> int:
 def withdrawn(state: SessionState) -> str:
     """Say why no record of the session may be shown any more; empty if one may.
 
-    The user's word counts, and the operator's until the operator takes it back.
+    The user's word counts and the calendar's, and the operator's until the operator takes it back.
     """
+    called_off = cancelled(state)
+    if called_off is not None:
+        return called_off.reason or "cancelled"
     booking = state.booking.event if state.booking else None
     if isinstance(booking, ConsentDeclined):
         return booking.reason or "no consent"
@@ -151,14 +160,11 @@ def exported(state: SessionState, plan: UploadPlan | None = None) -> bool | None
 
 def progress(state: SessionState) -> Progress:
     """Say how a session stands."""
-    schedule = state.schedule.event if state.schedule else None
-    if isinstance(schedule, SessionCancelled):
-        return Progress(Status.CANCELLED, "cancelled", schedule.reason)
+    reason = withdrawn(state)
+    if reason and (ended(state) or cancelled(state) or holding(state)):
+        return _after_withdrawal(state, reason)
     if ended(state) is None:
         return Progress(Status.WAITING_FOR_END, "in use")
-    reason = withdrawn(state)
-    if reason:
-        return _after_withdrawal(state, reason)
     booking = state.booking.event if state.booking else None
     if isinstance(booking, ReservationMissing):
         return Progress(Status.NO_RESERVATION, "no reservation", booking.reason)
@@ -166,6 +172,7 @@ def progress(state: SessionState) -> Progress:
 
 
 def _after_withdrawal(state: SessionState, reason: str) -> Progress:
+    status = Status.CANCELLED if cancelled(state) else Status.NO_CONSENT
     still = sorted(holding(state))
     failures = [
         f"{name}: {said.event.reason}"
@@ -175,9 +182,11 @@ def _after_withdrawal(state: SessionState, reason: str) -> Progress:
     if failures:
         return Progress(Status.ERROR, "not withdrawn", "; ".join(failures))
     if still:
-        return Progress(Status.NO_CONSENT, f"withdrawing from {', '.join(still)}", reason)
+        return Progress(status, f"withdrawing from {', '.join(still)}", reason)
+    if status is Status.CANCELLED:
+        return Progress(status, "cancelled", reason)
     declined = state.booking is not None and isinstance(state.booking.event, ConsentDeclined)
-    return Progress(Status.NO_CONSENT, "no consent" if declined else "withdrawn", reason)
+    return Progress(status, "no consent" if declined else "withdrawn", reason)
 
 
 def _after_booking(state: SessionState) -> Progress:

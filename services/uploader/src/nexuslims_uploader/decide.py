@@ -9,11 +9,13 @@ from nexuslims_contracts.events import (
     RecordUploaded,
     RecordWithdrawn,
     ReservationMissing,
+    SessionEnded,
+    SessionRevised,
     UploadFailed,
     UploadPlan,
 )
 from nexuslims_shared.fold import SessionState, fold
-from nexuslims_shared.status import ended, holding, standing_uploads, withdrawn
+from nexuslims_shared.status import cancelled, ended, holding, standing_uploads, withdrawn
 from nexuslims_uploader.destination import UploadResult
 
 
@@ -33,6 +35,14 @@ class Story:
         """Sequence of the last event on a subject, 0 for none."""
         found = (one.sequence for one in self.events if one.envelope.subject == subject)
         return max(found, default=0)
+
+    def schedule(self) -> SessionEnded | SessionRevised | None:
+        """Return the last word on when the session was, though it may have been taken back."""
+        for one in reversed(self.events):
+            event = one.event
+            if isinstance(event, SessionEnded) or (isinstance(event, SessionRevised) and event.end):
+                return event
+        return None
 
     def results(self) -> dict[str, UploadResult]:
         """Where the session's record is, or an earlier one of it, by destination."""
@@ -73,7 +83,7 @@ def decide_withdrawal(
     tried
         Destinations that need not be asked (again) now.
     """
-    if not withdrawn(state) or state.record is None or ended(state) is None:
+    if not withdrawn(state) or state.record is None:
         return ()
     others = sorted(holding(state).keys() - set(plan.destinations))
     asked = (*plan.destinations, *others)
@@ -83,7 +93,8 @@ def decide_withdrawal(
 def _has_answered(state: SessionState, name: str) -> bool:
     """Tell whether a destination has said a last word on giving the record back."""
     said = state.withdrawals.get(name)
-    causes = (state.booking, state.withdrawal, state.held.get(name))
+    called_off = state.schedule if cancelled(state) else None
+    causes = (state.booking, called_off, state.withdrawal, state.held.get(name))
     if said is None or said.sequence < max(one.sequence for one in causes if one is not None):
         return False
     retried = state.retry.sequence if state.retry else 0

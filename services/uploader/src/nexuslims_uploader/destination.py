@@ -5,7 +5,7 @@ destination's, and whose object is a factory ``Settings -> Destination``. The be
 is in :mod:`nexuslims_uploader.testing`, as tests to inherit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import Final, Protocol
 from nexuslims_contracts.events import Instrument
 from nexuslims_shared.errors import PluginError, SettingsError
 from nexuslims_shared.plugins import Plugin, installed
-from nexuslims_shared.settings import Settings
+from nexuslims_shared.settings import Settings, any_given
 from nexuslims_uploader.experiment import Experiment
 
 DESTINATIONS: Final = "nexuslims.destinations"
 """Entry point group: name of a destination -> its factory, ``Settings -> Destination``."""
+_ALWAYS: Final = "archive"
+"""The destination that needs no settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ class Destination(Protocol):
         Parameters
         ----------
         record
-            The session's current record; what is there may be an earlier one.
+            The session's current record; what is there may be an earlier one. Its XML is empty,
+            and its experiment says nothing, if its file cannot be read any more.
         previous
             As in :meth:`upload`.
 
@@ -167,15 +170,17 @@ class Destination(Protocol):
 def load_destinations(settings: Settings) -> tuple[Destination, ...]:
     """Load the destinations that the settings name, in order of priority.
 
+    If they name none: the archive, and each for which a setting ``NX_<NAME>_...`` is given.
+
     Raises
     ------
     SettingsError
-        If none is named, one twice, or one that is not installed.
+        If one is named twice, or is not installed, or lacks settings of its own.
     PluginError
         If one cannot be imported, or goes by another name than its entry point.
     """
-    names = settings.destinations
     plugins = installed(DESTINATIONS)
+    names = _configured(plugins) if settings.destinations is None else settings.destinations
     shown = f"NX_DESTINATIONS={','.join(names)}"
     if not names:
         raise SettingsError(f"{shown}: name at least one of {', '.join(plugins)}")
@@ -189,6 +194,11 @@ def load_destinations(settings: Settings) -> tuple[Destination, ...]:
             )
     loaded = [_load(plugins[name], settings) for name in names]
     return tuple(sorted(loaded, key=lambda destination: -destination.priority))
+
+
+def _configured(plugins: Iterable[str]) -> tuple[str, ...]:
+    prefixes = {name: f"NX_{name.upper().replace('-', '_')}_" for name in plugins}
+    return tuple(n for n, prefix in prefixes.items() if n == _ALWAYS or any_given(prefix))
 
 
 def _load(plugin: Plugin, settings: Settings) -> Destination:

@@ -37,6 +37,7 @@ _WHOLE_EXCHANGE: Final = 5
 """Times the silence allowed: a server that sends a byte now and then ends too."""
 _CONNECTIONS: Final = 32
 _BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
+_GONE: Final = httpx.codes.NOT_FOUND
 _ATTEMPTS: Final = 3
 _SHOWN: Final = 400
 """Characters of what a server says."""
@@ -208,6 +209,23 @@ class Api:
             raise self._error(asked, session, response)
         return response
 
+    async def send_unless_gone(
+        self, method: str, path: str, *, session: str
+    ) -> httpx.Response | None:
+        """Send a request about one thing; None if the service says that it is not there.
+
+        Raises
+        ------
+        MisconfiguredError
+            Also if it is a web page that does not find it; others as :meth:`send`.
+        """
+        response = await self.send(method, path, session=session, expected=(_GONE,))
+        if response.status_code != _GONE:
+            return response
+        if is_page(response):
+            raise self._not_the_service(_asked(response), session)
+        return None
+
     async def read(
         self, shape: TypeAdapter[T], method: str, path: str, *, session: str, **content: Any
     ) -> T:
@@ -255,11 +273,7 @@ class Api:
         except ValueError as error:
             asked = _asked(response)
             if is_page(response):
-                raise self.misconfigured(
-                    f"a web page instead of JSON answers {asked}",
-                    session,
-                    f"{self._peer.address} must be the address of the service itself",
-                ) from error
+                raise self._not_the_service(asked, session) from error
             raise self.transient(f"the answer to {asked} is damaged JSON", session) from error
 
     async def close(self) -> None:
@@ -324,6 +338,13 @@ class Api:
             return self.refused(refusal, session, "correct what it names, and build it again")
         return self.refused(
             answer, session, f"see whether {peer.address} is right, and the record; then retry"
+        )
+
+    def _not_the_service(self, asked: str, session: str) -> MisconfiguredError:
+        return self.misconfigured(
+            f"a web page instead of JSON answers {asked}",
+            session,
+            f"{self._peer.address} must be the address of the service itself",
         )
 
     def _permanent(self, kind: type[P], reason: str, session: str, remedy: str) -> P:

@@ -23,16 +23,20 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_shared.artifacts import read_artifact, resolve
 from nexuslims_shared.consume import NotYet
-from nexuslims_shared.errors import ConflictError, LeaseError, LeaseHeldError
+from nexuslims_shared.errors import ArtifactError, ConflictError, LeaseError, LeaseHeldError
 from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import Surroundings
-from nexuslims_shared.status import ended, exported, holding, standing_uploads, withdrawn
+from nexuslims_shared.status import exported, holding, standing_uploads, withdrawn
 from nexuslims_shared.store.port import read_session
 from nexuslims_uploader.calls import Calls, Postponed
 from nexuslims_uploader.decide import Story, decide, decide_withdrawal, unsay, withheld
 from nexuslims_uploader.destination import Destination, RecordToUpload, UploadResult
-from nexuslims_uploader.errors import PermanentUploadError, UploaderError
-from nexuslims_uploader.experiment import read_experiment
+from nexuslims_uploader.errors import (
+    PermanentUploadError,
+    UnreadableRecordError,
+    UploaderError,
+)
+from nexuslims_uploader.experiment import Experiment, read_experiment
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +107,7 @@ class Uploader:
         while await self._go_on(story := await self._story(session), errand):
             pass
         if errand.waiting:
-            raise NotYet(max(errand.waiting.values()), f"{', '.join(errand.waiting)} is away")
+            raise NotYet(min(errand.waiting.values()), f"{', '.join(errand.waiting)} is away")
         await self._restate(story, errand)
 
     async def _go_on(self, story: Story, errand: _Errand) -> bool:
@@ -143,7 +147,7 @@ class Uploader:
 
     async def _take_away(self, name: str, story: Story, errand: _Errand) -> None:
         """Have one destination give the record back, and state what it said."""
-        record = await self._record(story, errand)
+        record = await asyncio.to_thread(self._read, story, _record_built(story), to_show=False)
         facts = self._facts(name, record, story)
         destination = self._destinations.get(name)
         if destination is None:
@@ -249,18 +253,26 @@ class Uploader:
             errand.record = await asyncio.to_thread(self._read, story, built)
         return errand.record
 
-    def _read(self, story: Story, built: RecordBuilt) -> RecordToUpload:
-        schedule = ended(story.state)
+    def _read(self, story: Story, built: RecordBuilt, *, to_show: bool = True) -> RecordToUpload:
+        """Read a record; one that is only to be taken away need not be readable any more."""
+        schedule = story.schedule()
         if schedule is None or schedule.end is None:
-            raise UploaderError(f"session {built.session} is not over: no record can be uploaded")
-        xml = read_artifact(self._settings.records, built.record)
+            raise UploaderError(f"session {built.session} was never over: it can have no record")
+        try:
+            xml = read_artifact(self._settings.records, built.record)
+            experiment = read_experiment(xml)
+        except (ArtifactError, UnreadableRecordError) as error:
+            if to_show:
+                raise
+            log.warning("the record is taken away unread: %s", error)
+            xml, experiment = b"", Experiment()
         zone = ZoneInfo(schedule.instrument.timezone)
         return RecordToUpload(
             session=built.session,
             xml=xml,
             sha256=built.record.sha256,
             artifact=resolve(self._settings.records, built.record.path),
-            experiment=read_experiment(xml),
+            experiment=experiment,
             instrument=schedule.instrument,
             start=schedule.start.astimezone(zone),
             end=schedule.end.astimezone(zone),

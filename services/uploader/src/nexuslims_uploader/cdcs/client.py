@@ -1,5 +1,7 @@
 """The calls of CDCS's REST API that we need, as a CDCS 2.18 core answers them."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -14,14 +16,17 @@ from nexuslims_uploader.http import Api, Peer, open_client, said
 Id: TypeAlias = int | str
 """Numbers, that are texts in some answers."""
 
-_REFUSALS: Final = (
-    # lxml's messages about a record; those of PostgreSQL about its values; CDCS's about its title
-    "Element '",
-    ", line ",
-    "invalid input syntax for type json",
-    "too long for tsvector",
-    "Could not derive file name",
-    "PID already defined",
+_RECORDS: Final = re.compile(r"rest/(admin/)?data/(\d+/)?$")
+_REFUSALS: Final = re.compile(
+    r"""
+      Element\ '                               # lxml about a record: its schema
+    | ,\ line\ \d+(,\ column\ \d+)?(\ \(<string>,\ line\ \d+\))?$   # its syntax
+    | invalid\ input\ syntax\ for\ type\ json  # PostgreSQL about its values
+    | too\ long\ for\ tsvector
+    | Could\ not\ derive\ file\ name           # CDCS about its title
+    | PID\ already\ defined
+    """,
+    re.VERBOSE,
 )
 """What stands in a 500 that the same record would get again; others are the server's trouble."""
 
@@ -121,9 +126,9 @@ class CdcsClient:
             _WORKSPACES, "GET", "rest/workspace/read_access/", session=session
         )
 
-    async def find(self, title: str, session: str) -> list[Data]:
-        """Return the records with a title, oldest first; titles are not unique."""
-        query = {"query": {}, "title": title, "all": "true"}
+    async def find(self, titles: Sequence[str], session: str) -> list[Data]:
+        """Return the records with one of these titles, oldest first; titles are not unique."""
+        query = {"query": {}, "title": {"$in": list(titles)}, "all": "true"}
         found = await self.api.read(
             _MANY_DATA,
             "POST",
@@ -137,10 +142,8 @@ class CdcsClient:
     async def get(self, record: str, session: str) -> Data | None:
         """Return a record by its id, None if it is gone."""
         path = f"rest/data/{record}/"
-        response = await self.api.send("GET", path, session=session, expected=(404,))
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return None
-        return self.api.shaped(_DATA, response, session=session)
+        response = await self.api.send_unless_gone("GET", path, session=session)
+        return None if response is None else self.api.shaped(_DATA, response, session=session)
 
     async def create(self, title: str, xml: str, place: Place, owner: Id | None) -> Data:
         """Make a record, at once in its workspace and with its owner (None: the token's)."""
@@ -169,7 +172,7 @@ class CdcsClient:
 
     async def delete(self, kind: str, record: Id, session: str) -> None:
         """Remove a record or a file; one that is gone already is well."""
-        await self.api.send("DELETE", f"rest/{kind}/{record}/", session=session, expected=(404,))
+        await self.api.send_unless_gone("DELETE", f"rest/{kind}/{record}/", session=session)
 
     async def users(self, session: str) -> list[User]:
         """Return all accounts; wants a superuser's token."""
@@ -184,10 +187,16 @@ class CdcsClient:
 
     async def blobs(self, filename: str, session: str) -> list[Blob]:
         """Return our files with a name."""
-        found = await self.api.read(
-            _BLOBS, "GET", "rest/blob/", session=session, params={"filename": filename}
-        )
+        found = await self._blobs(session, {"filename": filename})
         return [one for one in found if one.filename == filename]
+
+    async def blobs_below(self, prefix: str, session: str) -> list[Blob]:
+        """Return our files whose names begin so; asks for the list of all."""
+        found = await self._blobs(session, {})
+        return [one for one in found if one.filename.startswith(prefix)]
+
+    async def _blobs(self, session: str, params: dict[str, str]) -> list[Blob]:
+        return await self.api.read(_BLOBS, "GET", "rest/blob/", session=session, params=params)
 
     async def blob_content(self, blob: Id, session: str) -> bytes:
         """Return the bytes of a file."""
@@ -206,4 +215,6 @@ class CdcsClient:
 
 def _refusal(response: httpx.Response) -> str:
     text = said(response)
-    return text if any(mark in text for mark in _REFUSALS) else ""
+    writes = response.request.method in ("POST", "PATCH")
+    about_a_record = writes and _RECORDS.search(response.request.url.path)
+    return text if about_a_record and _REFUSALS.search(text) else ""

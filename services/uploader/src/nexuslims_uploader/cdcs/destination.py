@@ -2,9 +2,10 @@
 
 CDCS has no key of ours and lets titles repeat. So a record's title is the session's token, which is
 no number (CDCS turns such texts into numbers, and finds them no more), and a record counts as ours
-if it also names our instrument and the calendar's number of the session. What is found is changed
-in place. Whoever makes a record looks again afterwards: of several, which two uploaders at once or
-a lost answer may leave, the oldest stays.
+if it also names the session's address in the calendar, or without one our instrument and the
+calendar's number of the session. So does what the incumbent made, under its own title. What is
+found is changed in place. Whoever makes a record looks again afterwards: of several, which two
+uploaders at once or a lost answer may leave, the oldest stays.
 """
 
 from collections.abc import Mapping
@@ -67,12 +68,14 @@ class CdcsDestination:
         place = await self._places.place(record.session)
         known = previous.get(self.name)
         data = await self._found(record, known.record_id if known else "")
+        former = data.xml_content if data else ""
         if data is None:
             data = await self._make(record, place)
         else:
             await self._bring_up_to_date(data, record, place)
         if self._settings.previews:
             await self._previews.bring(record, data.id, place.workspace)
+            await self._previews.drop(record, former)
         return self._client.result(data.id)
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
@@ -81,17 +84,16 @@ class CdcsDestination:
         data = await self._found(record, known.record_id if known else "")
         if data is not None:
             await self._client.delete("data", data.id, record.session)
-        if self._settings.previews:
-            await self._previews.remove(record)
+        await self._previews.remove(record.session)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.api.close()
 
     async def _found(self, record: RecordToUpload, known: str) -> Data | None:
-        """Return the session's record there, and remove others of it."""
+        """Return the session's record there, under our title or the incumbent's; remove others."""
         session = record.session
-        titled = await self._client.find(session, session)
+        titled = await self._client.find((session, record.artifact.stem), session)
         ours = [data for data in titled if str(data.id) == known or _is_ours(data, record)]
         ours.sort(key=lambda data: str(data.id) != known)
         for other in ours[1:]:
@@ -135,4 +137,6 @@ def _is_ours(data: Data, record: RecordToUpload) -> bool:
     except UnreadableRecordError:
         return False
     here = record.experiment
+    if there.url and here.url:
+        return there.url == here.url
     return (there.id, there.instrument_pid) == (here.id, here.instrument_pid)

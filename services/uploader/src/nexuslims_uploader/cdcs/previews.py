@@ -7,6 +7,8 @@ from pathlib import Path, PurePosixPath
 from nexuslims_shared.artifacts import resolve
 from nexuslims_uploader.cdcs.client import CdcsClient, Id
 from nexuslims_uploader.destination import RecordToUpload
+from nexuslims_uploader.errors import UnreadableRecordError
+from nexuslims_uploader.experiment import read_experiment
 
 
 class Previews:
@@ -33,12 +35,18 @@ class Previews:
                 name = blob_name(record.session, preview.path)
                 await self._bring_one(name, content, record.session, data, workspace)
 
-    async def remove(self, record: RecordToUpload) -> None:
-        """Remove the pictures of a record."""
-        for preview in record.previews:
-            name = blob_name(record.session, preview.path)
+    async def drop(self, record: RecordToUpload, former: str) -> None:
+        """Remove the pictures of an earlier record, by its XML, that this one no longer has."""
+        current = {blob_name(record.session, preview.path) for preview in record.previews}
+        earlier = {blob_name(record.session, path) for path in _pictures(former)}
+        for name in sorted(earlier - current):
             for blob in await self._client.blobs(name, record.session):
                 await self._client.delete("blob", blob.id, record.session)
+
+    async def remove(self, session: str) -> None:
+        """Remove all pictures of a session, also those of earlier records of it."""
+        for blob in await self._client.blobs_below(f"{session}.", session):
+            await self._client.delete("blob", blob.id, session)
 
     async def _bring_one(
         self, name: str, content: bytes, session: str, data: Id, workspace: Id | None
@@ -53,6 +61,15 @@ class Previews:
         if workspace is not None:
             await self._client.assign("blob", blob.id, workspace, session)
         await self._client.link_blob(blob.id, data, session)
+
+
+def _pictures(xml: str) -> list[str]:
+    """Paths of a record's pictures; none where there is no record."""
+    try:
+        experiment = read_experiment(xml.encode())
+    except UnreadableRecordError:
+        return []
+    return [dataset.previews[0] for dataset in experiment.datasets() if dataset.previews]
 
 
 def blob_name(session: str, path: str) -> str:

@@ -7,6 +7,7 @@ or as an object, and ``Location`` may name another host than ours.
 """
 
 import json
+from html import unescape
 from typing import Annotated, Any, Final
 
 import httpx
@@ -15,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 from nexuslims_shared.network import Network
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
+from nexuslims_uploader.errors import RefusedError, TransientUploadError
 from nexuslims_uploader.http import Api, Peer, open_client
 from nexuslims_uploader.notebook import COMMENT
 
@@ -40,6 +42,7 @@ class Experiment(BaseModel):
     title: str = ""
     body: str | None = ""
     state: int = 1
+    locked: bool | None = False
     metadata: Annotated[dict[str, Any], BeforeValidator(_object)] = Field(default_factory=dict)
 
     @property
@@ -52,6 +55,11 @@ class Experiment(BaseModel):
         """Its extra fields."""
         fields = self.metadata.get("extra_fields")
         return fields if isinstance(fields, dict) else {}
+
+    @property
+    def text(self) -> str:
+        """Its text, as people read it, between elements."""
+        return unescape(self.body or "")
 
     def field(self, name: str) -> str:
         """Value of an extra field, empty if there is none."""
@@ -113,6 +121,24 @@ class ElabftwClient:
         """Say where an experiment is: its id, and the page for people."""
         return UploadResult(str(number), f"{self._url}experiments.php?mode=view&id={number}")
 
+    def is_locked(self, number: int, session: str) -> RefusedError:
+        """Make the error of an experiment that people have locked."""
+        return self.api.refused(
+            f"experiment {number} is locked by a user", session, "unlock it there, then retry"
+        )
+
+    def still_there(self, number: int, session: str) -> RefusedError:
+        """Make the error of an experiment that does not go away."""
+        return self.api.refused(
+            f"experiment {number} is still shown after it was deleted",
+            session,
+            "delete it there by hand, then retry",
+        )
+
+    def lost(self, number: int, session: str) -> TransientUploadError:
+        """Make the error of an experiment that was made, and is not there."""
+        return self.api.transient(f"experiment {number} was made, and is not there", session)
+
     async def may_write(self) -> bool:
         """Tell whether our key may write."""
         keys = await self.api.read(_KEYS, "GET", "apikeys", session="")
@@ -120,10 +146,8 @@ class ElabftwClient:
 
     async def get(self, number: str, session: str) -> Experiment | None:
         """Return an experiment, None if there is none, or a deleted one."""
-        response = await self.api.send(
-            "GET", f"experiments/{number}", session=session, expected=(404,)
-        )
-        if response.status_code == httpx.codes.NOT_FOUND:
+        response = await self.api.send_unless_gone("GET", f"experiments/{number}", session=session)
+        if response is None:
             return None
         found = self.api.shaped(_EXPERIMENT, response, session=session)
         return None if found.is_deleted else found
@@ -158,7 +182,7 @@ class ElabftwClient:
 
     async def delete(self, number: int, session: str) -> None:
         """Delete an experiment; eLabFTW keeps it out of sight."""
-        await self.api.send("DELETE", f"experiments/{number}", session=session, expected=(404,))
+        await self.api.send_unless_gone("DELETE", f"experiments/{number}", session=session)
 
     async def tags(self, number: int, session: str) -> list[str]:
         """Return an experiment's tags."""
@@ -175,10 +199,14 @@ class ElabftwClient:
             json={"tag": tag},
         )
 
-    async def attachments(self, number: int, session: str) -> list[Attachment]:
-        """Return our attachments of an experiment, oldest first."""
-        path = f"experiments/{number}/uploads"
-        found = await self.api.read(_ATTACHMENTS, "GET", path, session=session)
+    async def attachments(
+        self, number: int, session: str, *, replaced: bool = False
+    ) -> list[Attachment]:
+        """Return our attachments of an experiment, oldest first; replaced ones if asked for."""
+        path, states = f"experiments/{number}/uploads", "1,2" if replaced else "1"
+        found = await self.api.read(
+            _ATTACHMENTS, "GET", path, session=session, params={"state": states}
+        )
         return sorted((one for one in found if one.comment == COMMENT), key=lambda one: one.id)
 
     async def content(self, number: int, attachment: int, session: str) -> bytes:
@@ -202,7 +230,7 @@ class ElabftwClient:
     async def detach(self, number: int, attachment: int, session: str) -> None:
         """Delete an attachment."""
         path = f"experiments/{number}/uploads/{attachment}"
-        await self.api.send("DELETE", path, session=session, expected=(404,))
+        await self.api.send_unless_gone("DELETE", path, session=session)
 
     def _number(self, response: httpx.Response, session: str) -> int:
         last = response.headers.get("location", "").rstrip("/").rpartition("/")[2]

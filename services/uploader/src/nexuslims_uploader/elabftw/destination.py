@@ -62,50 +62,80 @@ class ElabftwDestination:
     ) -> UploadResult:
         """Make the session's experiment, or bring it up to date; see the port."""
         links = {name: one for name, one in previous.items() if name != self.name}
-        experiment = await self._found(record, previous.get(self.name))
+        known = previous.get(self.name)
+        experiment = await self._only_one(record, known)
         if experiment is None:
-            number = await self._client.create(self._content(record, links), record.session)
-            kept: Mapping[str, Any] = {}
-        else:
-            number, kept = experiment.id, experiment.metadata
+            experiment = await self._make(record, known, self._content(record, links))
+        number, kept = experiment.id, experiment.metadata
+        if experiment.locked and experiment.field(DIGEST) != record.sha256:
+            raise self._client.is_locked(number, record.session)
         await self._add_tags(number, record)
         await self._attach(number, record)
         content = self._content(record, links, kept) | {
             "metadata": metadata_of(record, links, kept)
         }
-        if experiment is None or not _says(experiment, content):
+        if not _says(experiment, content):
             await self._client.change(number, content, record.session)
         return self._client.result(number)
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
-        """Delete the session's experiment, its attachment first; see the port.
+        """Delete the session's experiments, their attachments first; see the port.
 
         eLabFTW keeps deleted experiments out of sight, with their text.
         """
-        while experiment := await self._found(record, previous.get(self.name)):
-            for attachment in await self._client.attachments(experiment.id, record.session):
-                await self._client.detach(experiment.id, attachment.id, record.session)
-            await self._client.delete(experiment.id, record.session)
+        session, known = record.session, previous.get(self.name)
+        for experiment in await self._found(record, known):
+            for one in await self._client.attachments(experiment.id, session, replaced=True):
+                await self._client.detach(experiment.id, one.id, session)
+            await self._client.delete(experiment.id, session)
+        for experiment in await self._found(record, known):
+            raise self._client.still_there(experiment.id, session)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.api.close()
 
-    async def _found(self, record: RecordToUpload, known: UploadResult | None) -> Experiment | None:
-        """Return the session's experiment: by number, by key, or as the incumbent made it."""
+    async def _make(
+        self, record: RecordToUpload, known: UploadResult | None, content: dict[str, Any]
+    ) -> Experiment:
+        """Make an experiment, and look again: another uploader's may be older."""
+        made = await self._client.create(content, record.session)
+        oldest = await self._only_one(record, known)
+        experiment = oldest or await self._client.get(str(made), record.session)
+        if experiment is None:
+            raise self._client.lost(made, record.session)
+        return experiment
+
+    async def _only_one(
+        self, record: RecordToUpload, known: UploadResult | None
+    ) -> Experiment | None:
+        """Return the session's experiment; of others that nobody has finished, none is left.
+
+        They come of lost answers and of two uploaders at once. A finished one is a person's copy.
+        """
+        found = await self._found(record, known)
+        for other in found[1:]:
+            if other.field(KEY) and not other.field(DIGEST):
+                await self._client.delete(other.id, record.session)
+        return found[0] if found else None
+
+    async def _found(self, record: RecordToUpload, known: UploadResult | None) -> list[Experiment]:
+        """Return the session's experiments: by number, then by key, or as the incumbent made it.
+
+        Another facility's session may have the same token, and so the same key: what the events
+        do not know by its number must name the session's address in the calendar too.
+        """
         session, key = record.session, key_of(record.session)
-        if known is not None:
-            experiment = await self._client.get(known.record_id, session)
-            if experiment is not None and experiment.field(KEY) == key:
-                return experiment
-        for experiment in await self._client.search(key, session):
-            if experiment.field(KEY) == key:
-                return experiment
-        for experiment in await self._client.search(title_of(record), session):
-            without_key = not experiment.field(KEY)
-            if without_key and experiment.field(SESSION) == session_id(record):
-                return experiment
-        return None
+        held = await self._client.get(known.record_id, session) if known else None
+        keyed = [one for one in await self._client.search(key, session) if _is_keyed(one, key)]
+        ours = [one for one in keyed if _is_about(one, record)]
+        if held is not None and _is_keyed(held, key):
+            ours = [held, *(one for one in ours if one.id != held.id)]
+        return ours or [
+            one
+            for one in await self._client.search(title_of(record), session)
+            if not one.field(KEY) and one.field(SESSION) == session_id(record)
+        ]
 
     def _content(
         self,
@@ -161,6 +191,17 @@ class ElabftwDestination:
         if (one.hash_algorithm or "").lower() == "sha256":
             return one.hash == record.sha256
         return await self._client.content(number, one.id, record.session) == record.xml
+
+
+def _is_keyed(experiment: Experiment, key: str) -> bool:
+    """Tell whether an experiment has our key; people may have cleared its fields."""
+    told = experiment.field(KEY)
+    return told == key if told else key in (experiment.body or "")
+
+
+def _is_about(experiment: Experiment, record: RecordToUpload) -> bool:
+    told = experiment.field(SESSION)
+    return told == session_id(record) if told else session_id(record) in experiment.text
 
 
 def _says(experiment: Experiment, content: Mapping[str, Any]) -> bool:

@@ -100,9 +100,17 @@ def metadata_of(
         "extra_fields": {**(theirs if isinstance(theirs, dict) else {}), **fields},
         "elabftw": {
             **(settings if isinstance(settings, dict) else {"display_main_text": True}),
-            "extra_fields_groups": _GROUPS,
+            "extra_fields_groups": _groups(settings),
         },
     }
+
+
+def _groups(settings: Any) -> list[Any]:
+    """Return the groups of fields: ours, and those that people made."""
+    there = settings.get("extra_fields_groups") if isinstance(settings, dict) else None
+    ours = {group["id"] for group in _GROUPS}
+    theirs = [one for one in there if isinstance(one, dict)] if isinstance(there, list) else []
+    return [*_GROUPS, *(one for one in theirs if one.get("id") not in ours)]
 
 
 def _field(kind: str, value: str, position: int, group: int = 1) -> dict[str, Any]:

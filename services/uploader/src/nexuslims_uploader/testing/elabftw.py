@@ -55,6 +55,8 @@ class FakeElabftw(FakeServer):
         Whether it says the digest of a file; older ones use other algorithms.
     new_tags
         Whether one may make a new tag.
+    deletes
+        Whether what it says it deleted is deleted.
     """
 
     def __init__(self) -> None:
@@ -63,6 +65,7 @@ class FakeElabftw(FakeServer):
         self.experiments: dict[int, Entry] = {}
         self.tells_hash = True
         self.new_tags = True
+        self.deletes = True
         self._last = 0
 
     def put(self, **content: Any) -> int:
@@ -125,14 +128,17 @@ class FakeElabftw(FakeServer):
         return Answer.json(200, {"id": number, "state": entry.state, **content})
 
     def change(self, request: Request, number: int) -> Answer:
-        """Change the fields that are given."""
+        """Change the fields that are given, unless a user has locked it."""
+        if self.experiments[number].content.get("locked"):
+            return Answer.json(403, {"code": 403, "message": "This entry is locked"})
         self.experiments[number].content |= request.json()
         return self.get(request, number)
 
     def delete(self, request: Request, number: int) -> Answer:
         """Put an experiment out of sight."""
         del request
-        self.experiments[number].state = _DELETED
+        if self.deletes:
+            self.experiments[number].state = _DELETED
         return Answer(204)
 
     def list_tags(self, request: Request, number: int) -> Answer:
@@ -151,9 +157,9 @@ class FakeElabftw(FakeServer):
         return Answer(201)
 
     def list_uploads(self, request: Request, number: int) -> Answer:
-        """Answer with the files of an experiment that are shown."""
-        del request
-        shown = [one for one in self.experiments[number].uploads if one.state == 1]
+        """Answer with the files of an experiment that are shown, or replaced if asked for."""
+        states = {int(one) for one in request.query.get("state", "1").split(",")}
+        shown = [one for one in self.experiments[number].uploads if one.state in states]
         return Answer.json(200, [self._described(one) for one in shown])
 
     def _described(self, one: Stored) -> dict[str, Any]:
