@@ -6,6 +6,7 @@ import os
 import signal
 import tarfile
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -29,6 +30,33 @@ def image(tmp_path):
     path = tmp_path / "image.tif"
     tifffile.imwrite(path, np.full((64, 64), 7, "u1"), metadata=None)
     return path
+
+
+@pytest.mark.parametrize("companion", ["image.hdr", "data.h5"])
+def test_what_lies_outside_the_folder_is_neither_read_nor_copied(run, image, tmp_path, companion):
+    """A header file that is a link, and data that are."""
+    store, out = tmp_path / "store", tmp_path / "out"
+    store.mkdir()
+    source = image.rename(store / image.name)
+    secret = tmp_path / "secret.hdr"
+    secret.write_text("[MAIN]\nDevice=secret\n")
+    if companion.endswith(".hdr"):
+        (store / companion).symlink_to(secret)
+    else:
+        source = store / companion
+        with h5py.File(source, "w") as file:
+            file["part"] = h5py.ExternalLink(str(secret), "/x")
+    result = run(source, "--json", "--out", out)
+    assert result.exit_code == 1
+    assert "outside its folder" in json.loads(result.stdout)["reason"]
+    assert not list(out.iterdir())
+
+
+def test_a_file_that_is_a_link_is_sanitised(run, image, tmp_path):
+    (tmp_path / "here").mkdir()
+    link = tmp_path / "here" / "link.tif"
+    link.symlink_to(image)
+    assert run(link, "--out", tmp_path / "out").exit_code == 0
 
 
 def test_a_copy_lies_in_the_folder_asked_for(run, image, tmp_path):

@@ -190,7 +190,8 @@ def test_hdf5_in_every_storage(container, tmp_path):
 def test_hdf5_whose_data_lies_elsewhere_is_refused(tmp_path):
     path = tmp_path / "data.h5"
     with h5py.File(path, "w") as file:
-        file.create_dataset("image", (4, 4), "u1", external=[("other.raw", 0, 16)])
+        beside = str(tmp_path / "other.raw")
+        file.create_dataset("image", (4, 4), "u1", external=[(beside, 0, 16)])
     with pytest.raises(SanitiseError, match="another file"):
         sanitise(path, tmp_path / "out")
 

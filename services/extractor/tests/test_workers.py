@@ -48,6 +48,8 @@ class Dangerous:
             urllib.request.urlopen("http://127.0.0.1:9/").read()
         if path.stem.startswith("peek"):
             (path.parent.parent / "secret").read_text()
+        if path.stem.startswith("spy"):
+            open(f"/proc/{path.stem[4:].replace('parent', str(os.getppid()))}/environ").read()
         raise ValueError(str(os.getpid()))
 """
 POINTS = "[nexuslims.extractors]\ndangerous = dangerous_plugin:Dangerous\n"
@@ -120,10 +122,13 @@ async def test_a_file_that_shrinks_under_its_reader_is_told(run):
 
 
 async def test_a_reader_reaches_no_further_than_the_folder(run):
-    fetch, peek = await run("fetch.danger", "peek.danger")
-    assert (fetch.outcome, peek.outcome) == ("failed", "failed")
+    fetch, *others = await run(
+        "fetch.danger", "peek.danger", "spy-self.danger", "spy-parent.danger", "spy-1.danger"
+    )
     assert "would use the network" in fetch.reason
-    assert "outside its folder" in peek.reason
+    for done in others:
+        assert done.outcome == "failed"
+        assert "outside its folder" in done.reason
 
 
 @pytest.mark.parametrize("run", ["fork"], indirect=True)

@@ -3,9 +3,13 @@
 HDF5 follows links to other files, virtual datasets and data stored outside by itself, wherever
 they lead. Detectors do split a measurement over files that lie side by side; a file that refers to
 anything else is refused before a reader opens it.
+
+HDF5 looks for a linked file beside the one that names it, then in the working directory; for data
+stored outside in the working directory only (https://docs.hdfgroup.org/hdf5/v1_14/group___d_c_p_l.html).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +22,20 @@ MAX_OBJECTS = 200_000
 MAX_FILES = 1000
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _STARTS = (0, 512, 1024, 2048)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """What a file says of another one; of raw bytes, or of an HDF5 file."""
+
+    name: str
+    is_raw: bool = False
+
+    def target(self, folder: Path) -> Path:
+        """Return what HDF5 would open for a file in a folder."""
+        places = (Path.cwd(),) if self.is_raw else (folder, Path.cwd())
+        there = [place / self.name for place in places]
+        return next((one for one in there if one.exists()), there[0]).resolve()
 
 
 def is_hdf5(head: bytes) -> bool:
@@ -38,10 +56,11 @@ def check_links(path: Path) -> None:
     folder = path.parent.resolve()
     todo, seen = [path.resolve()], {path.resolve()}
     while todo:
-        for name in _named_files(todo.pop()):
-            target = (path.parent / name).resolve()
+        current = todo.pop()
+        for reference in _references(current):
+            target = reference.target(current.parent)
             if not target.is_relative_to(folder):
-                raise UnsafeFileError(f"the file refers to {name!r}, outside its folder")
+                raise UnsafeFileError(f"the file refers to {reference.name!r}, outside its folder")
             if target not in seen and target.is_file():
                 seen.add(target)
                 todo.append(target)
@@ -49,19 +68,19 @@ def check_links(path: Path) -> None:
             raise LimitExceededError(f"the file refers to more than {MAX_FILES} others")
 
 
-def _named_files(path: Path) -> list[str]:
-    """Return the names of other files in a file; none where it cannot be opened as HDF5."""
+def _references(path: Path) -> list[_Reference]:
+    """Return what a file says of other files; nothing where it cannot be opened as HDF5."""
     import h5py  # noqa: PLC0415 - HDF5 only
 
     try:
         with h5py.File(path, "r") as file:
-            return list(_names(file))
+            return list(_found(file))
     except (OSError, RuntimeError, KeyError):
         return []  # damaged: the reader will say how
 
 
-def _names(file: "h5py.File") -> Iterator[str]:
-    """Walk through the groups, each once, and yield the names of other files."""
+def _found(file: "h5py.File") -> Iterator[_Reference]:
+    """Walk through the groups, each once, and yield what refers to other files."""
     import h5py  # noqa: PLC0415 - HDF5 only
 
     root = _address(file)
@@ -76,7 +95,7 @@ def _names(file: "h5py.File") -> Iterator[str]:
                 raise LimitExceededError(f"the file holds more than {MAX_OBJECTS} HDF5 objects")
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
-                yield link.filename
+                yield _Reference(link.filename)
             if not isinstance(link, h5py.HardLink):
                 continue
             item = group[name]
@@ -97,12 +116,15 @@ def _address(item: "h5py.Group") -> object:
     return h5py.h5o.get_info(item.id).addr
 
 
-def _sources(item: "h5py.Dataset") -> Iterator[str]:
-    """Yield the names of the files that hold a dataset's values in its stead."""
+def _sources(item: "h5py.Dataset") -> Iterator[_Reference]:
+    """Yield the files that hold a dataset's values in its stead."""
     made = item.id.get_create_plist()
     for index in range(made.get_external_count()):
-        yield made.get_external(index)[0].decode("utf-8", "surrogateescape")
+        name = made.get_external(index)[0].decode("utf-8", "surrogateescape")
+        yield _Reference(name, is_raw=True)
     if item.is_virtual:
         yield from (
-            source.file_name for source in item.virtual_sources() if source.file_name != "."
+            _Reference(source.file_name)
+            for source in item.virtual_sources()
+            if source.file_name != "."
         )

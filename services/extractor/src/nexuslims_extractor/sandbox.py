@@ -22,8 +22,13 @@ from nexuslims_extractor.plugins import installed
 _NETWORK = frozenset(
     ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "urllib.Request")
 )
-# devices without effect, and what the system tells of processors and memory
-_SYSTEM = ("/dev/null", "/dev/urandom", "/proc", "/sys/devices/system/cpu", "/etc/localtime")
+# devices without effect, and what the system tells of processors and memory; the rest of /proc
+# shows the environment of processes, in which secrets are
+_SYSTEM = (
+    *("/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/etc/localtime"),
+    *(f"/proc/{name}" for name in ("cpuinfo", "meminfo", "stat", "self/status", "self/statm")),
+    *(f"/proc/{name}" for name in ("self/cgroup", "self/maps", "sys/vm/overcommit_memory")),
+)
 
 
 class Sandbox:

@@ -4,12 +4,12 @@ import json
 import math
 import re
 import struct
+import unicodedata
 
 import numpy as np
 import pytest
 import tifffile
 
-from nexuslims_extractor.artifacts import clean_text
 from nexuslims_extractor.cli import as_record
 from nexuslims_extractor.core import extract_file
 
@@ -49,6 +49,8 @@ EMI = (
     b"<ExperimentalConditions><MicroscopeConditions><AcceleratingVoltage>300000"
     b"</AcceleratingVoltage></MicroscopeConditions></ExperimentalConditions></ObjectInfo>"
 )
+_UNFIT = ("Cc", "Cs", "Zl", "Zp")
+_SPACES = str.maketrans("", "", "\t\n\r")
 _FOREIGN = re.compile(r"unknown variant")
 
 
@@ -131,7 +133,7 @@ def whole(tmp_path_factory, dm_file):
 
 def _clean(value):
     if isinstance(value, str):
-        return clean_text(value) == value
+        return not any(unicodedata.category(one) in _UNFIT for one in value.translate(_SPACES))
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):

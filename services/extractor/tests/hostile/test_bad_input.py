@@ -272,6 +272,14 @@ def test_hdf5_that_refers_to_its_neighbours(judged, hdf5, secret):
     assert "outside its folder" in done.reason
 
 
+@pytest.mark.parametrize("fill", [_external_link, _external_data, _virtual_data])
+def test_hdf5_that_refers_to_the_working_directory(judged, hdf5, secret, monkeypatch, fill):
+    """HDF5 looks there too, and for raw data only there."""
+    monkeypatch.chdir(secret.parent)
+    done = judged(hdf5(lambda file: fill(file, secret.name), "made.hspy"))
+    assert "outside its folder" in done.reason
+
+
 def test_a_neighbour_that_is_a_link_out(judged, hdf5, secret):
     def fill(file):
         _external_link(file, "part.h5")
@@ -343,14 +351,25 @@ def test_what_is_no_file_beside_one(judged, whole, odd, store, pair, kind):  # n
     assert judged(store / name).datasets
 
 
-async def test_a_companion_that_is_a_link_out_is_not_read(whole, store, secret):
+async def test_a_companion_that_is_a_link_out_is_not_read(judged, whole, store, secret):
     (store / "tescan.tif").write_bytes(whole["tescan.tif"])
     (store / "tescan.hdr").symlink_to(secret)
     secret.write_text(f"[MAIN]\nDevice={SECRET}\n")
     async with WorkerPool(1) as pool:
-        done = await pool.extract(Job(path=store / "tescan.tif"))
-    assert SECRET not in json.dumps(as_record(done))
-    assert "outside its folder" in done.reason
+        isolated = await pool.extract(Job(path=store / "tescan.tif"))
+    for done in (isolated, judged(store / "tescan.tif")):
+        assert SECRET not in json.dumps(as_record(done))
+        assert "outside its folder" in done.reason
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "device"])
+@pytest.mark.parametrize("pair", ["x.mib x.hdr", "x.spd x.spc", "x.spd x.ipr"])
+def test_what_is_no_file_where_a_library_looks_for_one(judged, odd, store, pair, kind):
+    """At a pipe it would wait for ever."""
+    name, companion = pair.split()
+    (store / name).write_bytes(b"\1" * 4096)
+    odd(kind, companion)
+    assert companion in judged(store / name).reason
 
 
 @pytest.mark.parametrize("seconds", [-(10**10), 10**11])

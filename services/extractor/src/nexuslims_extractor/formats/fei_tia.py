@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_extractor.companions import is_usable
 from nexuslims_extractor.errors import ExtractorError, UnreadableFileError
 from nexuslims_extractor.formats.tia_labels import (
     label_extensions,
@@ -107,7 +108,7 @@ class TiaExtractor:
 
 def _beside(path: Path, stem: str, suffix: str) -> Path | None:
     for name in (stem + suffix, stem + suffix.upper()):
-        if (candidate := path.with_name(name)).is_file():
+        if is_usable(candidate := path.with_name(name)):
             return candidate
     return None
 
@@ -118,7 +119,7 @@ def _all_series(path: Path) -> list[Path]:
         match = _SERIES_NAME.match(candidate.stem)
         if match is None or match["stem"] != path.stem or candidate.suffix.lower() != ".ser":
             continue
-        if candidate.is_file():
+        if is_usable(candidate):
             found.append((int(match["number"]), candidate))
     return [candidate for _, candidate in sorted(found)]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_extractor.companions import refuse_odd
 from nexuslims_extractor.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_extractor.formats.cut_short import bzip2_ends, what_is_missing
 from nexuslims_extractor.formats.rosettasciio_gaps import (
@@ -149,6 +150,7 @@ class RosettaSciIOExtractor:
 def _read(path: Path) -> _Read:
     """Try the readers of an extension in turn; the last reason is told where none succeeds."""
     modules, _ = _READERS[path.suffix.lower().removeprefix(".")]
+    refuse_odd(_companions(path))
     reasons: list[str] = []
     missing = ""
     for name in modules:
@@ -167,6 +169,17 @@ def _read(path: Path) -> _Read:
     if missing and not reasons:
         raise UnsupportedFileError(f"its reader is not installed whole: {missing}")
     raise UnreadableFileError("; ".join(reasons) or "no reader took it")
+
+
+def _companions(path: Path) -> list[Path]:
+    """Return what the library's readers look for beside a file, where they look for it."""
+    match path.suffix.lower():
+        case ".mib":
+            return [Path(str(path).replace(".mib", ".hdr"))]
+        case ".spd":
+            return [path.with_suffix(suffix) for suffix in (".spc", ".ipr")]
+        case _:
+            return []
 
 
 def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:

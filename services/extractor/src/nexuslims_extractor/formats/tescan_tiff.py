@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from nexuslims_extractor.companions import is_usable
 from nexuslims_extractor.formats.tiff_tags import (
     ARTIST,
     DATE_TIME,
@@ -100,7 +101,7 @@ class TescanTiffExtractor:
 def _sections(tiff: Tiff, path: Path) -> dict[str, dict[str, str]]:
     for suffix in (".hdr", ".HDR", f"{path.suffix}.hdr"):
         sidecar = path.with_suffix(suffix)
-        if sidecar.is_file():
+        if is_usable(sidecar):
             return ini_sections(sidecar.read_bytes().decode("utf-8", "replace"))
     # without the sidecar: the same text may stand within the tag, after an embedded thumbnail
     raw = tiff.raw(TESCAN_TAG)

@@ -13,10 +13,12 @@ from pebble import ProcessExpired, ProcessPool
 
 from nexuslims_extractor.artifacts import clean_text
 from nexuslims_extractor.errors import ExtractorError
+from nexuslims_extractor.sandbox import Sandbox
 from nexuslims_extractor.sanitise.job import sanitise
 
 _LONGEST_REASON = 500
 _MEMORY = 4 << 30
+_sandbox = Sandbox()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,15 @@ def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     logging.disable()
+    _sandbox.install()
 
 
 def _attempt(
     file: Path, out: Path, scrub: Sequence[str], archive: bool, workplace: Path
 ) -> Outcome:
     try:
-        done = sanitise(file, out, scrub_fields=scrub, archive=archive, workplace=workplace)
+        with _sandbox.only(file, file.parent, out, workplace):
+            done = sanitise(file, out, scrub_fields=scrub, archive=archive, workplace=workplace)
     except ExtractorError as error:
         return Outcome(file, reason=_words(str(error)))
     except OSError as error:

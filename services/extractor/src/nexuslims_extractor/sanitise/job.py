@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.hdf5_links import check_links, is_hdf5
+from nexuslims_extractor.plugins import HEAD_BYTES
 from nexuslims_extractor.sanitise.archive import pack
 from nexuslims_extractor.sanitise.check import check_copy, everything, name_in
 from nexuslims_extractor.sanitise.formats import recognise
@@ -94,6 +96,9 @@ def _members(source: Path) -> list[Path]:
         raise SanitiseError("it only goes with the file that it describes: name that one")
     if not source.stat().st_size:
         raise UnreadableFileError("the file is empty")
+    with source.open("rb") as file:
+        if is_hdf5(file.read(HEAD_BYTES)):
+            check_links(source)
     return [source, *related(source)]
 
 

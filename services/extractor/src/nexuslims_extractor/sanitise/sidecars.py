@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from nexuslims_extractor.companions import is_usable
 from nexuslims_extractor.formats.tiff_tags import is_tiff
 from nexuslims_extractor.sanitise.check import name_in
 
@@ -19,15 +20,23 @@ def is_sidecar(path: Path) -> bool:
 
 
 def related(source: Path) -> list[Path]:
-    """Return the files beside one that a reader of it needs, in the order of their names."""
-    beside = [path for path in sorted(source.parent.iterdir()) if path != source and path.is_file()]
+    """Return the files beside one that a reader of it needs, in the order of their names.
+
+    Raises
+    ------
+    UnsafeFileError
+        One of them is a link that leads outside its folder.
+    """
+    beside = [path for path in sorted(source.parent.iterdir()) if path != source]
     suffix = source.suffix.lower()
     if suffix in _TIA:
         wanted = _TIA if suffix == ".emi" else (".emi",)
         return [
             path
             for path in beside
-            if path.suffix.lower() in wanted and name_in(path) == name_in(source)
+            if path.suffix.lower() in wanted
+            and name_in(path) == name_in(source)
+            and is_usable(path)
         ]
     with source.open("rb") as file:
         if not is_tiff(file.read(4)):
@@ -36,7 +45,7 @@ def related(source: Path) -> list[Path]:
 
 
 def _is_header(path: Path) -> bool:
-    if not is_sidecar(path) or path.stat().st_size > _LARGEST:
+    if not (is_sidecar(path) and is_usable(path)) or path.stat().st_size > _LARGEST:
         return False
     content = path.read_bytes().replace(b"\0", b"").removeprefix(b"\xff\xfe")
     return _HEAD.match(content) is not None
