@@ -38,7 +38,9 @@ async def write_sessions(
         Bytes of a record, about.
     """
     records = {
-        f"file-{number}": small_record_xml(f"Körner {number}", datasets=size // _DATASET_BYTES)
+        f"file-{number}": small_record_xml(
+            f"Körner {number}", datasets=size // _DATASET_BYTES, number=number
+        )
         for number in range(1, count + 1)
     }
     for session, xml in records.items():

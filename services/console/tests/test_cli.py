@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nexuslims_console import cli
+from nexuslims_console.work import doctor
 from nexuslims_shared.plugins import Plugin
 
 HELP_BAR_S = 0.3
@@ -164,7 +165,9 @@ def test_without_a_broker_nothing_can_be_asked_for(
         (["rebuild", "--all", "--session", "x"], "--session"),
         (["rebuild", "--from", "yesterday"], "yesterday"),
         (["build-records", "--from", "2026-03-05", "--to", "2026-03-01"], "not before"),
+        (["rebuild", "--to", "9999-12-31"], "9999-12-31"),
         (["sessions", "--status", "LOST"], "LOST"),
+        (["retry", "--status", "LOST"], "LOST"),
         (["run", "nobody"], "nobody"),
         (["nothing"], "nothing"),
     ],
@@ -175,6 +178,63 @@ def test_wrong_use_is_exit_code_2(
     result = call(*arguments)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("command", [["up"], ["build-records"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "NX_DATA_PATH=nowhere",
+        "NX_INSTRUMENT_DATA_PATH=nowhere",
+        "NX_STATE_PATH=instruments.toml",
+        "NX_LOG_PATH=instruments.toml/logs",
+    ],
+)
+def test_folders_that_cannot_be_used_are_named_at_once(
+    call: Callable[..., Result],
+    facility: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    wrong: str,
+) -> None:
+    setting, _, value = wrong.partition("=")
+    monkeypatch.setenv(setting, value)
+    result = call(*command)
+    assert result.exit_code == 2
+    assert setting in result.stderr
+    assert value in result.stderr
+
+
+@pytest.mark.parametrize("command", ["sessions", "provision", "doctor"])
+def test_a_broker_that_is_not_there_is_told_at_once(
+    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
+    result = call(command)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "127.0.0.1:1" in result.output
+    assert result.exit_code == (command != "sessions")
+
+
+def test_a_check_that_fails_does_not_hide_the_others(
+    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def faulty(settings: object) -> dict[str, str]:
+        raise ZeroDivisionError
+
+    class Faulty:
+        name = "faulty"
+        load = staticmethod(lambda: faulty)
+
+    monkeypatch.setattr(doctor, "installed", lambda _: {"faulty": Faulty()})
+    monkeypatch.setenv("NX_STATE_PATH", "instruments.toml")
+    findings = {
+        one["what"]: one["problem"]
+        for one in json.loads(call("doctor", "--json").stdout)["findings"]
+    }
+    assert "ZeroDivisionError" in str(findings)
+    assert "NX_STATE_PATH" in findings["services"]
+    assert findings["settings"] == ""
 
 
 def test_doctor_names_problem_and_remedy(call: Callable[..., Result], facility: Path) -> None:

@@ -26,6 +26,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A facility whose services only wait."""
     monkeypatch.delenv("NATS_URL", raising=False)
     (tmp_path / "files").mkdir()
+    (tmp_path / "data").mkdir()
     monkeypatch.setattr(
         facility_module, "installed", lambda group: {"one": None, "two": None, "console": None}
     )

@@ -125,3 +125,32 @@ asyncio.run(main())
     gone, alive = await asyncio.to_thread(psutil.wait_procs, [child], 10)
     assert gone
     assert not alive
+
+
+async def test_a_log_that_was_moved_away_does_not_end_the_keeping(tmp_path: Path) -> None:
+    heard = Heard()
+    supervisor = Supervisor([program(tmp_path, "one", SLEEPER)], say=heard, changed=heard.changed)
+    await supervisor.start()
+    first = supervisor.pids["one"]
+    await started(tmp_path, "one")
+    (tmp_path / "logs" / "one.log").rename(tmp_path / "one.log.1")
+    os.kill(first, signal.SIGKILL)
+    await heard.until(lambda: supervisor.pids.get("one", first) != first)
+    await supervisor.stop()
+    assert "nobody knows what" in "\n".join(heard)
+
+
+async def test_a_program_that_cannot_be_started_for_a_while_is_tried_again(tmp_path: Path) -> None:
+    heard = Heard()
+    supervisor = Supervisor([program(tmp_path, "one", SLEEPER)], say=heard, changed=heard.changed)
+    await supervisor.start()
+    first = supervisor.pids["one"]
+    await started(tmp_path, "one")
+    logs = tmp_path / "logs"
+    logs.rename(tmp_path / "elsewhere")
+    logs.touch()
+    os.kill(first, signal.SIGKILL)
+    await heard.until(lambda: any("cannot be started" in said for said in heard))
+    logs.unlink()
+    await heard.until(lambda: supervisor.pids.get("one", first) != first)
+    await supervisor.stop()

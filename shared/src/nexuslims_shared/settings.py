@@ -159,6 +159,22 @@ def variable_names() -> frozenset[str]:
     return frozenset(names | {"NATS_URL"})
 
 
+def make_folder(path: Path, setting: str) -> Path:
+    """Make the folder that a setting names, if it is not there.
+
+    Raises
+    ------
+    SettingsError
+        If that is not possible.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsError(f"{setting}={path}: cannot be made a folder ({reason})") from error
+    return path
+
+
 def any_given(prefix: str) -> bool:
     """Tell whether a setting whose name begins so is given; an empty one is not.
 

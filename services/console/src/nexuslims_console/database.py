@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.model import READ_MODEL, SCHEMA, Tables, create_registry, tables_of
+from nexuslims_shared.settings import make_folder
 
 _WRITING = "nexuslims_writing"
 _BUSY_MS = 15_000
@@ -98,7 +99,7 @@ def _engine(url: str) -> Engine:
         raise ReadModelError(f"NX_DATABASE_URL cannot be used: {error}") from error
     if engine.dialect.name == "sqlite":
         if engine.url.database:
-            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(engine.url.database).parent, "NX_STATE_PATH")
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -21,8 +21,8 @@ from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.plugins import installed
-from nexuslims_shared.service import SERVICES, broker_url, surroundings
-from nexuslims_shared.settings import Settings
+from nexuslims_shared.service import SERVICES, Mount, broker_url, require_mounts, surroundings
+from nexuslims_shared.settings import Settings, make_folder
 from nexuslims_shared.tasks import end
 
 SERVICES_FILE: Final = "services.json"
@@ -65,7 +65,10 @@ async def running(
         If they run already.
     TopologyError
         If the broker does not start, or does not answer.
+    SettingsError
+        If a folder that the settings name is not there, or cannot be made.
     """
+    await asyncio.to_thread(_require_folders, settings)
     with _lock(settings.state_path):
         async with _broker(settings, say):
             await provision_topology(settings)
@@ -83,6 +86,18 @@ async def running(
             finally:
                 await supervisor.stop()
                 file.unlink(missing_ok=True)
+
+
+def _require_folders(settings: Settings) -> None:
+    """Look at once for what services could not work without, instead of starting each in vain."""
+    make_folder(settings.state_path, "NX_STATE_PATH")
+    make_folder(settings.logs, "NX_LOG_PATH")
+    require_mounts(
+        (
+            Mount(settings.instrument_data_path, "NX_INSTRUMENT_DATA_PATH"),
+            Mount(settings.data_path, "NX_DATA_PATH", writable=True),
+        )
+    )
 
 
 async def provision_topology(settings: Settings) -> None:
@@ -167,8 +182,7 @@ async def _keep_broker(current: list[EmbeddedBroker], say: Say) -> None:
 
 @contextmanager
 def _lock(state: Path) -> Iterator[None]:
-    state.mkdir(parents=True, exist_ok=True)
-    path = state / _LOCK_FILE
+    path = make_folder(state, "NX_STATE_PATH") / _LOCK_FILE
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

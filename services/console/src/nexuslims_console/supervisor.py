@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
+
 from nexuslims_shared.processes import die_with_parent
 from nexuslims_shared.tasks import end
 
@@ -79,7 +81,9 @@ class Supervisor:
         """Start all programs and keep them running."""
         for program in self._programs:
             first = await self._spawn(program)
-            self._keepers.append(asyncio.create_task(self._keep(program, first)))
+            keeper = asyncio.create_task(self._keep(program, first), name=program.name)
+            keeper.add_done_callback(self._tell_failure)
+            self._keepers.append(keeper)
 
     async def stop(self) -> None:
         """End all programs: first asked, then, after the grace, forced."""
@@ -111,7 +115,25 @@ class Supervisor:
             )
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY_S)
-            process = await self._spawn(program)
+            process = await self._spawn_again(program)
+
+    async def _spawn_again(self, program: Program) -> asyncio.subprocess.Process:
+        """Start a program, until it is possible: a disk may be full or gone for a while."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(OSError),
+            wait=wait_exponential(multiplier=FIRST_DELAY_S, max=LONGEST_DELAY_S),
+            before_sleep=lambda state: self._say(
+                f"{program.name} cannot be started"
+                f" ({state.outcome and state.outcome.exception()}), and is tried again"
+            ),
+        ):
+            with attempt:
+                return await self._spawn(program)
+        raise AssertionError("the loop ends by a process or an error")
+
+    def _tell_failure(self, keeper: "asyncio.Task[None]") -> None:
+        if not keeper.cancelled() and (error := keeper.exception()):
+            self._say(f"{keeper.get_name()} is not kept running any more: {error!r}")
 
     async def _spawn(self, program: Program) -> asyncio.subprocess.Process:
         program.log.parent.mkdir(parents=True, exist_ok=True)
@@ -143,8 +165,11 @@ def _reason(code: int) -> str:
 
 
 def _last_line(log: Path) -> str:
-    """The last thing a program said."""
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - 4096))
-        lines = stream.read().decode(errors="replace").strip().splitlines()
+    """The last thing a program said; its log may have been moved away."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - 4096))
+            lines = stream.read().decode(errors="replace").strip().splitlines()
+    except OSError as error:
+        return f"nobody knows what ({error})"
     return lines[-1] if lines else "nothing"

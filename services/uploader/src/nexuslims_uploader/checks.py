@@ -29,5 +29,7 @@ async def _ask(destination: Destination) -> str:
             return "; ".join(await destination.check())
     except TimeoutError:
         return f"no answer in {_PATIENCE_S:.0f} s: is its server up?"
+    except Exception as error:  # noqa: BLE001 - one faulty plugin must not hide the others
+        return f"its check failed ({error!r}): tell the author of the plugin"
     finally:
         await destination.close()

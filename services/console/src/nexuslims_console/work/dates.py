@@ -49,7 +49,7 @@ def read_date(text: str, *, option: str, end_of_day: bool = False) -> datetime:
             day = date.fromisoformat(text) + timedelta(days=1 if end_of_day else 0)
             return datetime(day.year, day.month, day.day).astimezone()
         return datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(
             f"{text!r} is neither a date (2026-03-02) nor a time (2026-03-02T09:00)",
             param_hint=option,

@@ -96,7 +96,11 @@ async def _mounts(settings: Settings) -> list[Finding]:
 async def _services(settings: Settings) -> list[Finding]:
     """Ask the services that run here."""
     findings: list[Finding] = []
-    for name, at in read_services(settings.state_path).items():
+    try:
+        services = read_services(settings.state_path)
+    except SettingsError as error:
+        return [Finding("services", str(error))]
+    for name, at in services.items():
         at_work = await readiness(at["port"])
         problems = [f"{check}: {problem}" for check, problem in at_work.problems.items()]
         remedy = f"; look into {settings.logs / f'{name}.log'}" if problems else ""
@@ -122,6 +126,8 @@ async def _looks_of_services(settings: Settings) -> list[Finding]:
             found: dict[str, str] = await plugin.load()(settings)
         except SharedError as error:
             found = {plugin.name: str(error)}
+        except Exception as error:  # noqa: BLE001 - one faulty part must not hide the others
+            found = {plugin.name: f"its check failed ({error!r}): tell the author of the plugin"}
         findings += [Finding(what, problem) for what, problem in found.items()]
     return findings
 

@@ -9,7 +9,7 @@ from nexuslims_console.output import print_json, print_table, say
 from nexuslims_console.projection import session_of
 from nexuslims_console.view import live_view
 from nexuslims_console.work.requests import request_retry
-from nexuslims_console.work.sessions import required
+from nexuslims_console.work.sessions import read_status, required
 from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_shared.service import Surroundings, surroundings
@@ -29,9 +29,15 @@ async def _retry_session(name: str) -> None:
 
 
 def retry_all(status: str) -> None:
-    """Ask to try again what failed for every session in a status."""
-    count = run(_retry_all(status))
-    say(f"{count} sessions in {status}: what failed is tried again")
+    """Ask to try again what failed for every session in a status.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such status.
+    """
+    wanted = read_status(status)
+    say(f"{run(_retry_all(wanted))} sessions in {wanted}: what failed is tried again")
 
 
 async def _retry_all(status: str) -> int:

@@ -24,10 +24,7 @@ def show_all(status: str, *, as_json: bool) -> None:
     typer.BadParameter
         If there is no such status.
     """
-    wanted = status.upper()
-    if wanted and wanted not in set(Status):
-        raise typer.BadParameter(f"{status!r} is none of {', '.join(Status)}")
-    rows, unreadable = run(_sessions(wanted))
+    rows, unreadable = run(_sessions(read_status(status) if status else ""))
     if as_json:
         print_json([asdict(row) for row in rows])
     else:
@@ -37,6 +34,20 @@ def show_all(status: str, *, as_json: bool) -> None:
             f"{unreadable} stored messages cannot be read by this release:"
             " `nexuslims doctor` names them"
         )
+
+
+def read_status(text: str) -> Status:
+    """Read a status, in whatever case.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such status.
+    """
+    try:
+        return Status(text.upper())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(Status)}") from None
 
 
 async def _sessions(status: str) -> tuple[list[SessionRow], int]:

@@ -18,7 +18,7 @@ _ZONE: Final = "America/Denver"
 _START: Final = datetime(2018, 11, 13, 9, tzinfo=ZoneInfo(_ZONE))
 
 
-def small_record_xml(title: str = "A title", *, datasets: int = 1) -> bytes:
+def small_record_xml(title: str = "A title", *, datasets: int = 1, number: int = 204) -> bytes:
     """Write a small valid record by hand.
 
     Parameters
@@ -27,12 +27,15 @@ def small_record_xml(title: str = "A title", *, datasets: int = 1) -> bytes:
         Its title; also used for the experimenter and the motivation.
     datasets
         How many it has, in one activity, each with a preview.
+    number
+        The session's in the calendar.
     """
     text = escape(title)
     parts = "".join(_dataset_xml(number) for number in range(datasets))
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Experiment xmlns="{NAMESPACE}">'
-        f'<title>{text}</title><id>204</id><summary ref="https://calendar.example.org/204">'
+        f"<title>{text}</title><id>{number}</id>"
+        f'<summary ref="https://calendar.example.org/{number}">'
         f'<experimenter>{text}</experimenter><instrument pid="FEI-Titan-TEM">FEI Titan TEM'
         "</instrument><reservationStart>2018-11-13T09:00:00-07:00</reservationStart>"
         "<reservationEnd>2018-11-13T12:00:00-07:00</reservationEnd>"
