@@ -6,6 +6,7 @@ import shutil
 
 import kubernetes_validate
 import pytest
+from pydantic import SecretStr
 
 from nexuslims_contracts import topology
 from nexuslims_harvester.calendar import CALENDARS
@@ -13,7 +14,13 @@ from nexuslims_harvester.numbered import Numbered
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES as ENTRY_POINTS
 from nexuslims_shared.service import Service, _Process, service_named
-from nexuslims_shared.settings import Environment, Settings, read_settings, variable_names
+from nexuslims_shared.settings import (
+    Environment,
+    Settings,
+    read_settings,
+    variable_names,
+    variable_of,
+)
 from nexuslims_uploader.destination import DESTINATIONS
 from tests.manifests import (
     CHECKOUT,
@@ -85,15 +92,30 @@ def test_every_setting_is_documented():
 
 def _variables_of_plugins():
     """Settings of destinations and calendars, numbered ones as of the first instance."""
-    for group in (DESTINATIONS, CALENDARS):
-        for plugin in installed(group).values():
+    for group in (Environment, Numbered):
+        yield from (name for name, _ in _fields_of_plugins(group))
+
+
+def _fields_of_plugins(group):
+    for entry in (DESTINATIONS, CALENDARS):
+        for plugin in installed(entry).values():
             plugin.load()
-    for model in Environment.__subclasses__():
-        if model is not Settings and model.__module__.startswith("nexuslims_"):  # not a test's
-            prefix = model.model_config["env_prefix"]
-            yield from (f"{prefix}{name}".upper() for name in model.model_fields)
-    for model in Numbered.__subclasses__():
-        yield from (model.variable(name, "1") for name in model.model_fields)
+    for model in group.__subclasses__():
+        if model is Settings or not model.__module__.startswith("nexuslims_"):
+            continue  # not a test's
+        for name, field in model.model_fields.items():
+            numbered = issubclass(model, Numbered)
+            yield model.variable(name, "1") if numbered else variable_of(model, name), field
+
+
+@pytest.mark.parametrize(("service", "group"), [("uploader", Environment), ("harvester", Numbered)])
+def test_settings_of_destinations_and_calendars_reach_their_containers(service, group, deployments):
+    """In Compose all of them; in Kubernetes secrets as files, the others are with the settings."""
+    wanted = dict(_fields_of_plugins(group))
+    assert wanted.keys() <= compose()["services"][service]["environment"].keys()
+    secrets = {f"{name}_FILE" for name, field in wanted.items() if field.annotation is SecretStr}
+    container = only_container(deployments[service])
+    assert secrets == {one["name"] for one in container["env"]}
 
 
 def test_the_documented_defaults_are_the_real_ones():

@@ -237,6 +237,25 @@ def test_a_check_that_fails_does_not_hide_the_others(
     assert findings["settings"] == ""
 
 
+def test_settings_of_destinations_and_calendars_are_shown(
+    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NX_CDCS_URL", "https://cdcs.example.org")
+    monkeypatch.setenv("NX_CDCS_TOKEN", "hunter2")
+    monkeypatch.setenv("NX_NEMO_ADDRESS_12", "https://nemo.example.org/api/")
+    (facility / "token").write_text("hunter3")
+    monkeypatch.setenv("NX_NEMO_TOKEN_12_FILE", "token")
+    shown = json.loads(call("config", "--json").stdout)
+    assert shown["NX_CDCS_URL"] == "https://cdcs.example.org/"
+    assert shown["NX_CDCS_TOKEN"] == shown["NX_NEMO_TOKEN_12"] == "(hidden)"
+    assert shown["NX_HTTP_TIMEOUT"] == "60.0"
+    assert not any(name.startswith("NX_ELABFTW_") for name in shown)
+    monkeypatch.setenv("NX_ELABFTW_URL", "https://elab.example.org")
+    result = call("config", "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (1, shown)
+    assert "NX_ELABFTW_API_KEY is not set" in result.stderr
+
+
 def test_doctor_names_problem_and_remedy(call: Callable[..., Result], facility: Path) -> None:
     (facility / "files" / "Titan").rmdir()
     result = call("doctor", "--json")

@@ -155,8 +155,7 @@ def read(model: type[E], **overrides: Any) -> E:
 @lru_cache(maxsize=1)
 def variable_names() -> frozenset[str]:
     """Names of all environment variables that the settings read."""
-    names = {f"NX_{name.upper()}" for name in Settings.model_fields if name != "nats_url"}
-    return frozenset(names | {"NATS_URL"})
+    return frozenset(variable_of(Settings, name) for name in Settings.model_fields)
 
 
 def make_folder(path: Path, setting: str) -> Path:
@@ -193,7 +192,7 @@ def _from_files(model: type[Environment]) -> dict[str, Any]:
     given = {**dotenv_values(".env"), **os.environ}
     found: dict[str, Any] = {}
     for name in model.model_fields:
-        variable = _variable(model, name)
+        variable = variable_of(model, name)
         path = given.get(f"{variable}_FILE")
         if path and variable not in given and f"{variable}_FILE" not in variable_names():
             try:
@@ -204,13 +203,16 @@ def _from_files(model: type[Environment]) -> dict[str, Any]:
     return found
 
 
-def _variable(model: type[Environment], name: str) -> str:
+def variable_of(model: type[Environment], name: str) -> str:
+    """Name of the environment variable of a setting."""
+    if name == "nats_url":  # as every program calls it
+        return "NATS_URL"
     return f"{model.model_config['env_prefix']}{name}".upper()
 
 
 def _explain(model: type[Environment], detail: Any) -> str:
     name = str(detail["loc"][0])
-    variable = name if name.isupper() else _variable(model, name)
+    variable = name if name.isupper() else variable_of(model, name)
     if detail["type"] == "missing":
         return f"{variable} is not set: put it into the environment or into .env"
     secret = any(word in variable for word in _SECRET_WORDS) or "@" in str(detail["input"])

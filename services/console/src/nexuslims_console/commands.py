@@ -167,10 +167,10 @@ def doctor(*, as_json: Json = False) -> None:
 
 
 def config(*, as_json: Json = False) -> None:
-    """Show the settings in effect; secrets are hidden."""
+    """Show the settings in effect, of destinations and calendars too; secrets are hidden."""
     from nexuslims_console.work import setup  # noqa: PLC0415 - heavy
 
-    setup.show_settings(as_json=as_json)
+    raise typer.Exit(0 if setup.show_settings(as_json=as_json) else 1)
 
 
 instruments = typer.Typer(rich_markup_mode=None, invoke_without_command=True)

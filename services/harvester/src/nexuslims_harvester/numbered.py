@@ -5,7 +5,9 @@ them also from the file that ``NX_NEMO_TOKEN_1_FILE`` names.
 """
 
 import os
+import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -13,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.shown_settings import shown_values
 
 
 class Numbered(BaseModel):
@@ -65,6 +68,23 @@ def read_numbered(model: type[M], number: str) -> M:
     except ValidationError as error:
         lines = [_explain(model, number, detail) for detail in error.errors(include_url=False)]
         raise SettingsError("\n".join(lines)) from None
+
+
+def shown_numbered(model: type[Numbered]) -> dict[str, str]:
+    """Return the settings of all instances, as they may be shown to anybody.
+
+    Raises
+    ------
+    SettingsError
+        If one is missing or wrong.
+    """
+    pattern = re.compile(rf"NX_{model.family}_[A-Z_]+_(\d+)(?:_FILE)?")
+    matches = (pattern.fullmatch(name) for name, value in _environment().items() if value)
+    found: dict[str, str] = {}
+    for number in sorted({match[1] for match in matches if match}, key=int):
+        name_of = partial(model.variable, number=number)
+        found |= shown_values(read_numbered(model, number), name_of)
+    return found
 
 
 def _environment() -> dict[str, str]:

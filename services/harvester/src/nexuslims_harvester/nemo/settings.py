@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator
 
 from nexuslims_harvester.calendar import placed
-from nexuslims_harvester.numbered import Numbered, read_numbered
+from nexuslims_harvester.numbered import Numbered, read_numbered, shown_numbered
 from nexuslims_shared.network import Address, Token
 
 _YEARS: Final = range(1970, 2200)
@@ -86,3 +86,8 @@ def read_nemo_settings(number: str) -> NemoSettings:
         If one is missing or wrong.
     """
     return read_numbered(NemoSettings, number)
+
+
+def shown() -> dict[str, str]:
+    """Return what is set, for ``nexuslims config``."""
+    return shown_numbered(NemoSettings)
