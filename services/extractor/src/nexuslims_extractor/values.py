@@ -11,6 +11,28 @@ from zoneinfo import ZoneInfo
 from nexuslims_extractor.model import InstrumentContext, Moment
 
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_KINDS = {
+    unit: kind
+    for kind, units in enumerate(
+        ("pm nm um mm cm m", "mV V kV", "fA pA nA uA mA A", "ns us ms s", "mrad rad degree",
+         "meV eV keV", "Pa hPa mbar torr", "K")
+    )
+    for unit in units.split()
+}  # fmt: skip
+_SPELLINGS = {
+    "volt": "V", "volts": "V", "kv": "kV", "kvolt": "kV", "kvolts": "kV", "kilovolt": "kV",
+    "kilovolts": "kV", "picoamp": "pA", "picoamps": "pA", "nanoamp": "nA", "nanoamps": "nA",
+    "microamp": "uA", "microamps": "uA", "micron": "um", "microns": "um", "micrometer": "um",
+    "micrometers": "um", "micrometre": "um", "micrometres": "um", "nanometer": "nm",
+    "nanometers": "nm", "nanometre": "nm", "nanometres": "nm", "millimeter": "mm",
+    "millimeters": "mm", "millimetre": "mm", "millimetres": "mm", "meter": "m", "meters": "m",
+    "metre": "m", "metres": "m", "sec": "s", "second": "s", "seconds": "s", "msec": "ms",
+    "millisecond": "ms", "milliseconds": "ms", "usec": "us", "microsecond": "us",
+    "microseconds": "us", "nanosecond": "ns", "nanoseconds": "ns", "deg": "degree", "°": "degree",
+    "degrees": "degree", "dg": "degree", "radian": "rad", "radians": "rad", "pascal": "Pa",
+    "millibar": "mbar",
+}  # fmt: skip
 _NOT_NAME = re.compile(r"[^0-9a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _QUARTER = timedelta(minutes=15)
@@ -43,6 +65,34 @@ def quantity(value: Any, unit: str = "") -> tuple[float, str] | None:
     if not match or not math.isfinite(float(match[1])):
         return None
     return float(match[1]), match[2] or unit
+
+
+def unit_told(text: str, like: str) -> str | None:
+    """Return a unit as Pint spells it, however a vendor does.
+
+    Parameters
+    ----------
+    text
+        ``"µm"``, ``"Microns"``, ``"kVolts"``.
+    like
+        A unit of the same kind; another kind is not believed.
+
+    Returns
+    -------
+    str or None
+        None for a unit that is not known, or is of another kind.
+    """
+    plain = text.strip().replace("µ", "u").replace("μ", "u")
+    lowered = plain.lower().replace(" ", "")
+    if lowered == like.lower():
+        return like
+    unit = plain if plain in _KINDS else _SPELLINGS.get(lowered, lowered)
+    return unit if unit in _KINDS and _KINDS[unit] == _KINDS.get(like) else None
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text; ``str.splitlines`` also splits at what is part of a line."""
+    return _LINE_END.split(text)
 
 
 def snake(name: str) -> str:

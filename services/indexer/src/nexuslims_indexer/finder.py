@@ -23,7 +23,7 @@ EXCLUSIVE_EXTENSIONS: Final = frozenset(
     {
         *("dm3", "dm4", "dm5", "h5", "hdf5", "msa", "ser", "spc", "tif", "tiff", "emd", "bcf"),
         *("spx", "mrc", "blo", "tvips", "sur", "pro", "asw", "eds", "elid", "hspy", "zspy"),
-        *("nxs", "prz", "unf", "app5"),
+        *("nxs", "prz", "unf", "app5", "emsa", "spd", "mib"),
     }
 )
 """What the strategy ``exclusive`` finds: the incumbent's list, and what else can be read."""

@@ -13,7 +13,7 @@ from nexuslims_extractor.formats.vendor_tiff import (
     xml_tree,
 )
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Value
-from nexuslims_extractor.values import leaves, number, parse_datetime
+from nexuslims_extractor.values import leaves, number, parse_datetime, unit_told
 
 ZEISS_TAG, FIBICS_TAG = 65000, 51023
 
@@ -52,11 +52,6 @@ _ZEISS_FIELDS: tuple[tuple[str, str, str], ...] = (
     ("stage_rotation", "StageRotate", "degree"),
     ("detector_type", "DetectorName", "text"),
 )
-_UNITS = {
-    "Volts": "V", "kVolts": "kV", "picoAmps": "pA", "nanoAmps": "nA", "Microns": "um", "mm": "mm",
-    "m": "m", "Torr": "torr", "Degrees": "degree", "MicroSeconds": "us", "Micro Seconds": "us",
-    "uSec": "us", "um": "um", "nm": "nm", "K": "K",
-}  # fmt: skip
 
 
 class OrionTiffExtractor:
@@ -82,14 +77,15 @@ class OrionTiffExtractor:
         tiff = read_tiff(path)
         if raw := tiff.raw(FIBICS_TAG):
             tree = dict(xml_tree(parse_xml(raw)))
-            described = _fibics(tiff, tree)
+            described, problems = _fibics(tiff, tree), []
         else:
             tree = dict(xml_tree(parse_xml(tiff.raw(ZEISS_TAG))))
-            described = _zeiss(tree)
+            described, problems = _zeiss(tree)
         return ParsedFile(
             signals=image_signals(tiff, described),
             native=tree,
             reader=f"tiff tags {self.version}",
+            problems=tuple(problems),
         )
 
 
@@ -112,8 +108,9 @@ def _fibics(tiff: Tiff, tree: dict[str, Any]) -> Described:
     )
 
 
-def _zeiss(tree: dict[str, Any]) -> Described:
+def _zeiss(tree: dict[str, Any]) -> tuple[Described, list[str]]:
     metadata: dict[str, Value] = {}
+    problems: list[str] = []
     for field, name, default in _ZEISS_FIELDS:
         entry = tree.get(name)
         if not isinstance(entry, dict):
@@ -121,15 +118,19 @@ def _zeiss(tree: dict[str, Any]) -> Described:
         if default == "text":
             metadata[field] = str(entry.get("Value", ""))
         elif (value := number(entry.get("Value"))) is not None:
-            unit = _UNITS.get(str(entry.get("Units", "")), default)
-            metadata[field] = (value, unit) if unit else value
+            told = str(entry.get("Units") or "").strip()
+            if unit := unit_told(told, default) if told else default:
+                metadata[field] = (value, unit)
+            else:
+                problems.append(f"{name} is in {told!r}, a unit that is not known")
     height, width = (number(nested(tree)(f"Scaling{axis}/Value")) for axis in "YX")
     stamp = str(nested(tree)("TimeStamp/Value") or nested(tree)("DateTime/Value") or "")
     when = parse_datetime(stamp)
-    return Described(
+    described = Described(
         data_type="HIM_Imaging",
         metadata=metadata,
         extensions=dict(leaves(tree, "zeiss")),
         acquired=Moment(when, "ImageTags TimeStamp") if when else None,
         pixel_size=(height, width) if height and width else None,
     )
+    return described, problems

@@ -154,7 +154,7 @@ class TextExtractor:
         del instrument
         with path.open("rb") as file:
             raw = file.read(_SHOWN_BYTES)
-        text, encoding = decode_text(raw)
+        text, encoding = decode_text(raw, cut=path.stat().st_size > len(raw))
         signal = Signal(
             name=path.stem,
             dataset_type="Misc",
@@ -165,15 +165,18 @@ class TextExtractor:
         return ParsedFile(signals=[signal], native={"beginning": text[:2000]}, reader=encoding)
 
 
-def decode_text(raw: bytes) -> tuple[str, str]:
-    """Return a text and the encoding it was read in; a Windows code page is the last resort."""
+def decode_text(raw: bytes, *, cut: bool = False) -> tuple[str, str]:
+    """Return a text and the encoding it was read in; a Windows code page is the last resort.
+
+    One that was ``cut`` may end within a character.
+    """
     for mark, encoding in _BOMS.items():
         if raw.startswith(mark):
             return raw.decode(encoding, "replace"), encoding
     try:
         return raw.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
-        if error.start >= len(raw) - 4:  # a character cut in two at the end of what was read
+        if cut and error.start >= len(raw) - 4:
             return raw[: error.start].decode("utf-8"), "utf-8"
     return raw.decode("cp1252", "replace"), "cp1252"
 

@@ -17,6 +17,7 @@ _MSA: Table = (
     ("acceleration_voltage", "BEAMKV", "kV"),
     ("emission_current", "EMISSION", "uA"),
     ("probe_current", "PROBECUR", "nA"),
+    ("beam_current", "PROBECUR", "nA"),
     ("magnification", "MAGCAM", "x"),
     ("convergence_angle", "CONVANGLE", "mrad"),
     ("collection_angle", "COLLANGLE", "mrad"),
@@ -74,8 +75,15 @@ _TABLES: Final[Mapping[str, Table]] = {
 }
 
 
+def _with_unit(key: str, value: Any) -> tuple[str, Any]:
+    """Take the unit from a padded key, as in ``"XPOSITION -um"``, to its value."""
+    name, _, unit = key.partition("-")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return name.strip(), f"{value!r} {unit}" if unit and is_number else value
+
+
 def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
     """Yield the fields that a vendor's tree tells."""
     if module == "msa":
-        original = {key.partition("-")[0].strip(): value for key, value in original.items()}
+        original = dict(_with_unit(key, value) for key, value in original.items())
     yield from mapped(nested(original), _TABLES.get(module, ()))

@@ -1,5 +1,6 @@
 """What the extractors of vendors' TIFF files share: rasters to signals, ini text, XML, tables."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.formats.tiff_tags import Raster, Tiff, rasters
 from nexuslims_extractor.model import Moment, Signal, Value
-from nexuslims_extractor.values import quantity
+from nexuslims_extractor.values import lines_of, quantity, unit_told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,13 +107,11 @@ def ini_sections(text: str) -> dict[str, dict[str, str]]:
     """
     sections: dict[str, dict[str, str]] = {}
     current: dict[str, str] = sections.setdefault("", {})
-    for line in text.splitlines():
+    names = _Names()
+    for line in lines_of(text):
         entry = line.strip().strip("\0")
         if entry.startswith("[") and entry.endswith("]"):
-            name, number = entry[1:-1], 2
-            while name in sections:
-                name, number = f"{entry[1:-1]}#{number}", number + 1
-            current = sections.setdefault(name, {})
+            current = sections.setdefault(names.unused(entry[1:-1]), {})
         elif "=" in entry:
             key, _, value = entry.partition("=")
             current[key.strip()] = value.strip()
@@ -143,14 +142,28 @@ def xml_tree(element: Any) -> Any:
     children = [child for child in element if isinstance(child.tag, str)]
     if not children:
         return (element.text or "").strip()
-    tree: dict[str, Any] = {}
-    for child in children:
-        name = child.get("name") or child.tag.rpartition("}")[2]
-        key, number = name, 2
-        while key in tree:
-            key, number = f"{name}#{number}", number + 1
-        tree[key] = xml_tree(child)
-    return tree
+    names = _Names()
+    return {
+        names.unused(child.get("name") or child.tag.rpartition("}")[2]): xml_tree(child)
+        for child in children
+    }
+
+
+class _Names:
+    """Numbers the names that repeat: ``name``, ``name#2``, ..."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._last: Counter[str] = Counter()
+
+    def unused(self, name: str) -> str:
+        """Return the name, or the next number of it."""
+        found = name
+        while found in self._taken:
+            self._last[name] += 1
+            found = f"{name}#{self._last[name] + 1}"
+        self._taken.add(found)
+        return found
 
 
 def mapped(
@@ -158,7 +171,8 @@ def mapped(
 ) -> Iterator[tuple[str, Value]]:
     """Yield the fields of a table ``(field, vendor's path, unit)``; the first path told wins.
 
-    A unit of ``text`` takes the words as they are; an empty one is a plain number.
+    A unit of ``text`` takes the words as they are; an empty one is a plain number. Where the value
+    names a unit of the same kind, that one counts.
     """
     done: set[str] = set()
     for field, path, unit in fields:
@@ -172,7 +186,8 @@ def mapped(
                 yield field, words
         elif found := quantity(value):
             done.add(field)
-            yield field, ((found[0], unit) if unit else found[0])
+            told = unit_told(found[1], unit) or unit
+            yield field, ((found[0], told) if unit else found[0])
 
 
 def nested(tree: Mapping[str, Any], *, whole: bool = False) -> Callable[[str], Any]:

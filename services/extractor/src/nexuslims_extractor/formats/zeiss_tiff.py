@@ -6,7 +6,7 @@ from typing import Any
 from nexuslims_extractor.formats.tiff_tags import WIDTH, is_tiff, read_tiff
 from nexuslims_extractor.formats.vendor_tiff import Described, image_signals
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Value
-from nexuslims_extractor.values import leaves, local_time, quantity
+from nexuslims_extractor.values import leaves, lines_of, local_time, quantity
 
 SMARTSEM_TAG = 34118
 _LENGTHS = {"nm": 1e-9, "µm": 1e-6, "um": 1e-6, "mm": 1e-3, "pm": 1e-12, "m": 1.0}
@@ -96,7 +96,7 @@ def read_parameters(text: str) -> dict[str, tuple[str, str]]:
     """Return SmartSEM's parameters: ``{"AP_WD": ("WD", "3.9 mm"), ...}``."""
     told: dict[str, tuple[str, str]] = {}
     key = ""
-    for line in text.replace("\0", "\n").splitlines():
+    for line in lines_of(text.replace("\0", "\n")):
         entry = line.strip()
         if "=" not in entry and ":" not in entry:
             key = entry
