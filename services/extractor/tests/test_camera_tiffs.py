@@ -5,6 +5,8 @@ import struct
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nexuslims_extractor.core import extract_file
 
@@ -101,7 +103,7 @@ def test_a_date_of_no_calendar_is_none(tvips, date):
 def test_a_damaged_tvips_structure_does_not_cost_the_image(tvips):
     done = extract_file(tvips(**TVIPS, Magic=1))
     assert done.outcome == "partial"
-    assert "tvips metadata is damaged" in done.reason
+    assert "tvips metadata cannot be read" in done.reason
     assert done.datasets[0].shape == (4, 6)
 
 
@@ -128,7 +130,46 @@ def test_a_damaged_sis_structure_does_not_cost_the_image(tmp_path):
     path = tmp_path / "sis.tif"
     done = extract_file(write_pointing(path, 33560, lambda place: sis_structure(place, b"none")))
     assert done.outcome == "partial"
-    assert "sis metadata is damaged" in done.reason
+    assert "sis metadata cannot be read" in done.reason
+    assert done.datasets[0].shape == (4, 6)
+
+
+@pytest.mark.parametrize("code", [37706, 33560])
+@pytest.mark.parametrize("left", [0, 50, 2000])
+def test_a_file_cut_off_within_its_structure_keeps_the_image(tmp_path, code, left):
+    start = b"\2\0\0\0" if code == 37706 else b"SIS1"
+    path = write_pointing(tmp_path / "cut.tif", code, lambda _place: (start + bytes(left))[:left])
+    done = extract_file(path)
+    assert done.outcome == "partial"
+    assert "metadata cannot be read" in done.reason
+    assert done.datasets[0].shape == (4, 6)
+
+
+@settings(
+    max_examples=100,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    maker=st.sampled_from(["tvips", "sis"]),
+    at=st.floats(0, 1, exclude_max=True),
+    noise=st.binary(min_size=1, max_size=16) | st.sampled_from([bytes(4), b"\xff" * 16]),
+)
+def test_no_structure_costs_the_image(tvips, tmp_path, maker, at, noise):
+    if maker == "tvips":
+        path = tvips(**TVIPS)
+    else:
+        path = write_pointing(tmp_path / "sis.tif", 33560, sis_structure)
+    raw = bytearray(path.read_bytes())
+    whole = len(raw)
+    start = raw.index(b"SIS0") if maker == "sis" else whole - 6312
+    place = start + int(at * (whole - start))
+    raw[place : place + len(noise)] = noise
+    path.write_bytes(raw[:whole])
+    done = extract_file(path)
+    assert done.outcome in ("extracted", "partial"), done.reason
     assert done.datasets[0].shape == (4, 6)
 
 

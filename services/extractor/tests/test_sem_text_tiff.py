@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nexuslims_extractor.core import extract_file
 from nexuslims_extractor.formats.jeol_sem_tiff import read_jeol
@@ -112,6 +114,17 @@ def test_jeol_tells_the_field_in_newer_programs():
     assert read_jeol("$$SM_DWELL_TIME 500").metadata == {}
 
 
+def test_jeol_names_the_axes_of_the_stage_in_older_programs():
+    told = read_jeol("$CM_STAGE_POSITION X=-1.5, Y=2.25,R=30.0, Z=8.0,T=0.5\n")
+    assert told.metadata == {
+        "stage_x": (-1.5, "mm"),
+        "stage_y": (2.25, "mm"),
+        "stage_rotation": (30.0, "degree"),
+        "stage_z": (8.0, "mm"),
+        "stage_tilt": (0.5, "degree"),
+    }
+
+
 @pytest.mark.parametrize(("signal", "kind"), [("TEM", "TEM_Imaging"), ("DFI", "STEM_Imaging")])
 def test_jeol_transmission_microscopes_write_the_same(signal, kind):
     told = read_jeol(f"$CM_FORMAT \n$CM_INSTRUMENT JEM-2200FS\n$CM_SIGNAL {signal}  \n")
@@ -140,6 +153,18 @@ def test_hitachi_tells_in_one_section(image, encoding):
     assert found.extensions["hitachi_stage_position_r"] == "-1800"
     assert found.metadata["specimen"] == "steel"
     assert [axis.scale for axis in found.axes] == pytest.approx([24.8, 24.8])
+
+
+def test_hitachi_may_tell_in_the_description(image):
+    found = only(image(description=HITACHI.replace("Sem", "Tem")))
+    assert found.data_type == "TEM_Imaging"
+    assert quantity(found, "pixel_height") == (24.8, "nm")
+
+
+def test_without_a_date_in_the_text_the_tag_tells_the_time(image):
+    text = HITACHI.replace("Date=03/04/2020\n", "")
+    found = only(image(text.encode(), datetime="2021:02:03 04:05:06"))
+    assert found.creation_time.isoformat() == "2021-02-03T04:05:06+00:00"
 
 
 @pytest.mark.parametrize(("written", "told"), [("2020-03-05", "03-04"), ("2020-04-04", "04-03")])
@@ -203,3 +228,22 @@ def test_an_unreadable_text_does_not_cost_the_image(image, monkeypatch):
 def test_any_other_text_beside_an_image_is_not_its_own(image, text):
     done = extract_file(image(text))
     assert (done.outcome, done.extractor.name) == ("extracted", "plain_tiff")
+
+
+@settings(
+    max_examples=100,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    text=st.sampled_from([JEOL, HITACHI]),
+    at=st.integers(0, 400),
+    noise=st.binary(max_size=12) | st.text("0123456789=.-eE$[]xX \n", max_size=12).map(str.encode),
+)
+def test_no_text_costs_the_image(image, text, at, noise):
+    raw = text.encode()
+    done = extract_file(image(raw[:at] + noise + raw[at + len(noise) :]))
+    assert done.outcome in ("extracted", "partial"), done.reason
+    assert done.datasets[0].shape == (30, 40)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.formats.camera_tiff import time_of_tag
 from nexuslims_extractor.formats.tiff_tags import (
-    DATE_TIME,
     MODEL,
     SOFTWARE,
     Tiff,
@@ -103,13 +103,13 @@ def _read(meta: Path) -> dict[str, str]:
         raise UnreadableFileError(f"it has more than {_LARGEST >> 20} MiB")
     tree = xml_tree(parse_xml(meta.read_bytes()))
     told: dict[str, str] = {}
-    for number_, value in _entries(tree):
+    for code, value in _entries(tree):
         if value:
-            told.setdefault(_NAMES.get(number_, f"tag_{number_}"), value)
-    for axis, place in (("X", 0), ("Y", 1)):
-        scaling = nested(tree)
-        for name, word in (("Factor", f"Factor_{place}"), ("Unit", f"Unit_{place}")):
-            if value := scaling(f"Scaling/{word}"):
+            told.setdefault(_NAMES.get(code, f"tag_{code}"), value)
+    look_up = nested(tree)
+    for place, axis in enumerate("XY"):
+        for name in ("Factor", "Unit"):
+            if value := look_up(f"Scaling/{name}_{place}"):
                 told.setdefault(f"Scale{name}For{axis}", str(value))
     return told
 
@@ -120,9 +120,9 @@ def _entries(tree: Any) -> Iterator[tuple[str, str]]:
         return
     tags = tree.get("Tags")
     if isinstance(tags, Mapping):
-        for name, number_ in tags.items():
-            if name[:1] == "I" and name[1:].isdecimal() and isinstance(number_, str):
-                yield number_, str(tags.get(f"V{name[1:]}", ""))
+        for name, code in tags.items():
+            if name[:1] == "I" and name[1:].isdecimal() and isinstance(code, str):
+                yield code, str(tags.get(f"V{name[1:]}", ""))
     for name, branch in tree.items():
         if name != "Tags":
             yield from _entries(branch)
@@ -164,10 +164,7 @@ def _pixel_size(told: Mapping[str, str]) -> tuple[float, float] | None:
 
 
 def _acquired(tiff: Tiff, told: Mapping[str, str]) -> Moment | None:
-    sources = (
-        ("AxioVision acquisition time", told.get("AcquisitionTime", "")),
-        ("AxioVision acquisition date", told.get("AcquisitionDate", "")),
-        ("TIFF DateTime", tiff.text(DATE_TIME)),
-    )
-    moments = ((parse_datetime(text), source) for source, text in sources)
-    return next((Moment(when, source) for when, source in moments if when), None)
+    for name in ("AcquisitionTime", "AcquisitionDate"):
+        if when := parse_datetime(told.get(name, "")):
+            return Moment(when, f"AxioVision {name}")
+    return time_of_tag(tiff)

@@ -12,7 +12,7 @@ import re
 from nexuslims_extractor.formats.sem_text import SemText, told_fields, told_metres
 from nexuslims_extractor.formats.vendor_tiff import ini_sections
 
-_SECTIONS = {"SemImageFile": "SEM_Imaging", "TemImageFile": "TEM_Imaging"}
+_HEAD = re.compile(r"\ufeff?\s*\[(SemImageFile|TemImageFile)\]")
 _SIZE = re.compile(r"\s*(\d+)\s*[xX*]\s*(\d+)")
 _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("acceleration_voltage", "AcceleratingVoltage", "V"),
@@ -32,16 +32,15 @@ _FIELDS: tuple[tuple[str, str, str], ...] = (
 
 def read_hitachi(text: str) -> SemText | None:
     """Return what a text of Hitachi's tells; None for another text."""
-    sections = ini_sections(text.lstrip("\ufeff"))
-    section = next((name for name in _SECTIONS if name in sections), None)
-    if section is None:
+    head = _HEAD.match(text)
+    if head is None:
         return None
-    told = sections[section]
+    told = ini_sections(text[head.start(1) - 1 :]).get(head[1], {})
     size = _SIZE.match(told.get("DataSize", ""))
     pixel = told_metres(told.get("PixelSize", ""), "nm")
     return SemText(
         vendor="hitachi",
-        data_type=_SECTIONS[section],
+        data_type=f"{head[1][:3].upper()}_Imaging",
         told=told,
         metadata=dict(told_fields(told, _FIELDS)),
         date=told.get("Date", ""),

@@ -39,13 +39,14 @@ _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("microscope", "CM_INSTRUMENT", "text"),
     ("operator", "CM_OPERATOR", "text"),
 )
-_STAGE = (
-    ("stage_x", "mm"),
-    ("stage_y", "mm"),
-    ("stage_z", "mm"),
-    ("stage_rotation", "degree"),
-    ("stage_tilt", "degree"),
-)
+_STAGE = {
+    "X": ("stage_x", "mm"),
+    "Y": ("stage_y", "mm"),
+    "Z": ("stage_z", "mm"),
+    "R": ("stage_rotation", "degree"),
+    "T": ("stage_tilt", "degree"),
+}
+_PLACE = re.compile(r"([XYZRT])\s*=\s*([^\s,]+)")
 
 
 def read_jeol(text: str) -> SemText | None:
@@ -82,9 +83,11 @@ def _words(told: dict[str, str], *names: str) -> list[str]:
 
 
 def _stage(told: dict[str, str]) -> dict[str, Value]:
+    """Return the stage's position: five numbers in order, or each named (``X=1.2,Y=3.4``)."""
     found: dict[str, Value] = {}
-    places = _words(told, "CM_STAGE_POSITION", "CM_STAGE_POS")
-    for (field, unit), place in zip(_STAGE, places, strict=False):
+    words = _words(told, "CM_STAGE_POSITION", "CM_STAGE_POS")
+    for axis, place in _PLACE.findall(" ".join(words)) or zip(_STAGE, words, strict=False):
+        field, unit = _STAGE[axis]
         if value := told_quantity(place, unit):
             found[field] = value
     return found

@@ -4,13 +4,21 @@ from datetime import datetime
 from pathlib import Path
 
 from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.formats.camera_tiff import time_of_tag
 from nexuslims_extractor.formats.hitachi_tiff import read_hitachi
 from nexuslims_extractor.formats.jeol_sem_tiff import MAKER_NOTE, NOTE_HEAD, read_jeol
 from nexuslims_extractor.formats.sem_text import SemText, sidecar_text, text_beside
-from nexuslims_extractor.formats.tiff_tags import DATE_TIME, HEIGHT, WIDTH, Tiff, is_tiff, read_tiff
+from nexuslims_extractor.formats.tiff_tags import (
+    DESCRIPTION,
+    HEIGHT,
+    WIDTH,
+    Tiff,
+    is_tiff,
+    read_tiff,
+)
 from nexuslims_extractor.formats.vendor_tiff import Described, image_signals
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Value
-from nexuslims_extractor.values import from_mtime, leaves, local_time, parse_datetime
+from nexuslims_extractor.values import from_mtime, leaves, local_time
 
 
 class SemTextTiffExtractor:
@@ -45,10 +53,10 @@ class SemTextTiffExtractor:
 
 
 def _read(tiff: Tiff) -> tuple[SemText | None, str]:
-    """Return what the text tells, and why one that is there tells nothing."""
+    """Return what the text tells, in the file or beside it, and why one that is there does not."""
     note = tiff.raw(MAKER_NOTE)
     embedded = sidecar_text(note[len(NOTE_HEAD) + 1 :]) if note.startswith(NOTE_HEAD) else ""
-    if told := read_jeol(embedded):
+    if told := read_jeol(embedded) or read_hitachi(tiff.text(DESCRIPTION)):
         return told, ""
     try:
         text = text_beside(tiff.path)
@@ -59,9 +67,8 @@ def _read(tiff: Tiff) -> tuple[SemText | None, str]:
 
 def _described(tiff: Tiff, told: SemText | None) -> Described:
     if told is None:
-        when = parse_datetime(tiff.text(DATE_TIME))
-        moment = Moment(when, "TIFF DateTime") if when else None
-        return Described(data_type="Image", metadata={}, extensions={}, acquired=moment)
+        when = time_of_tag(tiff)
+        return Described(data_type="Image", metadata={}, extensions={}, acquired=when)
     metadata: dict[str, Value] = dict(told.metadata)
     fits = told.size is None or _fits(tiff, told.size)
     pixel_size = told.pixel_size if fits else None
@@ -85,7 +92,7 @@ def _acquired(tiff: Tiff, told: SemText) -> Moment | None:
     """
     written = from_mtime(tiff.path.stat().st_mtime)
     when: datetime | None = local_time(told.date, told.clock, written)
-    return Moment(when, "date and time of the microscope's text") if when else None
+    return Moment(when, "date and time of the microscope's text") if when else time_of_tag(tiff)
 
 
 def _fits(tiff: Tiff, size: tuple[int, int]) -> bool:

@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nexuslims_extractor.formats.tiff_structures import read_structure
-from nexuslims_extractor.formats.tiff_tags import DATE_TIME, SOFTWARE, Tiff, is_tiff, read_tiff
-from nexuslims_extractor.formats.vendor_tiff import Described, image_signals, mapped, nested
-from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Value
-from nexuslims_extractor.values import leaves, number, parse_datetime
+from nexuslims_extractor.formats.camera_tiff import measured, read_structure, time_of_tag
+from nexuslims_extractor.formats.tiff_tags import SOFTWARE, Tiff, is_tiff, read_tiff
+from nexuslims_extractor.formats.vendor_tiff import Described, image_signals
+from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile
+from nexuslims_extractor.values import leaves, number
 
 SIS_TAG, INI_TAG = 33560, 33471
 _FIELDS: tuple[tuple[str, str, str], ...] = (
@@ -55,11 +55,7 @@ class SisTiffExtractor:
 
 
 def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
-    metadata: dict[str, Value] = {
-        field: value
-        for field, value in mapped(nested(told), _FIELDS)
-        if not isinstance(value, tuple) or value[0] > 0
-    }
+    metadata = measured(told, _FIELDS)
     if software := tiff.text(SOFTWARE):
         metadata["software"] = software
     height, width = (number(told.get(f"pixelsize{axis}")) or 0.0 for axis in "yx")
@@ -74,7 +70,4 @@ def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
 
 def _acquired(tiff: Tiff, told: Mapping[str, Any]) -> Moment | None:
     when = told.get("datetime")
-    if isinstance(when, datetime):
-        return Moment(when, "SIS time")
-    written = parse_datetime(tiff.text(DATE_TIME))
-    return Moment(written, "TIFF DateTime") if written else None
+    return Moment(when, "SIS time") if isinstance(when, datetime) else time_of_tag(tiff)

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nexuslims_extractor.formats.tiff_structures import read_structure
-from nexuslims_extractor.formats.tiff_tags import is_tiff, read_tiff
-from nexuslims_extractor.formats.vendor_tiff import Described, image_signals, mapped, nested
+from nexuslims_extractor.formats.camera_tiff import measured, read_structure, time_of_tag
+from nexuslims_extractor.formats.tiff_tags import Tiff, is_tiff, read_tiff
+from nexuslims_extractor.formats.vendor_tiff import Described, image_signals
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Value
 from nexuslims_extractor.values import leaves, number
 
@@ -55,20 +55,16 @@ class TvipsTiffExtractor:
         tiff = read_tiff(path)
         told, problem = read_structure(path, "tvips_metadata")
         return ParsedFile(
-            signals=image_signals(tiff, _described(told)),
+            signals=image_signals(tiff, _described(tiff, told)),
             native=told,
             reader=f"tiff tags {self.version}",
             problems=(problem,) if problem else (),
         )
 
 
-def _described(told: Mapping[str, Any]) -> Described:
+def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
     diffraction = told.get("TemMode") == _DIFFRACTION
-    metadata: dict[str, Value] = {
-        field: value
-        for field, value in mapped(nested(told), _FIELDS)
-        if not isinstance(value, tuple) or value[0] > 0
-    }
+    metadata = measured(told, _FIELDS)
     if diffraction:  # the sizes are angles, and the camera length is in mm or cm: not told which
         metadata.pop("pixel_width", None)
         metadata.pop("pixel_height", None)
@@ -83,7 +79,7 @@ def _described(told: Mapping[str, Any]) -> Described:
         dataset_type="Diffraction" if diffraction else "Image",
         metadata=metadata,
         extensions=dict(leaves(told, "tvips")),
-        acquired=Moment(when, "TVIPS Date and Time") if when else None,
+        acquired=Moment(when, "TVIPS Date and Time") if when else time_of_tag(tiff),
         pixel_size=_pixel_size(metadata),
     )
 
