@@ -9,6 +9,7 @@ import pytest
 from nexuslims_extractor import core, plugins
 from nexuslims_extractor.artifacts import json_safe, to_json_bytes
 from nexuslims_extractor.core import extract_file
+from nexuslims_extractor.formats.plain import decode_text
 from nexuslims_extractor.model import InstrumentContext, ParsedFile, Signal
 
 TITAN = InstrumentContext("titan", "America/New_York")
@@ -203,3 +204,8 @@ def test_the_package_is_light_until_used():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["False", "False"]
+
+
+def test_a_code_page_is_not_taken_for_a_text_that_was_cut(tmp_path):
+    assert decode_text(b"caf\xe9\r\n") == ("caf\xe9\r\n", "cp1252")
+    assert decode_text(b"caf\xc3", cut=True) == ("caf", "utf-8")

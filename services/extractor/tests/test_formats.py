@@ -1,6 +1,7 @@
 """Formats that come from few vendors' programs: small files made here, and real ones where kept."""
 
 import json
+import struct
 import zipfile
 
 import h5py
@@ -11,7 +12,7 @@ from tests.corpus import MissingEntryError
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_extractor.core import extract_file
-from nexuslims_extractor.formats.rosettasciio import _dataset_type
+from nexuslims_extractor.formats.rosettasciio import _axes, _dataset_type, _uneven, _unit
 from nexuslims_extractor.formats.rosettasciio_vendors import vendor_metadata
 
 
@@ -240,3 +241,55 @@ def test_an_image_whose_axes_all_belong_to_the_scan_is_no_spectrum_image():
 def test_brukers_maps_tell_the_working_distance():
     told = dict(vendor_metadata("bruker", {"Microscope": {"WD": 8.6}}))
     assert told["working_distance"] == (8.6, "mm")
+
+
+def test_units_that_a_file_states_count():
+    told = dict(vendor_metadata("msa", {"XPOSITION -um": 5.0, "PROBECUR -pA": 7, "LIVETIME -s": 1}))
+    assert told["stage_x"] == (5.0, "um")
+    assert told["probe_current"] == told["beam_current"] == (7.0, "pA")
+    assert told["live_time"] == (1.0, "s")
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (np.linspace(400, 700, 31), (10.0, 400.0, "nm")),
+        (np.geomspace(400, 700, 31), (1.0, 0.0, "")),
+    ],
+)
+def test_axes_told_value_by_value(steps, expected):
+    told = [{"name": "Wavelength", "axis": steps, "units": "nm", "navigate": False}]
+    (axis,) = _axes(told, (31,))
+    assert (round(axis.scale, 9), axis.offset, axis.unit) == expected
+    assert bool(list(_uneven(told))) == (axis.unit == "")
+
+
+@pytest.mark.parametrize(
+    ("told", "unit"),
+    [("Energy Loss (eV)", "eV"), ("eV", "eV"), ("(eV)", "(eV)"), (None, ""), ("1 / nm", "1/nm")],
+)
+def test_units_behind_their_quantity(told, unit):
+    assert _unit(told) == unit
+
+
+def test_mrc_of_a_big_endian_machine(tmp_path):
+    words = np.zeros(256, ">i4")
+    words[:10] = 4, 3, 2, 1, 0, 0, 0, 4, 3, 2
+    words[10:13] = np.array([40, 30, 2], ">f4").view(">i4")
+    words[52] = int.from_bytes(b"MAP ", "big")
+    words[53] = 0x11110000
+    path = tmp_path / "big.mrc"
+    path.write_bytes(words.tobytes() + np.arange(24, dtype=">i2").tobytes())
+    found = only(path, artifacts_root=tmp_path / "out", previews=True)
+    assert found.shape == (2, 3, 4)
+    path.write_bytes(path.read_bytes()[:-8])
+    assert extract_file(path).outcome != "extracted"
+
+
+def test_a_gatan_tiff_without_an_image_is_damaged(tmp_path):
+    path = tmp_path / "none.tif"
+    entries = struct.pack("<HHII", 65003, 2, 2, 0x6D6E) + struct.pack("<HHII", 65009, 11, 1, 0)
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4))
+    done = extract_file(path)
+    assert done.outcome == "failed", done
+    assert "no image" in done.reason

@@ -1,15 +1,20 @@
+import math
 from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_extractor.errors import ExtractorError
+from nexuslims_extractor.formats.tiff_tags import SHOWN_PAGES
 from nexuslims_extractor.model import Signal
 from nexuslims_extractor.previews import render_preview
 from nexuslims_extractor.previews.draw import axis_label, nice, write
 from nexuslims_extractor.previews.pixels import SAMPLES, pixel_aspect, strides_within
+from nexuslims_extractor.previews.render import frames_shown
 
 
 def signal(pixels, kind="Image", unit="", navigate=(), scale=1.0):
@@ -50,6 +55,27 @@ def test_hot_pixels_do_not_darken_the_rest():
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e30])
 def test_constant_and_undefined_images_are_drawn(value):
     assert drawn(np.full((8, 8), value)).size == (500, 500)
+
+
+def test_a_spectrum_image_of_four_channels_is_no_photograph():
+    pixels = np.zeros((40, 50, 4), "u2")
+    pixels[..., 2] = 100
+    assert drawn(pixels, "SpectrumImage", navigate=(0, 1)).size == (500, 500)
+    assert drawn(pixels, "Image").size == (500, 400)
+
+
+def test_a_structure_of_colours_is_a_photograph():
+    pixels = np.zeros((40, 50), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    pixels["G"] = 200
+    assert np.asarray(drawn(pixels))[5, 5].tolist() == [0, 200, 0]
+
+
+@given(st.integers(1, 3000))
+def test_frames_are_called_as_in_the_file(pages):
+    """A stack of many pages is opened as a few of them."""
+    opened = list(range(pages))[:: max(1, math.ceil(pages / SHOWN_PAGES))]
+    shown = frames_shown(len(opened), pages)
+    assert [number for _, number in shown] == [opened[place] + 1 for place, _ in shown]
 
 
 def test_a_scale_bar_needs_a_calibration():

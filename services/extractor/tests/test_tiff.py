@@ -6,8 +6,9 @@ import tifffile
 
 from nexuslims_extractor.errors import LimitExceededError, UnreadableFileError
 from nexuslims_extractor.formats.fei_tiff import FeiTiffExtractor
+from nexuslims_extractor.formats.orion_tiff import OrionTiffExtractor
 from nexuslims_extractor.formats.tiff_tags import rasters, read_tiff
-from nexuslims_extractor.formats.vendor_tiff import ini_sections, parse_xml
+from nexuslims_extractor.formats.vendor_tiff import ini_sections, parse_xml, xml_tree
 
 SECTIONS = """[User]
 Date=12/18/2017
@@ -134,3 +135,48 @@ def test_an_entity_bomb_is_refused():
     bomb = f'<!DOCTYPE r [<!ENTITY e0 "xx">{entities}]><r>&e39;</r>'
     with pytest.raises(UnreadableFileError, match="damaged"):
         parse_xml(bomb.encode())
+
+
+def test_many_repeated_names_are_numbered_in_no_time():
+    count = 40_000
+    sections = ini_sections("[a]\nx=1\n" * count)
+    assert len(sections) == count
+    assert f"a#{count}" in sections
+    tree = xml_tree(parse_xml(b"<r>" + b"<a>1</a>" * count + b"</r>"))
+    assert len(tree) == count
+
+
+def test_a_numbered_name_that_is_there_already_is_skipped():
+    assert list(ini_sections("[a#2]\nx=1\n[a]\nx=2\n[a]\nx=3\n")) == ["a#2", "a", "a#3"]
+
+
+def test_a_page_in_the_middle_that_is_cut_off_is_told(tmp_path):
+    path = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for _ in range(3):
+            writer.write(np.ones((4, 5), np.uint8), photometric="minisblack", contiguous=False)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[1].tags["StripOffsets"].overwrite(10**6)
+    (raster,) = rasters(read_tiff(path))
+    assert "the file at" in raster.problem
+
+
+def test_a_unit_that_is_not_known_is_told(tmp_path):
+    path = tmp_path / "orion.tif"
+    told = "".join(
+        f"<{name}><Value>{value}</Value><Units>{unit}</Units></{name}>"
+        for name, value, unit in (
+            ("WorkingDistance", 8500, "micrometers"),
+            ("AccelerationVoltage", 30, "Kilovolts"),
+            ("StageX", 1, "furlongs"),
+        )
+    )
+    tags = [(65000, "s", 0, f"<ImageTags>{told}</ImageTags>", True)]
+    tifffile.imwrite(path, np.ones((4, 5), np.uint8), extratags=tags, metadata=None)
+    parsed = OrionTiffExtractor().open(path, None)
+    metadata = parsed.signals[0].metadata
+    assert metadata["working_distance"] == (8500.0, "um")
+    assert metadata["acceleration_voltage"] == (30.0, "kV")
+    assert "stage_x" not in metadata
+    assert "furlongs" in " ".join(parsed.problems)
+    assert "1" in parsed.signals[0].extensions.values()

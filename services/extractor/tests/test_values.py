@@ -9,6 +9,7 @@ from nexuslims_extractor.model import InstrumentContext, Moment
 from nexuslims_extractor.values import (
     from_filetime,
     from_unix,
+    lines_of,
     local_time,
     parse_clock,
     parse_datetime,
@@ -16,6 +17,7 @@ from nexuslims_extractor.values import (
     quantity,
     reveal_offset,
     snake,
+    unit_told,
 )
 
 TITAN = InstrumentContext("titan", "America/New_York")
@@ -95,3 +97,20 @@ def test_readings_of_any_text_never_raise(text):
     parse_clock(text)
     parse_datetime(text)
     assert "__" not in snake(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "like", "unit"),
+    [
+        ("µm", "mm", "um"), ("Microns", "um", "um"), ("micrometers", "mm", "um"),
+        ("Kilovolts", "V", "kV"), ("KV", "V", "kV"), ("Micro Seconds", "s", "us"),
+        ("Torr", "torr", "torr"), ("X", "x", "x"), ("°", "degree", "degree"),
+        ("furlong", "mm", None), ("kV", "mm", None), ("", "mm", None),
+    ],
+)  # fmt: skip
+def test_units_however_vendors_spell_them(text, like, unit):
+    assert unit_told(text, like) == unit
+
+
+def test_lines_end_where_vendors_end_them():
+    assert lines_of("a\r\nb\rc\u2028d\x0be\nf") == ["a", "b", "c\u2028d\x0be", "f"]

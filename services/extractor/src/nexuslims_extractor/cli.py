@@ -134,11 +134,15 @@ async def _extractions(
 
 def _unique_names(files: "Sequence[Path]") -> list[str]:
     """Return the files' names, numbered where two folders hold the same one."""
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     names = []
     for file in files:
-        number = seen[file.name] = seen.get(file.name, 0) + 1
-        names.append(file.name if number == 1 else f"{number}-{file.name}")
+        name, number = file.name, 1
+        while name in taken:
+            number += 1
+            name = f"{number}-{file.name}"
+        taken.add(name)
+        names.append(name)
     return names
 
 

@@ -67,27 +67,20 @@ def quantity(value: Any, unit: str = "") -> tuple[float, str] | None:
     return float(match[1]), match[2] or unit
 
 
-def unit_told(text: str, like: str) -> str | None:
-    """Return a unit as Pint spells it, however a vendor does.
-
-    Parameters
-    ----------
-    text
-        ``"µm"``, ``"Microns"``, ``"kVolts"``.
-    like
-        A unit of the same kind; another kind is not believed.
-
-    Returns
-    -------
-    str or None
-        None for a unit that is not known, or is of another kind.
-    """
+def unit_of(text: str) -> str | None:
+    """Return a unit as Pint spells it, however a vendor does (``µm``, ``Microns``, ``kVolts``)."""
     plain = text.strip().replace("µ", "u").replace("μ", "u")
     lowered = plain.lower().replace(" ", "")
-    if lowered == like.lower():
-        return like
     unit = plain if plain in _KINDS else _SPELLINGS.get(lowered, lowered)
-    return unit if unit in _KINDS and _KINDS[unit] == _KINDS.get(like) else None
+    return unit if unit in _KINDS else None
+
+
+def unit_told(text: str, like: str) -> str | None:
+    """Return the unit that a vendor tells, if it is known and of the same kind as another one."""
+    if text.strip().lower() == like.lower():
+        return like
+    unit = unit_of(text)
+    return unit if unit and _KINDS[unit] == _KINDS.get(like) else None
 
 
 def lines_of(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nexuslims_extractor.companions import is_usable
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.formats.camera_tiff import time_of_tag
 from nexuslims_extractor.formats.tiff_tags import (
@@ -97,7 +98,7 @@ def _meta_of(path: Path) -> Path:
 
 def _read(meta: Path) -> dict[str, str]:
     """Return the entries of the XML by name; the first of a number is the image's own."""
-    if not meta.is_file():
+    if not is_usable(meta):
         return {}
     if meta.stat().st_size > _LARGEST:
         raise UnreadableFileError(f"it has more than {_LARGEST >> 20} MiB")

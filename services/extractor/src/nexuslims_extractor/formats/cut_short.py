@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _MRC_HEADER, _TAIL_BYTES = 1024, 4096
+_MRC_STAMP, _BIG = 212, b"\x11\x11"
 _BZIP2_END, _48_BITS = 0x177245385090, (1 << 48) - 1
 
 
@@ -30,10 +31,17 @@ def what_is_missing(path: Path, module: str, data_bytes: int) -> Iterator[str]:
     if module == "msa" and b"#ENDOFDATA" not in tail.upper():
         yield "the file ends within its spectrum"
     if module == "mrc":
-        (extended,) = struct.unpack_from("<i", head, 92)
+        (extended,) = struct.unpack_from(f"{mrc_byte_order(path)}i", head, 92)
         end = _MRC_HEADER + extended + data_bytes
         if end > size:
             yield f"the data ends at byte {end}, but the file at {size}"
+
+
+def mrc_byte_order(path: Path) -> str:
+    """Return ``<`` or ``>`` by the machine stamp (MRC2014, word 54); ``<`` without one."""
+    with path.open("rb") as file:
+        file.seek(_MRC_STAMP)
+        return ">" if file.read(2) == _BIG else "<"
 
 
 def bzip2_ends(path: Path) -> bool:

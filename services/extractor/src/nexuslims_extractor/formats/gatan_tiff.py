@@ -8,6 +8,7 @@ Tags 65003 to 65014: units as text, origins, scales, for x, y and z (measured on
 from pathlib import Path
 
 from nexuslims_contracts.datasets import Axis
+from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.formats.tiff_tags import Raster, is_tiff, rasters, read_tiff
 from nexuslims_extractor.model import InstrumentContext, ParsedFile, Signal
 
@@ -46,6 +47,8 @@ class GatanTiffExtractor:
                 unit = tiff.text(_UNIT + place)
                 units[name] = _UNITS.get(unit, unit)
         signals = [_signal(path, raster, scales, units) for raster in rasters(tiff)]
+        if not signals:
+            raise UnreadableFileError("the TIFF file holds no image")
         return ParsedFile(signals=signals, reader=f"tiff tags {self.version}")
 
 

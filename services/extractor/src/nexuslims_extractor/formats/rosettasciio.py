@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_extractor.artifacts import clean_text
 from nexuslims_extractor.companions import refuse_odd
 from nexuslims_extractor.errors import UnreadableFileError, UnsupportedFileError
-from nexuslims_extractor.formats.cut_short import bzip2_ends, what_is_missing
+from nexuslims_extractor.formats.cut_short import bzip2_ends, mrc_byte_order, what_is_missing
 from nexuslims_extractor.formats.rosettasciio_gaps import (
     UNREAD,
     read_blockfile,
@@ -101,6 +103,11 @@ _CORRECTIONS = {
     "bruker": {"stage_x": "um", "stage_y": "um", "stage_z": "um"},
 }
 _UNITS = {"µm": "um", "μm": "um", "1 / nm": "1/nm", "nm^-1": "1/nm", "<undefined>": ""}
+_DE_MOVIE = re.compile(r"\d{8}_\d+")
+"""How Direct Electron's files of one acquisition begin; a movie is read with all of them."""
+_QUANTITY_AND_UNIT = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
+_UNEVEN = 0.01
+"""Of a step: what still counts as evenly spaced."""
 _PLANE = 2
 
 
@@ -176,6 +183,8 @@ def _companions(path: Path) -> list[Path]:
     match path.suffix.lower():
         case ".mib":
             return [Path(str(path).replace(".mib", ".hdr"))]
+        case ".mrc" if match := _DE_MOVIE.match(path.name):
+            return [one for one in path.parent.iterdir() if one.name.startswith(match[0])]
         case ".spd":
             return [path.with_suffix(suffix) for suffix in (".spc", ".ipr")]
         case _:
@@ -190,7 +199,8 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
         return _OURS[name](path)
     module = importlib.import_module(f"rsciio.{name}")
     try:
-        parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
+        order = {"endianness": ">"} if name == "mrc" and mrc_byte_order(path) == ">" else {}
+        parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy, **order)
     except ModuleNotFoundError:
         if name not in _HEADERS:
             raise
@@ -265,7 +275,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         extensions=extensions,
         acquired=_acquired(look_up),
         pixels=None if part.get(UNREAD) else lambda: data,
-        problems=tuple(what_is_missing(path, module, data.nbytes)),
+        problems=(*what_is_missing(path, module, data.nbytes), *_uneven(part.get("axes") or [])),
     )
 
 
@@ -274,15 +284,47 @@ def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
     if len(ordered) != len(shape):
         ordered = [{} for _ in shape]
     for axis, size in zip(ordered, shape, strict=True):
-        unit = str(axis.get("units") or "")
+        scale, offset = axis.get("scale") or 1.0, axis.get("offset") or 0.0
+        steps = axis.get("axis")
+        if steps is not None:  # told value by value: a line where it is one, channels otherwise
+            scale, offset = _line(steps) or (1.0, 0.0)
         yield Axis(
             name=str(axis.get("name") or ""),
             size=int(size),
-            scale=float(axis.get("scale") or 1.0),
-            offset=float(axis.get("offset") or 0.0),
-            unit=_UNITS.get(unit, unit),
+            scale=float(scale),
+            offset=float(offset),
+            unit="" if steps is not None and _line(steps) is None else _unit(axis.get("units")),
             navigate=bool(axis.get("navigate")),
         )
+
+
+def _uneven(told: list[dict[str, Any]]) -> Iterator[str]:
+    for axis in told:
+        if axis.get("axis") is not None and _line(axis["axis"]) is None:
+            name = clean_text(str(axis.get("name") or "")) or "without a name"
+            yield f"the axis {name} is not evenly spaced: it is shown by channels"
+
+
+def _unit(told: object) -> str:
+    """Return a unit as we write it; some write the quantity before it: ``Energy Loss (eV)``."""
+    text = str(told or "").strip()
+    if match := _QUANTITY_AND_UNIT.fullmatch(text):
+        text = match[1]
+    return _UNITS.get(text, text)
+
+
+def _line(steps: Any) -> tuple[float, float] | None:
+    """Return scale and offset of evenly spaced values; None for others."""
+    import numpy as np  # noqa: PLC0415 - few files have such axes
+
+    values = np.asarray(steps, dtype=float)
+    if values.ndim != 1 or len(values) < _PLANE or not np.isfinite(values).all():
+        return None
+    scale = (values[-1] - values[0]) / (len(values) - 1)
+    even = values[0] + scale * np.arange(len(values))
+    if not scale or np.abs(values - even).max() > _UNEVEN * abs(scale):
+        return None
+    return float(scale), float(values[0])
 
 
 def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nexuslims_extractor.companions import is_usable
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.formats.plain import decode_text
 from nexuslims_extractor.model import Value
-from nexuslims_extractor.values import quantity
+from nexuslims_extractor.values import quantity, unit_of
 
 _SUFFIXES = (".txt", ".TXT")
 _LARGEST = 1 << 20
-_UNITS = {"volt": "V", "volts": "V", "kvolt": "kV", "deg": "degree", "°": "degree"}
 METRES = {"pm": 1e-12, "nm": 1e-9, "um": 1e-6, "mm": 1e-3, "m": 1.0}
 
 
@@ -39,11 +39,13 @@ def text_beside(path: Path) -> str:
     ------
     UnreadableFileError
         It is there, but cannot be read or is damaged.
+    UnsafeFileError
+        It is a link that leads outside its folder.
     """
     for suffix in _SUFFIXES:
         sidecar = path.with_suffix(suffix)
         try:
-            if not sidecar.is_file() or sidecar.stat().st_size > _LARGEST:
+            if not is_usable(sidecar) or sidecar.stat().st_size > _LARGEST:
                 continue
             text = sidecar_text(sidecar.read_bytes())
         except OSError as error:
@@ -72,8 +74,7 @@ def told_quantity(text: str, unit: str) -> tuple[float, str] | None:
     found = quantity(text, unit)
     if found is None:
         return None
-    name = found[1].replace("µ", "u").replace("μ", "u")
-    return found[0], _UNITS.get(name.lower(), name)
+    return found[0], unit_of(found[1]) or found[1]
 
 
 def told_metres(text: str, unit: str = "") -> float | None:

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.lib.recfunctions import structured_to_unstructured
 from PIL import Image, ImageDraw
 
 from nexuslims_contracts.datasets import Axis
@@ -27,6 +28,8 @@ from nexuslims_extractor.previews.pixels import (
     strides_within,
 )
 
+_NO_PHOTOGRAPHS = ("Spectrum", "SpectrumImage", "Diffraction")
+"""Kinds of data whose third axis is no colour, of whatever length."""
 _FRAMES = 9
 _PLANE = 2
 
@@ -44,6 +47,8 @@ def render_preview(signal: Signal) -> bytes | None:
     if signal.pixels is None:
         return None
     array = signal.pixels()
+    if array.dtype.names:  # a structure of red, green and blue
+        array = structured_to_unstructured(np.asarray(array))
     if array.size == 0:
         raise ExtractorError(f"signal {signal.name!r} holds no values")
     return to_png(_picture(signal, array))
@@ -51,7 +56,7 @@ def render_preview(signal: Signal) -> bytes | None:
 
 def _picture(signal: Signal, array: Array) -> Image.Image:
     axes = list(signal.axes) or [Axis(size=size) for size in array.shape]
-    if is_colour(array):
+    if signal.dataset_type not in _NO_PHOTOGRAPHS and is_colour(array):
         return add_scale_bar(colour(array), axes[1])
     array, axes = _squeezed(array, axes)
     if signal.dataset_type in ("Spectrum", "SpectrumImage") or array.ndim < _PLANE:
@@ -116,24 +121,31 @@ def _map(array: Array) -> Array:
 
 
 def _contact_sheet(array: Array, axes: list[Axis], *, logarithmic: bool) -> Image.Image:
-    """Return up to nine evenly spaced frames of a stack, numbered."""
-    frames = array.shape[0]
-    shown = sorted({round(i) for i in np.linspace(0, frames - 1, min(frames, _FRAMES)).tolist()})
+    """Return up to nine evenly spaced frames of a stack, numbered as in the file."""
+    shown = frames_shown(array.shape[0], axes[0].size)
     across = math.ceil(math.sqrt(len(shown)))
     down = math.ceil(len(shown) / across)
     cell = SIDE // across
     aspect = pixel_aspect(axes[-2], axes[-1])
     sheet = Image.new("L", (cell * across, cell * down), 0)
-    for position, frame in enumerate(shown):
+    for position, (frame, number) in enumerate(shown):
         tile = grey(array[frame], cell - 4, cell - 4, aspect=aspect, logarithmic=logarithmic)
         if position == 0:
             tile = add_scale_bar(tile, axes[-1])
-        ImageDraw.Draw(tile).text(
-            (4, 2), str(frame + 1), 255, font(12), stroke_width=1, stroke_fill=0
-        )
+        ImageDraw.Draw(tile).text((4, 2), str(number), 255, font(12), stroke_width=1, stroke_fill=0)
         column, row = position % across, position // across
         sheet.paste(tile, (column * cell + 2, row * cell + 2))
     return sheet
+
+
+def frames_shown(frames: int, in_file: int) -> list[tuple[int, int]]:
+    """Return which frames of an array to show, and what to call them, from 1.
+
+    Where the array has fewer frames than the file, it holds every second, third, ... of them.
+    """
+    every = math.ceil(in_file / frames)
+    places = np.linspace(0, frames - 1, min(frames, _FRAMES)).tolist()
+    return [(place, place * every + 1) for place in sorted({round(place) for place in places})]
 
 
 def _scanned_patterns(array: Array, axes: list[Axis]) -> Image.Image:
