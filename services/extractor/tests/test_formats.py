@@ -12,7 +12,13 @@ from tests.corpus import MissingEntryError
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_extractor.core import extract_file
-from nexuslims_extractor.formats.rosettasciio import _axes, _dataset_type, _uneven, _unit
+from nexuslims_extractor.formats.rosettasciio import (
+    _axes,
+    _dataset_type,
+    _metadata,
+    _uneven,
+    _unit,
+)
 from nexuslims_extractor.formats.rosettasciio_vendors import vendor_metadata
 
 
@@ -266,7 +272,15 @@ def test_axes_told_value_by_value(steps, expected):
 
 @pytest.mark.parametrize(
     ("told", "unit"),
-    [("Energy Loss (eV)", "eV"), ("eV", "eV"), ("(eV)", "(eV)"), (None, ""), ("1 / nm", "1/nm")],
+    [
+        ("Energy Loss (eV)", "eV"),
+        ("Energy (EV)", "eV"),
+        ("Sum (A+B)", "Sum (A+B)"),
+        ("eV", "eV"),
+        ("(eV)", "(eV)"),
+        (None, ""),
+        ("1 / nm", "1/nm"),
+    ],
 )
 def test_units_behind_their_quantity(told, unit):
     assert _unit(told) == unit
@@ -293,3 +307,9 @@ def test_a_gatan_tiff_without_an_image_is_damaged(tmp_path):
     done = extract_file(path)
     assert done.outcome == "failed", done
     assert "no image" in done.reason
+
+
+def test_units_that_the_generic_tree_states_count():
+    below = {"beam_energy": 4996.0, "beam_energy_units": "V", "Stage": {"x": 1, "x_units": "um"}}
+    told = dict(_metadata(below, "digitalsurf"))
+    assert told == {"acceleration_voltage": (4996.0, "V"), "stage_x": (1.0, "um")}

@@ -22,12 +22,12 @@ from nexuslims_extractor.plugins import installed
 _NETWORK = frozenset(
     ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "urllib.Request")
 )
-# devices without effect, and what the system tells of processors and memory; the rest of /proc
-# shows the environment of processes, in which secrets are
+# what the system tells of processors, memory and this process; not /proc whole: the environment of
+# processes is in it, and in that the secrets
 _SYSTEM = (
-    *("/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/etc/localtime"),
-    *(f"/proc/{name}" for name in ("cpuinfo", "meminfo", "stat", "self/status", "self/statm")),
-    *(f"/proc/{name}" for name in ("self/cgroup", "self/maps", "sys/vm/overcommit_memory")),
+    *("/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/etc/localtime", "/proc/sys"),
+    *(f"/proc/{name}" for name in ("cpuinfo", "meminfo", "stat", "uptime", "loadavg", "version")),
+    *(f"/proc/self/{name}" for name in ("stat", "statm", "status", "cgroup", "maps", "mountinfo")),
 )
 
 

@@ -31,7 +31,7 @@ _SPELLINGS = {
     "millisecond": "ms", "milliseconds": "ms", "usec": "us", "microsecond": "us",
     "microseconds": "us", "nanosecond": "ns", "nanoseconds": "ns", "deg": "degree", "°": "degree",
     "degrees": "degree", "dg": "degree", "radian": "rad", "radians": "rad", "pascal": "Pa",
-    "millibar": "mbar",
+    "millibar": "mbar", "ev": "eV", "kev": "keV",
 }  # fmt: skip
 _NOT_NAME = re.compile(r"[^0-9a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

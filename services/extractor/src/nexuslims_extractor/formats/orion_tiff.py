@@ -75,9 +75,10 @@ class OrionTiffExtractor:
         """Read the XML and the directory of the image."""
         del instrument
         tiff = read_tiff(path)
+        problems: list[str] = []
         if raw := tiff.raw(FIBICS_TAG):
             tree = dict(xml_tree(parse_xml(raw)))
-            described, problems = _fibics(tiff, tree), []
+            described = _fibics(tiff, tree)
         else:
             tree = dict(xml_tree(parse_xml(tiff.raw(ZEISS_TAG))))
             described, problems = _zeiss(tree)

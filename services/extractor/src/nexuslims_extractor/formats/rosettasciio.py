@@ -24,7 +24,7 @@ from nexuslims_extractor.formats.rosettasciio_vendors import vendor_metadata
 from nexuslims_extractor.formats.vendor_tiff import mapped, nested
 from nexuslims_extractor.formats.zspy import read_zspy
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
-from nexuslims_extractor.values import leaves, parse_datetime
+from nexuslims_extractor.values import leaves, parse_datetime, unit_of
 
 log = logging.getLogger(__name__)
 
@@ -309,7 +309,7 @@ def _unit(told: object) -> str:
     """Return a unit as we write it; some write the quantity before it: ``Energy Loss (eV)``."""
     text = str(told or "").strip()
     if match := _QUANTITY_AND_UNIT.fullmatch(text):
-        text = match[1]
+        text = unit_of(match[1]) or text
     return _UNITS.get(text, text)
 
 
@@ -339,8 +339,15 @@ def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:
 
 
 def _metadata(below: Mapping[str, Any], module: str) -> Iterator[tuple[str, Value]]:
+    """Yield the fields of the generic tree, in its own units where it states them."""
     corrections = _CORRECTIONS.get(module, {})
-    for field, value in mapped(nested(below), _FIELDS):
+    look_up = nested(below)
+
+    def with_unit(path: str) -> Any:
+        value, unit = look_up(path), look_up(f"{path}_units")
+        return f"{value!r} {unit}" if unit and isinstance(value, int | float) else value
+
+    for field, value in mapped(with_unit, _FIELDS):
         if field in corrections and isinstance(value, tuple):
             yield field, (value[0], corrections[field])
         else:
