@@ -1,5 +1,8 @@
 """Sanitised TIFF: data zeroed in every shape of it, all else as it was."""
 
+import os
+import tarfile
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -173,3 +176,58 @@ def test_damaged_files_are_refused_or_copied_but_never_half(write, noise, tmp_pa
             assert not list(out.glob("*")) + list(out.glob(".*"))
         else:
             copy.unlink()
+
+
+@pytest.mark.parametrize("kind", [1, 3, 7])
+@pytest.mark.parametrize("content", ["pixels", "bitmap"])
+def test_raw_pixels_in_a_tag_that_nobody_knows_are_refused(tmp_path, kind, content):
+    path = tmp_path / "odd.tif"
+    value = np.random.default_rng(1).integers(1, 255, 4096, "u1").tobytes()
+    value = b"BM" + value[2:] if content == "bitmap" else value
+    count = len(value) // (2 if kind == 3 else 1)
+    tags = [(60_000, kind, count, value, True)]
+    tifffile.imwrite(path, np.ones((4, 4), "u1"), extratags=tags, metadata=None)
+    with pytest.raises(SanitiseError, match="private tag 60000 holds 4096 bytes"):
+        sanitise(path, tmp_path / "out")
+
+
+def test_text_in_a_tag_that_nobody_knows_stays(tmp_path):
+    path = tmp_path / "words.tif"
+    value = "<settings>Körner</settings>".encode("utf-16") * 100
+    tags = [(60_000, 7, len(value), value, True)]
+    tifffile.imwrite(path, np.ones((4, 4), "u1"), extratags=tags, metadata=None)
+    (copy,) = sanitise(path, tmp_path / "out").written
+    assert value in copy.read_bytes()
+
+
+def test_an_image_written_as_words_into_the_description_is_refused(tmp_path):
+    path = tmp_path / "description.tif"
+    text = "a picture: /9j/" + "QUJD" * 200
+    tifffile.imwrite(path, np.ones((4, 4), "u1"), description=text, metadata=None)
+    with pytest.raises(SanitiseError, match="ImageDescription"):
+        sanitise(path, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", [b"bad\xff.tif", "new\nline.tif", ".hidden.tif", "\u202e.tif", "ä.TIF"]
+)
+def test_any_name_that_a_disk_takes(tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    tifffile.imwrite(path, np.ones((64, 64), "u1"), metadata=None)
+    (packed,) = sanitise(path, tmp_path / "out", archive=True).written
+    with tarfile.open(packed) as archive:
+        names = [packed.name, *archive.getnames()]
+    assert not any(one.startswith(".") for one in names)
+
+
+def test_a_file_that_is_damaged_at_its_end_is_worth_sharing(tmp_path):
+    path = tmp_path / "cut.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for _ in range(3):
+            writer.write(np.ones((64, 64), "u1"), compression="deflate", contiguous=False)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[2].tags["StripOffsets"].overwrite(10**6)
+    (copy,) = sanitise(path, tmp_path / "out").written
+    with tifffile.TiffFile(copy) as file:
+        assert not file.pages[1].asarray().any()

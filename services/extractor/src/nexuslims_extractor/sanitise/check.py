@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nexuslims_extractor.artifacts import json_safe
+from nexuslims_extractor.artifacts import clean_text, json_safe
 from nexuslims_extractor.plugins import HEAD_BYTES, choose
 from nexuslims_extractor.sanitise.formats import Format, recognise
 from nexuslims_extractor.sanitise.independent import H5PY, arrays, facts
@@ -83,9 +83,8 @@ def check_copy(source: Path, copy: Path, form: Format, words: Mapping[str, str])
     """
     _check_zero(copy, form)
     _check_independently(source, copy, form, words)
-    found = replaced(
-        told(copy), {name_in(copy): name_in(source), str(copy.parent): str(source.parent)}
-    )
+    names = {name_in(copy): name_in(source), str(copy.parent): str(source.parent)}
+    found = replaced(told(copy), {clean_text(one): clean_text(two) for one, two in names.items()})
     _compare(told(source), found, words, "extraction")
 
 
@@ -108,7 +107,7 @@ def _check_independently(source: Path, copy: Path, form: Format, words: Mapping[
         return
     try:
         expected = facts(source, form.reader)
-        _shows(source, form.reader)
+        _read_whole(source, form.reader)
     except Exception:  # noqa: BLE001 - broken files are worth sharing, and readers raise anything
         return
     found = _opened(facts, copy, form.reader)
@@ -147,6 +146,12 @@ def _opened(read: Callable[[Path, str], T], copy: Path, reader: str) -> T:
 
 def _shows(path: Path, reader: str) -> bool:
     return any(_any(block) for block in arrays(path, reader))
+
+
+def _read_whole(path: Path, reader: str) -> None:
+    """Read to the end: a file that is damaged there is as damaged in its copy."""
+    for _ in arrays(path, reader):
+        pass
 
 
 def _any(values: "np.ndarray") -> bool:

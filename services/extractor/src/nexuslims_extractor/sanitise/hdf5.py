@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexuslims_extractor.errors import UnreadableFileError
 from nexuslims_extractor.sanitise.hdf5_heap import REFERENCE, row_spans
+from nexuslims_extractor.sanitise.hidden import embedded_images
 from nexuslims_extractor.sanitise.plan import Plan, SanitiseError, Span, zero_spans
 
 if TYPE_CHECKING:
@@ -15,14 +16,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 # metadata as text, instrument logs and clocks describe, however many dimensions they have;
-# axes, calibrations and look-up tables have one
+# axes, calibrations and look-up tables have one, and are called so: by the last word of their name,
+# or by the whole name of a group above
 _DESCRIBES = re.compile(r"(?i)(/meta_?data|/tw(data|info)|times?)$|/physicaldata/")
-_DESCRIBES_IN_A_ROW = re.compile(
-    r"(?i)meta_?data|physicaldata|axis|axes|scale(?!d)|^dim\d*$|offset|calibration|table|rotation"
-    r"|shear"
+_DESCRIBING_GROUP = re.compile(
+    r"(?i)meta_?data|physicaldata|(.*[ _])?ax[ei]s([ _-]?\d+)?|(.*[ _])?calibrations?|dim\d*"
 )
+_DESCRIBES_IN_A_ROW = re.compile(
+    r"(?i)(.*[^a-z-])?((meta_?data|ax[ei]s|scales?|dim|offsets?|calibrations?|(lookup)?tables?"
+    r"|rotation|shear)([^a-z]*|[ _]?[a-z]))"
+)
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DATA = re.compile(r"(?i)^data$|image|spectr|counts|signal|thumb|preview|stream")
 _FEW = 16
+_LONGEST_NUMBERS = 512
+"""Bytes of numbers that may stand where metadata is: an attribute, a scalar."""
 
 
 def plan_hdf5(path: Path) -> Plan:
@@ -33,7 +41,8 @@ def plan_hdf5(path: Path) -> Plan:
     Raises
     ------
     SanitiseError
-        Data lies in another file, or is filtered by something that h5py cannot do.
+        Data lies in another file, or where metadata is, or is filtered by something that h5py
+        cannot do.
     UnreadableFileError
         The file is damaged.
     """
@@ -42,6 +51,7 @@ def plan_hdf5(path: Path) -> Plan:
     spans: list[Span] = []
     try:
         with h5py.File(path, "r") as file:
+            _refuse_hidden(file)
             for dataset in shown(file):
                 stored = _spans(dataset)
                 if dataset.dtype.hasobject:
@@ -73,13 +83,52 @@ def shown(file: "h5py.File") -> "Iterator[h5py.Dataset]":
     yield from found
 
 
+def _refuse_hidden(file: "h5py.File") -> None:
+    """Refuse what may show the sample where only metadata should be: a copy keeps that."""
+    import h5py  # noqa: PLC0415 - HDF5 only
+
+    def visit(name: str, node: Any) -> None:
+        for key in node.attrs:
+            if reason := _may_show(node.attrs[key]):
+                raise SanitiseError(f"the attribute {key!r} of /{name} {reason}: remove it first")
+        lone = isinstance(node, h5py.Dataset) and (not node.ndim or not _is_numeric(node.dtype))
+        if lone and node.size and (reason := _may_show(node[()])):
+            raise SanitiseError(f"/{name} {reason}: remove it first")
+
+    visit("", file)
+    file.visititems(visit)
+
+
+def _may_show(value: Any) -> str:
+    """Say what may be an image in the value of an attribute, of a scalar or of texts."""
+    import numpy as np  # noqa: PLC0415 - HDF5 only
+
+    array = np.asarray(value)
+    if array.dtype.names:  # of a table, which has texts too, the texts
+        fields = (array[name] for name in array.dtype.names)
+        looked = (one for one in fields if not array.ndim or one.dtype.kind in "SUO")
+        return next(filter(None, map(_may_show, looked)), "")
+    if array.dtype.kind in "biufcV" and array.nbytes > _LONGEST_NUMBERS:
+        return f"holds {array.nbytes} bytes that nobody can tell from an image"
+    if array.dtype.kind not in "SUO":
+        return ""
+    for one in array.ravel().tolist():
+        text = one.encode("utf-8", "replace") if isinstance(one, str) else one
+        if isinstance(text, bytes) and next(embedded_images(text), None):
+            return "holds an image as text"
+        if not isinstance(text, bytes) and np.asarray(text).nbytes > _LONGEST_NUMBERS:
+            return f"holds {np.asarray(text).nbytes} bytes that nobody can tell from an image"
+    return ""
+
+
 def _is_data(path: str, dimensions: int, size: int) -> bool:
     if _DESCRIBES.search(path):
         return False
     *groups, name = path.split("/")
-    if dimensions > 1 or (_DATA.search(name) and not _DESCRIBES_IN_A_ROW.search(name)):
+    describes = _DESCRIBES_IN_A_ROW.fullmatch(_WORDS.sub(" ", name)) is not None
+    if dimensions > 1 or (_DATA.search(name) and not describes):
         return True
-    return size > _FEW and not any(map(_DESCRIBES_IN_A_ROW.search, (*groups, name)))
+    return size > _FEW and not describes and not any(map(_DESCRIBING_GROUP.fullmatch, groups))
 
 
 def _is_numeric(dtype: Any) -> bool:

@@ -23,6 +23,7 @@ _WORDS = re.compile(
     rb"(?:\[\w{2,}\][\r\n]|<\?xml|<[A-Za-z]\w+>|\{\s*\"\w)"
     rb"(?:[\t\r\n\x20-\x7e]++[\x80-\xff]{0,4})++"
 )
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n\0"
 _SIS = re.compile(rb"SIS0.{0,1020}", re.DOTALL)
 """The block of SIS that tag 33560 points to."""
 
@@ -45,6 +46,11 @@ def without_images(value: bytes) -> bytes:
     for span, content in embedded_images(value):
         blank[span.offset : span.end] = content
     return bytes(blank)
+
+
+def unexplained(value: bytes) -> int:
+    """Count the bytes of a value that are neither text, nor zero, nor of an image with a mark."""
+    return len(without_images(value).translate(None, _PRINTABLE))
 
 
 def words(content: bytes) -> Iterator[Span]:

@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from nexuslims_extractor.sanitise.hidden import embedded_images, words
+from nexuslims_extractor.sanitise.hidden import embedded_images, unexplained, words
 from nexuslims_extractor.sanitise.plan import Keep, Piece, Plan, Put, SanitiseError, Span, Zero
 from nexuslims_extractor.sanitise.tiff_data import UNCOMPRESSED, packed_zeros
-from nexuslims_extractor.sanitise.tiff_layout import Layout, read_layout
+from nexuslims_extractor.sanitise.tiff_layout import LONGEST_UNKNOWN, Layout, read_layout
 
 _ALIGNMENT = 16
 _PADDING = 16
@@ -42,13 +42,15 @@ def plan_tiff(path: Path) -> Plan:
     Raises
     ------
     SanitiseError
-        Data is packed in a way that zeros cannot be, or lies across the directories.
+        Data is packed in a way that zeros cannot be, lies across the directories, or may be what a
+        private tag holds.
     UnreadableFileError, LimitExceededError
         The directories are damaged.
     """
     size = path.stat().st_size
     layout = read_layout(path)
     with path.open("rb") as file:
+        _refuse_unknown(file, layout)
         kept = _merged(layout.structure)
         plain, packed, lengths = _data(file, layout, size)
         taken = sorted([*kept, *plain, *packed])
@@ -105,6 +107,16 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
             span = Span(last.offset, max(last.end, span.end) - last.offset)  # noqa: PLW2901 - joined
         merged.append(span)
     return merged
+
+
+def _refuse_unknown(file: BinaryIO, layout: Layout) -> None:
+    """Refuse long values of unknown private tags, but for text: they may be raw images."""
+    for code, span in layout.unknown:
+        if unexplained(_read(file, span)) > LONGEST_UNKNOWN:
+            raise SanitiseError(
+                f"the private tag {code} holds {span.size} bytes that nobody can tell from an"
+                " image: remove it first, or tell us what it is"
+            )
 
 
 def _refuse_overlap(taken: Sequence[Span]) -> None:
