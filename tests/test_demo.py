@@ -77,3 +77,11 @@ def test_the_demo_and_a_rebuild_from_the_events_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert record.read_bytes() == before
     assert left_running(folder) == []
+
+    done = nexuslims(folder, "withdraw", "file-1001", "--reason", "by mail", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "NO_CONSENT"
+    assert "Gold nanoparticles on carbon" not in page.read_text()
+    assert nexuslims(folder, "withdraw", "file-1001", "--undo").returncode == 0
+    assert "Gold nanoparticles on carbon" in page.read_text()
+    assert left_running(folder) == []

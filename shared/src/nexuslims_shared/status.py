@@ -44,6 +44,13 @@ WELL = frozenset(
 """Statuses that need nobody's attention."""
 
 
+WITHDRAWING = "withdrawing"
+"""How the phase of a session begins that destinations still hold a record of."""
+
+NOT_WITHDRAWN = "not withdrawn"
+"""The phase of a session of which a destination does not give the record back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A status, a finer phase inside it, and a reason where there is one."""
@@ -180,9 +187,9 @@ def _after_withdrawal(state: SessionState, reason: str) -> Progress:
         if (said := state.withdrawals.get(name)) and isinstance(said.event, WithdrawalFailed)
     ]
     if failures:
-        return Progress(Status.ERROR, "not withdrawn", "; ".join(failures))
+        return Progress(Status.ERROR, NOT_WITHDRAWN, "; ".join(failures))
     if still:
-        return Progress(status, f"withdrawing from {', '.join(still)}", reason)
+        return Progress(status, f"{WITHDRAWING} from {', '.join(still)}", reason)
     if status is Status.CANCELLED:
         return Progress(status, "cancelled", reason)
     declined = state.booking is not None and isinstance(state.booking.event, ConsentDeclined)

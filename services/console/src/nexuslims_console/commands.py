@@ -152,11 +152,17 @@ def withdraw(
     *,
     reason: Annotated[str, typer.Option(help="Why; it is kept in the session's story.")] = "",
     undo: Annotated[bool, typer.Option("--undo", help="The record may be shown again.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until it is taken away.")] = True,
+    as_json: Json = False,
+    timeout: Patience = 3600.0,
 ) -> None:
     """Take a session's record away from every destination, and bring none there again."""
     from nexuslims_console.work import withdraw as work  # noqa: PLC0415 - heavy
 
-    work.withdraw_session(name, reason=reason, undo=undo)
+    ok = work.withdraw_session(
+        name, reason=reason, undo=undo, patience=timeout if wait else 0.0, as_json=as_json
+    )
+    raise typer.Exit(0 if ok else 1)
 
 
 def doctor(*, as_json: Json = False) -> None:

@@ -66,9 +66,10 @@ async def running(
     TopologyError
         If the broker does not start, or does not answer.
     SettingsError
-        If a folder that the settings name is not there, or cannot be made.
+        If a folder that the settings name cannot be made.
     """
-    await asyncio.to_thread(_require_folders, settings)
+    make_folder(settings.state_path, "NX_STATE_PATH")
+    make_folder(settings.logs, "NX_LOG_PATH")
     with _lock(settings.state_path):
         async with _broker(settings, say):
             await provision_topology(settings)
@@ -88,10 +89,14 @@ async def running(
                 file.unlink(missing_ok=True)
 
 
-def _require_folders(settings: Settings) -> None:
-    """Look at once for what services could not work without, instead of starting each in vain."""
-    make_folder(settings.state_path, "NX_STATE_PATH")
-    make_folder(settings.logs, "NX_LOG_PATH")
+def require_folders(settings: Settings) -> None:
+    """Look at once for what services could not work without, instead of starting each in vain.
+
+    Raises
+    ------
+    SettingsError
+        If a folder is not there.
+    """
     require_mounts(
         (
             Mount(settings.instrument_data_path, "NX_INSTRUMENT_DATA_PATH"),

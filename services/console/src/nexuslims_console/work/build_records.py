@@ -9,7 +9,7 @@ from typing import Final
 from nexuslims_console.asynchronous import run
 from nexuslims_console.dry_run import Entry, calendar_entries, files_of
 from nexuslims_console.errors import ConsoleError
-from nexuslims_console.facility import at_work
+from nexuslims_console.facility import at_work, require_folders
 from nexuslims_console.output import period, print_json, print_table, say
 from nexuslims_console.probes import until_ready
 from nexuslims_console.progress import shown_progress
@@ -82,7 +82,9 @@ def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> b
     as_json, verbose
         How to show it.
     """
-    results = run(_build(read_settings(), window, patience, verbose=verbose))
+    settings = read_settings()
+    require_folders(settings)
+    results = run(_build(settings, window, patience, verbose=verbose))
     ok = all(result.ok for result in results)
     if as_json:
         print_json({"ok": ok, "sessions": [asdict(result) for result in results]})

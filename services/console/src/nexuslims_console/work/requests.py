@@ -43,12 +43,12 @@ async def request_retry(store: EventStore, session: str) -> None:
 
 async def request_withdrawal(
     store: EventStore, session: str, *, withdrawn: bool, reason: str
-) -> None:
-    """Ask that no record of a session is shown, or that records may be shown again."""
+) -> int:
+    """Ask that no record of a session is shown, or that records may be; gives the sequence."""
     request = WithdrawalRequested(
         session=session, request=uuid4().hex, withdrawn=withdrawn, reason=reason
     )
-    await _publish(store, [request])
+    return (await _publish(store, [request]))[session]
 
 
 async def _publish(

@@ -7,7 +7,12 @@ from pathlib import Path
 import typer
 
 from nexuslims_console.asynchronous import run
-from nexuslims_console.facility import provision_topology, read_services, running
+from nexuslims_console.facility import (
+    provision_topology,
+    read_services,
+    require_folders,
+    running,
+)
 from nexuslims_console.output import print_table, say
 from nexuslims_console.probes import until_ready
 from nexuslims_shared.plugins import installed
@@ -19,7 +24,9 @@ def up(folder: Path | None) -> None:
     """Run broker and services until told to stop."""
     if folder is not None:
         os.chdir(folder)
-    run(_up(read_settings()))
+    settings = read_settings()
+    require_folders(settings)
+    run(_up(settings))
 
 
 async def _up(settings: Settings) -> None:
