@@ -14,7 +14,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nexuslims_console import cli
-from nexuslims_console.work import doctor
 from nexuslims_shared.plugins import Plugin
 
 HELP_BAR_S = 0.3
@@ -226,7 +225,7 @@ def test_a_check_that_fails_does_not_hide_the_others(
         name = "faulty"
         load = staticmethod(lambda: faulty)
 
-    monkeypatch.setattr(doctor, "installed", lambda _: {"faulty": Faulty()})
+    monkeypatch.setattr("nexuslims_shared.doctor.installed", lambda _: {"faulty": Faulty()})
     monkeypatch.setenv("NX_STATE_PATH", "instruments.toml")
     findings = {
         one["what"]: one["problem"]

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from nexuslims_shared.__main__ import _run
 from nexuslims_uploader import checks
 from nexuslims_uploader.checks import destinations
 from nexuslims_uploader.testing import FakeDestination
@@ -52,3 +53,15 @@ async def test_wrong_settings_are_a_finding(settings, names, tmp_path, monkeypat
     wrong = settings.model_copy(update={"destinations": names})
     (problem,) = (await destinations(wrong)).values()
     assert "NX_" in problem
+
+
+def test_a_container_says_what_is_wrong(settings, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NX_INSTRUMENT_DATA_PATH", str(settings.instrument_data_path))
+    monkeypatch.setenv("NX_DATA_PATH", str(settings.data_path))
+    monkeypatch.setenv("NX_DESTINATIONS", "archive")
+    assert _run(["doctor"]) == 0
+    assert "destination archive: ok" in capsys.readouterr().out
+    monkeypatch.setenv("NX_DESTINATIONS", "cdcs")
+    assert _run(["doctor"]) == 1
+    assert "NX_CDCS_URL is not set" in capsys.readouterr().out

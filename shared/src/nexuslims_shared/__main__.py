@@ -1,10 +1,11 @@
-"""``python -m nexuslims_shared SERVICE|provision``: what a container runs."""
+"""``python -m nexuslims_shared SERVICE|provision|doctor``: what a container runs."""
 
 import asyncio
 import sys
 
 from nexuslims_contracts.errors import ContractError
 from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.doctor import looks
 from nexuslims_shared.errors import SharedError
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES, broker_url, main
@@ -19,8 +20,16 @@ async def _provision(settings: Settings) -> None:
         await client.close()
 
 
+def _examine(settings: Settings) -> int:
+    """Say what the service of this image finds; 1 if something is wrong."""
+    found = asyncio.run(looks(settings))
+    for what, problem in found.items():
+        print(f"{what}: {problem or 'ok'}")  # noqa: T201 - a command
+    return 1 if any(found.values()) else 0
+
+
 def _run(arguments: list[str]) -> int:
-    names = [*installed(SERVICES), "provision"]
+    names = [*installed(SERVICES), "provision", "doctor"]
     if len(arguments) != 1 or arguments[0] not in names:
         print(f"usage: python -m nexuslims_shared {{{','.join(names)}}}", file=sys.stderr)  # noqa: T201 - a command
         return 2
@@ -28,6 +37,8 @@ def _run(arguments: list[str]) -> int:
         settings = read_settings()
         if arguments[0] == "provision":
             asyncio.run(_provision(settings))
+        elif arguments[0] == "doctor":
+            return _examine(settings)
         else:
             main(arguments[0], settings)
     except (SharedError, ContractError) as error:

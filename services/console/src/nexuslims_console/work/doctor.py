@@ -1,13 +1,8 @@
-"""``nexuslims doctor``: what is wrong, and the remedy.
-
-Services bring looks of their own, by entry points of the group ``nexuslims.doctor``:
-``Settings -> awaitable of {what was looked at: problem}``.
-"""
+"""``nexuslims doctor``: what is wrong, and the remedy; see also :mod:`nexuslims_shared.doctor`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import Final
 
 import nats.js.errors
 
@@ -20,14 +15,12 @@ from nexuslims_console.probes import readiness
 from nexuslims_console.queries import ReadModel
 from nexuslims_contracts.topology import CONSUMERS
 from nexuslims_shared.broker import missing, require_version
+from nexuslims_shared.doctor import looks
 from nexuslims_shared.errors import SettingsError, SharedError
 from nexuslims_shared.health import check_mount
 from nexuslims_shared.instruments import read_instruments
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import Surroundings, surroundings
 from nexuslims_shared.settings import Settings, read_settings
-
-GROUP: Final = "nexuslims.doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ async def _examine() -> list[Finding]:
         _instruments(settings),
         *await _mounts(settings),
         *await _services(settings),
-        *await _looks_of_services(settings),
+        *(Finding(what, problem) for what, problem in (await looks(settings)).items()),
         *await _broker(settings),
     ]
 
@@ -116,19 +109,6 @@ async def _services(settings: Settings) -> list[Finding]:
                 ),
             )
         )
-    return findings
-
-
-async def _looks_of_services(settings: Settings) -> list[Finding]:
-    findings: list[Finding] = []
-    for plugin in installed(GROUP).values():
-        try:
-            found: dict[str, str] = await plugin.load()(settings)
-        except SharedError as error:
-            found = {plugin.name: str(error)}
-        except Exception as error:  # noqa: BLE001 - one faulty part must not hide the others
-            found = {plugin.name: f"its check failed ({error!r}): tell the author of the plugin"}
-        findings += [Finding(what, problem) for what, problem in found.items()]
     return findings
 
 
