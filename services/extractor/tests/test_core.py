@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import dask.array
 import numpy as np
 import pytest
 
@@ -209,3 +210,12 @@ def test_the_package_is_light_until_used():
 def test_a_code_page_is_not_taken_for_a_text_that_was_cut(tmp_path):
     assert decode_text(b"caf\xe9\r\n") == ("caf\xe9\r\n", "cp1252")
     assert decode_text(b"caf\xc3", cut=True) == ("caf", "utf-8")
+
+
+def test_bytes_and_lazy_arrays_become_what_people_read():
+    lazy = dask.array.from_array(np.arange(3))
+    many = dask.array.zeros((100, 100), dtype="f4")
+    tree = {"a": b"NXentry\0", "b": b"\1\2", "c": lazy, "d": many}
+    assert json_safe(tree) == {
+        "a": "NXentry", "b": "0102", "c": [0, 1, 2], "d": "float32 array (100, 100)"
+    }  # fmt: skip

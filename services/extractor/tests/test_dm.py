@@ -90,10 +90,12 @@ def test_zero_means_that_the_microscope_told_nothing(tmp_path, dm_file):
     assert "camera_length" not in signal.metadata
 
 
-@pytest.mark.parametrize("name", ["endpoint.dm3", "diffuse.dm3"])
+@pytest.mark.parametrize(
+    "name", ["saediment.dm3", "diffuse.dm3", "DP_600 steel.dm3", "sample diff 2 (difference).dm3"]
+)
 def test_only_whole_words_make_a_diffraction_pattern(tmp_path, dm_file, name):
     tree = {"ImageList": {"a": image(np.ones((2, 2)), {}, unit="")}}
-    for stem, expected in ((name, "Image"), ("grain_dp_02.dm3", "Diffraction")):
+    for stem, expected in ((name, "Image"), ("grain_saed_02.dm3", "Diffraction")):
         path = tmp_path / stem
         path.write_bytes(dm_file(3).bytes(tree))
         assert READER.open(path, None).signals[0].dataset_type == expected

@@ -7,6 +7,7 @@ import tifffile
 from nexuslims_extractor.errors import LimitExceededError, UnreadableFileError
 from nexuslims_extractor.formats.fei_tiff import FeiTiffExtractor
 from nexuslims_extractor.formats.orion_tiff import OrionTiffExtractor
+from nexuslims_extractor.formats.tiff_sparse import decoded_sparsely
 from nexuslims_extractor.formats.tiff_tags import rasters, read_tiff
 from nexuslims_extractor.formats.vendor_tiff import ini_sections, parse_xml, xml_tree
 
@@ -180,3 +181,25 @@ def test_a_unit_that_is_not_known_is_told(tmp_path):
     assert "stage_x" not in metadata
     assert "furlongs" in " ".join(parsed.problems)
     assert "1" in parsed.signals[0].extensions.values()
+
+
+@pytest.mark.parametrize("side", [64, 100, 1000])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tile": (128, 112)}, {"rowsperstrip": 50}, {"tile": (128, 112), "photometric": "rgb"},
+        {"rowsperstrip": 50, "photometric": "rgb", "planarconfig": "separate"},
+    ],
+)  # fmt: skip
+def test_large_compressed_pages_are_decoded_in_pieces(tmp_path, options, side):
+    path = tmp_path / "large.tif"
+    colours = 3 if "photometric" in options else 1
+    pixels = np.arange(300 * 280 * colours, dtype="<u4").reshape(300, 280, colours)
+    separate = options.get("planarconfig") == "separate"
+    stored = np.moveaxis(pixels, -1, 0) if separate else pixels
+    pixels = pixels if colours > 1 else pixels[..., 0]
+    options = {"photometric": "minisblack", **options}
+    tifffile.imwrite(path, stored if colours > 1 else pixels, compression="zlib", **options)
+    step = max(1, 280 // side)
+    expected = pixels[::step, ::step]
+    np.testing.assert_array_equal(decoded_sparsely(path, 0, pixels.shape, side), expected)

@@ -10,7 +10,9 @@ from typing import Any
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]|[\ud800-\udfff]"
 )
+_ASCII = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _BYTES_SHOWN = 64
+_NUMBERS_SHOWN = 4096
 
 
 def artifact_paths(relative: str, signals: int) -> list[tuple[str, str]]:
@@ -31,7 +33,7 @@ def json_safe(value: Any) -> Any:
     """Return a value without what JSON or XML cannot hold.
 
     Control characters and lone surrogates are dropped from texts, non-finite numbers become null,
-    and bytes a short hexadecimal text.
+    and bytes that are no text a short hexadecimal one. Of long lazy arrays the shape is told.
     """
     if isinstance(value, str):
         return clean_text(value)
@@ -44,13 +46,23 @@ def json_safe(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [json_safe(item) for item in value]
     if isinstance(value, bytes | bytearray):
-        shown = bytes(value[:_BYTES_SHOWN]).hex()
-        return f"{shown}... ({len(value)} bytes)" if len(value) > _BYTES_SHOWN else shown
+        return _text_or_hex(bytes(value))
     if is_dataclass(value):
         return {field.name: json_safe(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "compute"):  # dask's arrays
+        is_small = getattr(value, "size", 0) <= _NUMBERS_SHOWN
+        return json_safe(value.compute()) if is_small else f"{value.dtype} array {value.shape}"
     if hasattr(value, "tolist"):  # numpy's scalars and small arrays
         return json_safe(value.tolist())
     return clean_text(str(value))
+
+
+def _text_or_hex(value: bytes) -> str:
+    text = value.rstrip(b"\0")
+    if text and not text.translate(None, _ASCII):
+        return text.decode("ascii")
+    head = value[:_BYTES_SHOWN].hex()
+    return f"{head}... ({len(value)} bytes)" if len(value) > _BYTES_SHOWN else head
 
 
 def shown(text: str) -> str:

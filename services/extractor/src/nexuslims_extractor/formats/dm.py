@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.formats.dm_fields import EXTENSION_GROUPS, FIELDS, TEXTS, ZERO_COUNTS
 from nexuslims_extractor.formats.dm_tags import ArrayRef, Tree, read_tags
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
 from nexuslims_extractor.values import (
@@ -32,66 +33,11 @@ _DTYPES = {
 _BGRA = 23
 _PACKED = (27, 28)
 
-# (field, path in the image's tags, unit); the first one told wins, and zero means "not told"
-_FIELDS: tuple[tuple[str, str, str], ...] = (
-    ("acceleration_voltage", "Microscope Info/Voltage", "V"),
-    ("magnification", "Microscope Info/Indicated Magnification", "x"),
-    ("magnification", "Microscope Info/Actual Magnification", "x"),
-    ("camera_length", "Microscope Info/STEM Camera Length", "mm"),
-    ("emission_current", "Microscope Info/Emission Current (µA)", "uA"),
-    ("probe_current", "Microscope Info/Probe Current (nA)", "nA"),
-    ("horizontal_field_width", "Microscope Info/Field of View (µm)", "um"),
-    ("stage_x", "Microscope Info/Stage Position/Stage X", "um"),
-    ("stage_y", "Microscope Info/Stage Position/Stage Y", "um"),
-    ("stage_z", "Microscope Info/Stage Position/Stage Z", "um"),
-    ("stage_alpha", "Microscope Info/Stage Position/Stage Alpha", "degree"),
-    ("stage_beta", "Microscope Info/Stage Position/Stage Beta", "degree"),
-    ("exposure_time", "DataBar/Exposure Time (s)", "s"),
-    ("exposure_time", "Acquisition/Parameters/High Level/Exposure (s)", "s"),
-    ("exposure_time", "EELS/Acquisition/Exposure (s)", "s"),
-    ("flyback_time", "DigiScan/Flyback", "us"),
-    ("scan_rotation", "DigiScan/Rotation", "degree"),
-    ("acquisition_time", "EELS/Acquisition/Integration time (s)", "s"),
-    ("convergence_angle", "EELS/Experimental Conditions/Convergence semi-angle (mrad)", "mrad"),
-    ("convergence_angle", "EELS/Convergence semi-angle (mrad)", "mrad"),
-    ("collection_angle", "EELS/Experimental Conditions/Collection semi-angle (mrad)", "mrad"),
-    ("collection_angle", "EELS/Collection semi-angle (mrad)", "mrad"),
-    ("energy_loss", "EELS Spectrometer/Energy loss (eV)", "eV"),
-    ("dispersion", "EELS Spectrometer/Dispersion (eV/ch)", "eV"),
-    ("live_time", "EDS/Live time", "s"),
-    ("real_time", "EDS/Real time", "s"),
-    ("elevation_angle", "EDS/Detector Info/Elevation angle", "degree"),
-    ("azimuthal_angle", "EDS/Detector Info/Azimuthal angle", "degree"),
-    ("dwell_time", "CL/Acquisition/Dwell time (s)", "s"),
-    ("slit_width", "EFTEM/Energy Filter/Slit width (eV)", "eV"),
-)
-_ZERO_COUNTS = {"scan_rotation", "stage_x", "stage_y", "stage_z", "stage_alpha", "stage_beta",
-                "azimuthal_angle", "energy_loss"}  # fmt: skip
-_TEXTS: tuple[tuple[str, str], ...] = (
-    ("illumination_mode", "Microscope Info/Illumination Mode"),
-    ("detector_type", "EDS/Detector Info/Detector type"),
-    ("detector_type", "DataBar/Signal Name"),
-    ("acquisition_device", "DataBar/Device Name"),
-    ("acquisition_device", "Acquisition/Device/Name"),
-    ("specimen", "Microscope Info/Specimen"),
-    ("specimen", "Session Info/Specimen"),
-    ("microscope", "Microscope Info/Microscope"),
-    ("microscope", "Session Info/Microscope"),
-    ("microscope", "Microscope Info/Name"),
-    ("signal_name", "DataBar/Signal Name"),
-    ("operator", "Microscope Info/Operator"),
-    ("operator", "Session Info/Operator"),
-)
 _SI_PIXEL_TIME = "SI/Acquisition/Pixel time (s)"
 _SCAN_SAMPLE_TIME = "DigiScan/Sample Time"
-_EXTENSION_GROUPS = (
-    "Microscope Info", "DataBar", "DigiScan", "EELS", "EELS Spectrometer", "EDS", "CL", "EFTEM",
-    "Meta Data", "Session Info", "SI/Acquisition", "Acquisition/Device",
-    "Acquisition/Parameters/High Level", "Tecnai",
-)  # fmt: skip
 _SIGNALS = {"EELS": "EELS", "X-ray": "EDS", "CL": "CL"}
 _RECIPROCAL = ("1/", "-1", "mrad", "rad", "deg")
-_DIFFRACTION_WORDS = {"diff", "diffraction", "saed", "sadp", "dp", "cbed"}
+_DIFFRACTION_WORDS = {"diffraction", "saed", "sadp", "cbed"}
 _LOCAL_TIMES = (
     ("DataBar/Acquisition Date", "DataBar/Acquisition Time"),
     ("SI/Acquisition/Date", "SI/Acquisition/Start time"),
@@ -294,13 +240,13 @@ def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> Datase
 def _named_diffraction(tags: _Tags, name: str, path: Path) -> bool:
     """Whether people called it a diffraction pattern, where the microscope told DM nothing.
 
-    JEOL columns without a link to DM report no mode; operators name patterns by their camera
-    length (``D20cm``) or by a word. Only whole words count: "endpoint" is no "dp".
+    JEOL columns without a link to DM report no mode. Only whole words count, and only those that
+    mean nothing else: "diff" may be a difference, "DP" a steel.
     """
     if tags.text("Microscope Info/Imaging Mode"):
         return False
     words = set(re.split(r"[^a-z0-9]+", f"{name} {path.stem}".lower()))
-    return bool(words & _DIFFRACTION_WORDS) or any(re.fullmatch(r"d\d+cm", w) for w in words)
+    return bool(words & _DIFFRACTION_WORDS)
 
 
 def _marked(axes: tuple[Axis, ...], dataset_type: DatasetType) -> Iterator[Axis]:
@@ -325,13 +271,13 @@ def _metadata(tags: _Tags, dataset_type: DatasetType) -> Iterator[tuple[str, Val
         yield "dwell_time", (pixel_time, "s")
     elif sample_time := number(tags.find(_SCAN_SAMPLE_TIME)):
         yield "dwell_time", (sample_time, "us")
-    for field, path, unit in _FIELDS:
+    for field, path, unit in FIELDS:
         value = number(tags.find(path))
-        if field in done or value is None or (value == 0 and field not in _ZERO_COUNTS):
+        if field in done or value is None or (value == 0 and field not in ZERO_COUNTS):
             continue
         done.add(field)
         yield field, ((value, unit) if unit else value)
-    for field, path in _TEXTS:
+    for field, path in TEXTS:
         if field not in done and (text := tags.text(path)):
             done.add(field)
             yield field, text
@@ -355,8 +301,8 @@ def _add_sampling(
 
 
 def _extensions(tags: _Tags) -> Iterator[tuple[str, Any]]:
-    mapped = {path for _, path, _ in _FIELDS} | {path for _, path in _TEXTS}
-    for group in _EXTENSION_GROUPS:
+    mapped = {path for _, path, _ in FIELDS} | {path for _, path in TEXTS}
+    for group in EXTENSION_GROUPS:
         tree = tags.find(group)
         if not isinstance(tree, Mapping):
             continue

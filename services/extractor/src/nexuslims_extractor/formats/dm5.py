@@ -1,18 +1,18 @@
 """Gatan DM5: the tags of DigitalMicrograph as HDF5, list entries named ``[0]``, ``[1]``, ..."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexuslims_extractor.formats.dm import image_signal, shown_images
 from nexuslims_extractor.formats.dm_tags import Tree
+from nexuslims_extractor.formats.hdf5_lazy import lazy_array
 from nexuslims_extractor.hdf5_links import is_hdf5
 from nexuslims_extractor.model import InstrumentContext, ParsedFile
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
-    import numpy as np
 
 _PIXELS = "data_path"
 _DEEPEST = 32
@@ -42,7 +42,9 @@ class Dm5Extractor:
             data = image["ImageData"]
             place = data.pop(_PIXELS, "") if isinstance(data, dict) else ""
             signal = image_signal(path, "<", image)
-            signals.append(replace(signal, pixels=_pixels(path, str(place)) if place else None))
+            signals.append(
+                replace(signal, pixels=partial(lazy_array, path, str(place)) if place else None)
+            )
         return ParsedFile(signals=signals, native=tree, reader=f"dm5 {self.version}")
 
 
@@ -68,14 +70,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _pixels(path: Path, place: str) -> "Callable[[], np.ndarray]":
-    def open_pixels() -> "np.ndarray":
-        import h5py  # noqa: PLC0415 - HDF5 only
-
-        with h5py.File(path, "r") as file:
-            pixels: np.ndarray = file[place][()]
-        return pixels
-
-    return open_pixels

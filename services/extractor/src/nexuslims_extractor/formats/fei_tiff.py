@@ -24,7 +24,7 @@ from nexuslims_extractor.formats.vendor_tiff import (
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
 from nexuslims_extractor.values import leaves, local_time, number, parse_datetime
 
-SECTIONS_TAGS = (34682, 34680, 16250)  # the last is what damaged headers leave of the first
+SECTIONS_TAGS = (34682, 34680)
 XML_TAG = 34683
 _RESOLUTION_TAGS = (65450, 65451, 65452)
 _CENTIMETRE = 3

@@ -1,5 +1,6 @@
 """JEOL TEM TIFF: the TemReporter XML of the SightX and TEM Center software, in the description."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from nexuslims_extractor.formats.vendor_tiff import (
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Value
 from nexuslims_extractor.values import leaves, number, parse_datetime
 
-_CAMERA = "JemBaumerCamera"
+_CAMERA = "Camera"
+_ANY_CAMERA = re.compile(r"Jem\w*Camera")  # JemBaumerCamera, measured; others by their pattern
 _RESOLUTION = f"{_CAMERA}/Parameter/ImageDataInformation/PixelsPerMeter"
 _LENGTHS = {"mm": "mm", "cm": "cm", "m": "m"}
 
@@ -60,7 +62,8 @@ class JeolTiffExtractor:
         tiff = read_tiff(path)
         tree: dict[str, Any] = xml_tree(parse_xml(tiff.raw(DESCRIPTION)))
         tree.pop("Measurement", None)  # what was drawn on the image, by far the longest part
-        look_up = nested(tree)
+        camera: Any = next((tree[name] for name in tree if _ANY_CAMERA.fullmatch(name)), {})
+        look_up = nested({**tree, _CAMERA: camera})
         metadata: dict[str, Value] = dict(mapped(look_up, _FIELDS))
         metadata.update(_projection(tree))
         magnification = metadata.get("magnification")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from nexuslims_extractor.errors import LimitExceededError, UnreadableFileError
+from nexuslims_extractor.formats.tiff_sparse import decoded_sparsely
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,8 @@ MAX_TAGS = 4096
 MAX_VALUE_BYTES = 64 << 20
 MAX_PIXELS = 1 << 34
 SHOWN_PAGES, SHOWN_SIDE = 9, 1024
+_DECODED_BYTES = 64 << 20
+"""What is decoded whole for a preview."""
 
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, SAMPLES = 270, 271, 272, 273, 277
@@ -261,6 +264,9 @@ def _opener(
         if len(mapped) == len(shown):
             step = max(1, min(shape[:2]) // SHOWN_SIDE)
             return mapped[0] if len(mapped) == 1 else np.stack([p[::step, ::step] for p in mapped])
+        if math.prod(shape) * np.dtype(dtype).itemsize * len(shown) > _DECODED_BYTES:
+            some = [decoded_sparsely(tiff.path, page, shape, SHOWN_SIDE) for page in shown]
+            return some[0] if len(some) == 1 else np.stack(some)
         from tifffile import imread  # noqa: PLC0415 - compressed images only
 
         decoded: np.ndarray = np.asarray(imread(tiff.path, key=shown))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.formats.hdf5_lazy import lazy_array
 from nexuslims_extractor.formats.vendor_tiff import mapped, nested
 from nexuslims_extractor.hdf5_links import is_hdf5
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
@@ -149,8 +150,7 @@ def _pixels(path: Path) -> "Callable[[], np.ndarray]":
 
         with h5py.File(path, "r") as file:
             if _PEAKS in file:
-                peaks: np.ndarray = file[_PEAKS][()]
-                return peaks
+                return lazy_array(path, _PEAKS)
             spectrum = file[_SUM][()]
             if _EVENTS not in file:
                 return np.asarray(spectrum)
