@@ -8,13 +8,14 @@ import httpx
 import pytest
 
 from nexuslims_shared.network import Network
+from nexuslims_uploader.answers import said
 from nexuslims_uploader.errors import (
     MisconfiguredError,
     PermanentUploadError,
     RefusedError,
     TransientUploadError,
 )
-from nexuslims_uploader.http import Api, Peer, open_client, said
+from nexuslims_uploader.http import Api, Peer, open_client
 from nexuslims_uploader.testing import FAULTS, Answer, FakeServer, Request
 
 SECRET = "t0p-s3cret"

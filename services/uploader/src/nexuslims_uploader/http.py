@@ -6,10 +6,8 @@ followed: they turn a POST into a GET. No message holds a token, a header or a q
 """
 
 import asyncio
-import json
 import logging
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -24,6 +22,7 @@ from tenacity import (
 
 from nexuslims_shared.network import Network, retry_after, tls_context
 from nexuslims_shared.settings import read
+from nexuslims_uploader.answers import asked_for, is_page, quoted, said, without
 from nexuslims_uploader.errors import (
     MisconfiguredError,
     PermanentUploadError,
@@ -39,8 +38,6 @@ _CONNECTIONS: Final = 32
 _BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
 _GONE: Final = httpx.codes.NOT_FOUND
 _ATTEMPTS: Final = 3
-_SHOWN: Final = 400
-"""Characters of what a server says."""
 
 T = TypeVar("T")
 P = TypeVar("P", bound=PermanentUploadError)
@@ -223,7 +220,7 @@ class Api:
         if response.status_code != _GONE:
             return response
         if is_page(response):
-            raise self._not_the_service(_asked(response), session)
+            raise self._not_the_service(asked_for(response), session)
         return None
 
     async def read(
@@ -261,7 +258,7 @@ class Api:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise self.misconfigured(
-                f"the answer to {_asked(response)} is not as expected ({where}: {first['msg']})",
+                f"the answer to {asked_for(response)} is not as expected ({where}: {first['msg']})",
                 session,
                 f"{self._peer.address} must be the address of the service itself",
             ) from error
@@ -271,7 +268,7 @@ class Api:
         try:
             return response.json()
         except ValueError as error:
-            asked = _asked(response)
+            asked = asked_for(response)
             if is_page(response):
                 raise self._not_the_service(asked, session) from error
             raise self.transient(f"the answer to {asked} is damaged JSON", session) from error
@@ -320,7 +317,7 @@ class Api:
         self, asked: str, session: str, response: httpx.Response
     ) -> PermanentUploadError | TransientUploadError:
         status, peer = response.status_code, self._peer
-        answer = f"{asked} was answered with {status}{_quoted(said(response))}"
+        answer = f"{asked} was answered with {status}{quoted(said(response))}"
         if status in (401, 403):
             remedy = f"{peer.access} must be valid, and its owner may do this; then retry"
             return self.misconfigured(answer, session, remedy)
@@ -359,50 +356,10 @@ class Api:
         return without(self._peer.secrets, text)
 
 
-def said(response: httpx.Response) -> str:
-    """Return what a server says about an error: its JSON, or its text, in one short line."""
-    if is_page(response):
-        return "a web page"
-    try:
-        document = response.json()
-    except ValueError:
-        document = response.text
-    if isinstance(document, dict):
-        keys = ("message", "detail", "description", "error")
-        document = next((document[key] for key in keys if document.get(key)), document)
-    text = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]} ..."
-
-
-def without(secrets: Iterable[str], text: str) -> str:
-    """Take secrets out of a text."""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "(hidden)")
-    return text
-
-
 def is_passing(error: BaseException) -> bool:
     """Tell whether asking again at once may help: not where the server is silent, or says when."""
     return (
         isinstance(error, TransientUploadError)
         and not error.retry_after
         and not isinstance(error.__cause__, httpx.TimeoutException | TimeoutError)
-    )
-
-
-def _asked(response: httpx.Response) -> str:
-    return f"{response.request.method} {response.request.url.path}"
-
-
-def _quoted(text: str) -> str:
-    return f": {text}" if text else ""
-
-
-def is_page(response: httpx.Response) -> bool:
-    """Tell whether a web page answered, as of a proxy or a login."""
-    kind = response.headers.get("content-type", "")
-    return (
-        "html" in kind
-        or re.match(rb"\s*<(!doctype|html)", response.content[:200], re.IGNORECASE) is not None
     )

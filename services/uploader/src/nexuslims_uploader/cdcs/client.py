@@ -9,9 +9,10 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from nexuslims_shared.network import Network
+from nexuslims_uploader.answers import said
 from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.destination import UploadResult
-from nexuslims_uploader.http import Api, Peer, open_client, said
+from nexuslims_uploader.http import Api, Peer, open_client
 
 Id: TypeAlias = int | str
 """Numbers, that are texts in some answers."""

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from nexuslims_shared.network import Network
+from nexuslims_uploader.answers import is_page
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.errors import UploadError
-from nexuslims_uploader.http import Api, Peer, is_page, open_client
+from nexuslims_uploader.http import Api, Peer, open_client
 from nexuslims_uploader.labarchives import replies
 from nexuslims_uploader.labarchives.replies import Entry, Node
 from nexuslims_uploader.labarchives.settings import LabarchivesSettings
