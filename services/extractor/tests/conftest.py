@@ -1,9 +1,20 @@
 """Small files for the tests, made here; the real ones are the root conftest's."""
 
+import logging
 import struct
+from collections.abc import Iterator
 
 import pytest
 import tifffile
+
+
+@pytest.fixture(autouse=True)
+def _as_quiet_as_before() -> Iterator[None]:
+    """Take back what the command line does to logging."""
+    ours = logging.getLogger("nexuslims_extractor")
+    level = ours.level
+    yield
+    ours.setLevel(level)
 
 
 @pytest.fixture
