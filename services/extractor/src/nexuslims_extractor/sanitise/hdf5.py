@@ -1,28 +1,19 @@
 """HDF5 containers (Velox, NCEM, DM5, HyperSpy, NeXus, Tofwerk, ...): their arrays zeroed."""
 
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.sanitise.hdf5_deleted import refuse_deleted
 from nexuslims_extractor.sanitise.hdf5_heap import REFERENCE, row_spans
+from nexuslims_extractor.sanitise.hdf5_shown import refuse_hidden, shown
 from nexuslims_extractor.sanitise.plan import Plan, SanitiseError, Span, zero_spans
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
     import numpy as np
-
-# metadata as text, instrument logs and clocks describe, however many dimensions they have;
-# axes, calibrations and look-up tables have one
-_DESCRIBES = re.compile(r"(?i)(/meta_?data|/tw(data|info)|times?)$|/physicaldata/")
-_DESCRIBES_IN_A_ROW = re.compile(
-    r"(?i)meta_?data|physicaldata|axis|axes|scale(?!d)|^dim\d*$|offset|calibration|table|rotation"
-    r"|shear"
-)
-_DATA = re.compile(r"(?i)^data$|image|spectr|counts|signal|thumb|preview|stream")
-_FEW = 16
 
 
 def plan_hdf5(path: Path) -> Plan:
@@ -33,7 +24,8 @@ def plan_hdf5(path: Path) -> Plan:
     Raises
     ------
     SanitiseError
-        Data lies in another file, or is filtered by something that h5py cannot do.
+        Data lies in another file, is filtered by something that h5py cannot do, hides in an
+        attribute or text, or was deleted and left behind.
     UnreadableFileError
         The file is damaged.
     """
@@ -42,55 +34,30 @@ def plan_hdf5(path: Path) -> Plan:
     spans: list[Span] = []
     try:
         with h5py.File(path, "r") as file:
+            refuse_hidden(file)
             for dataset in shown(file):
-                stored = _spans(dataset)
+                stored = list(_spans(dataset))
                 if dataset.dtype.hasobject:
                     spans += row_spans(path, stored, _base(dataset))
                 else:
                     spans += stored
+            refuse_deleted(path, [*spans, *_every_span(file)])
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UnreadableFileError(f"the HDF5 file is damaged: {error}") from None
     return zero_spans(path.stat().st_size, spans, _encode_zeros)
 
 
-def shown(file: "h5py.File") -> "Iterator[h5py.Dataset]":
-    """Yield the arrays that show something of the sample.
-
-    Several dimensions, many numbers, or a name that says so; but not those whose path says that
-    they describe. Links out of the file are not followed.
-    """
+def _every_span(file: "h5py.File") -> list[Span]:
     import h5py  # noqa: PLC0415 - HDF5 only
 
-    found: list[h5py.Dataset] = []
+    found: list[Span] = []
 
-    def visit(name: str, node: Any) -> None:
-        if not isinstance(node, h5py.Dataset) or not node.ndim or not node.size:
-            return
-        if _is_numeric(node.dtype) and _is_data(f"/{name}", node.ndim, node.size):
-            found.append(node)
+    def visit(_: str, node: object) -> None:
+        if isinstance(node, h5py.Dataset) and node.size:
+            found.extend(_spans(node))
 
     file.visititems(visit)
-    yield from found
-
-
-def _is_data(path: str, dimensions: int, size: int) -> bool:
-    if _DESCRIBES.search(path):
-        return False
-    *groups, name = path.split("/")
-    if dimensions > 1 or (_DATA.search(name) and not _DESCRIBES_IN_A_ROW.search(name)):
-        return True
-    return size > _FEW and not any(map(_DESCRIBES_IN_A_ROW.search, (*groups, name)))
-
-
-def _is_numeric(dtype: Any) -> bool:
-    import h5py  # noqa: PLC0415 - HDF5 only
-    import numpy as np  # noqa: PLC0415 - HDF5 only
-
-    if dtype.names:
-        return all(_is_numeric(dtype[name]) for name in dtype.names)
-    # opaque bytes may be a picture; rows of uneven length are numbers all the same
-    uneven = h5py.check_vlen_dtype(dtype)
-    return dtype.base.kind in "biufcV" or (isinstance(uneven, np.dtype) and _is_numeric(uneven))
+    return found
 
 
 def _spans(dataset: "h5py.Dataset") -> Iterator[Span]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nexuslims_extractor.formats import tiff_tags as tags
-from nexuslims_extractor.sanitise.hdf5 import blocks, shown
+from nexuslims_extractor.sanitise.hdf5 import blocks
+from nexuslims_extractor.sanitise.hdf5_shown import shown
 from nexuslims_extractor.sanitise.hidden import without_images
 
 if TYPE_CHECKING:
