@@ -1,5 +1,8 @@
 """Sanitised TIFF: data zeroed in every shape of it, all else as it was."""
 
+import base64
+import struct
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -119,6 +122,58 @@ def test_thumbnails_within_tags_are_zeroed(noise, tmp_path, codec):
     assert left.startswith(b"<head>")
     assert left.endswith(b"</head>")
     assert len(left) == len(value)
+
+
+PIXELS = np.random.default_rng(9).integers(128, 255, 4096, "u1").tobytes()
+BITMAP = struct.pack("<2sIIII", b"BM", 4096 + 54, 0, 54, 40) + bytes(36) + PIXELS
+GIF = b"GIF89a" + bytes(7) + PIXELS
+JPEG = b"\xff\xd8\xff\xe0" + bytes(20) + b"\xff\xda" + PIXELS + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        (270, (2, 0, base64.b64encode(JPEG).decode())),
+        (65003, (2, 0, base64.b64encode(GIF).decode())),
+        (65003, (1, 4096, PIXELS)),
+        (65003, (1, 4096, bytes(byte >> 3 for byte in PIXELS))),
+        (65003, (3, 2048, tuple(np.frombuffer(PIXELS, "u2").tolist()))),
+        (65003, (1, len(BITMAP), BITMAP)),
+        (65003, (7, len(GIF) + 20, b"preview".ljust(20) + GIF)),
+        (65003, (1, len(BITMAP), (b"text " * 2000 + BITMAP)[-len(BITMAP) :])),
+    ],
+    ids=[
+        "jpeg in words",
+        "gif in words",
+        "pixels",
+        "dark pixels",
+        "short pixels",
+        "bmp",
+        "gif",
+        "bmp later",
+    ],
+)
+def test_images_in_tags_of_any_kind_are_zeroed(noise, tmp_path, tag, value):
+    source = tmp_path / "tag.tif"
+    options = {"metadata": None, "extratags": [(tag, *value, True)]}
+    tifffile.imwrite(source, noise, **options)
+    secrets = [PIXELS[600:664], bytes(byte >> 3 for byte in PIXELS[600:664])]
+    secrets += [base64.b64encode(form)[800:900] for form in (JPEG, GIF)]
+    assert any(secret in source.read_bytes() for secret in secrets)
+    (copy,) = sanitise(source, tmp_path / "out").written
+    assert not any(secret in copy.read_bytes() for secret in secrets)
+    with tifffile.TiffFile(copy) as file, tifffile.TiffFile(source) as before:
+        assert file.pages[0].tags[tag].count == before.pages[0].tags[tag].count
+
+
+@pytest.mark.parametrize("text", ["Vergrößerung " * 200, "倍率" * 400, "BM of 12 and II*"])
+def test_texts_in_tags_stay(noise, tmp_path, text):
+    source = tmp_path / "tag.tif"
+    raw = text.encode()
+    options = {"metadata": None, "extratags": [(65003, 1, len(raw), raw, True)]}
+    tifffile.imwrite(source, noise, **options)
+    (copy,) = sanitise(source, tmp_path / "out").written
+    assert raw in copy.read_bytes()
 
 
 def test_data_that_no_directory_tells_of_is_zeroed_and_words_stay(write, noise, tmp_path):

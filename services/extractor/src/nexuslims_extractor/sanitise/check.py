@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nexuslims_extractor.artifacts import json_safe
 from nexuslims_extractor.plugins import HEAD_BYTES, choose
 from nexuslims_extractor.sanitise.formats import Format, recognise
+from nexuslims_extractor.sanitise.hidden import text_without_images
 from nexuslims_extractor.sanitise.independent import H5PY, arrays, facts
 from nexuslims_extractor.sanitise.plan import SanitiseError, planned_bytes
 
@@ -38,7 +39,7 @@ def told(path: Path) -> dict[str, Any]:
         for signal in parsed.signals
     ]
     tree = {"signals": signals, "native": parsed.native, "problems": parsed.problems}
-    plain: dict[str, Any] = json_safe(tree)
+    plain: dict[str, Any] = _mapped(json_safe(tree), text_without_images)
     return plain
 
 
@@ -54,14 +55,22 @@ def everything(path: Path) -> dict[str, Any]:
 
 def replaced(value: Any, words: Mapping[str, str]) -> Any:
     """Return a tree with words in its texts replaced, the longest first."""
-    if isinstance(value, dict):
-        return {replaced(key, words): replaced(inner, words) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [replaced(inner, words) for inner in value]
-    if isinstance(value, str):
+
+    def replace(text: str) -> str:
         for word in sorted(words, key=len, reverse=True):
-            value = value.replace(word, words[word])
-    return value
+            text = text.replace(word, words[word])
+        return text
+
+    return _mapped(value, replace)
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a tree with its texts changed, keys included."""
+    if isinstance(value, dict):
+        return {_mapped(key, change): _mapped(inner, change) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_mapped(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def check_copy(source: Path, copy: Path, form: Format, words: Mapping[str, str]) -> None:

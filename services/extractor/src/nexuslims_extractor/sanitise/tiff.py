@@ -160,11 +160,11 @@ def _patches(layout: Layout, blocks: Sequence[_Block]) -> dict[int, bytes]:
     return patches
 
 
-def _blanked(file: BinaryIO, values: Iterable[Span]) -> dict[int, bytes]:
+def _blanked(file: BinaryIO, values: Iterable[tuple[int, Span]]) -> dict[int, bytes]:
     return {
         value.offset + pixels.offset: blank
-        for value in values
-        for pixels, blank in embedded_images(_read(file, value))
+        for tag, value in values
+        for pixels, blank in embedded_images(_read(file, value), tag)
     }
 
 

@@ -13,7 +13,7 @@ from nexuslims_extractor.sanitise.plan import Span
 
 _DIRECTORIES = (tags.SUB_DIRECTORIES, tags.EXIF, tags.GPS, tags.INTEROPERABILITY)
 _OFFSET_KINDS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_IMAGE_KINDS = (1, 6, 7)
+_IMAGE_KINDS = (1, 2, 3, 6, 7)
 _SEPARATE_PLANES = 2
 _SUBSAMPLING = 530
 _MAX_RUNS = 1 << 22
@@ -56,8 +56,8 @@ class Layout:
     structure: list[Span] = field(default_factory=list)
     pointers: list[Number] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
-    values: list[Span] = field(default_factory=list)
-    """Tag values of bytes, which may hold images of their own."""
+    values: list[tuple[int, Span]] = field(default_factory=list)
+    """Tags with values of bytes, texts or short numbers, which may hold images of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class _Walker:
             span = Span(value_at, min(size, self.size - value_at))
             self.layout.structure.append(span)
             if kind in _IMAGE_KINDS:
-                self.layout.values.append(span)
+                self.layout.values.append((code, span))
         return code, _Entry(kind, count, value_at)
 
     def numbers(self, entry: _Entry | None) -> list[Number]:
