@@ -1,6 +1,7 @@
 """Sanitised TIFF: data zeroed in every shape of it, all else as it was."""
 
 import base64
+import os
 import struct
 
 import imagecodecs
@@ -88,13 +89,16 @@ def test_floats_with_a_predictor(write, tmp_path):
     assert_sanitised(source, sanitise(source, tmp_path / "out").written[0])
 
 
-def test_two_megabytes_of_lzw_end_below_20_kb(write, tmp_path):
+@pytest.mark.parametrize("rows", [1, 64, 1000, 1024])
+def test_two_megabytes_of_lzw_end_below_20_kb(write, tmp_path, rows):
     pixels = np.random.default_rng(2).integers(0, 256, (1024, 1536), "u1")
-    source = write([pixels], compression="lzw")
+    source = write([pixels], compression="lzw", rowsperstrip=rows)
     assert source.stat().st_size > 2_000_000
     (copy,) = sanitise(source, tmp_path / "out").written
     assert copy.stat().st_size <= 20_000
     assert_sanitised(source, copy)
+    (twice,) = sanitise(copy, tmp_path / "twice").written
+    assert twice.read_bytes() == copy.read_bytes()
 
 
 def test_pages_below_pages_are_zeroed_too(noise, tmp_path):
@@ -186,6 +190,24 @@ def test_data_that_no_directory_tells_of_is_zeroed_and_words_stay(write, noise, 
     assert content.endswith(words)
     assert noise[5].tobytes() not in content
     assert len(content) == len(source.read_bytes())
+
+
+def test_a_stack_cut_short_is_still_shareable(write, noise, tmp_path):
+    source = write([noise] * 3)
+    source.write_bytes(source.read_bytes()[:-1000])
+    (copy,) = sanitise(source, tmp_path / "out").written
+    assert noise[5].tobytes() not in copy.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", [b"bad\xff", b"\xff", "電 顕".encode(), b"a\nb", b"_1", b"x.y", b".x"]
+)
+@pytest.mark.parametrize("archive", [False, True])
+def test_names_of_any_bytes(write, noise, tmp_path, name, *, archive):
+    stem = os.fsdecode(name)
+    source = write([noise], "image.tif").rename(tmp_path / f"{stem}.tif")
+    (made,) = sanitise(source, tmp_path / "out", archive=archive).written
+    assert made.name == f"{stem.lstrip('.')}_dataZeroed{'.tar.gz' if archive else '.tif'}"
 
 
 def test_stacks_of_imagej_are_zeroed_whole(tmp_path):

@@ -203,7 +203,7 @@ def rasters(tiff: Tiff) -> list[Raster]:
     found = []
     for (shape, dtype), pages in groups.items():
         full = (len(pages), *shape) if len(pages) > 1 else shape
-        problem = _missing(tiff, pages[0]) or _missing(tiff, pages[-1])
+        problem = next(filter(None, (_missing(tiff, page) for page in pages)), "")
         opener = _opener(tiff, pages, shape, dtype)
         found.append(Raster(full, dtype, tuple(pages), opener, problem))
     return found

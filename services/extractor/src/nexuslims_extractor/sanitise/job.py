@@ -77,6 +77,7 @@ def sanitise(
 
 def zeroed_name(path: Path) -> str:
     """Return the name of a copy; the number of a series stays at its end, as TIA wants it."""
+    path = path.with_name(path.name.lstrip(".") or MARK)  # no copy is hidden
     if MARK in path.stem:
         return path.name
     match = _SERIES.match(path.stem) if path.suffix.lower() == ".ser" else None

@@ -8,7 +8,7 @@ layout instead, with zeros in the room that is left over.
 
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +30,8 @@ class _Block:
 
     span: Span
     piece: Piece
+    same_as: Span | None = None
+    """The run whose bytes it shares."""
 
     @property
     def size(self) -> int:
@@ -58,10 +60,7 @@ def plan_tiff(path: Path) -> Plan:
         blocks = [_Block(span, Keep(span.offset, span.size)) for span in [*kept, *told]]
         blocks += [_Block(span, Zero(span.size)) for span in plain]
         blocks += [_Block(gap, _rest(gap)) for gap in gaps]
-        blocks += [
-            _Block(span, _packed_piece(span, zeros, fixed=bool(told)))
-            for span, zeros in packed.items()
-        ]
+        blocks += _packed_blocks(packed, fixed=bool(told))
         blocks.sort(key=lambda block: block.span)
         patches = _patches(layout, blocks) | lengths | _blanked(file, layout.values)
         places = sorted(patches)
@@ -134,6 +133,16 @@ def _rest(gap: Span) -> Piece:
     return Keep(gap.offset, gap.size) if gap.size <= _PADDING else Zero(gap.size)
 
 
+def _packed_blocks(packed: Mapping[Span, bytes | None], *, fixed: bool) -> Iterator[_Block]:
+    """Yield what becomes of packed runs; where they may move, equal ones are written once."""
+    first: dict[bytes, Span] = {}
+    for span, zeros in sorted(packed.items()):
+        if zeros is None or fixed or first.setdefault(zeros, span) == span:
+            yield _Block(span, _packed_piece(span, zeros, fixed=fixed))
+        else:
+            yield _Block(span, Put(bytes(span.size % _ALIGNMENT)), first[zeros])
+
+
 def _packed_piece(span: Span, zeros: bytes | None, *, fixed: bool) -> Piece:
     if zeros is None:
         return Keep(span.offset, span.size)
@@ -147,14 +156,15 @@ def _packed_piece(span: Span, zeros: bytes | None, *, fixed: bool) -> Piece:
 def _patches(layout: Layout, blocks: Sequence[_Block]) -> dict[int, bytes]:
     """Return the offsets that change, by the place where they are written."""
     starts = [block.span.offset for block in blocks]
-    moved, at = [], 0
+    moved: dict[Span, int] = {}
+    at = 0
     for block in blocks:
-        moved.append(at)
+        moved[block.span] = at if block.same_as is None else moved[block.same_as]
         at += block.size
     patches: dict[int, bytes] = {}
     for pointer in layout.pointers:
-        index = bisect_right(starts, pointer.value) - 1
-        value = pointer.value + moved[index] - starts[index]
+        span = blocks[bisect_right(starts, pointer.value) - 1].span
+        value = pointer.value + moved[span] - span.offset
         if value != pointer.value and pointer.value < blocks[-1].span.end:
             patches[pointer.at] = struct.pack(layout.order + pointer.code, value)
     return patches
