@@ -198,7 +198,7 @@ def test_hdf5_whose_data_lies_elsewhere_is_refused(tmp_path):
 def test_the_check_finds_what_a_plan_forgot(container, tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "_spans", lambda _: iter(()))
     monkeypatch.setattr(hdf5, "_lies_plain", lambda _: True)
-    monkeypatch.setattr(hdf5, "refuse_deleted", lambda *_: None)
+    monkeypatch.setattr(hdf5, "deleted_spans", lambda *_: ())
     out = tmp_path / "out"
     with pytest.raises(SanitiseError, match="still shows data, as h5py reads it"):
         sanitise(container, out)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexuslims_extractor.errors import UnreadableFileError
-from nexuslims_extractor.sanitise.hdf5_deleted import refuse_deleted
+from nexuslims_extractor.sanitise.hdf5_deleted import deleted_spans
 from nexuslims_extractor.sanitise.hdf5_heap import REFERENCE, row_spans
 from nexuslims_extractor.sanitise.hdf5_shown import refuse_hidden, shown
 from nexuslims_extractor.sanitise.plan import Plan, SanitiseError, Span, zero_spans
@@ -14,6 +14,8 @@ from nexuslims_extractor.sanitise.plan import Plan, SanitiseError, Span, zero_sp
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
     import numpy as np
+
+_WIDE = 8
 
 
 def plan_hdf5(path: Path) -> Plan:
@@ -24,8 +26,8 @@ def plan_hdf5(path: Path) -> Plan:
     Raises
     ------
     SanitiseError
-        Data lies in another file, is filtered by something that h5py cannot do, hides in an
-        attribute or text, or was deleted and left behind.
+        Data lies in another file, is filtered by something that h5py cannot do, or hides in an
+        attribute or text.
     UnreadableFileError
         The file is damaged.
     """
@@ -41,10 +43,19 @@ def plan_hdf5(path: Path) -> Plan:
                     spans += row_spans(path, stored, _base(dataset))
                 else:
                     spans += stored
-            refuse_deleted(path, [*spans, *_every_span(file)])
+            spans += deleted_spans(path, [*spans, *_every_span(file)], _told(file))
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UnreadableFileError(f"the HDF5 file is damaged: {error}") from None
-    return zero_spans(path.stat().st_size, spans, _encode_zeros)
+    return zero_spans(path.stat().st_size, spans, _finish)
+
+
+def _finish(path: Path) -> None:
+    try:
+        _encode_zeros(path)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise SanitiseError(
+            f"HDF5 does not open the copy: run h5repack on the file first ({error})"
+        ) from None
 
 
 def _every_span(file: "h5py.File") -> list[Span]:
@@ -58,6 +69,23 @@ def _every_span(file: "h5py.File") -> list[Span]:
 
     file.visititems(visit)
     return found
+
+
+def _told(file: "h5py.File") -> set[bytes]:
+    """Return the numbers that attributes hold, as the file keeps them."""
+    import numpy as np  # noqa: PLC0415 - HDF5 only
+
+    found: set[bytes] = set()
+
+    def visit(_: str, node: "h5py.Group | h5py.Dataset") -> None:
+        for key in node.attrs:
+            kind = node.attrs.get_id(key).dtype
+            if not kind.hasobject:
+                found.add(np.asarray(node.attrs[key], kind).tobytes())
+
+    visit("/", file)
+    file.visititems(visit)
+    return {value for value in found if len(value) >= _WIDE}
 
 
 def _spans(dataset: "h5py.Dataset") -> Iterator[Span]:
