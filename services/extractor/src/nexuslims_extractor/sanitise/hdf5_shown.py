@@ -15,7 +15,7 @@ _SMALL = 4096
 _LARGEST_ATTRIBUTE = 512
 # instrument logs, clocks and peak tables of Tofwerk: numbers in any shape that tell no place
 _LOGS = re.compile(
-    r"/(?:TPS2|FibParams/\w+|NbrWaveforms)/TwData|/TimingData/BufTimes|/AcquisitionLog/Log"
+    r"/(?:TPS2|FibParams/\w+)/TwData|/TimingData/BufTimes|/AcquisitionLog/Log"
     r"|/PeakData/PeakTable"
 )
 _METADATA = re.compile(r"(?i)(?:\w+_)?meta_?data|physicaldata")
