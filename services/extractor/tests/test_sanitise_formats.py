@@ -187,53 +187,6 @@ def test_hdf5_in_every_storage(container, tmp_path):
         assert file.attrs["operator"] == "j.doe"
 
 
-@pytest.mark.parametrize(
-    ("path", "size", "shown"),
-    [
-        ("off-axis holography/eels", 2048, True),
-        ("axis of the beam/counts per channel", 100, True),
-        ("eels", 17, True),
-        ("Axis1/calibration", 2048, False),
-        ("axis-0/values", 2048, False),
-        ("DimensionScaleX", 500, False),
-        ("DimensionScaleC", 500, False),
-        ("energy_scale", 500, False),
-        ("mass axis", 500, False),
-        ("MassCalibration", 500, False),
-        ("rescaled", 500, True),
-        ("settings", 4, False),
-    ],
-)
-def test_rows_of_numbers_are_data_unless_their_name_says_otherwise(path, size, shown):
-    assert hdf5._is_data(f"/{path}", 1, size) == shown
-
-
-def _attribute(file):
-    file.attrs["thumb"] = np.ones((64, 64), "u1")
-
-
-def _scalar(file):
-    file["jpeg"] = np.void(SECRET * 20)
-
-
-def _text(file):
-    file["preview"] = "data:image/jpeg;base64,/9j/" + "QUJD" * 200
-
-
-def _texts(file):
-    file["notes"] = [b"iVBORw0KGgo" + b"QUJD" * 200, b"x"]
-
-
-@pytest.mark.parametrize("fill", [_attribute, _scalar, _text, _texts])
-def test_images_in_disguise_are_refused(tmp_path, fill):
-    path = tmp_path / "data.h5"
-    with h5py.File(path, "w") as file:
-        file["image"] = np.ones((4, 4), "u1")
-        fill(file)
-    with pytest.raises(SanitiseError, match="remove it first"):
-        sanitise(path, tmp_path / "out")
-
-
 def test_hdf5_whose_data_lies_elsewhere_is_refused(tmp_path):
     path = tmp_path / "data.h5"
     with h5py.File(path, "w") as file:
@@ -246,6 +199,7 @@ def test_hdf5_whose_data_lies_elsewhere_is_refused(tmp_path):
 def test_the_check_finds_what_a_plan_forgot(container, tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "_spans", lambda _: iter(()))
     monkeypatch.setattr(hdf5, "_lies_plain", lambda _: True)
+    monkeypatch.setattr(hdf5, "deleted_spans", lambda *_: ())
     out = tmp_path / "out"
     with pytest.raises(SanitiseError, match="still shows data, as h5py reads it"):
         sanitise(container, out)

@@ -3,7 +3,7 @@
 import pytest
 
 from nexuslims_extractor.sanitise.plan import SanitiseError
-from nexuslims_extractor.sanitise.scrub import scrub, words_of
+from nexuslims_extractor.sanitise.scrub import scrub, scrubbed, words_of
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,14 @@ def test_words_are_found_in_every_encoding_and_keep_their_length(tmp_path, encod
     assert "Jörg".encode(encoding) not in after
     assert after.startswith(b"\x01\x02" + "by ".encode(encoding))
     assert after.endswith(b"\xff")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_longer_words_stay(tmp_path, encoding):
+    copy = tmp_path / "copy"
+    text = "Name=semidetector;User=sem;file=sem_01.tif;assem 3sem sem2 (sem)"
+    copy.write_bytes(b"\1\2\3\4" + text.encode(encoding) + b"\xff")
+    assert scrub(copy, {"sem": "xxx"}) == 3
+    expected = "Name=semidetector;User=xxx;file=xxx_01.tif;assem 3sem sem2 (xxx)"
+    assert copy.read_bytes() == b"\1\2\3\4" + expected.encode(encoding) + b"\xff"
+    assert scrubbed(text, {"sem": "xxx"}) == expected

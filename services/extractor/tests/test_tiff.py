@@ -72,6 +72,18 @@ def test_a_long_stack_is_shown_by_a_few_of_its_pages(tmp_path, compression):
     assert [int(page[0, 0]) for page in stack.pixels()] == [n * 167 % 250 for n in range(9)]
 
 
+def test_a_page_amid_a_stack_that_lies_behind_the_file_is_a_problem(tmp_path):
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, np.ones((3, 4, 4), np.uint8), photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path) as file:
+        place = file.pages[1].tags["StripOffsets"].valueoffset
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(struct.pack("<I", 10**6))
+    (stack,) = rasters(read_tiff(path))
+    assert "ends at byte 1000016" in stack.problem
+
+
 def entry(code, kind, count, value):
     return struct.pack("<HHII", code, kind, count, value)
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nexuslims_extractor.artifacts import clean_text, json_safe
 from nexuslims_extractor.plugins import HEAD_BYTES, choose
 from nexuslims_extractor.sanitise.formats import Format, recognise
+from nexuslims_extractor.sanitise.hidden import text_without_images
 from nexuslims_extractor.sanitise.independent import H5PY, arrays, facts
 from nexuslims_extractor.sanitise.plan import SanitiseError, planned_bytes
+from nexuslims_extractor.sanitise.scrub import scrubbed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +40,7 @@ def told(path: Path) -> dict[str, Any]:
         for signal in parsed.signals
     ]
     tree = {"signals": signals, "native": parsed.native, "problems": parsed.problems}
-    plain: dict[str, Any] = json_safe(tree)
+    plain: dict[str, Any] = _mapped(json_safe(tree), text_without_images)
     return plain
 
 
@@ -54,14 +56,16 @@ def everything(path: Path) -> dict[str, Any]:
 
 def replaced(value: Any, words: Mapping[str, str]) -> Any:
     """Return a tree with words in its texts replaced, the longest first."""
+    return _mapped(value, lambda text: scrubbed(text, words))
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a tree with its texts changed, keys included."""
     if isinstance(value, dict):
-        return {replaced(key, words): replaced(inner, words) for key, inner in value.items()}
+        return {_mapped(key, change): _mapped(inner, change) for key, inner in value.items()}
     if isinstance(value, list):
-        return [replaced(inner, words) for inner in value]
-    if isinstance(value, str):
-        for word in sorted(words, key=len, reverse=True):
-            value = value.replace(word, words[word])
-    return value
+        return [_mapped(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def check_copy(source: Path, copy: Path, form: Format, words: Mapping[str, str]) -> None:
@@ -84,8 +88,9 @@ def check_copy(source: Path, copy: Path, form: Format, words: Mapping[str, str])
     _check_zero(copy, form)
     _check_independently(source, copy, form, words)
     names = {name_in(copy): name_in(source), str(copy.parent): str(source.parent)}
-    found = replaced(told(copy), {clean_text(one): clean_text(two) for one, two in names.items()})
-    _compare(told(source), found, words, "extraction")
+    # extraction tells names without what is no text
+    names = {clean_text(name): clean_text(other) for name, other in names.items()}
+    _compare(told(source), replaced(told(copy), names), words, "extraction")
 
 
 def name_in(path: Path) -> str:
@@ -107,7 +112,7 @@ def _check_independently(source: Path, copy: Path, form: Format, words: Mapping[
         return
     try:
         expected = facts(source, form.reader)
-        _read_whole(source, form.reader)
+        _shows(source, form.reader)
     except Exception:  # noqa: BLE001 - broken files are worth sharing, and readers raise anything
         return
     found = _opened(facts, copy, form.reader)
@@ -133,7 +138,7 @@ def _still_told(tree: Any, words: Mapping[str, str], path: str = "") -> Iterator
     elif _is_list(tree):
         for index, inner in enumerate(tree):
             yield from _still_told(inner, words, f"{path}/{index}")
-    elif isinstance(tree, str) and any(word in tree for word in words):
+    elif isinstance(tree, str) and scrubbed(tree, words) != tree:
         yield path
 
 
@@ -145,13 +150,8 @@ def _opened(read: Callable[[Path, str], T], copy: Path, reader: str) -> T:
 
 
 def _shows(path: Path, reader: str) -> bool:
-    return any(_any(block) for block in arrays(path, reader))
-
-
-def _read_whole(path: Path, reader: str) -> None:
-    """Read to the end: a file that is damaged there is as damaged in its copy."""
-    for _ in arrays(path, reader):
-        pass
+    """Whether a file shows anything; it is read to its end, where it may be damaged."""
+    return any([_any(block) for block in arrays(path, reader)])  # noqa: C419 - to the end
 
 
 def _any(values: "np.ndarray") -> bool:

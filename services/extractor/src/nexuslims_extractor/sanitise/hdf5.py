@@ -1,36 +1,21 @@
 """HDF5 containers (Velox, NCEM, DM5, HyperSpy, NeXus, Tofwerk, ...): their arrays zeroed."""
 
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nexuslims_extractor.errors import UnreadableFileError
+from nexuslims_extractor.sanitise.hdf5_deleted import deleted_spans
 from nexuslims_extractor.sanitise.hdf5_heap import REFERENCE, row_spans
-from nexuslims_extractor.sanitise.hidden import embedded_images
+from nexuslims_extractor.sanitise.hdf5_shown import refuse_hidden, shown
 from nexuslims_extractor.sanitise.plan import Plan, SanitiseError, Span, zero_spans
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
     import numpy as np
 
-# metadata as text, instrument logs and clocks describe, however many dimensions they have;
-# axes, calibrations and look-up tables have one, and are called so: by the last word of their name,
-# or by the whole name of a group above
-_DESCRIBES = re.compile(r"(?i)(/meta_?data|/tw(data|info)|times?)$|/physicaldata/")
-_DESCRIBING_GROUP = re.compile(
-    r"(?i)meta_?data|physicaldata|(.*[ _])?ax[ei]s([ _-]?\d+)?|(.*[ _])?calibrations?|dim\d*"
-)
-_DESCRIBES_IN_A_ROW = re.compile(
-    r"(?i)(.*[^a-z-])?((meta_?data|ax[ei]s|scales?|dim|offsets?|calibrations?|(lookup)?tables?"
-    r"|rotation|shear)([^a-z]*|[ _]?[a-z]))"
-)
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DATA = re.compile(r"(?i)^data$|image|spectr|counts|signal|thumb|preview|stream")
-_FEW = 16
-_LONGEST_NUMBERS = 512
-"""Bytes of numbers that may stand where metadata is: an attribute, a scalar."""
+_WIDE = 8
 
 
 def plan_hdf5(path: Path) -> Plan:
@@ -41,8 +26,8 @@ def plan_hdf5(path: Path) -> Plan:
     Raises
     ------
     SanitiseError
-        Data lies in another file, or where metadata is, or is filtered by something that h5py
-        cannot do.
+        Data lies in another file, is filtered by something that h5py cannot do, or hides in an
+        attribute or text.
     UnreadableFileError
         The file is damaged.
     """
@@ -51,95 +36,56 @@ def plan_hdf5(path: Path) -> Plan:
     spans: list[Span] = []
     try:
         with h5py.File(path, "r") as file:
-            _refuse_hidden(file)
+            refuse_hidden(file)
             for dataset in shown(file):
-                stored = _spans(dataset)
+                stored = list(_spans(dataset))
                 if dataset.dtype.hasobject:
                     spans += row_spans(path, stored, _base(dataset))
                 else:
                     spans += stored
+            spans += deleted_spans(path, [*spans, *_every_span(file)], _told(file))
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UnreadableFileError(f"the HDF5 file is damaged: {error}") from None
-    return zero_spans(path.stat().st_size, spans, _encode_zeros)
+    return zero_spans(path.stat().st_size, spans, _finish)
 
 
-def shown(file: "h5py.File") -> "Iterator[h5py.Dataset]":
-    """Yield the arrays that show something of the sample.
+def _finish(path: Path) -> None:
+    try:
+        _encode_zeros(path)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise SanitiseError(
+            f"HDF5 does not open the copy: run h5repack on the file first ({error})"
+        ) from None
 
-    Several dimensions, many numbers, or a name that says so; but not those whose path says that
-    they describe. Links out of the file are not followed.
-    """
+
+def _every_span(file: "h5py.File") -> list[Span]:
     import h5py  # noqa: PLC0415 - HDF5 only
 
-    found: list[h5py.Dataset] = []
+    found: list[Span] = []
 
-    def visit(name: str, node: Any) -> None:
-        if not isinstance(node, h5py.Dataset) or not node.ndim or not node.size:
-            return
-        if _is_numeric(node.dtype) and _is_data(f"/{name}", node.ndim, node.size):
-            found.append(node)
+    def visit(_: str, node: object) -> None:
+        if isinstance(node, h5py.Dataset) and node.size:
+            found.extend(_spans(node))
 
     file.visititems(visit)
-    yield from found
+    return found
 
 
-def _refuse_hidden(file: "h5py.File") -> None:
-    """Refuse what may show the sample where only metadata should be: a copy keeps that."""
-    import h5py  # noqa: PLC0415 - HDF5 only
+def _told(file: "h5py.File") -> set[bytes]:
+    """Return the numbers that attributes hold, as the file keeps them."""
+    import numpy as np  # noqa: PLC0415 - HDF5 only
 
-    def visit(name: str, node: Any) -> None:
+    found: set[bytes] = set()
+
+    def visit(_: str, node: "h5py.Group | h5py.Dataset") -> None:
         for key in node.attrs:
-            if reason := _may_show(node.attrs[key]):
-                raise SanitiseError(f"the attribute {key!r} of /{name} {reason}: remove it first")
-        lone = isinstance(node, h5py.Dataset) and (not node.ndim or not _is_numeric(node.dtype))
-        if lone and node.size and (reason := _may_show(node[()])):
-            raise SanitiseError(f"/{name} {reason}: remove it first")
+            kind = node.attrs.get_id(key).dtype
+            if not kind.hasobject:
+                found.add(np.asarray(node.attrs[key], kind).tobytes())
 
-    visit("", file)
+    visit("/", file)
     file.visititems(visit)
-
-
-def _may_show(value: Any) -> str:
-    """Say what may be an image in the value of an attribute, of a scalar or of texts."""
-    import numpy as np  # noqa: PLC0415 - HDF5 only
-
-    array = np.asarray(value)
-    if array.dtype.names:  # of a table, which has texts too, the texts
-        fields = (array[name] for name in array.dtype.names)
-        looked = (one for one in fields if not array.ndim or one.dtype.kind in "SUO")
-        return next(filter(None, map(_may_show, looked)), "")
-    if array.dtype.kind in "biufcV" and array.nbytes > _LONGEST_NUMBERS:
-        return f"holds {array.nbytes} bytes that nobody can tell from an image"
-    if array.dtype.kind not in "SUO":
-        return ""
-    for one in array.ravel().tolist():
-        text = one.encode("utf-8", "replace") if isinstance(one, str) else one
-        if isinstance(text, bytes) and next(embedded_images(text), None):
-            return "holds an image as text"
-        if not isinstance(text, bytes) and np.asarray(text).nbytes > _LONGEST_NUMBERS:
-            return f"holds {np.asarray(text).nbytes} bytes that nobody can tell from an image"
-    return ""
-
-
-def _is_data(path: str, dimensions: int, size: int) -> bool:
-    if _DESCRIBES.search(path):
-        return False
-    *groups, name = path.split("/")
-    describes = _DESCRIBES_IN_A_ROW.fullmatch(_WORDS.sub(" ", name)) is not None
-    if dimensions > 1 or (_DATA.search(name) and not describes):
-        return True
-    return size > _FEW and not describes and not any(map(_DESCRIBING_GROUP.fullmatch, groups))
-
-
-def _is_numeric(dtype: Any) -> bool:
-    import h5py  # noqa: PLC0415 - HDF5 only
-    import numpy as np  # noqa: PLC0415 - HDF5 only
-
-    if dtype.names:
-        return all(_is_numeric(dtype[name]) for name in dtype.names)
-    # opaque bytes may be a picture; rows of uneven length are numbers all the same
-    uneven = h5py.check_vlen_dtype(dtype)
-    return dtype.base.kind in "biufcV" or (isinstance(uneven, np.dtype) and _is_numeric(uneven))
+    return {value for value in found if len(value) >= _WIDE}
 
 
 def _spans(dataset: "h5py.Dataset") -> Iterator[Span]:

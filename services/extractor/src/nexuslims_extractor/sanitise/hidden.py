@@ -1,8 +1,9 @@
 """What lies where no directory says so: images within metadata, words outside of it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from nexuslims_extractor.formats import tiff_tags as tags
 from nexuslims_extractor.sanitise.plan import Span
 
 _MARKERS = {
@@ -13,23 +14,50 @@ _MARKERS = {
     b"\x89PNG\r\n\x1a\n": re.compile(rb"IDAT(.*?)(?:.{4}IEND|\Z)", re.DOTALL),
     # the layers of an image that Photoshop wrote
     b"Adobe Photoshop Document Data Block\0": re.compile(rb"\0(.*)", re.DOTALL),
+    b"II*\0": re.compile(rb"\0(.*)", re.DOTALL),
+    b"MM\0*": re.compile(rb"\*(.*)", re.DOTALL),
+    b"GIF87a": re.compile(rb"a(.*)", re.DOTALL),
+    b"GIF89a": re.compile(rb"a(.*)", re.DOTALL),
+    # a bitmap: reserved zeros, and the size of one of the heads there are
+    b"BM": re.compile(rb"M.{4}\0{4}.{4}[\x0c\x28\x6c\x7c]\0{3}(.*)", re.DOTALL),
 }
-# the same in words, as XMP and other XML have it: JPEG, PNG, TIFF, BMP
+# the same in words, as XMP and other XML have it: JPEG, PNG, GIF, TIFF, BMP
 _ENCODED = re.compile(
-    rb"(?:/9j/|iVBORw0KGgo|SUkqA|TU0AK|Qk[0-3])((?:[A-Za-z0-9+/=\s]|&#x[AaDd];){200,})"
+    rb"(?:/9j/|iVBORw0KGgo|R0lGOD|SUkqA|TU0AK|Qk[0-3])((?:[A-Za-z0-9+/=\s]|&#x[AaDd];){200,})"
 )
 
 _WORDS = re.compile(
     rb"(?:\[\w{2,}\][\r\n]|<\?xml|<[A-Za-z]\w+>|\{\s*\"\w)"
     rb"(?:[\t\r\n\x20-\x7e]++[\x80-\xff]{0,4})++"
 )
-_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n\0"
 _SIS = re.compile(rb"SIS0.{0,1020}", re.DOTALL)
 """The block of SIS that tag 33560 points to."""
 
 
-def embedded_images(value: bytes) -> Iterator[tuple[Span, bytes]]:
-    """Yield where the pixels are of images within a tag's value, with what takes their place."""
+_SMALL = 1024
+_TEXT = 0.9
+# bytes and short numbers whose meaning is known: places and sizes of data, colour maps, transfer
+# functions, JPEG tables, profiles, press captions, the heads of ImageJ, LSM, Gatan and JEOL
+_KNOWN = frozenset({
+    tags.STRIP_OFFSETS, tags.STRIP_BYTES, tags.TILE_OFFSETS, tags.TILE_BYTES, tags.BITS,
+    tags.SUB_DIRECTORIES, 288, 289, 301, 320, 339, 347, 33723, 34412, 34675, 50838, 50839,
+    65024, 65025, 65026, 65027,
+})  # fmt: skip
+
+
+def embedded_images(value: bytes, tag: int | None = None) -> Iterator[tuple[Span, bytes]]:
+    """Yield where the pixels are of images within a value, with what takes their place.
+
+    Where a TIFF tag's number is given, all of a large value counts as pixels that is neither text
+    nor known to mean something else.
+    """
+    found = list(_marked(value))
+    if tag is not None and tag not in _KNOWN and _may_be_pixels(_replaced(value, found)):
+        found = [(Span(0, len(value)), bytes(len(value)))]
+    yield from found
+
+
+def _marked(value: bytes) -> Iterator[tuple[Span, bytes]]:
     for mark, pixels in _MARKERS.items():
         start = value.find(mark)
         if start < 0:
@@ -40,17 +68,31 @@ def embedded_images(value: bytes) -> Iterator[tuple[Span, bytes]]:
         yield Span(match.start(1), len(match[1])), re.sub(rb"[A-Za-z0-9+/]", b"A", match[1])
 
 
-def without_images(value: bytes) -> bytes:
-    """Return a tag's value as a sanitised file has it."""
+def _may_be_pixels(value: bytes) -> bool:
+    told = value.replace(b"\0", b"")
+    letters = filter(_is_printed, told.decode("utf-8", "ignore"))
+    return len(told) > _SMALL and len("".join(letters).encode()) < _TEXT * len(told)
+
+
+def _is_printed(letter: str) -> bool:
+    return letter.isprintable() or letter in "\t\r\n"
+
+
+def _replaced(value: bytes, pieces: Iterable[tuple[Span, bytes]]) -> bytes:
     blank = bytearray(value)
-    for span, content in embedded_images(value):
+    for span, content in pieces:
         blank[span.offset : span.end] = content
     return bytes(blank)
 
 
-def unexplained(value: bytes) -> int:
-    """Count the bytes of a value that are neither text, nor zero, nor of an image with a mark."""
-    return len(without_images(value).translate(None, _PRINTABLE))
+def without_images(value: bytes, tag: int | None = None) -> bytes:
+    """Return a value as a sanitised file has it, that of a TIFF tag by its number."""
+    return _replaced(value, embedded_images(value, tag))
+
+
+def text_without_images(text: str) -> str:
+    """Return a text without the images that it holds in words."""
+    return without_images(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def words(content: bytes) -> Iterator[Span]:

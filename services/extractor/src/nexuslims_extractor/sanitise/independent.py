@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nexuslims_extractor.formats import tiff_tags as tags
-from nexuslims_extractor.sanitise.hdf5 import blocks, shown
-from nexuslims_extractor.sanitise.hidden import without_images
+from nexuslims_extractor.sanitise.hdf5 import blocks
+from nexuslims_extractor.sanitise.hdf5_shown import shown
+from nexuslims_extractor.sanitise.hidden import text_without_images, without_images
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
@@ -85,9 +86,14 @@ def _tiff_facts(path: Path) -> Iterator[tuple[str, Fact]]:
         for index, page in enumerate(file.pages):
             for tag in page.aspage().tags.values():
                 if tag.code not in _PLACES:
-                    value = tag.value
-                    value = without_images(value) if isinstance(value, bytes) else value
+                    value = _without_images(tag.value, tag.code)
                     yield from _leaves(value, f"{index}/{tag.code}/{tag.name}")
+
+
+def _without_images(value: Any, tag: int) -> Any:
+    if isinstance(value, bytes):
+        return without_images(value, tag)
+    return text_without_images(value) if isinstance(value, str) else value
 
 
 def _tiff_pages(path: Path) -> "Iterator[np.ndarray]":

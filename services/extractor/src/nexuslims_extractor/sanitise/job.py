@@ -79,13 +79,13 @@ def sanitise(
 
 def zeroed_name(path: Path) -> str:
     """Return the name of a copy; the number of a series stays at its end, as TIA wants it."""
-    stem = path.stem.lstrip(".")  # nothing that is shared is hidden
-    if MARK in stem:
-        return stem + path.suffix
-    match = _SERIES.match(stem) if path.suffix.lower() == ".ser" else None
+    path = path.with_name(path.name.lstrip(".") or MARK)  # no copy is hidden
+    if MARK in path.stem:
+        return path.name
+    match = _SERIES.match(path.stem) if path.suffix.lower() == ".ser" else None
     if match:
         return f"{match['stem']}{MARK}{match['number']}{path.suffix}"
-    return f"{stem}{MARK}{path.suffix}"
+    return f"{path.stem}{MARK}{path.suffix}"
 
 
 def _members(source: Path) -> list[Path]:

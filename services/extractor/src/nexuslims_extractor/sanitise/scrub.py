@@ -18,7 +18,10 @@ _PATH = re.compile(
 _LONGEST_PATH = 300
 _LABEL = re.compile(r"^[\w ]+=\s*")  # Zeiss: the value of SV_USER_NAME is "User Name = ..."
 _SHORTEST = 3
-_ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
+# with the bytes before and after an ASCII letter's own
+_ENCODINGS = {
+    "utf-8": ("", ""), "cp1252": ("", ""), "utf-16-le": ("", r"\0"), "utf-16-be": (r"\0", ""),
+}  # fmt: skip
 
 
 def words_of(told: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -81,30 +84,54 @@ def _indexed(value: Any) -> Any:
 def scrub(copy: Path, words: Mapping[str, str]) -> int:
     """Replace words in a file by others of the same length; return how often.
 
-    They are looked for in UTF-8, in a Windows code page and in UTF-16; not within packed data.
+    They are looked for in UTF-8, in a Windows code page and in UTF-16; not within packed data, and
+    not within longer words.
     """
     count = 0
     if not words or not copy.stat().st_size:
         return count
     with copy.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
-        for word in sorted(words, key=len, reverse=True):
-            for old, new in _encoded(word, words[word]):
-                at = content.find(old)
-                while at >= 0:
-                    content[at : at + len(old)] = new
-                    count += 1
-                    at = content.find(old, at + len(new))
+        for word in _longest_first(words):
+            for pattern, new in _encoded(word, words[word]):
+                places = [match.start() for match in pattern.finditer(content)]
+                count += len(places)
+                for at in places:
+                    content[at : at + len(new)] = new
     return count
 
 
-def _encoded(word: str, other: str) -> set[tuple[bytes, bytes]]:
-    pairs = set()
-    for encoding in _ENCODINGS:
+def scrubbed(text: str, words: Mapping[str, str]) -> str:
+    """Return a text with words replaced where :func:`scrub` replaces them."""
+    for word in _longest_first(words):
+        text = words[word].join(re.split(_bounded(word, word), text))
+    return text
+
+
+def _longest_first(words: Iterable[str]) -> list[str]:
+    return sorted(words, key=lambda word: (-len(word), word))
+
+
+def _bounded(word: str, encoded: str, before: str = "", after: str = "") -> str:
+    """Return a pattern of a word that no letter or digit makes longer.
+
+    ``before`` and ``after`` are the other bytes of a letter, as the encoding places them.
+    """
+    letter = f"{before}[0-9A-Za-z]{after}"
+    left = f"(?<!{letter})" if word[:1].isalnum() else ""
+    right = f"(?!{letter})" if word[-1:].isalnum() else ""
+    return f"{left}{re.escape(encoded)}{right}"
+
+
+def _encoded(word: str, other: str) -> Iterator[tuple[re.Pattern[bytes], bytes]]:
+    found = {}
+    for encoding, (before, after) in _ENCODINGS.items():
         try:
             old = word.encode(encoding)
         except UnicodeEncodeError:
             continue
         new = other.encode(encoding)
+        pattern = _bounded(word, old.decode("latin-1"), before, after).encode("latin-1")
         # a character of two bytes is replaced by two characters
-        pairs.add((old, new + new[:1] * (len(old) - len(new))))
-    return pairs
+        found[pattern] = new + new[:1] * (len(old) - len(new))
+    for pattern, new in found.items():
+        yield re.compile(pattern), new

@@ -8,16 +8,16 @@ layout instead, with zeros in the room that is left over.
 
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from nexuslims_extractor.sanitise.hidden import embedded_images, unexplained, words
+from nexuslims_extractor.sanitise.hidden import embedded_images, words
 from nexuslims_extractor.sanitise.plan import Keep, Piece, Plan, Put, SanitiseError, Span, Zero
 from nexuslims_extractor.sanitise.tiff_data import UNCOMPRESSED, packed_zeros
-from nexuslims_extractor.sanitise.tiff_layout import LONGEST_UNKNOWN, Layout, read_layout
+from nexuslims_extractor.sanitise.tiff_layout import Layout, read_layout
 
 _ALIGNMENT = 16
 _PADDING = 16
@@ -30,6 +30,8 @@ class _Block:
 
     span: Span
     piece: Piece
+    same_as: Span | None = None
+    """The run whose bytes it shares."""
 
     @property
     def size(self) -> int:
@@ -42,15 +44,13 @@ def plan_tiff(path: Path) -> Plan:
     Raises
     ------
     SanitiseError
-        Data is packed in a way that zeros cannot be, lies across the directories, or may be what a
-        private tag holds.
+        Data is packed in a way that zeros cannot be, or lies across the directories.
     UnreadableFileError, LimitExceededError
         The directories are damaged.
     """
     size = path.stat().st_size
     layout = read_layout(path)
     with path.open("rb") as file:
-        _refuse_unknown(file, layout)
         kept = _merged(layout.structure)
         plain, packed, lengths = _data(file, layout, size)
         taken = sorted([*kept, *plain, *packed])
@@ -60,10 +60,7 @@ def plan_tiff(path: Path) -> Plan:
         blocks = [_Block(span, Keep(span.offset, span.size)) for span in [*kept, *told]]
         blocks += [_Block(span, Zero(span.size)) for span in plain]
         blocks += [_Block(gap, _rest(gap)) for gap in gaps]
-        blocks += [
-            _Block(span, _packed_piece(span, zeros, fixed=bool(told)))
-            for span, zeros in packed.items()
-        ]
+        blocks += _packed_blocks(packed, fixed=bool(told))
         blocks.sort(key=lambda block: block.span)
         patches = _patches(layout, blocks) | lengths | _blanked(file, layout.values)
         places = sorted(patches)
@@ -109,16 +106,6 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
-def _refuse_unknown(file: BinaryIO, layout: Layout) -> None:
-    """Refuse long values of unknown private tags, but for text: they may be raw images."""
-    for code, span in layout.unknown:
-        if unexplained(_read(file, span)) > LONGEST_UNKNOWN:
-            raise SanitiseError(
-                f"the private tag {code} holds {span.size} bytes that nobody can tell from an"
-                " image: remove it first, or tell us what it is"
-            )
-
-
 def _refuse_overlap(taken: Sequence[Span]) -> None:
     for before, after in pairwise(taken):
         if after.offset < before.end:
@@ -146,6 +133,16 @@ def _rest(gap: Span) -> Piece:
     return Keep(gap.offset, gap.size) if gap.size <= _PADDING else Zero(gap.size)
 
 
+def _packed_blocks(packed: Mapping[Span, bytes | None], *, fixed: bool) -> Iterator[_Block]:
+    """Yield what becomes of packed runs; where they may move, equal ones are written once."""
+    first: dict[bytes, Span] = {}
+    for span, zeros in sorted(packed.items()):
+        if zeros is None or fixed or first.setdefault(zeros, span) == span:
+            yield _Block(span, _packed_piece(span, zeros, fixed=fixed))
+        else:
+            yield _Block(span, Put(bytes(span.size % _ALIGNMENT)), first[zeros])
+
+
 def _packed_piece(span: Span, zeros: bytes | None, *, fixed: bool) -> Piece:
     if zeros is None:
         return Keep(span.offset, span.size)
@@ -159,24 +156,25 @@ def _packed_piece(span: Span, zeros: bytes | None, *, fixed: bool) -> Piece:
 def _patches(layout: Layout, blocks: Sequence[_Block]) -> dict[int, bytes]:
     """Return the offsets that change, by the place where they are written."""
     starts = [block.span.offset for block in blocks]
-    moved, at = [], 0
+    moved: dict[Span, int] = {}
+    at = 0
     for block in blocks:
-        moved.append(at)
+        moved[block.span] = at if block.same_as is None else moved[block.same_as]
         at += block.size
     patches: dict[int, bytes] = {}
     for pointer in layout.pointers:
-        index = bisect_right(starts, pointer.value) - 1
-        value = pointer.value + moved[index] - starts[index]
+        span = blocks[bisect_right(starts, pointer.value) - 1].span
+        value = pointer.value + moved[span] - span.offset
         if value != pointer.value and pointer.value < blocks[-1].span.end:
             patches[pointer.at] = struct.pack(layout.order + pointer.code, value)
     return patches
 
 
-def _blanked(file: BinaryIO, values: Iterable[Span]) -> dict[int, bytes]:
+def _blanked(file: BinaryIO, values: Iterable[tuple[int, Span]]) -> dict[int, bytes]:
     return {
         value.offset + pixels.offset: blank
-        for value in values
-        for pixels, blank in embedded_images(_read(file, value))
+        for tag, value in values
+        for pixels, blank in embedded_images(_read(file, value), tag)
     }
 
 

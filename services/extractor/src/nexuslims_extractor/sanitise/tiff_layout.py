@@ -14,14 +14,6 @@ from nexuslims_extractor.sanitise.plan import Span
 _DIRECTORIES = (tags.SUB_DIRECTORIES, tags.EXIF, tags.GPS, tags.INTEROPERABILITY)
 _OFFSET_KINDS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _IMAGE_KINDS = (1, 2, 3, 6, 7)
-_BYTE_KINDS = (1, 3, 6, 7)
-_PRIVATE = 32768
-LONGEST_UNKNOWN = 1024
-"""Bytes of a private tag nobody knows that may be anything."""
-# of private tags that hold bytes and no image: IPTC, Photoshop, ICC, Exif's and vendors' own
-_KNOWN = frozenset(
-    (33471, 33560, 33723, 34118, 34377, 34675, 37500, 37706, 50431, 50838, 50839, 51023, 65000)
-)
 _SEPARATE_PLANES = 2
 _SUBSAMPLING = 530
 _MAX_RUNS = 1 << 22
@@ -64,10 +56,8 @@ class Layout:
     structure: list[Span] = field(default_factory=list)
     pointers: list[Number] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
-    values: list[Span] = field(default_factory=list)
-    """Tag values of bytes or words, which may hold images of their own."""
-    unknown: list[tuple[int, Span]] = field(default_factory=list)
-    """Long values of bytes in private tags that nobody knows, by their codes."""
+    values: list[tuple[int, Span]] = field(default_factory=list)
+    """Tags with values of bytes, texts or short numbers, which may hold images of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +160,7 @@ class _Walker:
             span = Span(value_at, min(size, self.size - value_at))
             self.layout.structure.append(span)
             if kind in _IMAGE_KINDS:
-                self.layout.values.append(span)
-            if code >= _PRIVATE and code not in _KNOWN and kind in _BYTE_KINDS:
-                self.layout.unknown += [(code, span)] if size > LONGEST_UNKNOWN else []
+                self.layout.values.append((code, span))
         return code, _Entry(kind, count, value_at)
 
     def numbers(self, entry: _Entry | None) -> list[Number]:
