@@ -48,6 +48,8 @@ class Dangerous:
             urllib.request.urlopen("http://127.0.0.1:9/").read()
         if path.stem.startswith("peek"):
             (path.parent.parent / "secret").read_text()
+        if path.stem.startswith("token"):
+            raise ValueError(os.environ.get("NX_CDCS_TOKEN", "no token"))
         if path.stem.startswith("spy"):
             open(f"/proc/{path.stem[4:].replace('parent', str(os.getppid()))}/environ").read()
         raise ValueError(str(os.getpid()))
@@ -119,6 +121,12 @@ async def test_a_file_that_shrinks_under_its_reader_is_told(run):
     (done,) = await run("shrink.danger")
     assert done.failure == "crashed"
     assert "SIGBUS (the file was cut short while it was read" in done.reason
+
+
+async def test_a_reader_finds_no_secret_in_the_environment(run, monkeypatch):
+    monkeypatch.setenv("NX_CDCS_TOKEN", "hunter2")
+    (done,) = await run("token.danger")
+    assert "no token" in done.reason
 
 
 async def test_a_reader_reaches_no_further_than_the_folder(run):

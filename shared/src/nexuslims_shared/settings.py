@@ -10,8 +10,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nexuslims_shared.errors import SettingsError
-
-_SECRET_WORDS = ("TOKEN", "PASSWORD", "SECRET", "API_KEY", "ACCESS_KEY")
+from nexuslims_shared.secret_names import is_secret
 
 
 class Environment(BaseSettings):
@@ -215,6 +214,6 @@ def _explain(model: type[Environment], detail: Any) -> str:
     variable = name if name.isupper() else variable_of(model, name)
     if detail["type"] == "missing":
         return f"{variable} is not set: put it into the environment or into .env"
-    secret = any(word in variable for word in _SECRET_WORDS) or "@" in str(detail["input"])
+    secret = is_secret(variable) or "@" in str(detail["input"])
     value = "(hidden)" if secret else repr(str(detail["input"]))
     return f"{variable}={value}: {detail['msg'].removeprefix('Value error, ')}"

@@ -18,6 +18,7 @@ from typing import Any
 
 from nexuslims_extractor.errors import UnsafeFileError
 from nexuslims_extractor.plugins import installed
+from nexuslims_shared.secret_names import is_secret
 
 _NETWORK = frozenset(
     ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "urllib.Request")
@@ -39,7 +40,9 @@ class Sandbox:
         self._always: tuple[str, ...] = ()
 
     def install(self) -> None:
-        """Watch this process from now on."""
+        """Watch this process from now on, and take the secrets out of its environment."""
+        for variable in filter(is_secret, list(os.environ)):
+            del os.environ[variable]
         self._always = tuple(_real((*_places_of_python(), *_places_of_plugins())))
         sys.addaudithook(self._audit)
 

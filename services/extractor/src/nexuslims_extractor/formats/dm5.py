@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexuslims_extractor.formats.dm import image_signal, shown_images
 from nexuslims_extractor.formats.dm_tags import Tree
-from nexuslims_extractor.formats.hdf5_lazy import lazy_array
+from nexuslims_extractor.formats.lazy_arrays import lazy_array
 from nexuslims_extractor.hdf5_links import is_hdf5
 from nexuslims_extractor.model import InstrumentContext, ParsedFile
 

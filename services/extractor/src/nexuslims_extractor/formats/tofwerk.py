@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_extractor.errors import UnreadableFileError
-from nexuslims_extractor.formats.hdf5_lazy import lazy_array
+from nexuslims_extractor.formats.lazy_arrays import lazy_array, outer_product
 from nexuslims_extractor.formats.vendor_tiff import mapped, nested
 from nexuslims_extractor.hdf5_links import is_hdf5
 from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
@@ -158,7 +158,6 @@ def _pixels(path: Path) -> "Callable[[], np.ndarray]":
             counts = np.zeros(events.shape[1:])
             for write in range(events.shape[0]):
                 counts += np.vectorize(len, otypes=[float])(events[write])
-        share = spectrum / (spectrum.sum() or 1.0)
-        return np.asarray(counts[..., None] * share)
+        return outer_product(counts, spectrum / (spectrum.sum() or 1.0))
 
     return open_pixels

@@ -1,4 +1,4 @@
-"""Arrays in HDF5 that are read where a preview looks at them."""
+"""Arrays that are read, or made, where a preview looks at them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _CHUNK = "16MiB"
+_WHOLE = 64 << 20
+"""Bytes of an array that is quicker read at once."""
 
 
 def lazy_array(path: Path, place: str) -> "np.ndarray":
@@ -21,8 +23,8 @@ def lazy_array(path: Path, place: str) -> "np.ndarray":
 
     Returns
     -------
-    dask.array.Array
-        Which previews use as one of NumPy.
+    numpy.ndarray
+        Of a large one a ``dask.array.Array``, which previews use as if it were one.
     """
     import dask  # noqa: PLC0415 - previews only
     import dask.array  # noqa: PLC0415 - previews only
@@ -30,6 +32,26 @@ def lazy_array(path: Path, place: str) -> "np.ndarray":
 
     from_array: Any = dask.array.from_array
     dataset = h5py.File(path, "r")[place]
+    if dataset.nbytes <= _WHOLE:
+        whole: np.ndarray = dataset[()]
+        return whole
     with dask.config.set({"array.chunk-size": _CHUNK}):
         array: np.ndarray = from_array(dataset)
     return array
+
+
+def outer_product(places: "np.ndarray", spectrum: "np.ndarray") -> "np.ndarray":
+    """Return a spectrum at each place, as strong as the place says, made where it is looked at.
+
+    Parameters
+    ----------
+    places
+        ``(rows, columns)``.
+    spectrum
+        ``(channels,)``.
+    """
+    import dask.array  # noqa: PLC0415 - previews only
+
+    from_array: Any = dask.array.from_array
+    made: np.ndarray = from_array(places, chunks=(1, -1))[..., None] * spectrum
+    return made
