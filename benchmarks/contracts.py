@@ -19,6 +19,11 @@ from nexuslims_contracts.metadata import fields_of
 FIELDS: Final = 60
 _MODULES: Final = "envelope, events, metadata, record, topology, units, upcasting"
 _EMPTY: Final = [sys.executable, "-c", "pass"]
+_PYDANTIC: Final = [
+    sys.executable,
+    "-c",
+    "from pydantic import create_model; create_model('One', field=(int, 1))()",
+]
 _IMPORT: Final = [sys.executable, "-c", f"from nexuslims_contracts import {_MODULES}"]
 _FIRST_QUANTITY: Final = [
     sys.executable,
@@ -75,7 +80,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     report = Report("contracts")
-    for name, command in (("python", _EMPTY), ("first_import", _IMPORT), ("unit", _FIRST_QUANTITY)):
+    commands = (
+        ("python", _EMPTY),
+        ("pydantic", _PYDANTIC),
+        ("first_import", _IMPORT),
+        ("unit", _FIRST_QUANTITY),
+    )
+    for name, command in commands:
         cpu_of(command)
         report.figures[f"{name}_cpu_s"] = statistics.median(cpu_of(command) for _ in range(rounds))
     envelope = typical()
@@ -94,6 +105,7 @@ def main() -> None:
     report.finish(
         {
             "import_cpu_s": f"a new process that imports {_MODULES}",
+            "pydantic_cpu_s": "a new process that makes one model of one field",
             "unit_cpu_s": "a new process that converts a rare unit, by Pint's registry",
         }
     )
