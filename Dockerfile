@@ -12,7 +12,9 @@ COPY --chmod=755 <<'SCRIPT' /usr/local/bin/install-service
 set -eu
 uv venv --quiet /app
 uv pip install --python /app/bin/python --require-hashes -r "requirements/$1.txt"
-uv pip install --python /app/bin/python --no-deps ./contracts ./shared "./services/$1"
+members="./contracts ./shared"
+[ "$1" != extractor ] || members="$members ./formats"
+uv pip install --python /app/bin/python --no-deps $members "./services/$1"
 SCRIPT
 COPY requirements requirements
 COPY contracts contracts
@@ -47,6 +49,7 @@ COPY --from=indexer-build /app /app
 CMD ["indexer"]
 
 FROM build AS extractor-build
+COPY formats formats
 COPY services/extractor services/extractor
 RUN install-service extractor
 

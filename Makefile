@@ -4,7 +4,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-MEMBERS := contracts shared $(addprefix services/,harvester indexer extractor builder uploader console)
+MEMBERS := contracts formats sanitiser shared $(addprefix services/,harvester indexer extractor builder uploader console)
 # benchmarks/incumbent*.py run in an environment of their own, with the incumbent's packages
 TYPED := $(addsuffix /src,$(MEMBERS)) demo $(filter-out benchmarks/incumbent%,$(wildcard benchmarks/*.py)) scripts \
 	conftest.py tests/corpus.py

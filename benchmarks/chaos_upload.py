@@ -22,9 +22,9 @@ from benchmarks.report import Bar, Report
 from benchmarks.uploads import write_sessions
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import start_embedded
-from nexuslims_shared.fold import fold
+from nexuslims_shared.session.state import fold
+from nexuslims_shared.session.status import exported
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.status import exported
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore, read_session
 from nexuslims_uploader.archive import FOLDER

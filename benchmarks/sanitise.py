@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.corpus import Corpus, require_corpus
 
 from benchmarks.report import Bar, Report
-from nexuslims_extractor.errors import ExtractorError
-from nexuslims_extractor.sanitise.job import sanitise
+from nexuslims_formats.errors import ExtractorError
+from nexuslims_sanitiser.job import sanitise
 
 FORMATS = {
     "blo", "delmic", "dm3", "dm4", "dm5", "emd-ncem", "emd-prismatic", "emd-velox", "emi-ser",

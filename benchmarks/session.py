@@ -22,7 +22,7 @@ from tests.system import System, running
 from benchmarks.environments import incumbent_environment
 from benchmarks.report import Bar, Report
 from nexuslims_contracts.events import Instrument, ReservationMatched, SessionEnded, SessionStarted
-from nexuslims_shared.status import files_complete
+from nexuslims_shared.session.status import files_complete
 
 START = "2018-11-13T09:00:00-07:00"
 END = "2018-11-13T15:00:00-07:00"

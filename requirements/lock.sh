@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 uv="${UV:-uv}"
 
-members=(contracts shared harvester indexer extractor builder uploader console)
+members=(contracts formats sanitiser shared harvester indexer extractor builder uploader console)
 hidden=()
 for member in "${members[@]}"; do hidden+=(--no-emit-package "nexuslims-$member"); done
 
@@ -15,11 +15,12 @@ lock() { # lock OUTPUT PROJECT... [-- OPTION...]
         "${hidden[@]}" "$@" --output-file "$output"
 }
 
-projects=(contracts/pyproject.toml shared/pyproject.toml services/*/pyproject.toml)
+projects=({contracts,formats,sanitiser,shared}/pyproject.toml services/*/pyproject.toml)
 lock dev "${projects[@]}" --group pyproject.toml:dev --extra postgresql
 for service in harvester indexer extractor builder uploader console; do
     extra=(); [ "$service" = console ] && extra=(--extra postgresql)
+    formats=(); [ "$service" = extractor ] && formats=(formats/pyproject.toml)
     # constrained by the development lock, so every image runs the versions that were tested
-    lock "$service" contracts/pyproject.toml shared/pyproject.toml "services/$service/pyproject.toml" \
+    lock "$service" contracts/pyproject.toml shared/pyproject.toml "${formats[@]}" "services/$service/pyproject.toml" \
         "${extra[@]}" --constraints requirements/dev.txt
 done

@@ -19,8 +19,8 @@ from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
-from nexuslims_shared.fold import SessionState, fold
-from nexuslims_shared.status import FINAL, Status, progress
+from nexuslims_shared.session.state import SessionState, fold
+from nexuslims_shared.session.status import FINAL, Status, progress
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import read_session
 

@@ -9,7 +9,7 @@ from demo.facility import make_facility
 from lxml import etree
 
 from nexuslims_contracts.events import RetryRequested
-from nexuslims_shared.status import Status, progress
+from nexuslims_shared.session.status import Status, progress
 from tests.system import running
 
 pytestmark = pytest.mark.broker

@@ -7,7 +7,7 @@ import pytest
 from demo.facility import make_facility
 
 from nexuslims_contracts.events import RecordBuilt, RecordUploaded
-from nexuslims_shared.status import Status, progress
+from nexuslims_shared.session.status import Status, progress
 from nexuslims_shared.store.port import read_session
 from tests.system import PIPELINE, running
 

@@ -8,7 +8,7 @@ import pytest
 
 from nexuslims_contracts.events import RebuildRequested, RecordBuilt, RecordRejected
 from nexuslims_shared.broker import connect
-from nexuslims_shared.status import Status, progress
+from nexuslims_shared.session.status import Status, progress
 from tests.system import System, running
 
 STORED = Path(__file__).parents[1] / "contracts" / "tests" / "stored"

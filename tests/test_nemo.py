@@ -33,9 +33,9 @@ from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.tools import instruments
-from nexuslims_shared.fold import SessionState, fold
 from nexuslims_shared.service import Surroundings
-from nexuslims_shared.status import Status, progress
+from nexuslims_shared.session.state import SessionState, fold
+from nexuslims_shared.session.status import Status, progress
 from nexuslims_shared.store.port import read_session
 from tests.nemo.harvest import INSTRUMENTS, empty_stream
 from tests.nemo.lab import HARVESTER, NOBODY, Nemo, running_nemo

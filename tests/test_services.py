@@ -9,7 +9,7 @@ from demo.facility import make_facility
 from nexuslims_contracts.topology import EVENTS
 from nexuslims_shared.broker import connect
 from nexuslims_shared.embedded import start_embedded
-from nexuslims_shared.status import Status, progress
+from nexuslims_shared.session.status import Status, progress
 from tests.system import PIPELINE, running
 
 pytestmark = pytest.mark.broker

@@ -9,7 +9,7 @@ from lxml import etree
 
 from nexuslims_builder.validation import validate
 from nexuslims_contracts.events import RebuildRequested
-from nexuslims_shared.status import Status, progress
+from nexuslims_shared.session.status import Status, progress
 from tests.system import running
 
 pytestmark = [pytest.mark.broker, pytest.mark.corpus]

@@ -23,8 +23,8 @@ from nexuslims_contracts.events import (
     WithdrawalFailed,
     WithdrawalRequested,
 )
-from nexuslims_shared.fold import INITIAL, evolve, fold
-from nexuslims_shared.status import (
+from nexuslims_shared.session.state import INITIAL, evolve, fold
+from nexuslims_shared.session.status import (
     Status,
     exported,
     files_complete,

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nexuslims_console import cli
+from nexuslims_console.actions import instruments
+from nexuslims_console.actions.instruments import added, missing
 from nexuslims_console.errors import ConsoleError
-from nexuslims_console.work import instruments
-from nexuslims_console.work.instruments import added, missing
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 
 OWN = """\

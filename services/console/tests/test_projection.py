@@ -15,10 +15,10 @@ from nexuslims_console.database import Database
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.projection import Projection, open_read_model, rebuild
 from nexuslims_console.queries import ReadModel
-from nexuslims_console.rows import session_row
+from nexuslims_console.views import session_row
 from nexuslims_contracts.envelope import Recorded, encode, envelop
 from nexuslims_contracts.events import EVENT_TYPES, RetryRequested
-from nexuslims_shared.fold import fold
+from nexuslims_shared.session.state import fold
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import Unreadable
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from nexuslims_console.actions.dates import read_date
 from nexuslims_console.dry_run import Entry
 from nexuslims_console.queries import Window
-from nexuslims_console.rows import SessionRow, session_row
+from nexuslims_console.views import SessionRow, session_row
 from nexuslims_console.waiting import may_get_files, not_rebuilt, outcomes, unsettled
-from nexuslims_console.work.dates import read_date
-from nexuslims_shared.fold import SessionState
+from nexuslims_shared.session.state import SessionState
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 END = START + timedelta(hours=4)

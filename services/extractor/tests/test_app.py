@@ -12,8 +12,8 @@ from nexuslims_contracts.events import (
 from nexuslims_contracts.identifiers import file_token
 from nexuslims_extractor.app import Reader
 from nexuslims_extractor.core import extract_file
-from nexuslims_shared.fold import fold
 from nexuslims_shared.service import Surroundings
+from nexuslims_shared.session.state import fold
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 import nexuslims_extractor
 from nexuslims_extractor.cli import as_record, extract
-from nexuslims_extractor.model import InstrumentContext
-from nexuslims_extractor.plugins import installed
+from nexuslims_formats.model import InstrumentContext
+from nexuslims_formats.registry import installed
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import dask.array
 import numpy as np
 import pytest
 
-from nexuslims_extractor import core, plugins
-from nexuslims_extractor.artifacts import json_safe, to_json_bytes
+from nexuslims_extractor import core
+from nexuslims_formats import registry
 from nexuslims_extractor.core import extract_file
-from nexuslims_extractor.formats.plain import decode_text
-from nexuslims_extractor.model import InstrumentContext, ParsedFile, Signal
+from nexuslims_formats.json_tree import json_safe, to_json_bytes
+from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
+from nexuslims_formats.plain import decode_text
 
 TITAN = InstrumentContext("titan", "America/New_York")
 
@@ -40,11 +41,11 @@ class Made:
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """Extract a file through a plugin that gives or raises what the test says."""
-    others = plugins.installed()
+    others = registry.installed()
 
     def run(result, meanwhile=lambda _path: None, **options):
         plugin = Made(result, meanwhile)
-        monkeypatch.setattr(plugins, "installed", lambda: (plugin, *others))
+        monkeypatch.setattr(registry, "installed", lambda: (plugin, *others))
         path = tmp_path / "file.made"
         path.write_bytes(b"content")
         os.utime(path, (1542131372, 1542131372))
@@ -187,7 +188,7 @@ def test_content_decides_over_a_wrong_name(tmp_path, dm_file, caplog):
     path = tmp_path / "renamed.tar.gz"
     data = {"Data": b"\0" * 16, "DataType": (5, 2), "Dimensions": {"a": (5, 2), "b": (5, 2)}}
     path.write_bytes(dm_file(3).bytes({"ImageList": {"a": {"ImageData": data}}}))
-    with caplog.at_level("DEBUG", "nexuslims_extractor.plugins"):
+    with caplog.at_level("DEBUG", "nexuslims_formats.registry"):
         assert extract_file(path).extractor.name == "digital_micrograph"
     assert "read by digital_micrograph (priority 100)" in caplog.text
 

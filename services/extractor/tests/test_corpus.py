@@ -5,7 +5,7 @@ import math
 import pytest
 
 from nexuslims_extractor.core import extract_file
-from nexuslims_extractor.model import InstrumentContext
+from nexuslims_formats.model import InstrumentContext
 
 pytestmark = pytest.mark.corpus
 

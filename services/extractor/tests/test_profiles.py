@@ -7,10 +7,10 @@ import pytest
 
 from nexuslims_extractor.app import create
 from nexuslims_extractor.core import extract_file
-from nexuslims_extractor.errors import ProfileError
-from nexuslims_extractor.model import InstrumentContext, ParsedFile, Signal
 from nexuslims_extractor.profiles import Profile, load_profiles, with_profile
 from nexuslims_extractor.workers import Job, WorkerPool
+from nexuslims_formats.errors import ProfileError
+from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Settings
 

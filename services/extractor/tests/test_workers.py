@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from nexuslims_extractor import plugins
+from nexuslims_formats import registry
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 
 PLUGIN = """
 import faulthandler, mmap, os, signal, time, urllib.request
-from nexuslims_extractor.model import ParsedFile, Signal
+from nexuslims_formats.model import ParsedFile, Signal
 
 def die():
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -69,7 +69,7 @@ def site(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
         patch.setenv("PYTHONPATH", str(site))
-        patch.setattr("nexuslims_extractor.plugins.installed", plugins.installed.__wrapped__)
+        patch.setattr("nexuslims_formats.registry.installed", registry.installed.__wrapped__)
         forkserver._forkserver._stop()  # it imported the plugins of another test
         yield site
     forkserver._forkserver._stop()

@@ -14,9 +14,9 @@ from nexuslims_harvester.calendar import CalendarEntry
 from nexuslims_harvester.decide import decide
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.client import NemoClient
-from nexuslims_shared.fold import SessionState, fold
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.people import Person
+from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.settings import Settings
 
 START = datetime(2026, 3, 2, 16, tzinfo=UTC)

@@ -18,7 +18,7 @@ from nexuslims_contracts.events import (
     SessionStarted,
 )
 from nexuslims_shared.people import Person
-from nexuslims_shared.status import Status, progress
+from nexuslims_shared.session.status import Status, progress
 
 HOUR = timedelta(hours=1)
 

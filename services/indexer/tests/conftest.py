@@ -21,7 +21,7 @@ from nexuslims_contracts.events import (
     SessionStarted,
 )
 from nexuslims_indexer.finder import Found, Search, find_files
-from nexuslims_shared.fold import SessionState, fold
+from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.settings import Settings
 
 START = datetime(2018, 11, 13, 16, tzinfo=UTC)

@@ -19,11 +19,11 @@ from nexuslims_shared.consume import Desk, NotYet, by_session
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
-from nexuslims_shared.fold import SessionState, fold
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import Surroundings, service_named
-from nexuslims_shared.status import Status, files_complete, progress
+from nexuslims_shared.session.state import SessionState, fold
+from nexuslims_shared.session.status import Status, files_complete, progress
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session

@@ -20,7 +20,7 @@ from nexuslims_indexer.decide import (
     window_of,
 )
 from nexuslims_indexer.finder import Found, FoundFile, Unreadable
-from nexuslims_shared.fold import SessionState
+from nexuslims_shared.session.state import SessionState
 
 DELAY = timedelta(days=2)
 

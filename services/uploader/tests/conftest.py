@@ -22,14 +22,14 @@ from nexuslims_contracts.events import (
     UploadPlan,
 )
 from nexuslims_shared.artifacts import write_artifact
-from nexuslims_shared.fold import SessionState, fold
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import Surroundings
+from nexuslims_shared.session.state import SessionState, fold
+from nexuslims_shared.session.status import exported
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.status import exported
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
-from nexuslims_uploader.calls import Calls
+from nexuslims_uploader.guarded_calls import Calls
 from nexuslims_uploader.testing import small_record_xml
 from nexuslims_uploader.uploader import Uploader
 

@@ -26,7 +26,7 @@ from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
 from nexuslims_uploader.archive import ArchiveDestination
-from nexuslims_uploader.calls import PATIENCE
+from nexuslims_uploader.guarded_calls import PATIENCE
 from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nexuslims_uploader.breaker import TOLERATED, Breaker
-from nexuslims_uploader.calls import PATIENCE, Calls, Postponed
 from nexuslims_uploader.errors import RefusedError, TransientUploadError
+from nexuslims_uploader.guarded_calls import PATIENCE, Calls, Postponed
 from nexuslims_uploader.testing import record_to_upload
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

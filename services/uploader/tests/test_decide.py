@@ -12,7 +12,7 @@ from nexuslims_contracts.events import (
     SessionRevised,
     UploadPlan,
 )
-from nexuslims_shared.status import exported
+from nexuslims_shared.session.status import exported
 from nexuslims_uploader.decide import Story, decide, unsay
 from nexuslims_uploader.destination import UploadResult
 

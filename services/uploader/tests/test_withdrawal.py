@@ -11,10 +11,10 @@ from nexuslims_contracts.events import (
     WithdrawalRequested,
 )
 from nexuslims_shared.consume import NotYet
-from nexuslims_shared.fold import fold
-from nexuslims_shared.status import progress
+from nexuslims_shared.session.state import fold
+from nexuslims_shared.session.status import progress
 from nexuslims_uploader.archive import ArchiveDestination
-from nexuslims_uploader.calls import PATIENCE
+from nexuslims_uploader.guarded_calls import PATIENCE
 from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
 
 TWO = small_record_xml("Two")

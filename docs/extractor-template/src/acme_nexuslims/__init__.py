@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexuslims_contracts.datasets import Axis
-from nexuslims_extractor.errors import UnreadableFileError
-from nexuslims_extractor.model import InstrumentContext, Moment, ParsedFile, Signal, Value
-from nexuslims_extractor.values import number, parse_datetime
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.values import number, parse_datetime
 
 if TYPE_CHECKING:
     import numpy as np

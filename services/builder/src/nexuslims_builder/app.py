@@ -22,8 +22,8 @@ from nexuslims_contracts.topology import BUILDER
 from nexuslims_shared.artifacts import read_artifact, resolve, write_artifact
 from nexuslims_shared.consume import Handler, by_session
 from nexuslims_shared.errors import ConflictError
-from nexuslims_shared.fold import INITIAL, SessionState, fold
 from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.session.state import INITIAL, SessionState, fold
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import read_session
 

@@ -9,7 +9,7 @@ operations: times are sorted, so the sum over all other times is a sum over neig
 first, until a term no longer changes it. Sums are kept relative to their largest term, as a
 log-sum-exp: nothing underflows.
 
-The other method (``gaps``) is in :mod:`nexuslims_builder.gaps`.
+The other method (``gaps``) is in :mod:`nexuslims_builder.gap_clustering`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from nexuslims_builder.errors import ClusteringError
-from nexuslims_builder.gaps import gap_boundaries
+from nexuslims_builder.gap_clustering import gap_boundaries
 
 if TYPE_CHECKING:
     import numpy as np

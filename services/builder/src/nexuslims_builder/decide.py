@@ -11,8 +11,8 @@ from nexuslims_builder.model import FileInput, ProjectInput, RecordInput, Sample
 from nexuslims_contracts.datasets import Dataset
 from nexuslims_contracts.events import ReservationMatched, SessionEnded, SessionRevised
 from nexuslims_contracts.identifiers import digest
-from nexuslims_shared.fold import FileState, SessionState
-from nexuslims_shared.status import ended, files_complete, is_stale
+from nexuslims_shared.session.state import FileState, SessionState
+from nexuslims_shared.session.status import ended, files_complete, is_stale
 
 NANOSECONDS = 1_000_000_000
 

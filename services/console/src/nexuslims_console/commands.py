@@ -22,21 +22,21 @@ def up(
     ] = None,
 ) -> None:
     """Run the broker (unless NATS_URL is set) and every service, until Ctrl-C."""
-    from nexuslims_console.work import services  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import services  # noqa: PLC0415 - heavy
 
     services.up(folder)
 
 
 def run(service: Annotated[str, typer.Argument(help="Which one.", show_default=False)]) -> None:
     """Run one service in this process, as in a container."""
-    from nexuslims_console.work import services  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import services  # noqa: PLC0415 - heavy
 
     services.run_service(service)
 
 
 def provision() -> None:
     """Create or update what the system needs on the broker; running it again changes nothing."""
-    from nexuslims_console.work import services  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import services  # noqa: PLC0415 - heavy
 
     services.provision()
 
@@ -56,8 +56,8 @@ def build_records(
 
     Uses the running system, or runs one for the duration. Succeeds only if all is well.
     """
-    from nexuslims_console.work import build_records as work  # noqa: PLC0415 - heavy
-    from nexuslims_console.work.dates import read_window  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import build_records as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions.dates import read_window  # noqa: PLC0415 - heavy
 
     window = read_window(since, until)
     if dry_run:
@@ -75,7 +75,7 @@ def sessions(
     as_json: Json = False,
 ) -> None:
     """Show all sessions and how they stand."""
-    from nexuslims_console.work import sessions as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import sessions as work  # noqa: PLC0415 - heavy
 
     work.show_all(status, as_json=as_json)
 
@@ -87,7 +87,7 @@ def session(
     as_json: Json = False,
 ) -> None:
     """Show one session."""
-    from nexuslims_console.work import sessions as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import sessions as work  # noqa: PLC0415 - heavy
 
     work.show_one(name, events=events, as_json=as_json)
 
@@ -110,8 +110,8 @@ def rebuild(
     timeout: Patience = 3600.0,
 ) -> None:
     """Make records again, from the events alone unless told otherwise."""
-    from nexuslims_console.work import rebuild as work  # noqa: PLC0415 - heavy
-    from nexuslims_console.work.dates import read_window  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import rebuild as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions.dates import read_window  # noqa: PLC0415 - heavy
 
     if bool(name) + everything + bool(since or until) != 1:
         raise typer.BadParameter("give one of --session ID, --all, or --from and --to")
@@ -137,7 +137,7 @@ def retry(
     ] = "",
 ) -> None:
     """Try again what failed for a session, after a repair."""
-    from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import retry as work  # noqa: PLC0415 - heavy
 
     if bool(name) == bool(status):
         raise typer.BadParameter("give a session, or --status with a status")
@@ -157,7 +157,7 @@ def withdraw(
     timeout: Patience = 3600.0,
 ) -> None:
     """Take a session's record away from every destination, and bring none there again."""
-    from nexuslims_console.work import withdraw as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import withdraw as work  # noqa: PLC0415 - heavy
 
     ok = work.withdraw_session(
         name, reason=reason, undo=undo, patience=timeout if wait else 0.0, as_json=as_json
@@ -167,14 +167,14 @@ def withdraw(
 
 def doctor(*, as_json: Json = False) -> None:
     """Look at settings, folders, broker, services and read model; name what is wrong."""
-    from nexuslims_console.work import doctor as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import doctor as work  # noqa: PLC0415 - heavy
 
     raise typer.Exit(0 if work.examine(as_json=as_json) else 1)
 
 
 def config(*, as_json: Json = False) -> None:
     """Show the settings in effect, of destinations and calendars too; secrets are hidden."""
-    from nexuslims_console.work import setup  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import setup  # noqa: PLC0415 - heavy
 
     raise typer.Exit(0 if setup.show_settings(as_json=as_json) else 1)
 
@@ -186,7 +186,7 @@ instruments = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 def _instruments(context: typer.Context, *, as_json: Json = False) -> None:
     """Show the instruments of the facility; or import those that a NEMO knows."""
     if context.invoked_subcommand is None:
-        from nexuslims_console.work import instruments as work  # noqa: PLC0415 - heavy
+        from nexuslims_console.actions import instruments as work  # noqa: PLC0415 - heavy
 
         work.show_instruments(as_json=as_json)
 
@@ -208,7 +208,7 @@ def import_instruments(
     as_json: Json = False,
 ) -> None:
     """Add the instruments that a calendar knows to the instruments' file."""
-    from nexuslims_console.work import instruments as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import instruments as work  # noqa: PLC0415 - heavy
 
     if not from_nemo:
         raise typer.BadParameter("say from where: --from-nemo")
@@ -229,7 +229,7 @@ def _dead_letters(context: typer.Context) -> None:
 @dead_letters.command("list")
 def list_dead_letters(*, as_json: Json = False) -> None:
     """List all dead letters."""
-    from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import retry as work  # noqa: PLC0415 - heavy
 
     work.list_letters(as_json=as_json)
 
@@ -237,7 +237,7 @@ def list_dead_letters(*, as_json: Json = False) -> None:
 @dead_letters.command("show")
 def show_dead_letter(number: Number) -> None:
     """Show one dead letter as JSON, with the event it speaks of."""
-    from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import retry as work  # noqa: PLC0415 - heavy
 
     work.show_letter(number)
 
@@ -245,7 +245,7 @@ def show_dead_letter(number: Number) -> None:
 @dead_letters.command("retry")
 def retry_dead_letter(number: Number) -> None:
     """Try again what a dead letter speaks of, and drop the letter."""
-    from nexuslims_console.work import retry as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import retry as work  # noqa: PLC0415 - heavy
 
     work.retry_letter(number)
 
@@ -261,7 +261,7 @@ def _people() -> None:
 @people.command("list")
 def list_people(*, as_json: Json = False) -> None:
     """List everybody, with the names the calendars gave."""
-    from nexuslims_console.work import people as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import people as work  # noqa: PLC0415 - heavy
 
     work.show_all(as_json=as_json)
 
@@ -273,7 +273,7 @@ def forget_person(
     as_json: Json = False,
 ) -> None:
     """Erase a person's names for good; the records that show them are made again without."""
-    from nexuslims_console.work import people as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import people as work  # noqa: PLC0415 - heavy
 
     work.forget(person, as_json=as_json)
 
@@ -289,6 +289,6 @@ def _read_model() -> None:
 @read_model.command("rebuild")
 def rebuild_read_model() -> None:
     """Make the read model anew from the events, while the old one serves."""
-    from nexuslims_console.work import setup  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import setup  # noqa: PLC0415 - heavy
 
     setup.rebuild_read_model()

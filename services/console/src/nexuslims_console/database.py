@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, make_ur
 from sqlalchemy.exc import SQLAlchemyError
 
 from nexuslims_console.errors import ReadModelError
-from nexuslims_console.model import READ_MODEL, SCHEMA, Tables, create_registry, tables_of
+from nexuslims_console.tables import READ_MODEL, SCHEMA, Tables, create_registry, tables_of
 from nexuslims_shared.settings import make_folder
 
 _WRITING = "nexuslims_writing"

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nexuslims_console.rows import SessionRow
+    from nexuslims_console.views import SessionRow
 
 WIDE: Final = 180
 """Columns of a table that goes into a file or a pipe."""

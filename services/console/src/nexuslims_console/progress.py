@@ -10,7 +10,7 @@ from nexuslims_console.output import console, say
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from nexuslims_console.rows import SessionRow
+    from nexuslims_console.views import SessionRow
 
 _SHOWN: Final = 8
 """Sessions with a line of their own at one time."""

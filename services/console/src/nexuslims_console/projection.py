@@ -20,18 +20,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nexuslims_console.batches import in_batches
 from nexuslims_console.queries import ReadModel
-from nexuslims_console.rows import EventRow, SessionRow, UnreadableRow, event_row, session_row
+from nexuslims_console.views import EventRow, SessionRow, UnreadableRow, event_row, session_row
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import MetadataExtracted
-from nexuslims_shared.fold import INITIAL, SessionState, fold
+from nexuslims_shared.session.state import INITIAL, SessionState, fold
 from nexuslims_shared.store.port import EventStore, Unreadable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
     from nexuslims_console.database import Database
-    from nexuslims_console.model import Tables
+    from nexuslims_console.tables import Tables
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_, select
 
-from nexuslims_console.rows import EventRow, SessionRow, UnreadableRow, UploadRow
+from nexuslims_console.views import EventRow, SessionRow, UnreadableRow, UploadRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

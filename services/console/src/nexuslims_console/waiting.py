@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nexuslims_console.dry_run import Entry
-from nexuslims_console.rows import SessionRow
-from nexuslims_shared.status import FINAL, WELL, Status
+from nexuslims_console.views import SessionRow
+from nexuslims_shared.session.status import FINAL, WELL, Status
 
 LOOKING = "looking for files"
 LATE_FILES = "no files yet, asked again later"

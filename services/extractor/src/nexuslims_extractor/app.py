@@ -22,16 +22,16 @@ from nexuslims_contracts.events import (
     RetryRequested,
 )
 from nexuslims_contracts.topology import EXTRACTOR
-from nexuslims_extractor.errors import ProfileError
-from nexuslims_extractor.model import InstrumentContext
 from nexuslims_extractor.outcome import to_event
 from nexuslims_extractor.profiles import load_profiles
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
+from nexuslims_formats.errors import ProfileError
+from nexuslims_formats.model import InstrumentContext
 from nexuslims_shared.artifacts import resolve
 from nexuslims_shared.consume import Handler, NotYet
 from nexuslims_shared.errors import SettingsError
-from nexuslims_shared.fold import FileState, fold
 from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.session.state import FileState, fold
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import read_session
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from nexuslims_contracts.datasets import Dataset
-    from nexuslims_extractor.model import Extraction, InstrumentContext
+    from nexuslims_formats.model import Extraction, InstrumentContext
 
 _MANY = 4
 _FIELDS_SHOWN = ("acceleration_voltage", "magnification", "detector_type")
@@ -104,10 +104,11 @@ async def _extractions(
     import os  # noqa: PLC0415 - the command line starts fast
 
     # whatever is imported here is shared with the forked workers, and safe from their birth
-    from nexuslims_extractor import core, plugins  # noqa: F401, PLC0415 -
+    from nexuslims_extractor import core  # noqa: F401, PLC0415 - imported for its cost
     from nexuslims_extractor.workers import Job, Limits, WorkerPool  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_formats import registry  # noqa: PLC0415 - the command line starts fast
 
-    plugins.installed()
+    registry.installed()
     if preview is not None or len(files) >= _MANY:
         from nexuslims_extractor import preload  # noqa: F401, PLC0415 - imported for its cost
     workers = min(len(files), os.cpu_count() or 1)
@@ -150,7 +151,7 @@ def _instrument(pid: str) -> "InstrumentContext":
     """Return the instrument of a PID from the facility's instruments file."""
     import os  # noqa: PLC0415 - the command line starts fast
 
-    from nexuslims_extractor.model import InstrumentContext  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_formats.model import InstrumentContext  # noqa: PLC0415 - the command line starts fast
     from nexuslims_shared.errors import SettingsError  # noqa: PLC0415 - the command line starts fast
     from nexuslims_shared.instruments import read_instruments  # noqa: PLC0415 - the command line starts fast
 
@@ -169,8 +170,8 @@ def _profiles() -> Path | None:
     """Return the folder of the facility's profiles, having made sure that they can be used."""
     import os  # noqa: PLC0415 - the command line starts fast
 
-    from nexuslims_extractor.errors import ProfileError  # noqa: PLC0415 - the command line starts fast
     from nexuslims_extractor.profiles import load_profiles  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_formats.errors import ProfileError  # noqa: PLC0415 - the command line starts fast
 
     told = os.environ.get("NX_LOCAL_PROFILES_PATH")
     folder = Path(told) if told else None

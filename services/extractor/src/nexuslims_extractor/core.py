@@ -12,11 +12,12 @@ from typing import Literal, TypeAlias
 
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.metadata import with_qudt
-from nexuslims_extractor.artifacts import artifact_paths, clean_text, shown, to_json_bytes
-from nexuslims_extractor.errors import ExtractorError, UnsupportedFileError
-from nexuslims_extractor.hdf5_links import check_links, is_hdf5
-from nexuslims_extractor.metadata import to_dataset
-from nexuslims_extractor.model import (
+from nexuslims_extractor.profiles import profile_of, with_profile
+from nexuslims_formats.datasets import to_dataset
+from nexuslims_formats.errors import ExtractorError, UnsupportedFileError
+from nexuslims_formats.hdf5.links import check_links, is_hdf5
+from nexuslims_formats.json_tree import artifact_paths, clean_text, shown, to_json_bytes
+from nexuslims_formats.model import (
     NOBODY,
     Extraction,
     FileFacts,
@@ -24,9 +25,8 @@ from nexuslims_extractor.model import (
     ParsedFile,
     Signal,
 )
-from nexuslims_extractor.plugins import HEAD_BYTES, Extractor, choose, is_misnamed
-from nexuslims_extractor.profiles import profile_of, with_profile
-from nexuslims_extractor.values import from_mtime
+from nexuslims_formats.registry import HEAD_BYTES, Extractor, choose, is_misnamed
+from nexuslims_formats.values import from_mtime
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.errors import DiskError
 
@@ -268,7 +268,7 @@ def _finish(
 
 def _preview(signal: Signal, root: Path, place: str) -> tuple[ArtifactRef | None, str]:
     """Draw and write a preview; what goes wrong in it costs the preview only."""
-    from nexuslims_extractor.previews import render_preview  # noqa: PLC0415 - previews only
+    from nexuslims_formats.previews import render_preview  # noqa: PLC0415 - previews only
 
     try:
         data = render_preview(signal)

@@ -4,8 +4,7 @@ import numpy  # noqa: ICN001 - imported for its cost, not its name
 import PIL.Image
 
 import nexuslims_extractor.core
-import nexuslims_extractor.previews
-from nexuslims_extractor.plugins import installed
+from nexuslims_formats.registry import installed
 
 __all__ = ["PIL", "nexuslims_extractor", "numpy"]
 

@@ -6,7 +6,7 @@ run one file at a time, and are replaced after a number of files. The limits:
 - time: a file that takes longer is given up and its worker killed;
 - memory: ``RLIMIT_DATA``, which counts what a process allocates but not the files it maps, so a
   map of a 50 GB file is free; beyond it Python raises MemoryError and the file fails with a reason;
-- reach: the folder of the file, see :mod:`nexuslims_extractor.sandbox`.
+- reach: the folder of the file, see :mod:`nexuslims_formats.sandbox`.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
-from nexuslims_extractor.artifacts import shown
-from nexuslims_extractor.model import NOBODY, Extraction, FileFacts, InstrumentContext
-from nexuslims_extractor.sandbox import Sandbox
-from nexuslims_extractor.values import from_mtime
+from nexuslims_formats.json_tree import shown
+from nexuslims_formats.model import NOBODY, Extraction, FileFacts, InstrumentContext
+from nexuslims_formats.sandbox import Sandbox
+from nexuslims_formats.values import from_mtime
 
 if TYPE_CHECKING:
     from pebble import ProcessPool

@@ -14,8 +14,8 @@ import tifffile
 from PIL import Image
 
 from nexuslims_extractor.cli import as_record
-from nexuslims_extractor.plugins import installed
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
+from nexuslims_formats.registry import installed
 
 EXTENSIONS = sorted({name for plugin in installed() for name in plugin.extensions})
 SECRET = "this is not for you"

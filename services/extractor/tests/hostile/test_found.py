@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from nexuslims_extractor.errors import ExtractorError
-from nexuslims_extractor.formats.dm_tags import read_tags
-from nexuslims_extractor.formats.tiff_tags import rasters, read_tiff
-from nexuslims_extractor.formats.vendor_tiff import readable_length
+from nexuslims_formats.digitalmicrograph.tags import read_tags
+from nexuslims_formats.errors import ExtractorError
+from nexuslims_formats.tiff.tags import rasters, read_tiff
+from nexuslims_formats.tiff.vendor import readable_length
 
 
 def dm3_tag(*info):

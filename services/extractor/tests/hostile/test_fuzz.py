@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexuslims_extractor.plugins import installed
+from nexuslims_formats.registry import installed
 
 
 def same_every_time(examples):

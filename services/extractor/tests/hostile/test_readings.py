@@ -6,11 +6,11 @@ from datetime import datetime
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nexuslims_extractor.artifacts import clean_text, shown, to_json_bytes
-from nexuslims_extractor.formats.vendor_tiff import ini_sections
-from nexuslims_extractor.formats.zeiss_tiff import read_parameters
-from nexuslims_extractor.model import InstrumentContext
-from nexuslims_extractor.values import (
+from nexuslims_formats.json_tree import clean_text, shown, to_json_bytes
+from nexuslims_formats.model import InstrumentContext
+from nexuslims_formats.tiff.vendor import ini_sections
+from nexuslims_formats.tiff.zeiss import read_parameters
+from nexuslims_formats.values import (
     from_filetime,
     from_unix,
     leaves,

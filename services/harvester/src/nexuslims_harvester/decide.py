@@ -18,7 +18,7 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry
-from nexuslims_shared.fold import Booking, SessionState
+from nexuslims_shared.session.state import Booking, SessionState
 
 
 def decide(

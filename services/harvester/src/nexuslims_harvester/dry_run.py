@@ -13,7 +13,7 @@ from nexuslims_harvester.calendar import (
     Withdrawn,
 )
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.known import Known, window_after
+from nexuslims_harvester.harvested import Known, window_after
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore
 

@@ -25,12 +25,12 @@ from nexuslims_harvester.calendar import (
 )
 from nexuslims_harvester.decide import decide, withdraw
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.known import Known, belongs, window_after
+from nexuslims_harvester.harvested import Known, belongs, window_after
 from nexuslims_shared.errors import ConflictError, StoreError
-from nexuslims_shared.fold import INITIAL, SessionState
 from nexuslims_shared.logs import about
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import Surroundings
+from nexuslims_shared.session.state import INITIAL, SessionState
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from nexuslims_indexer.decide import Statement, Wait, Window, decide, quiet_time
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.finder import Found, Search, find_files
 from nexuslims_shared.consume import Handler, NotYet, by_session
-from nexuslims_shared.fold import SessionState, fold
 from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.session.state import SessionState, fold
+from nexuslims_shared.session.status import ended
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.status import ended
 from nexuslims_shared.store.port import read_session
 
 log = logging.getLogger(__name__)

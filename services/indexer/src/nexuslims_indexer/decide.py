@@ -14,7 +14,7 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_contracts.identifiers import digest
 from nexuslims_indexer.finder import Found
-from nexuslims_shared.fold import SessionState
+from nexuslims_shared.session.state import SessionState
 
 QUIET: Final = timedelta(seconds=5)
 """How long after its end a session is left alone: a share shows files a little late, and clocks

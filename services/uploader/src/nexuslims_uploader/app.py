@@ -8,8 +8,8 @@ from nexuslims_shared.consume import Handler, by_session
 from nexuslims_shared.leases import BucketLeases
 from nexuslims_shared.service import Mount, Service, Surroundings
 from nexuslims_shared.settings import Settings
-from nexuslims_uploader.calls import Calls
 from nexuslims_uploader.destination import Destination, load_destinations
+from nexuslims_uploader.guarded_calls import Calls
 from nexuslims_uploader.uploader import Uploader
 
 

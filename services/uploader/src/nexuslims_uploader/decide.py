@@ -14,8 +14,8 @@ from nexuslims_contracts.events import (
     UploadFailed,
     UploadPlan,
 )
-from nexuslims_shared.fold import SessionState, fold
-from nexuslims_shared.status import cancelled, ended, holding, standing_uploads, withdrawn
+from nexuslims_shared.session.state import SessionState, fold
+from nexuslims_shared.session.status import cancelled, ended, holding, standing_uploads, withdrawn
 from nexuslims_uploader.destination import UploadResult
 
 

@@ -26,9 +26,8 @@ from nexuslims_shared.consume import NotYet
 from nexuslims_shared.errors import ArtifactError, ConflictError, LeaseError, LeaseHeldError
 from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import Surroundings
-from nexuslims_shared.status import exported, holding, standing_uploads, withdrawn
+from nexuslims_shared.session.status import exported, holding, standing_uploads, withdrawn
 from nexuslims_shared.store.port import read_session
-from nexuslims_uploader.calls import Calls, Postponed
 from nexuslims_uploader.decide import Story, decide, decide_withdrawal, unsay, withheld
 from nexuslims_uploader.destination import Destination, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import (
@@ -37,6 +36,7 @@ from nexuslims_uploader.errors import (
     UploaderError,
 )
 from nexuslims_uploader.experiment import Experiment, read_experiment
+from nexuslims_uploader.guarded_calls import Calls, Postponed
 
 log = logging.getLogger(__name__)
 

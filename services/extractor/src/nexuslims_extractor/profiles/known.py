@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from nexuslims_extractor.errors import ProfileError
-from nexuslims_extractor.model import InstrumentContext
 from nexuslims_extractor.profiles.profile import Profile
 from nexuslims_extractor.profiles.titan import TITAN_STEM, TITAN_TEM
+from nexuslims_formats.errors import ProfileError
+from nexuslims_formats.model import InstrumentContext
 
 log = logging.getLogger(__name__)
 

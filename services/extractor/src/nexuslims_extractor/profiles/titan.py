@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nexuslims_extractor.model import Signal, Value
 from nexuslims_extractor.profiles.profile import Profile
-from nexuslims_extractor.values import snake
+from nexuslims_formats.model import Signal, Value
+from nexuslims_formats.values import snake
 
 STATUS = "gatan_tecnai_microscope_info"
 _LINE = re.compile("[\u2028\u2029\u2400\n]")

@@ -1,0 +1,1 @@
+"""Files of Gatan DigitalMicrograph: DM3, DM4 and DM5."""

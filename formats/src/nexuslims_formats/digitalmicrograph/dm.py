@@ -1,0 +1,362 @@
+"""Gatan DigitalMicrograph ``.dm3`` and ``.dm4``."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_formats.digitalmicrograph.fields import EXTENSION_GROUPS, FIELDS, TEXTS, ZERO_COUNTS
+from nexuslims_formats.digitalmicrograph.tags import ArrayRef, Tree, read_tags
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.values import (
+    from_filetime,
+    from_unix,
+    leaves,
+    local_time,
+    number,
+    parse_datetime,
+    reveal_offset,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# ImageData/DataType -> numpy's name; 23 is BGRA, 27 and 28 are half of a Fourier transform
+_DTYPES = {
+    1: "int16", 2: "float32", 3: "complex64", 6: "uint8", 7: "int32", 9: "int8", 10: "uint16",
+    11: "uint32", 12: "float64", 13: "complex128", 14: "uint8", 23: "uint8", 27: "complex64",
+    28: "complex128", 39: "int64", 40: "uint64",
+}  # fmt: skip
+_BGRA = 23
+_PACKED = (27, 28)
+
+_SI_PIXEL_TIME = "SI/Acquisition/Pixel time (s)"
+_SCAN_SAMPLE_TIME = "DigiScan/Sample Time"
+_SIGNALS = {"EELS": "EELS", "X-ray": "EDS", "CL": "CL"}
+_RECIPROCAL = ("1/", "-1", "mrad", "rad", "deg")
+_DIFFRACTION_WORDS = {"diffraction", "saed", "sadp", "cbed"}
+_LOCAL_TIMES = (
+    ("DataBar/Acquisition Date", "DataBar/Acquisition Time"),
+    ("SI/Acquisition/Date", "SI/Acquisition/Start time"),
+    ("EELS/Acquisition/Date", "EELS/Acquisition/Start time"),
+)
+
+
+class _Tags:
+    """The tags of one image; a stack keeps those of its frames one level down."""
+
+    def __init__(self, image: Tree) -> None:
+        own = image.get("ImageTags")
+        self.trees: list[Tree] = [own] if isinstance(own, dict) else []
+        frame = self.find("plane info/TagGroup0/source tags")
+        if isinstance(frame, dict):
+            self.trees.append(frame)
+
+    def find(self, path: str) -> Any:
+        for tree in self.trees:
+            node: Any = tree
+            # "Dispersion (eV/ch)" has a slash of its own: try the rest as one key at every level
+            rest = path
+            while isinstance(node, dict) and rest:
+                if rest in node:
+                    return node[rest]
+                head, _, rest = rest.partition("/")
+                node = node.get(head)
+        return None
+
+    def text(self, path: str) -> str:
+        value = self.find(path)
+        return value.strip() if isinstance(value, str) else ""
+
+
+class DigitalMicrographExtractor:
+    """Reads the tags of DM3 and DM4 files; pixels are mapped for previews only."""
+
+    name = "digital_micrograph"
+    version = "1.0"
+    priority = 100
+    extensions = ("dm3", "dm4")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell a DM file by its version and byte order: 00 00 00 03, size, 00 00 00 01."""
+        del path
+        if head[:4] == b"\0\0\0\3":
+            return head[8:12] in (b"\0\0\0\0", b"\0\0\0\1")
+        return head[:4] == b"\0\0\0\4" and head[12:16] in (b"\0\0\0\0", b"\0\0\0\1")
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read every image of the file except its thumbnails."""
+        del instrument
+        tree = read_tags(path)
+        signals = [image_signal(path, tree["byte_order"], image) for image in shown_images(tree)]
+        return ParsedFile(signals=signals, native=tree, reader=f"dm tags {self.version}")
+
+
+def shown_images(tree: Tree) -> list[Tree]:
+    """Return the images of a tag tree without the thumbnails.
+
+    Raises
+    ------
+    UnreadableFileError
+        There is none.
+    """
+    images, thumbnails = tree.get("ImageList"), tree.get("Thumbnails")
+    if not isinstance(images, dict):
+        raise UnreadableFileError("the file holds no image list")
+    small = {
+        entry.get("ImageIndex")
+        for entry in (thumbnails if isinstance(thumbnails, dict) else {}).values()
+        if isinstance(entry, dict)
+    }
+    shown = [
+        image
+        for index, image in enumerate(images.values())
+        if index not in small and isinstance(image, dict) and "ImageData" in image
+    ]
+    if not shown:
+        raise UnreadableFileError("the file holds no image besides its thumbnail")
+    return shown
+
+
+def image_signal(path: Path, order: str, image: Tree) -> Signal:
+    """Return the signal of one image by its tags.
+
+    Raises
+    ------
+    UnreadableFileError
+        Its tags do not tell what its data are.
+    """
+    tags = _Tags(image)
+    data = image["ImageData"]
+    if not (isinstance(data, dict) and isinstance(data.get("Dimensions"), dict)):
+        raise UnreadableFileError("image data without dimensions")
+    code = data.get("DataType", 0)
+    dtype = _DTYPES.get(code)
+    if dtype is None:
+        raise UnreadableFileError(f"image data of the unknown type {code}")
+    sizes = tuple(int(size) for size in reversed(list(data["Dimensions"].values())))
+    technique = _technique(tags)
+    axes = _axes(data, sizes, technique)
+    name = str(image.get("Name") or "") or path.stem
+    dataset_type = _dataset_type(tags, axes, technique)
+    if dataset_type == "Image" and _named_diffraction(tags, name, path):
+        dataset_type = "Diffraction"
+    axes = tuple(_marked(axes, dataset_type))
+    shape = sizes
+    if code == _BGRA:
+        shape = (*sizes, 4)
+        axes = (*axes, Axis(name="channel", size=4))
+    metadata = dict(_metadata(tags, dataset_type))
+    _add_sampling(metadata, axes, dataset_type)
+    return Signal(
+        name=name,
+        dataset_type=dataset_type,
+        data_type=f"{_mode(tags, technique)}_{technique or _imaging(dataset_type)}",
+        shape=shape,
+        dtype=dtype,
+        axes=axes,
+        metadata=metadata,
+        extensions=dict(_extensions(tags)),
+        warnings=tuple(field for field in ("operator", "specimen") if field in metadata),
+        acquired=_acquired(tags),
+        pixels=_pixels(path, order + _numpy_code(dtype), data.get("Data"), shape, code),
+    )
+
+
+def _numpy_code(dtype: str) -> str:
+    kinds = {"int": "i", "uint": "u", "float": "f", "complex": "c"}
+    kind = dtype.rstrip("0123456789")
+    return f"{kinds[kind]}{int(dtype[len(kind) :]) // 8}"
+
+
+def _technique(tags: _Tags) -> str:
+    """Return EELS, EDS, CL, EFTEM, or nothing for imaging and diffraction."""
+    told = _SIGNALS.get(tags.text("Meta Data/Signal"))
+    if told:
+        return told
+    if tags.find("CL/Acquisition") is not None:
+        return "CL"
+    if "EFTEM" in tags.text("Microscope Info/Imaging Mode"):
+        return "EFTEM"
+    return ""
+
+
+def _mode(tags: _Tags, technique: str = "") -> str:
+    illumination = tags.text("Microscope Info/Illumination Mode").upper()
+    operation = tags.text("Microscope Info/Operation Mode").upper()
+    if illumination == "SEM" or (technique == "CL" and not illumination):
+        return "SEM"
+    scanning = "STEM" in illumination or operation in ("SCANNING", "STEM")
+    return "STEM" if scanning or tags.find("DigiScan") is not None else "TEM"
+
+
+def _imaging(dataset_type: str) -> str:
+    return {"Diffraction": "Diffraction", "Spectrum": "Spectrum"}.get(dataset_type, "Imaging")
+
+
+def _axes(data: Tree, sizes: tuple[int, ...], technique: str) -> tuple[Axis, ...]:
+    """Return the axes in array order; an origin counts channels, so offset = -origin x scale."""
+    calibrations = list(data.get("Calibrations", {}).get("Dimension", {}).values())
+    calibrations += [{}] * (len(sizes) - len(calibrations))
+    names = ("x", "y", "z", "u", "v")
+    axes = []
+    for index, (size, calibration) in enumerate(
+        zip(sizes, reversed(calibrations[: len(sizes)]), strict=True)
+    ):
+        unit = str(calibration.get("Units") or "").strip()
+        scale = number(calibration.get("Scale")) or 1.0
+        name = names[min(len(sizes) - index - 1, 4)]
+        if unit in ("eV", "keV"):
+            name = "energy_loss" if technique == "EELS" else "energy"
+        offset = -(number(calibration.get("Origin")) or 0.0) * scale
+        axes.append(Axis(name=name, size=size, scale=scale, offset=offset + 0.0, unit=unit))
+    return tuple(axes)
+
+
+def _is_energy(axis: Axis) -> bool:
+    return axis.unit in ("eV", "keV")
+
+
+def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> DatasetType:
+    shown = [axis for axis in axes if axis.size > 1]
+    form = tags.text("Meta Data/Format")
+    spectral = any(_is_energy(axis) for axis in axes) or form.startswith("Spectrum")
+    if spectral or technique == "CL":
+        return "SpectrumImage" if len(shown) > 1 and form != "Spectrum" else "Spectrum"
+    if len(shown) <= 1 and len(axes) <= 2:  # noqa: PLR2004 - a line, stored as one or two axes
+        return "Spectrum"
+    imaging = tags.text("Microscope Info/Imaging Mode").upper()
+    reciprocal = any(mark in axes[-1].unit for mark in _RECIPROCAL)
+    if reciprocal or form.startswith("Diffraction"):
+        return "Diffraction"
+    if "DIFFRACTION" in imaging and _mode(tags) == "TEM":
+        return "Diffraction"
+    return "Image"
+
+
+def _named_diffraction(tags: _Tags, name: str, path: Path) -> bool:
+    """Whether people called it a diffraction pattern, where the microscope told DM nothing.
+
+    JEOL columns without a link to DM report no mode. Only whole words count, and only those that
+    mean nothing else: "diff" may be a difference, "DP" a steel.
+    """
+    if tags.text("Microscope Info/Imaging Mode"):
+        return False
+    words = set(re.split(r"[^a-z0-9]+", f"{name} {path.stem}".lower()))
+    return bool(words & _DIFFRACTION_WORDS)
+
+
+def _marked(axes: tuple[Axis, ...], dataset_type: DatasetType) -> Iterator[Axis]:
+    """Yield the axes with those marked that span positions or time."""
+    count = len(axes)
+    if dataset_type == "Spectrum":
+        navigating = {index for index in range(count - 1) if axes[index].size == 1}
+    elif dataset_type == "SpectrumImage":
+        energy = [index for index in range(count) if _is_energy(axes[index])]
+        spectral = energy[0] if energy else (0 if count > 2 else count - 1)  # noqa: PLR2004
+        navigating = set(range(count)) - {spectral}
+    else:
+        navigating = set(range(count - 2))
+    for index, axis in enumerate(axes):
+        yield axis.model_copy(update={"navigate": index in navigating})
+
+
+def _metadata(tags: _Tags, dataset_type: DatasetType) -> Iterator[tuple[str, Value]]:
+    done = set()
+    pixel_time = number(tags.find(_SI_PIXEL_TIME))
+    if dataset_type in ("SpectrumImage", "Spectrum") and pixel_time:
+        yield "dwell_time", (pixel_time, "s")
+    elif sample_time := number(tags.find(_SCAN_SAMPLE_TIME)):
+        yield "dwell_time", (sample_time, "us")
+    for field, path, unit in FIELDS:
+        value = number(tags.find(path))
+        if field in done or value is None or (value == 0 and field not in ZERO_COUNTS):
+            continue
+        done.add(field)
+        yield field, ((value, unit) if unit else value)
+    for field, path in TEXTS:
+        if field not in done and (text := tags.text(path)):
+            done.add(field)
+            yield field, text
+    if "detector_type" not in done and (device := tags.text("DataBar/Device Name")):
+        yield "detector_type", device
+
+
+def _add_sampling(
+    metadata: dict[str, Value], axes: tuple[Axis, ...], dataset_type: DatasetType
+) -> None:
+    """Add what the axes know: the size of a pixel, or the width of a channel."""
+    lengths = {"nm", "µm", "um", "mm", "m", "pm", "Å"}
+    if dataset_type == "Image":
+        for field, axis in zip(("pixel_height", "pixel_width"), axes[-2:], strict=False):
+            if axis.unit in lengths:
+                metadata[field] = (abs(axis.scale), axis.unit.replace("µ", "u"))
+    energy = next((axis for axis in axes if _is_energy(axis)), None)
+    if energy is not None:
+        metadata["channel_size"] = (energy.scale, energy.unit)
+        metadata["starting_energy"] = (energy.offset, energy.unit)
+
+
+def _extensions(tags: _Tags) -> Iterator[tuple[str, Any]]:
+    mapped = {path for _, path, _ in FIELDS} | {path for _, path in TEXTS}
+    for group in EXTENSION_GROUPS:
+        tree = tags.find(group)
+        if not isinstance(tree, Mapping):
+            continue
+        rest = {
+            key: value
+            for key, value in tree.items()
+            if f"{group}/{key}" not in mapped and key not in ("Items", "Stage Position", "Images")
+        }
+        for name, value in leaves(rest, f"gatan_{group.split('/')[0]}"):
+            yield name.replace(" ", "_").lower(), value
+
+
+def _acquired(tags: _Tags) -> Moment | None:
+    """Return the start of the acquisition: UTC tags win, the local date reveals their offset."""
+    utc: datetime | None = None
+    source = ""
+    epoch = number(tags.find("Acquisition/Frame/Sequence/Acquisition Start Time (epoch)"))
+    if epoch and (utc := from_unix(epoch / 1000)):
+        source = "Acquisition Start Time (epoch)"
+    ticks = number(tags.find("DataBar/Acquisition Time (OS)"))
+    if utc is None and ticks and (utc := from_filetime(ticks)):
+        source = "DataBar Acquisition Time (OS)"
+    for date, clock in _LOCAL_TIMES:
+        if tags.text(date) and (local := local_time(tags.text(date), tags.text(clock), utc)):
+            if utc is None:
+                return Moment(local, f"{date} and {clock.rpartition('/')[2]}")
+            return Moment(reveal_offset(local, utc), source)
+    if utc is not None:
+        return Moment(utc, source)
+    stamp = tags.text("Timestamp") + tags.text("TimezoneOffset")  # as Nion Swift exports
+    if written := parse_datetime(stamp):
+        return Moment(written, "Timestamp")
+    begin = parse_datetime(tags.text("CL/Acquisition/Acquisition begin"))
+    return Moment(begin, "CL/Acquisition/Acquisition begin") if begin else None
+
+
+def _pixels(
+    path: Path, dtype: str, reference: Any, shape: tuple[int, ...], code: int
+) -> "Callable[[], np.ndarray] | None":
+    if not isinstance(reference, ArrayRef):
+        return None
+
+    def open_pixels() -> "np.ndarray":
+        import numpy as np  # noqa: PLC0415 - previews only
+
+        stored = (shape[0], shape[1] // 2 + 1) if code in _PACKED else shape
+        pixels: np.ndarray = np.memmap(
+            path, dtype=np.dtype(dtype), mode="r", offset=reference.offset, shape=stored
+        )
+        if code == _BGRA:
+            return pixels[..., [2, 1, 0]]
+        if code in _PACKED:  # only the right half is stored: the left is its mirror image
+            half = pixels[:, : shape[1] // 2]
+            return np.hstack([half[::-1, ::-1], half])
+        return pixels
+
+    return open_pixels

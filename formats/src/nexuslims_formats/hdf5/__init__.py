@@ -1,0 +1,1 @@
+"""HDF5 files: links that lead elsewhere, lazy arrays, and the layouts read by our own code."""

@@ -1,0 +1,201 @@
+"""Files without a vendor's metadata: plain images, text, and everything else."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal
+from nexuslims_formats.tiff.tags import (
+    DATE_TIME,
+    DESCRIPTION,
+    MAKE,
+    MODEL,
+    SOFTWARE,
+    is_tiff,
+    read_tiff,
+)
+from nexuslims_formats.tiff.vendor import Described, image_axes, image_signals
+from nexuslims_formats.values import parse_datetime
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"GIF87a", b"GIF89a")
+_ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "GIF": b"\0;"}
+_TAIL_BYTES = 1 << 16
+_MODES = {"1": "bool", "I": "int32", "F": "float32", "I;16": "uint16", "I;16B": "uint16"}
+_TEXT_TAGS = {"description": DESCRIPTION, "make": MAKE, "model": MODEL, "software": SOFTWARE}
+_MAX_PIXELS = 1 << 28
+_SHOWN_BYTES = 16384
+_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_UNPRINTABLE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+class PlainTiffExtractor:
+    """Reads a TIFF that no vendor's extractor knows."""
+
+    name = "plain_tiff"
+    version = "1.0"
+    priority = 20
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by TIFF's magic number."""
+        del path
+        return is_tiff(head)
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the directories."""
+        del instrument
+        tiff = read_tiff(path)
+        texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
+        when = parse_datetime(tiff.text(DATE_TIME))
+        described = Described(
+            data_type="Image",
+            metadata={},
+            extensions={f"tiff_{name}": text for name, text in texts.items()},
+            acquired=Moment(when, "TIFF DateTime") if when else None,
+        )
+        return ParsedFile(
+            signals=image_signals(tiff, described),
+            native=texts,
+            reader=f"tiff tags {self.version}",
+        )
+
+
+class PlainImageExtractor:
+    """Reads PNG, JPEG, BMP and GIF through Pillow."""
+
+    name = "plain_image"
+    version = "1.0"
+    priority = 20
+    extensions = ("png", "jpg", "jpeg", "bmp", "gif")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the magic numbers."""
+        del path
+        return head.startswith(_IMAGE_HEADS)
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the size and mode; pixels are decoded for a preview only."""
+        del instrument
+        from PIL import Image, UnidentifiedImageError, __version__  # noqa: PLC0415 - images only
+
+        try:
+            with Image.open(path) as image:
+                shape: tuple[int, ...] = (image.height, image.width)
+                bands, mode, form = len(image.getbands()), image.mode, image.format
+                stamp = image.getexif().get(DATE_TIME)
+                info = {key: value for key, value in image.info.items() if isinstance(key, str)}
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
+            raise UnreadableFileError(f"the image cannot be opened: {error}") from None
+        if bands > 1:
+            shape = (*shape, bands)
+        when = parse_datetime(str(stamp)) if stamp else None
+        signal = Signal(
+            name=path.stem,
+            dataset_type="Image",
+            data_type="Image",
+            shape=shape,
+            dtype=_MODES.get(mode, "uint8"),
+            axes=image_axes(shape, None),
+            extensions={"image_format": form, "image_mode": mode},
+            acquired=Moment(when, "EXIF DateTime") if when else None,
+            pixels=lambda: _decode(path),
+        )
+        return ParsedFile(
+            signals=[signal],
+            native=info,
+            reader=f"pillow {__version__}",
+            problems=() if _ends(path, str(form)) else ("the file ends within its image",),
+        )
+
+
+def _ends(path: Path, form: str) -> bool:
+    """Whether an image file has its end; what programs add behind it does not matter."""
+    mark = _ENDS.get(form)
+    if mark is None:
+        return True
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        return mark in file.read()
+
+
+def _decode(path: Path) -> "np.ndarray":
+    import numpy as np  # noqa: PLC0415 - previews only
+    from PIL import Image  # noqa: PLC0415 - images only
+
+    with Image.open(path) as image:
+        if image.width * image.height > _MAX_PIXELS:
+            raise UnreadableFileError(f"the image claims {image.width} x {image.height} pixels")
+        shown = (
+            image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr", "LA", "RGBA") else image
+        )
+        return np.asarray(shown)
+
+
+class TextExtractor:
+    """Reads text in UTF-8, UTF-16 or a Windows code page."""
+
+    name = "text"
+    version = "1.0"
+    priority = 20
+    extensions = ("txt", "log", "csv", "md", "rtf", "json", "xml", "ini")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the name and the absence of control characters."""
+        if path.suffix.lower().removeprefix(".") not in self.extensions:
+            return False
+        return head[:2] in _BOMS or not _UNPRINTABLE.search(head)
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the beginning; the rest does not matter to a preview."""
+        del instrument
+        with path.open("rb") as file:
+            raw = file.read(_SHOWN_BYTES)
+        text, encoding = decode_text(raw, cut=path.stat().st_size > len(raw))
+        signal = Signal(
+            name=path.stem,
+            dataset_type="Misc",
+            data_type="Text",
+            extensions={"text_encoding": encoding},
+            text=text,
+        )
+        return ParsedFile(signals=[signal], native={"beginning": text[:2000]}, reader=encoding)
+
+
+def decode_text(raw: bytes, *, cut: bool = False) -> tuple[str, str]:
+    """Return a text and the encoding it was read in; a Windows code page is the last resort.
+
+    One that was ``cut`` may end within a character.
+    """
+    for mark, encoding in _BOMS.items():
+        if raw.startswith(mark):
+            return raw.decode(encoding, "replace"), encoding
+    try:
+        return raw.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError as error:
+        if cut and error.start >= len(raw) - 4:
+            return raw[: error.start].decode("utf-8"), "utf-8"
+    return raw.decode("cp1252", "replace"), "cp1252"
+
+
+class FallbackExtractor:
+    """Takes what nothing else reads: the file's own facts, dataset type Unknown."""
+
+    name = "fallback"
+    version = "1.0"
+    priority = 0
+    extensions: tuple[str, ...] = ()
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Take any file."""
+        del path, head
+        return True
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Name the file; its modification time becomes the creation time."""
+        del instrument
+        signal = Signal(name=path.stem, dataset_type="Unknown", data_type="Unknown")
+        return ParsedFile(signals=[signal], native={}, reader="")

@@ -1,0 +1,209 @@
+"""What is drawn onto a picture: scale bar, labels, a plotted line, words."""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from nexuslims_contracts.datasets import Axis
+from nexuslims_formats.previews.pixels import SIDE, Array
+
+_MICRO = "µ"
+_UNITS = {"um": "µm", "μm": "µm", "1/um": "1/µm", "1/μm": "1/µm", "nm^-1": "1/nm"}
+_LENGTHS = ("pm", "nm", "µm", "mm", "m")
+_THOUSAND = 1000.0
+_BAR_SHARE = 0.25
+_MARGIN = 10
+_NAMES = {
+    "energy": "Energy", "energy_loss": "Energy loss", "x": "Position", "wavelength": "Wavelength",
+}  # fmt: skip
+_LINE = (31, 78, 121)
+_FRAME = (90, 90, 90)
+_INK = (20, 20, 20)
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return Pillow's own font: the same letters on every machine."""
+    return ImageFont.load_default(size)
+
+
+def write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    ink: int | tuple[int, int, int],
+    size: int,
+) -> None:
+    """Write text from its left end on a base line; Pillow's own font has no ``µ``, so it gets one.
+
+    Parameters
+    ----------
+    place
+        Left end and base line, in pixels.
+    size
+        Of the letters, in pixels.
+    """
+    letters, plain = font(size), text.replace(_MICRO, "u")
+    draw.text(place, plain, ink, letters, anchor="ls")
+    for index in (at for at, letter in enumerate(text) if letter == _MICRO):
+        left, top, _, _ = draw.textbbox((0, 0), "u", letters, anchor="ls")
+        x, thickness = round(place[0] + letters.getlength(plain[:index]) + left), max(1, size // 10)
+        stem = (x, round(place[1] + top), x + thickness - 1, round(place[1] + size * 0.25))
+        draw.rectangle(stem, fill=ink)
+
+
+def to_png(picture: Image.Image) -> bytes:
+    """Return the bytes of a PNG: no time, no software name, always the same."""
+    buffer = BytesIO()
+    picture.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def nice(value: float) -> float:
+    """Return the largest of 1, 2, 5 times a power of ten that does not exceed a positive value."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return max(step for step in (1.0, 2.0, 5.0, 10.0) if step * power <= value * 1.0001) * power
+
+
+def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
+    """Draw a scale bar of a round length on a dark ground, if the axis is calibrated.
+
+    The picture spans the whole axis.
+    """
+    unit = _UNITS.get(axis.unit, axis.unit)
+    extent = abs(axis.scale) * axis.size
+    if not unit or unit in ("px", "pixel") or not math.isfinite(extent) or extent <= 0:
+        return picture
+    length = nice(extent * _BAR_SHARE)
+    pixels = max(2, round(length / extent * picture.width))
+    while unit in _LENGTHS[:-1] and length >= _THOUSAND:
+        length, unit = length / _THOUSAND, _LENGTHS[_LENGTHS.index(unit) + 1]
+    while unit in _LENGTHS[1:] and length < 1:
+        length, unit = length * _THOUSAND, _LENGTHS[_LENGTHS.index(unit) - 1]
+    label = f"{length:g} {unit}"
+    size = max(10, min(20, picture.width // 25))
+    shown = picture if picture.mode == "RGB" else picture.convert("L")
+    draw = ImageDraw.Draw(shown)
+    words = round(font(size).getlength(label.replace(_MICRO, "u")))
+    width, height = max(pixels, words) + 16, size + 20
+    if width + _MARGIN > shown.width or height + _MARGIN > shown.height:
+        return picture
+    x, y = _MARGIN, shown.height - _MARGIN - height
+    ground, ink = ((0, 0, 0), (255, 255, 255)) if shown.mode == "RGB" else (0, 255)
+    draw.rectangle((x, y, x + width, y + height), fill=ground)
+    start = x + (width - pixels) // 2
+    draw.rectangle((start, y + height - 8, start + pixels, y + height - 5), fill=ink)
+    write(draw, (x + (width - words) / 2, y + size + 2), label, ink, size)
+    return shown
+
+
+def axis_label(axis: Axis) -> str:
+    """Return the words under an axis: name and unit."""
+    name = _NAMES.get(axis.name, axis.name.replace("_", " ").capitalize()) or "Channel"
+    if axis.name == "x" and not axis.unit:
+        name = "Channel"
+    unit = _UNITS.get(axis.unit, axis.unit)
+    if unit in ("nm", "µm") and axis.name == "x":
+        name = "Wavelength" if unit == "nm" else "Position"
+    return f"{name} ({unit})" if unit else name
+
+
+def plot_line(values: Array, axis: Axis, width: int = SIDE, height: int = SIDE) -> Image.Image:
+    """Plot a spectrum with ticks, labels and units.
+
+    Parameters
+    ----------
+    values
+        ``(channels,)`` counts.
+    axis
+        Their axis; its scale and offset count channels of the whole axis, evenly sampled here.
+    """
+    picture = Image.new("RGB", (width, height), (255, 255, 255))
+    draw = ImageDraw.Draw(picture)
+    left, top, right, bottom = 62, 12, width - 14, height - 46
+    first = axis.offset
+    last = axis.offset + axis.scale * max(1, axis.size - 1)
+    low, high = float(values.min()), float(values.max())
+    low = min(low, 0.0) if low < 0 or low < 0.5 * high else low
+    high = high if high > low else low + 1.0
+
+    def place_x(value: float) -> float:
+        return left + (value - first) / ((last - first) or 1.0) * (right - left)
+
+    def place_y(value: float) -> float:
+        return bottom - (value - low) / (high - low) * (bottom - top) * 0.96
+
+    _ticks(draw, first, last, lambda v: (place_x(v), bottom), vertical=False)
+    _ticks(draw, low, high, lambda v: (left, place_y(v)), vertical=True)
+    count = len(values)
+    xs = np.linspace(place_x(first), place_x(last), count)
+    points = _envelope(xs, np.array([place_y(v) for v in values.tolist()]))
+    if len(points) > 1:
+        draw.line(points, fill=_LINE, width=1)
+    draw.rectangle((left, top, right, bottom), outline=_FRAME)
+    label = axis_label(axis)
+    start = (left + right - font(14).getlength(label.replace(_MICRO, "u"))) / 2
+    write(draw, (start, height - 6), label, _INK, 14)
+    counts = Image.new("L", (80, 18), 255)
+    ImageDraw.Draw(counts).text((40, 15), "Counts", 20, font(14), anchor="ms")
+    picture.paste(counts.rotate(90, expand=True), (2, (top + bottom) // 2 - 40))
+    return picture
+
+
+def _envelope(xs: Array, ys: Array) -> list[tuple[float, float]]:
+    """Return the points of a line, at most a highest and a lowest in each column of pixels."""
+    points: list[tuple[float, float]] = []
+    columns = np.floor(xs).astype(int)
+    edges = np.flatnonzero(np.diff(columns)) + 1
+    for group_x, group_y in zip(np.split(xs, edges), np.split(ys, edges), strict=True):
+        points.append((float(group_x[0]), float(group_y[0])))
+        if len(group_y) > 2:  # noqa: PLR2004 - a point between the ends may stick out
+            points += [(float(group_x[0]), float(group_y.min()))]
+            points += [(float(group_x[0]), float(group_y.max()))]
+        points.append((float(group_x[-1]), float(group_y[-1])))
+    return points
+
+
+def _ticks(
+    draw: ImageDraw.ImageDraw,
+    low: float,
+    high: float,
+    place: Callable[[float], tuple[float, float]],
+    *,
+    vertical: bool,
+) -> None:
+    """Draw ticks at round values, with their numbers."""
+    begin, end = min(low, high), max(low, high)
+    if not math.isfinite(end - begin) or end <= begin:
+        return
+    step = nice((end - begin) / 3)
+    value = math.ceil(begin / step) * step
+    while value <= end + step * 1e-6:
+        x, y = place(value)
+        label = f"{value:.4g}" if abs(value) > step * 1e-6 else "0"
+        if vertical:
+            draw.line((x - 5, y, x, y), fill=_FRAME)
+            draw.text((x - 8, y), label, _INK, font(12), anchor="rm")
+        else:
+            draw.line((x, y, x, y + 5), fill=_FRAME)
+            draw.text((x, y + 8), label, _INK, font(12), anchor="mt")
+        value += step
+
+
+def write_text(text: str, side: int = SIDE) -> Image.Image:
+    """Return the beginning of a text as dark words on a light ground."""
+    picture = Image.new("RGB", (side, side), (250, 250, 250))
+    draw = ImageDraw.Draw(picture)
+    letters = font(12)
+    y = _MARGIN
+    for line in text.splitlines():
+        if y > side - 20:
+            break
+        printable = "".join(c if c.isprintable() else " " for c in line.expandtabs(4))[:120]
+        draw.text((_MARGIN, y), printable, _INK, letters)
+        y += 15
+    return picture

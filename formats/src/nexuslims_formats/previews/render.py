@@ -1,0 +1,165 @@
+"""Which picture shows which kind of signal."""
+
+import math
+
+import numpy as np
+from numpy.lib.recfunctions import structured_to_unstructured
+from PIL import Image, ImageDraw
+
+from nexuslims_contracts.datasets import Axis
+from nexuslims_formats.errors import ExtractorError
+from nexuslims_formats.model import Signal
+from nexuslims_formats.previews.draw import (
+    add_scale_bar,
+    font,
+    plot_line,
+    to_png,
+    write_text,
+)
+from nexuslims_formats.previews.pixels import (
+    SAMPLES,
+    SIDE,
+    Array,
+    colour,
+    grey,
+    is_colour,
+    pixel_aspect,
+    sampled,
+    strides_within,
+)
+
+_NO_PHOTOGRAPHS = ("Spectrum", "SpectrumImage", "Diffraction")
+"""Kinds of data whose third axis is no colour, of whatever length."""
+_FRAMES = 9
+_PLANE = 2
+
+
+def render_preview(signal: Signal) -> bytes | None:
+    """Return a signal's preview as PNG; None where there is nothing to show.
+
+    Raises
+    ------
+    ExtractorError
+        The data has no values, or not the shape that its header claims.
+    """
+    if signal.text is not None:
+        return to_png(write_text(signal.text))
+    if signal.pixels is None:
+        return None
+    array = signal.pixels()
+    if array.dtype.names:  # a structure of red, green and blue
+        array = structured_to_unstructured(np.asarray(array))
+    if array.size == 0:
+        raise ExtractorError(f"signal {signal.name!r} holds no values")
+    return to_png(_picture(signal, array))
+
+
+def _picture(signal: Signal, array: Array) -> Image.Image:
+    axes = list(signal.axes) or [Axis(size=size) for size in array.shape]
+    if signal.dataset_type not in _NO_PHOTOGRAPHS and is_colour(array):
+        return add_scale_bar(colour(array), axes[1])
+    array, axes = _squeezed(array, axes)
+    if signal.dataset_type in ("Spectrum", "SpectrumImage") or array.ndim < _PLANE:
+        return _spectral(array, axes)
+    logarithmic = signal.dataset_type == "Diffraction" or np.iscomplexobj(array)
+    if array.ndim == _PLANE:
+        return add_scale_bar(
+            grey(array, aspect=pixel_aspect(*axes), logarithmic=logarithmic), axes[1]
+        )
+    if array.ndim == _PLANE + 1:
+        return _contact_sheet(array, axes, logarithmic=logarithmic)
+    return _scanned_patterns(array, axes)
+
+
+def _squeezed(array: Array, axes: list[Axis]) -> tuple[Array, list[Axis]]:
+    keep = [index for index, size in enumerate(array.shape) if size > 1] or [array.ndim - 1]
+    index = tuple(slice(None) if axis in keep else 0 for axis in range(array.ndim))
+    return array[index], [axes[axis] for axis in keep if axis < len(axes)]
+
+
+def _spectral(array: Array, axes: list[Axis]) -> Image.Image:
+    """Return a spectrum, or the summed map of a spectrum image above its summed spectrum."""
+    energy = next((i for i, axis in enumerate(axes) if not axis.navigate), array.ndim - 1)
+    if array.ndim == 1:
+        return plot_line(sampled(array), axes[0])
+    array, axes = (
+        np.moveaxis(array, energy, -1),
+        [*axes[:energy], *axes[energy + 1 :], axes[energy]],
+    )
+    spectrum = _summed(array)
+    picture = Image.new("RGB", (SIDE, SIDE), (255, 255, 255))
+    half = SIDE // 2
+    if array.ndim == _PLANE:
+        shown = grey(array, SIDE, SIDE)  # a line scan: position downwards, energy across
+        shown = shown.resize((SIDE - 76, half - 12))
+        picture.paste(shown, (62, 6))
+    else:
+        aspect = pixel_aspect(axes[-3], axes[-2])
+        shown = add_scale_bar(grey(_map(array), SIDE - 20, half - 10, aspect=aspect), axes[-2])
+        picture.paste(shown, ((SIDE - shown.width) // 2, 6))
+    picture.paste(plot_line(spectrum, axes[-1], SIDE, half), (0, half))
+    return picture
+
+
+def _summed(array: Array) -> Array:
+    """Return the spectrum summed over evenly sampled positions."""
+    positions = strides_within(array.shape[:-1], max(1, SAMPLES // array.shape[-1]))
+    total: Array = np.asarray(array[positions]).sum(
+        axis=tuple(range(array.ndim - 1)), dtype=np.float64
+    )
+    return np.nan_to_num(total, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _map(array: Array) -> Array:
+    """Return the map summed over evenly sampled channels."""
+    step = max(1, math.ceil(array.size / (2 * SAMPLES)))
+    positions = strides_within(array.shape[:-1], SAMPLES)
+    plane: Array = np.asarray(array[(*positions, slice(None, None, step))]).sum(
+        axis=-1, dtype=np.float64
+    )
+    return plane if plane.ndim == _PLANE else plane.reshape(-1, plane.shape[-1])
+
+
+def _contact_sheet(array: Array, axes: list[Axis], *, logarithmic: bool) -> Image.Image:
+    """Return up to nine evenly spaced frames of a stack, numbered as in the file."""
+    shown = frames_shown(array.shape[0], axes[0].size)
+    across = math.ceil(math.sqrt(len(shown)))
+    down = math.ceil(len(shown) / across)
+    cell = SIDE // across
+    aspect = pixel_aspect(axes[-2], axes[-1])
+    sheet = Image.new("L", (cell * across, cell * down), 0)
+    for position, (frame, number) in enumerate(shown):
+        tile = grey(array[frame], cell - 4, cell - 4, aspect=aspect, logarithmic=logarithmic)
+        if position == 0:
+            tile = add_scale_bar(tile, axes[-1])
+        ImageDraw.Draw(tile).text((4, 2), str(number), 255, font(12), stroke_width=1, stroke_fill=0)
+        column, row = position % across, position // across
+        sheet.paste(tile, (column * cell + 2, row * cell + 2))
+    return sheet
+
+
+def frames_shown(frames: int, in_file: int) -> list[tuple[int, int]]:
+    """Return which frames of an array to show, and what to call them, from 1.
+
+    Where the array has fewer frames than the file, it holds every second, third, ... of them.
+    """
+    every = math.ceil(in_file / frames)
+    places = np.linspace(0, frames - 1, min(frames, _FRAMES)).tolist()
+    return [(place, place * every + 1) for place in sorted({round(place) for place in places})]
+
+
+def _scanned_patterns(array: Array, axes: list[Axis]) -> Image.Image:
+    """Return a virtual image of a scan of patterns beside their mean pattern."""
+    flat = array.reshape(-1, *array.shape[-3:]) if array.ndim > _PLANE + 2 else array
+    scan, pattern = flat.shape[:2], flat.shape[2:]
+    positions = strides_within(scan, max(1, SAMPLES // math.prod(pattern)))
+    detail = strides_within(pattern, max(1, SAMPLES // math.prod(scan)))
+    mean = np.asarray(flat[positions]).mean(axis=(0, 1))
+    virtual = np.asarray(flat[(slice(None), slice(None), *detail)]).sum(
+        axis=(2, 3), dtype=np.float64
+    )
+    half = SIDE // 2 - 4
+    picture = Image.new("L", (SIDE, half + 8), 0)
+    picture.paste(add_scale_bar(grey(virtual, half, half), axes[-3]), (2, 4))
+    picture.paste(add_scale_bar(grey(mean, half, half, logarithmic=True), axes[-1]), (half + 6, 4))
+    return picture

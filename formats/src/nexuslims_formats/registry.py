@@ -1,0 +1,126 @@
+"""The port that extractors plug into, and the choice among those installed.
+
+A plugin is a class registered by entry point in the group ``nexuslims.extractors``; our own are
+registered the same way. The one with the highest priority whose ``supports`` says yes reads the
+file, and the fallback always says yes.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from nexuslims_formats.errors import ExtractorError
+from nexuslims_formats.model import InstrumentContext, ParsedFile
+
+GROUP = "nexuslims.extractors"
+HEAD_BYTES = 4096
+
+log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """What a plugin offers.
+
+    ``extensions`` are lower-case suffixes without the dot, compared without regard to case. Those
+    that name a file's extension are asked first, then the others (a file may be misnamed: the
+    content decides), and last those with an empty tuple, which take any file.
+    """
+
+    name: str
+    version: str
+    priority: int
+    extensions: tuple[str, ...]
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Whether the first :data:`HEAD_BYTES` bytes (or the name) show a file of this kind."""
+        ...
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the headers once: metadata now, pixels lazily.
+
+        Raises
+        ------
+        ExtractorError
+            With a reason that a person understands; any other exception counts as a failure too.
+        """
+        ...
+
+
+@cache
+def installed() -> tuple[Extractor, ...]:
+    """Return every installed extractor, the highest priority first.
+
+    A plugin that cannot be imported is reported and left out: it must not take the others down.
+    """
+    found: list[Extractor] = []
+    for entry in entry_points(group=GROUP):
+        try:
+            plugin = entry.load()()
+        except Exception:
+            log.exception("extractor %s (%s) cannot be loaded", entry.name, entry.value)
+            continue
+        if isinstance(plugin, Extractor):
+            found.append(plugin)
+        else:
+            log.error("extractor %s (%s) lacks parts of the port", entry.name, entry.value)
+    return tuple(sorted(found, key=lambda plugin: (-plugin.priority, plugin.name)))
+
+
+def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = None) -> Extractor:
+    """Return the extractor for a file; the debug log tells why each was or was not taken.
+
+    Raises
+    ------
+    ExtractorError
+        Not even the fallback is installed.
+    """
+    suffix = _suffix(path)
+    known = installed() if extractors is None else tuple(extractors)
+    # those named by the extension first: a stable sort keeps the priorities within either part
+    candidates = sorted(known, key=lambda plugin: _rank(plugin, suffix))
+    for index, plugin in enumerate(candidates):
+        if _supports(plugin, path, head):
+            log.debug("%s: read by %s (priority %d)", path, plugin.name, plugin.priority)
+            for other in candidates[index + 1 :]:
+                log.debug("%s: not %s, %s comes first", path, other.name, plugin.name)
+            return plugin
+    raise ExtractorError(
+        f"no extractor for {path.name}: is nexuslims-extractor installed with its entry points?"
+    )
+
+
+def is_misnamed(path: Path, taken_by: Extractor) -> bool:
+    """Whether a file has the name of a known format, but went to an extractor that takes any."""
+    return not taken_by.extensions and any(
+        _suffix(path) in plugin.extensions for plugin in installed()
+    )
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
+
+
+def _supports(plugin: Extractor, path: Path, head: bytes) -> bool:
+    """Ask a plugin; one that cannot tell does not read the file."""
+    try:
+        supported = plugin.supports(path, head)
+    except (ExtractorError, OSError) as error:
+        log.debug("%s: not %s, %s", path, plugin.name, error)
+        return False
+    except Exception as error:  # noqa: BLE001 - plugins raise anything
+        log.warning("%s: %s cannot tell whether it reads this: %r", path, plugin.name, error)
+        return False
+    if not supported:
+        log.debug("%s: not %s, the content is of another kind", path, plugin.name)
+    return supported
+
+
+def _rank(plugin: Extractor, suffix: str) -> int:
+    """Return 0 for a plugin that names the extension, 1 for another, 2 for one that takes all."""
+    if not plugin.extensions:
+        return 2
+    return 0 if suffix in plugin.extensions else 1

@@ -1,0 +1,1 @@
+"""Formats that RosettaSciIO reads, and what it needs from us."""

@@ -1,0 +1,365 @@
+"""The formats that rosettasciio reads: its generic metadata tree, mapped to canonical fields."""
+
+import importlib
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
+from nexuslims_formats.json_tree import clean_text
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
+from nexuslims_formats.rosettasciio.workarounds import (
+    UNREAD,
+    read_blockfile,
+    read_jeol,
+    read_velox_headers,
+)
+from nexuslims_formats.rosettasciio.zspy import read_zspy
+from nexuslims_formats.sidecars import refuse_odd
+from nexuslims_formats.tiff.vendor import mapped, nested
+from nexuslims_formats.truncation import bzip2_ends, mrc_byte_order, what_is_missing
+from nexuslims_formats.values import leaves, parse_datetime, unit_of
+
+log = logging.getLogger(__name__)
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5_STARTS = (0, 512, 1024, 2048)
+_EAGER_BYTES = 256 << 20
+
+# extension -> rosettasciio's modules in the order to try, and how such a file starts
+_READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
+    "spc": (("edax",), b""),
+    "spd": (("edax",), b""),
+    "msa": (("msa",), b"#"),
+    "emsa": (("msa",), b"#"),
+    "mib": (("quantumdetector",), b""),
+    "app5": (("topspin",), _HDF5),
+    "h5": (("delmic", "arina", "hspy"), _HDF5),
+    "hdf5": (("delmic", "hspy"), _HDF5),
+    "hspy": (("hspy",), _HDF5),
+    "nxs": (("nexus",), _HDF5),
+    "emd": (("emd",), _HDF5),
+    "mrc": (("mrc",), b""),
+    "zspy": (("zspy",), b"PK"),
+    "prz": (("pantarhei",), b"PK"),
+    "sur": (("digitalsurf",), b""),
+    "pro": (("digitalsurf",), b""),
+    "tvips": (("tvips",), b""),
+    "asw": (("jeol",), b""),
+    "eds": (("jeol",), b""),
+    "img": (("jeol",), b""),
+    "map": (("jeol",), b""),
+    "pts": (("jeol",), b""),
+    "elid": (("phenom",), b""),
+    "unf": (("semper",), b""),
+    "bcf": (("bruker",), b"AAMVHFSS"),
+    "spx": (("bruker",), b"<"),
+    "blo": (("blockfile",), b""),
+}
+
+# readers of ours in front of the library's, and for where it lacks a package
+_OURS = {"blockfile": read_blockfile, "jeol": read_jeol, "zspy": read_zspy}
+_HEADERS = {"emd": read_velox_headers}
+
+# paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
+# https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
+_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "beam_energy", "kV"),
+    ("beam_current", "beam_current", "nA"),
+    ("magnification", "magnification", "x"),
+    ("camera_length", "camera_length", "mm"),
+    ("convergence_angle", "convergence_angle", "mrad"),
+    ("working_distance", "working_distance", "mm"),
+    ("dwell_time", "dwell_time", "s"),
+    ("stage_x", "Stage/x", "mm"),
+    ("stage_y", "Stage/y", "mm"),
+    ("stage_z", "Stage/z", "mm"),
+    ("stage_alpha", "Stage/tilt_alpha", "degree"),
+    ("stage_beta", "Stage/tilt_beta", "degree"),
+    ("stage_tilt", "Stage/tilt", "degree"),
+    ("stage_rotation", "Stage/rotation", "degree"),
+    ("live_time", "Detector/EDS/live_time", "s"),
+    ("real_time", "Detector/EDS/real_time", "s"),
+    ("elevation_angle", "Detector/EDS/elevation_angle", "degree"),
+    ("azimuthal_angle", "Detector/EDS/azimuth_angle", "degree"),
+    ("detector_energy_resolution", "Detector/EDS/energy_resolution_MnKa", "eV"),
+    ("detector_type", "Detector/EDS/detector_type", "text"),
+    ("collection_angle", "Detector/EELS/collection_angle", "mrad"),
+    ("dwell_time", "Detector/EELS/dwell_time", "s"),
+    ("exposure_time", "Detector/EELS/exposure", "s"),
+    ("exposure_time", "Detector/Camera/exposure", "s"),
+    ("detector_type", "Detector/Camera/name", "text"),
+    ("detector_type", "Detector/detector_type", "text"),
+)
+# where the unit differs from the one that rosettasciio states (measured on real files)
+_CORRECTIONS = {
+    "emd": {"stage_x": "m", "stage_y": "m", "stage_z": "m"},
+    "bruker": {"stage_x": "um", "stage_y": "um", "stage_z": "um"},
+}
+_UNITS = {"µm": "um", "μm": "um", "1 / nm": "1/nm", "nm^-1": "1/nm", "<undefined>": ""}
+_DE_MOVIE = re.compile(r"\d{8}_\d+")
+"""How Direct Electron's files of one acquisition begin; a movie is read with all of them."""
+_QUANTITY_AND_UNIT = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
+_UNEVEN = 0.01
+"""Of a step: what still counts as evenly spaced."""
+_PLANE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one of rosettasciio's readers returned."""
+
+    module: str
+    parts: list[dict[str, Any]]
+
+
+class RosettaSciIOExtractor:
+    """Reads by rosettasciio what no extractor of ours reads by itself."""
+
+    name = "rosettasciio"
+    version = "1.0"
+    priority = 50
+    extensions = tuple(_READERS)
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the extension, and by the first bytes where the format has a magic number."""
+        suffix = path.suffix.lower().removeprefix(".")
+        if suffix not in _READERS:
+            return False
+        magic = _READERS[suffix][1]
+        if magic == _HDF5:  # it may stand behind a block of the vendor's own
+            return any(head.startswith(_HDF5, at) for at in _HDF5_STARTS)
+        return head.lstrip().startswith(magic)
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read lazily: arrays stay in the file."""
+        del instrument
+        if path.suffix.lower() == ".elid" and not bzip2_ends(path):
+            raise UnreadableFileError("the file ends within its compressed data")
+        read = _read(path)
+        signals = [_signal(path, read.module, part) for part in read.parts]
+        if not signals:
+            raise UnreadableFileError("the file holds no signal")
+        natives = [part.get("original_metadata") or {} for part in read.parts]
+        return ParsedFile(
+            signals=signals,
+            native=natives[0] if len(natives) == 1 else {"signals": natives},
+            reader=f"rosettasciio {version('rosettasciio')} {read.module}",
+        )
+
+
+def _read(path: Path) -> _Read:
+    """Try the readers of an extension in turn; the last reason is told where none succeeds."""
+    modules, _ = _READERS[path.suffix.lower().removeprefix(".")]
+    refuse_odd(_companions(path))
+    reasons: list[str] = []
+    missing = ""
+    for name in modules:
+        for lazy in (True, False):
+            if not lazy and path.stat().st_size > _EAGER_BYTES:
+                break
+            try:
+                return _Read(name, _parts(name, path, lazy=lazy))
+            except ModuleNotFoundError as error:
+                missing = str(error)  # of a package that reading lazily, or this variant, needs
+            except NotImplementedError:
+                continue
+            except Exception as error:  # noqa: BLE001 - foreign readers raise anything
+                reasons.append(f"damaged, or no {name} file ({type(error).__name__}: {error})")
+                break
+    if missing and not reasons:
+        raise UnsupportedFileError(f"its reader is not installed whole: {missing}")
+    raise UnreadableFileError("; ".join(reasons) or "no reader took it")
+
+
+def _companions(path: Path) -> list[Path]:
+    """Return what the library's readers look for beside a file, where they look for it."""
+    match path.suffix.lower():
+        case ".mib":
+            return [Path(str(path).replace(".mib", ".hdr"))]
+        case ".mrc" if match := _DE_MOVIE.match(path.name):
+            return [one for one in path.parent.iterdir() if one.name.startswith(match[0])]
+        case ".spd":
+            return [path.with_suffix(suffix) for suffix in (".spc", ".ipr")]
+        case _:
+            return []
+
+
+def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
+    """Read by the library, or by us where it would need more packages than it has."""
+    importlib.import_module("rsciio")
+    _log_as_we_do()
+    if name in _OURS:
+        return _OURS[name](path)
+    module = importlib.import_module(f"rsciio.{name}")
+    try:
+        order = {"endianness": ">"} if name == "mrc" and mrc_byte_order(path) == ">" else {}
+        parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy, **order)
+    except ModuleNotFoundError:
+        if name not in _HEADERS:
+            raise
+        return _HEADERS[name](path)
+    return parts
+
+
+def _log_as_we_do() -> None:
+    """Undo what the library does to logging: coloured lines on standard output."""
+    theirs = logging.getLogger("rsciio")
+    theirs.handlers.clear()
+    theirs.setLevel(logging.WARNING)
+
+
+def _mapped_tree(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata with what the reader's mapping adds from the vendor's own tree.
+
+    The mapping gives ``{vendor's dotted path: (dotted path in the metadata, conversion or None)}``.
+    """
+    tree: dict[str, Any] = dict(part.get("metadata") or {})
+    look_up = nested(part.get("original_metadata") or {}, whole=True)
+    for source, (target, convert) in (part.get("mapping") or {}).items():
+        value = look_up(source.replace(".", "/"))
+        if value is None:
+            continue
+        try:
+            value = convert(value) if convert else value
+        except Exception:
+            log.debug("%s cannot be converted to %s", source, target, exc_info=True)
+            continue
+        *parents, name = target.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = value
+    return tree
+
+
+def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
+    tree = _mapped_tree(part)
+    look_up = nested(tree)
+    instrument = tree.get("Acquisition_instrument") or {}
+    kind = next((name for name in ("TEM", "SEM") if name in instrument), "")
+    below = instrument.get(kind) or {}
+    data = part["data"]
+    axes = tuple(_axes(part.get("axes") or [], data.shape))
+    signal_type = str(look_up("Signal/signal_type") or "")
+    dataset_type = _dataset_type(axes, signal_type)
+    if kind == "TEM" and below.get("acquisition_mode") == "STEM":
+        kind = "STEM"
+    technique = next(
+        (name for name in ("EELS", "EDS", "CL") if name in signal_type),
+        {"Image": "Imaging"}.get(dataset_type, dataset_type),
+    )
+    metadata: dict[str, Value] = dict(_metadata(below, module))
+    metadata |= dict(vendor_metadata(module, part.get("original_metadata") or {}))
+    energy = next((axis for axis in axes if axis.unit in ("eV", "keV")), None)
+    if energy is not None:
+        metadata["channel_size"] = (energy.scale, energy.unit)
+        metadata["starting_energy"] = (energy.offset, energy.unit)
+    extensions = dict(leaves(below, "instrument"))
+    if microscope := below.get("microscope"):
+        metadata["microscope"] = str(microscope)
+    return Signal(
+        name=str(look_up("General/title") or path.stem),
+        dataset_type=dataset_type,
+        data_type=f"{kind}_{technique}".strip("_"),
+        shape=tuple(int(size) for size in data.shape),
+        dtype=str(data.dtype) if data.dtype.names is None else "uint8",
+        axes=axes,
+        metadata=metadata,
+        extensions=extensions,
+        acquired=_acquired(look_up),
+        pixels=None if part.get(UNREAD) else lambda: data,
+        problems=(*what_is_missing(path, module, data.nbytes), *_uneven(part.get("axes") or [])),
+    )
+
+
+def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
+    ordered = sorted(told, key=lambda axis: axis.get("index_in_array") or 0)
+    if len(ordered) != len(shape):
+        ordered = [{} for _ in shape]
+    for axis, size in zip(ordered, shape, strict=True):
+        scale, offset = axis.get("scale") or 1.0, axis.get("offset") or 0.0
+        steps = axis.get("axis")
+        if steps is not None:  # told value by value: a line where it is one, channels otherwise
+            scale, offset = _line(steps) or (1.0, 0.0)
+        yield Axis(
+            name=str(axis.get("name") or ""),
+            size=int(size),
+            scale=float(scale),
+            offset=float(offset),
+            unit="" if steps is not None and _line(steps) is None else _unit(axis.get("units")),
+            navigate=bool(axis.get("navigate")),
+        )
+
+
+def _uneven(told: list[dict[str, Any]]) -> Iterator[str]:
+    for axis in told:
+        if axis.get("axis") is not None and _line(axis["axis"]) is None:
+            name = clean_text(str(axis.get("name") or "")) or "without a name"
+            yield f"the axis {name} is not evenly spaced: it is shown by channels"
+
+
+def _unit(told: object) -> str:
+    """Return a unit as we write it; some write the quantity before it: ``Energy Loss (eV)``."""
+    text = str(told or "").strip()
+    if match := _QUANTITY_AND_UNIT.fullmatch(text):
+        text = unit_of(match[1]) or text
+    return _UNITS.get(text, text)
+
+
+def _line(steps: Any) -> tuple[float, float] | None:
+    """Return scale and offset of evenly spaced values; None for others."""
+    import numpy as np  # noqa: PLC0415 - few files have such axes
+
+    values = np.asarray(steps, dtype=float)
+    if values.ndim != 1 or len(values) < _PLANE or not np.isfinite(values).all():
+        return None
+    scale = (values[-1] - values[0]) / (len(values) - 1)
+    even = values[0] + scale * np.arange(len(values))
+    if not scale or np.abs(values - even).max() > _UNEVEN * abs(scale):
+        return None
+    return float(scale), float(values[0])
+
+
+def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:
+    signal = [axis for axis in axes if not axis.navigate]
+    if not signal and len(axes) == _PLANE:  # Phenom's images: every axis is of the scan
+        return "Image"
+    if len(signal) >= _PLANE and not any(axis.unit in ("eV", "keV") for axis in axes):
+        reciprocal = any(axis.unit.startswith("1/") or "-1" in axis.unit for axis in signal)
+        scanned = sum(axis.navigate for axis in axes) >= _PLANE
+        return "Diffraction" if reciprocal or scanned or "diff" in signal_type else "Image"
+    return "SpectrumImage" if any(a.size > 1 for a in axes if a.navigate) else "Spectrum"
+
+
+def _metadata(below: Mapping[str, Any], module: str) -> Iterator[tuple[str, Value]]:
+    """Yield the fields of the generic tree, in its own units where it states them."""
+    corrections = _CORRECTIONS.get(module, {})
+    look_up = nested(below)
+
+    def with_unit(path: str) -> Any:
+        value, unit = look_up(path), look_up(f"{path}_units")
+        return f"{value!r} {unit}" if unit and isinstance(value, int | float) else value
+
+    for field, value in mapped(with_unit, _FIELDS):
+        if field in corrections and isinstance(value, tuple):
+            yield field, (value[0], corrections[field])
+        else:
+            yield field, value
+
+
+def _acquired(look_up: Any) -> Moment | None:
+    date, time = look_up("General/date"), look_up("General/time")
+    zone = str(look_up("General/time_zone") or "")
+    if not date:
+        return None
+    offset = {"UTC": "+00:00", "GMT": "+00:00", "Z": "+00:00"}.get(zone, zone)
+    text = f"{date}T{time}" if time else f"{date}T00:00:00"
+    when = (parse_datetime(text + offset) if offset else None) or parse_datetime(text)
+    return Moment(when, "General/date and time") if when else None

@@ -1,0 +1,89 @@
+"""What vendors' own trees say beyond the generic metadata that rosettasciio makes of them.
+
+A table for each of its modules: our field, the path in the original metadata, the unit. What it
+says counts more than the generic tree.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from nexuslims_formats.model import Value
+from nexuslims_formats.tiff.vendor import mapped, nested
+
+Table: TypeAlias = tuple[tuple[str, str, str], ...]
+
+# ISO 22029: the unit stands in the key, and keys are padded
+_MSA: Table = (
+    ("acceleration_voltage", "BEAMKV", "kV"),
+    ("emission_current", "EMISSION", "uA"),
+    ("probe_current", "PROBECUR", "nA"),
+    ("beam_current", "PROBECUR", "nA"),
+    ("magnification", "MAGCAM", "x"),
+    ("convergence_angle", "CONVANGLE", "mrad"),
+    ("collection_angle", "COLLANGLE", "mrad"),
+    ("dwell_time", "DWELLTIME", "ms"),
+    ("exposure_time", "INTEGTIME", "ms"),
+    ("live_time", "LIVETIME", "s"),
+    ("real_time", "REALTIME", "s"),
+    ("elevation_angle", "ELEVANGLE", "degree"),
+    ("azimuthal_angle", "AZIMANGLE", "degree"),
+    ("stage_alpha", "XTILTSTGE", "degree"),
+    ("stage_beta", "YTILTSTGE", "degree"),
+    ("stage_x", "XPOSITION", "mm"),
+    ("stage_y", "YPOSITION", "mm"),
+    ("stage_z", "ZPOSITION", "mm"),
+    ("operator", "OWNER", "text"),
+)
+_TABLES: Final[Mapping[str, Table]] = {
+    "msa": _MSA,
+    "quantumdetector": (
+        ("exposure_time", "mib_properties/exposure", "ms"),
+        ("dwell_time", "mib_properties/exposure", "ms"),
+        ("acquisition_device", "hdr_file/Readout System", "text"),
+        ("software", "hdr_file/Software Version", "text"),
+    ),
+    "pantarhei": (
+        ("detector_type", "scan_generator.detector", "text"),
+        ("dwell_time", "scan_generator.dwell_time", "s"),
+        ("flyback_time", "scan_generator.flyback_time", "s"),
+        ("camera_length", "projector.camera_length", "m"),
+        ("exposure_time", "camera.exposure", "s"),
+    ),
+    "bruker": (
+        ("magnification", "Analysis/Magnification", "x"),
+        ("working_distance", "Analysis/WorkingDistance", "mm"),
+        ("working_distance", "Microscope/WD", "mm"),
+    ),
+    "phenom": (
+        ("detector_type", "acquisition/scan/detectors/EDS/detector_type", "text"),
+        ("detector_type", "acquisition/scan/detector", "text"),
+        ("dwell_time", "acquisition/scan/dwellTime/value", "s"),
+    ),
+    "topspin": (("frame_time", "ProcedureData/FrameTime", "s"),),
+    "jeol": (
+        ("real_time", "Header/real time", "s"),
+        ("working_distance", "Footer/Parameters/WorkD", "mm"),
+        ("working_distance", "Instrument/WorkD", "mm"),
+        ("working_distance", "PTTD Param/Params/PARAMPAGE0_SEM/WorkD", "mm"),
+    ),
+    "emd": (
+        ("acceleration_voltage", "microscope/voltage", "kV"),
+        ("microscope", "microscope/name", "text"),
+        ("operator", "user/name", "text"),
+        ("defocus", "Optics/Defocus", "m"),
+    ),
+}
+
+
+def _with_unit(key: str, value: Any) -> tuple[str, Any]:
+    """Take the unit from a padded key, as in ``"XPOSITION -um"``, to its value."""
+    name, _, unit = key.partition("-")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return name.strip(), f"{value!r} {unit}" if unit and is_number else value
+
+
+def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
+    """Yield the fields that a vendor's tree tells."""
+    if module == "msa":
+        original = dict(_with_unit(key, value) for key, value in original.items())
+    yield from mapped(nested(original), _TABLES.get(module, ()))

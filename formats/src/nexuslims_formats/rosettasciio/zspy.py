@@ -1,0 +1,147 @@
+"""HyperSpy's ``.zspy``, a zarr store in a zip file: its attributes as rosettasciio would give them.
+
+References
+----------
+Zarr storage specification, version 2; the tree of HyperSpy's HDF5 format.
+"""
+
+import json
+import math
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
+from nexuslims_formats.rosettasciio.workarounds import UNREAD, Part
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MEMBERS: Final = 200_000
+_ATTRIBUTE_BYTES: Final = 16 << 20
+_DATA_BYTES: Final = 256 << 20
+_ROOT: Final = "Experiments/"
+_NONE: Final = "_None_"
+
+
+def read_zspy(path: Path) -> list[Part]:
+    """Read the attributes of every experiment, and the data where it is small.
+
+    Raises
+    ------
+    UnreadableFileError
+        It is no such store.
+    LimitExceededError
+        It holds more than any real one.
+    """
+    try:
+        with zipfile.ZipFile(path) as store:
+            if len(store.NameToInfo) > _MEMBERS:
+                raise LimitExceededError(f"the zip file has more than {_MEMBERS} members")
+            names = sorted(
+                {
+                    name.removeprefix(_ROOT).partition("/")[0]
+                    for name in store.NameToInfo
+                    if name.startswith(_ROOT) and "/" in name.removeprefix(_ROOT)
+                }
+            )
+            return [_experiment(store, f"{_ROOT}{name}/") for name in names]
+    except zipfile.BadZipFile as error:
+        raise UnreadableFileError(f"the zip file is damaged: {error}") from error
+
+
+def _experiment(store: zipfile.ZipFile, root: str) -> Part:
+    header = _json(store, f"{root}data/.zarray")
+    if not isinstance(header.get("shape"), list) or not isinstance(header.get("dtype"), str):
+        raise UnreadableFileError(f"{root} tells no shape of its data")
+    data, read = _data(store, f"{root}data/", header)
+    part: Part = {
+        "data": data,
+        "axes": list(_axes(store, root)),
+        "metadata": _tree(store, f"{root}metadata/"),
+        "original_metadata": _tree(store, f"{root}original_metadata/"),
+    }
+    return part if read else {**part, UNREAD: True}
+
+
+def _axes(store: zipfile.ZipFile, root: str) -> Iterator[dict[str, Any]]:
+    number = 0
+    while f"{root}axis-{number}/.zattrs" in store.NameToInfo:
+        told = _json(store, f"{root}axis-{number}/.zattrs")
+        axis = {key: value for key, value in told.items() if value != _NONE}
+        yield {**axis, "index_in_array": number}
+        number += 1
+
+
+def _tree(store: zipfile.ZipFile, root: str) -> dict[str, Any]:
+    """Return the attributes below a group as nested dicts."""
+    tree: dict[str, Any] = {}
+    for name in store.NameToInfo:
+        if name.startswith(root) and name.endswith(".zattrs"):
+            node = tree
+            for step in name.removeprefix(root).split("/")[:-1]:
+                node = node.setdefault(step, {})
+            node.update({k: v for k, v in _json(store, name).items() if v != _NONE})
+    return tree
+
+
+def _json(store: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    info = store.NameToInfo.get(name)
+    if info is None:
+        return {}
+    if info.file_size > _ATTRIBUTE_BYTES:
+        raise LimitExceededError(f"{name} claims {info.file_size} bytes")
+    try:
+        content = json.loads(store.read(info))
+    except ValueError as error:
+        raise UnreadableFileError(f"{name} is damaged: {error}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _data(store: zipfile.ZipFile, root: str, header: dict[str, Any]) -> "tuple[np.ndarray, bool]":
+    """Return the array, and whether it holds the values; a large one has only its shape."""
+    import numpy as np  # noqa: PLC0415 - this format only
+
+    shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
+    size = math.prod(shape) * dtype.itemsize
+    if size > _DATA_BYTES or dtype.hasobject or header.get("filters"):
+        return np.broadcast_to(np.zeros((), dtype if not dtype.hasobject else "O"), shape), False
+    array = np.full(shape, header.get("fill_value") or 0, dtype)
+    chunks = tuple(header["chunks"])
+    counts = [math.ceil(length / step) for length, step in zip(shape, chunks, strict=True)]
+    for index in np.ndindex(*counts):
+        info = store.NameToInfo.get(root + ".".join(map(str, index)))
+        if info is None:
+            continue
+        if info.file_size > _DATA_BYTES:
+            raise LimitExceededError(f"a chunk claims {info.file_size} bytes")
+        content = _decoded(store.read(info), header.get("compressor"))
+        try:
+            chunk = np.frombuffer(content, dtype)[: math.prod(chunks)].reshape(chunks)
+        except ValueError as error:
+            raise UnreadableFileError(f"the chunk {info.filename} is damaged: {error}") from error
+        place = tuple(
+            slice(at * step, min((at + 1) * step, length))
+            for at, step, length in zip(index, chunks, shape, strict=True)
+        )
+        array[place] = chunk[tuple(slice(0, one.stop - one.start) for one in place)]
+    return array, True
+
+
+def _decoded(content: bytes, compressor: Any) -> bytes:
+    import imagecodecs  # noqa: PLC0415 - this format only
+
+    codec = (compressor or {}).get("id", "")
+    codecs: dict[str, Callable[[bytes], Any]] = {
+        "": bytes,
+        "blosc": imagecodecs.blosc_decode,
+        "zstd": imagecodecs.zstd_decode,
+        "zlib": imagecodecs.zlib_decode,
+        "gzip": imagecodecs.gzip_decode,
+        "lz4": imagecodecs.lz4_decode,
+    }
+    decode = codecs.get(codec)
+    if decode is None:
+        raise UnreadableFileError(f"its data are compressed by the unknown codec {codec!r}")
+    return bytes(decode(content))

@@ -1,0 +1,97 @@
+"""What a worker may open while it reads a file: its folder, and what Python needs.
+
+Vendors' files name other files, and readers open them. A file must not make a worker read what lies
+elsewhere or speak to the network. Python reports either before it happens
+(https://docs.python.org/3/library/audit_events.html), to a hook that can refuse but never be
+removed: so it is for worker processes only. Libraries that open files by themselves are not seen
+(:mod:`nexuslims_formats.hdf5.links` looks at what HDF5 would follow).
+"""
+
+import os
+import sys
+import sysconfig
+import zoneinfo
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nexuslims_formats.errors import UnsafeFileError
+from nexuslims_formats.registry import installed
+
+_NETWORK = frozenset(
+    ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "urllib.Request")
+)
+# what the system tells of processors, memory and this process; not /proc whole: the environment of
+# processes is in it, and in that the secrets
+_SYSTEM = (
+    *("/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/etc/localtime", "/proc/sys"),
+    *(f"/proc/{name}" for name in ("cpuinfo", "meminfo", "stat", "uptime", "loadavg", "version")),
+    *(f"/proc/self/{name}" for name in ("stat", "statm", "status", "cgroup", "maps", "mountinfo")),
+)
+# what Python and numerical libraries read; everything else may be a secret
+_ENVIRONMENT = frozenset(("PATH", "HOME", "LANG", "TZ", "TMPDIR"))
+_ENVIRONMENT_PREFIXES = ("LC_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "COVERAGE_")
+
+
+class Sandbox:
+    """Refuses what a file's reader has no business with, as long as a file is being read."""
+
+    def __init__(self) -> None:
+        self._allowed: tuple[str, ...] = ()
+        self._always: tuple[str, ...] = ()
+
+    def install(self) -> None:
+        """Watch this process from now on, and empty its environment of all it does not need."""
+        for variable in list(os.environ):
+            if variable not in _ENVIRONMENT and not variable.startswith(_ENVIRONMENT_PREFIXES):
+                del os.environ[variable]
+        self._always = tuple(_real((*_places_of_python(), *_places_of_plugins())))
+        sys.addaudithook(self._audit)
+
+    @contextmanager
+    def only(self, *places: Path) -> Iterator[None]:
+        """Let only these files and folders, and those of Python, be opened within the block."""
+        self._allowed = (*_real(places), *self._always)
+        try:
+            yield
+        finally:
+            self._allowed = ()
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self._allowed:
+            return
+        if event == "open":
+            self._check(arguments[0])
+        elif event in _NETWORK:
+            raise UnsafeFileError("its reader would use the network")
+
+    def _check(self, opened: object) -> None:
+        if not isinstance(opened, str | bytes | os.PathLike):
+            return  # a descriptor: what it belongs to was opened before
+        path = os.path.realpath(os.fsdecode(opened))
+        if not any(path == place or path.startswith(place + os.sep) for place in self._allowed):
+            raise UnsafeFileError(f"the file refers to {path!r}, outside its folder")
+
+
+def _real(places: Iterable[str | Path]) -> Iterator[str]:
+    """Return places with links followed; the root itself would allow everything."""
+    for place in places:
+        real = os.path.realpath(place)
+        if real != os.sep:
+            yield real
+
+
+def _places_of_python() -> Iterator[str]:
+    yield from (place for place in sys.path if place)
+    yield from sysconfig.get_paths().values()
+    yield from (sys.prefix, sys.base_prefix)
+    yield from zoneinfo.TZPATH
+    yield from _SYSTEM
+
+
+def _places_of_plugins() -> Iterator[Path]:
+    """Yield the folders of the plugins: one installed for development may lie anywhere."""
+    for plugin in installed():
+        if found := getattr(sys.modules.get(type(plugin).__module__), "__file__", None):
+            yield Path(found).parent

@@ -1,0 +1,1 @@
+"""Files of FEI TIA: `.emi` with its `.ser` series."""

@@ -1,0 +1,66 @@
+"""The label, value and unit triples with which FEI's TEM software describes an experiment."""
+
+from typing import Any
+
+from nexuslims_formats.model import Value
+from nexuslims_formats.values import leaves, quantity
+
+# (field, label, unit where the file tells none)
+_LABELS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "High tension", "kV"),
+    ("extraction_voltage", "Extraction voltage", "V"),
+    ("emission_current", "Emission", "uA"),
+    ("defocus", "Defocus", "um"),
+    ("magnification", "Magnification", "x"),
+    ("camera_length", "Camera length", "m"),
+    ("scan_rotation", "Stem rotation", "degree"),
+    ("spot_size", "Spot size", ""),
+    ("stage_x", "Stage X", "um"),
+    ("stage_y", "Stage Y", "um"),
+    ("stage_z", "Stage Z", "um"),
+    ("stage_alpha", "Stage A", "degree"),
+    ("stage_beta", "Stage B", "degree"),
+)
+_UNITS = {"deg": "degree", "%": "", "µm": "um"}
+
+
+def read_labels(root: Any) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the values and the units of every ``Data`` element below an XML element."""
+    told: dict[str, str] = {}
+    units: dict[str, str] = {}
+    for entry in root.iter("Data"):
+        label = (entry.findtext("Label") or "").strip()
+        if label:
+            told[label] = (entry.findtext("Value") or "").strip()
+            units[label] = (entry.findtext("Unit") or "").strip()
+    return told, units
+
+
+def label_metadata(told: dict[str, str], units: dict[str, str]) -> dict[str, Value]:
+    """Return the core fields among the labels."""
+    metadata: dict[str, Value] = {}
+    for field, label, default in _LABELS:
+        unit = _UNITS.get(units.get(label, ""), units.get(label, "")) or default
+        if found := quantity(told.get(label), unit):
+            metadata[field] = (found[0], unit) if unit else found[0]
+    if mode := told.get("Mode"):
+        metadata["illumination_mode"] = mode
+    if user := told.get("User"):
+        metadata["operator"] = user
+    if microscope := told.get("Microscope"):
+        metadata["microscope"] = microscope.removeprefix("Microscope ").strip()
+    if gun := told.get("Gun type"):
+        metadata["electron_source"] = gun
+    return metadata
+
+
+def label_extensions(told: dict[str, str]) -> dict[str, Any]:
+    """Return every label under the vendor's prefix."""
+    return dict(leaves(told, "fei"))
+
+
+def label_mode(told: dict[str, str]) -> tuple[str, bool]:
+    """Return ``STEM`` or ``TEM``, and whether a camera saw a diffraction pattern."""
+    mode = told.get("Mode", "")
+    kind = "STEM" if "STEM" in mode else "TEM"
+    return kind, "Diffraction" in mode and kind == "TEM"

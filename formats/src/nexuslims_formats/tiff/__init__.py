@@ -1,0 +1,1 @@
+"""TIFF files of microscopes: the tags, and the vendors who fill them."""

@@ -1,0 +1,272 @@
+"""FEI and Thermo Fisher TIFF: section text, XML, or the ``<Root><Data>`` of TEM software."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.tia.labels import (
+    label_extensions,
+    label_metadata,
+    label_mode,
+    read_labels,
+)
+from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
+from nexuslims_formats.tiff.vendor import (
+    Described,
+    image_signals,
+    ini_sections,
+    mapped,
+    nested,
+    parse_xml,
+    xml_tree,
+)
+from nexuslims_formats.values import leaves, local_time, number, parse_datetime
+
+SECTIONS_TAGS = (34682, 34680)
+XML_TAG = 34683
+_RESOLUTION_TAGS = (65450, 65451, 65452)
+_CENTIMETRE = 3
+_TAIL_BYTES = 1 << 17
+_USER = b"[User]"
+
+# Lengths are metres and angles radians throughout. {beam} and {scan} are named by section [Beam].
+_SECTION_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "Beam/HV", "V"),
+    ("acceleration_voltage", "{beam}/HV", "V"),
+    ("beam_current", "{beam}/BeamCurrent", "A"),
+    ("emission_current", "{beam}/EmissionCurrent", "A"),
+    ("working_distance", "{beam}/WD", "m"),
+    ("working_distance", "Stage/WorkingDistance", "m"),
+    ("horizontal_field_width", "{beam}/HFW", "m"),
+    ("horizontal_field_width", "{scan}/HorFieldsize", "m"),
+    ("vertical_field_width", "{beam}/VFW", "m"),
+    ("vertical_field_width", "{scan}/VerFieldsize", "m"),
+    ("spot_size", "Beam/Spot", ""),
+    ("scan_rotation", "Beam/ScanRotation", "rad"),
+    ("scan_rotation", "{beam}/ScanRotation", "rad"),
+    ("dwell_time", "Scan/Dwelltime", "s"),
+    ("dwell_time", "{scan}/Dwell", "s"),
+    ("frame_time", "Scan/FrameTime", "s"),
+    ("frame_time", "{scan}/FrameTime", "s"),
+    ("pixel_width", "Scan/PixelWidth", "m"),
+    ("pixel_width", "{scan}/PixelWidth", "m"),
+    ("pixel_height", "Scan/PixelHeight", "m"),
+    ("pixel_height", "{scan}/PixelHeight", "m"),
+    ("stage_x", "Stage/StageX", "m"),
+    ("stage_x", "{beam}/StageX", "m"),
+    ("stage_y", "Stage/StageY", "m"),
+    ("stage_y", "{beam}/StageY", "m"),
+    ("stage_z", "Stage/StageZ", "m"),
+    ("stage_z", "{beam}/StageZ", "m"),
+    ("stage_rotation", "Stage/StageR", "rad"),
+    ("stage_rotation", "{beam}/StageR", "rad"),
+    ("stage_tilt", "Stage/StageT", "rad"),
+    ("stage_tilt", "{beam}/StageTa", "rad"),
+    ("stage_beta", "Stage/StageTb", "rad"),
+    ("stage_beta", "{beam}/StageTb", "rad"),
+    ("chamber_pressure", "Vacuum/ChPressure", "Pa"),
+    ("temperature", "Specimen/Temperature", "K"),
+    ("detector_type", "Detectors/Name", "text"),
+    ("operator", "User/User", "text"),
+)
+_XML_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "Optics/AccelerationVoltage", "V"),
+    ("beam_current", "Optics/BeamCurrent", "A"),
+    ("emission_current", "Optics/EmissionCurrent", "A"),
+    ("working_distance", "Optics/WorkingDistance", "m"),
+    ("horizontal_field_width", "Optics/ScanFieldOfView/X", "m"),
+    ("vertical_field_width", "Optics/ScanFieldOfView/Y", "m"),
+    ("dwell_time", "ScanSettings/DwellTime", "s"),
+    ("scan_rotation", "ScanSettings/ScanRotation", "rad"),
+    ("pixel_width", "BinaryResult/PixelSize/X", "m"),
+    ("pixel_height", "BinaryResult/PixelSize/Y", "m"),
+    ("stage_x", "StageSettings/StagePosition/X", "m"),
+    ("stage_y", "StageSettings/StagePosition/Y", "m"),
+    ("stage_z", "StageSettings/StagePosition/Z", "m"),
+    ("stage_rotation", "StageSettings/StagePosition/Rotation", "rad"),
+    ("stage_tilt", "StageSettings/StagePosition/Tilt/Alpha", "rad"),
+    ("stage_beta", "StageSettings/StagePosition/Tilt/Beta", "rad"),
+    ("chamber_pressure", "VacuumProperties/SamplePressure", "Pa"),
+    ("frame_time", "ScanSettings/FrameTime", "s"),
+    ("detector_type", "BinaryResult/Detector", "text"),
+    ("detector_type", "Detectors/ScanningDetector/DetectorName", "text"),
+    ("operator", "Core/UserID", "text"),
+)
+_UNSET = ("", "none", "n/a")
+
+
+class FeiTiffExtractor:
+    """Reads FEI's tags; a file of the text alone gives its metadata and says what is missing."""
+
+    name = "fei_tiff"
+    version = "1.0"
+    priority = 100
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by FEI's tags, or by section text at the end (or instead) of the image."""
+        if head.startswith(_USER):
+            return True
+        if not is_tiff(head):
+            return False
+        tags = read_tiff(path).pages[0]
+        return any(code in tags for code in (*SECTIONS_TAGS, XML_TAG)) or bool(_tail_text(path))
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the vendor's metadata and the directory of the image."""
+        del instrument
+        with path.open("rb") as file:
+            head = file.read(_TAIL_BYTES)
+        if head.startswith(_USER):
+            return _text_alone(path, head)
+        tiff = read_tiff(path)
+        text = _section_text(tiff)
+        problems: list[str] = []
+        xml: dict[str, Any] = {}
+        if raw := tiff.raw(XML_TAG):
+            try:
+                xml = dict(xml_tree(parse_xml(raw)))
+            except (UnreadableFileError, ValueError) as error:
+                problems.append(f"tag {XML_TAG}: {error}")
+        if text.lstrip().startswith("<"):
+            described, native = _tem(text, _tem_pixel_size(tiff))
+        else:
+            sections = ini_sections(text)
+            described, native = _sem(sections, xml), {"sections": sections, "xml": xml}
+        return ParsedFile(
+            signals=image_signals(tiff, described),
+            native=native,
+            reader=f"tiff tags {self.version}",
+            problems=tuple(problems),
+        )
+
+
+def _section_text(tiff: Tiff) -> str:
+    for code in SECTIONS_TAGS:
+        if code in tiff.pages[0]:
+            text = tiff.raw(code).split(b"\0", 1)[0].decode("utf-8", "replace")
+            if text.strip():
+                return text
+    return _tail_text(tiff.path)
+
+
+def _tail_text(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        tail = file.read()
+    at = tail.find(_USER)
+    return tail[at:].split(b"\0", 1)[0].decode("utf-8", "replace") if at >= 0 else ""
+
+
+def _text_alone(path: Path, head: bytes) -> ParsedFile:
+    sections = ini_sections(head.split(b"\0", 1)[0].decode("utf-8", "replace"))
+    described = _sem(sections, {})
+    signal = Signal(
+        name=path.stem,
+        dataset_type=described.dataset_type,
+        data_type=described.data_type,
+        metadata=described.metadata,
+        extensions=described.extensions,
+        warnings=described.warnings,
+        acquired=described.acquired,
+    )
+    return ParsedFile(
+        signals=[signal],
+        native={"sections": sections},
+        reader="section text",
+        problems=("the file holds only metadata text, no TIFF image",),
+    )
+
+
+def _sem(sections: dict[str, dict[str, str]], xml: dict[str, Any]) -> Described:
+    """Describe an image of a scanning microscope from its sections and XML."""
+    beam = sections.get("Beam", {})
+    names = {"beam": beam.get("Beam", "EBeam"), "scan": beam.get("Scan") or "EScan"}
+    table = tuple((field, path.format(**names), unit) for field, path, unit in _SECTION_FIELDS)
+    metadata: dict[str, Value] = dict(mapped(nested(xml), _XML_FIELDS))
+    metadata |= dict(mapped(nested(sections), table))
+    _correct(metadata, sections, names["beam"])
+    system = sections.get("System", {})
+    extensions: dict[str, Any] = dict(leaves(sections, "fei"))
+    extensions |= dict(leaves(xml, "fei_xml"))
+    if model := system.get("SystemType") or nested(xml)("Instrument/InstrumentClass"):
+        metadata["microscope"] = str(model)
+    if source := system.get("Source"):
+        metadata["electron_source"] = source
+    if software := system.get("Software"):
+        metadata["software"] = software
+    height, width = (metadata.get(field) for field in ("pixel_height", "pixel_width"))
+    return Described(
+        data_type={"IBeam": "FIB_Imaging", "IRBeam": "NavCam_Imaging"}.get(
+            names["beam"], "SEM_Imaging"
+        ),
+        metadata=metadata,
+        extensions=extensions,
+        acquired=_acquired(sections, xml),
+        pixel_size=(height[0], width[0])
+        if isinstance(height, tuple) and isinstance(width, tuple)
+        else None,
+        rows=int(number(sections.get("Image", {}).get("ResolutionY")) or 0) or None,
+        warnings=("operator",) if "operator" in metadata else (),
+    )
+
+
+def _correct(
+    metadata: dict[str, Value], sections: Mapping[str, Mapping[str, str]], beam: str
+) -> None:
+    """Add what takes more than a look-up: magnification, corrections that are on, no detector."""
+    canvas = number(sections.get("Image", {}).get("MagCanvasRealWidth"))
+    field_width = metadata.get("horizontal_field_width")
+    if canvas and isinstance(field_width, tuple) and field_width[0] > 0:
+        metadata["magnification"] = (round(canvas / field_width[0], 3), "x")
+    column = sections.get(beam, {})
+    for field, key in (
+        ("tilt_correction", "TiltCorrectionIsOn"),
+        ("dynamic_focus_correction", "DynamicFocusIsOn"),
+    ):
+        if column.get(key, "").lower() in ("yes", "no"):
+            metadata[field] = column[key].lower()
+    if str(metadata.get("detector_type", "")).lower() in _UNSET:
+        metadata.pop("detector_type", None)
+
+
+def _acquired(sections: Mapping[str, Mapping[str, str]], xml: dict[str, Any]) -> Moment | None:
+    told = nested(xml)("Acquisition/AcquisitionDatetime")
+    if told and (when := parse_datetime(str(told))):
+        return Moment(when, "XML AcquisitionDatetime")
+    user = sections.get("User", {})
+    # TimeOfCreation is day first: it settles what Date, month first on most systems, leaves open
+    created = sections.get("PrivateFei", {}).get("TimeOfCreation", "")
+    if when := parse_datetime(created):
+        return Moment(when, "[PrivateFei] TimeOfCreation")
+    if when := local_time(user.get("Date", ""), user.get("Time", "")):
+        return Moment(when, "[User] Date and Time")
+    return None
+
+
+def _tem_pixel_size(tiff: Tiff) -> tuple[float, float] | None:
+    """Return the pixel size from the private resolution tags, which count pixels per centimetre."""
+    across, down, unit = (tiff.numbers(code) for code in _RESOLUTION_TAGS)
+    if not (across and down and unit and unit[0] == _CENTIMETRE and across[0] > 0 < down[0]):
+        return None
+    return 0.01 / down[0], 0.01 / across[0]
+
+
+def _tem(text: str, pixel_size: tuple[float, float] | None) -> tuple[Described, dict[str, Any]]:
+    """Describe an image of TEM Imaging and Analysis from its label, value and unit triples."""
+    told, units = read_labels(parse_xml(text.encode("utf-8")))
+    metadata = label_metadata(told, units)
+    kind, diffraction = label_mode(told)
+    if pixel_size and not diffraction:
+        metadata["pixel_height"], metadata["pixel_width"] = ((length, "m") for length in pixel_size)
+    described = Described(
+        data_type=f"{kind}_{'Diffraction' if diffraction else 'Imaging'}",
+        dataset_type="Diffraction" if diffraction else "Image",
+        metadata=metadata,
+        extensions=label_extensions(told),
+        pixel_size=None if diffraction else pixel_size,
+        warnings=("operator",) if "operator" in metadata else (),
+    )
+    return described, {"Data": {label: f"{told[label]} {units[label]}".strip() for label in told}}

@@ -1,0 +1,76 @@
+"""TIFF as DigitalMicrograph exports it: the calibration of each axis in private tags.
+
+References
+----------
+Tags 65003 to 65014: units as text, origins, scales, for x, y and z (measured on exported files).
+"""
+
+from pathlib import Path
+
+from nexuslims_contracts.datasets import Axis
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
+from nexuslims_formats.tiff.tags import Raster, is_tiff, rasters, read_tiff
+
+_UNIT, _ORIGIN, _SCALE = 65003, 65006, 65009
+_ORDER = ("x", "y", "z")
+_RECIPROCAL = ("1/", "-1")
+_UNITS = {"µm": "um", "μm": "um"}
+
+
+class GatanTiffExtractor:
+    """Reads the calibration that DigitalMicrograph exports; it exports no other metadata."""
+
+    name = "gatan_tiff"
+    version = "1.0"
+    priority = 90
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the private tags of a scale and its unit."""
+        if not is_tiff(head):
+            return False
+        tags = read_tiff(path).pages[0]
+        return _SCALE in tags and _UNIT in tags
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the directory of each image."""
+        del instrument
+        tiff = read_tiff(path)
+        scales: dict[str, tuple[float, float]] = {}
+        units: dict[str, str] = {}
+        for place, name in enumerate(_ORDER):
+            told = tiff.numbers(_SCALE + place)
+            origin = tiff.numbers(_ORIGIN + place)
+            if told and told[0]:
+                scales[name] = (told[0], -told[0] * origin[0] if any(origin) else 0.0)
+                unit = tiff.text(_UNIT + place)
+                units[name] = _UNITS.get(unit, unit)
+        signals = [_signal(path, raster, scales, units) for raster in rasters(tiff)]
+        if not signals:
+            raise UnreadableFileError("the TIFF file holds no image")
+        return ParsedFile(signals=signals, reader=f"tiff tags {self.version}")
+
+
+def _signal(
+    path: Path, raster: Raster, scales: dict[str, tuple[float, float]], units: dict[str, str]
+) -> Signal:
+    names = [*(["z"] if len(raster.pages) > 1 else []), "y", "x", "channel"]
+    axes = []
+    for name, size in zip(names, raster.shape, strict=False):
+        scale, offset = scales.get(name, (1.0, 0.0))
+        unit = units.get(name, "")
+        axes.append(
+            Axis(name=name, size=size, scale=scale, offset=offset, unit=unit, navigate=name == "z")
+        )
+    reciprocal = any(mark in units.get("x", "") for mark in _RECIPROCAL)
+    return Signal(
+        name=path.stem,
+        dataset_type="Diffraction" if reciprocal else "Image",
+        data_type="TEM_Diffraction" if reciprocal else "TEM_Imaging",
+        shape=raster.shape,
+        dtype=raster.dtype,
+        axes=tuple(axes),
+        pixels=raster.pixels if not raster.problem else None,
+        problems=(raster.problem,) if raster.problem else (),
+    )

@@ -1,0 +1,121 @@
+"""The text of JEOL's SEM software: ``$CM_`` and ``$$SM_`` commands with values behind them.
+
+References
+----------
+Names and units as in sidecars of JSM-6700F to JSM-IT and JXA instruments: voltages in kV, stage
+positions in mm, the emission in uA, the probe current in A, the working distance in mm. Newer
+programs put the same text, its entries separated by tabs, into the tag MakerNote as well.
+"""
+
+import re
+
+from nexuslims_formats.model import Value
+from nexuslims_formats.tiff.sidecar_text import SemText, told_fields, told_metres, told_quantity
+
+MAKER_NOTE, NOTE_HEAD = 37500, b"UNICODE"
+_ENTRY = re.compile(r"\$+([A-Z]\w*)[ \t=]*([^\r\n\t\0]*)")
+_HEAD = re.compile(r"\s*\$+(?:CM|SM|SEM)_")
+_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "CM_ACCEL_VOLT", "kV"),
+    ("acceleration_voltage", "CM_ACCEL_VOLTAGE", "kV"),
+    ("stage_bias", "SM_STAGE_BIAS_VOLT", "kV"),
+    ("stage_bias", "SM_GB_BIAS_VOLT", "kV"),
+    ("emission_current", "SM_EMI_CURRENT", "uA"),
+    ("probe_current", "SM_PROBE_CURRENT", "A"),
+    ("magnification", "CM_MAG", "x"),
+    ("working_distance", "SM_WD", "mm"),
+    ("scan_rotation", "SM_SCAN_ROTATION", "degree"),
+    ("dwell_time", "SM_DWELL_TIME", ""),
+    ("frames", "SM_INTEGRATION_NUMBER", "number"),
+    ("frames", "SM_INTEG_NO", "number"),
+    ("detector_type", "CM_DETECTOR_NAME", "text"),
+    ("detector_type", "FE_DETECTOR_NAME", "text"),
+    ("detector_type", "CM_DETECTOR", "text"),
+    ("detector_type", "SM_DETECTOR", "text"),
+    ("detector_type", "CM_SIGNAL", "text"),
+    ("signal_name", "CM_SIGNAL_NAME", "text"),
+    ("signal_name", "CM_SIGNAL", "text"),
+    ("electron_source", "SM_GUN_TYPE", "text"),
+    ("microscope", "CM_INSTRUMENT", "text"),
+    ("operator", "CM_OPERATOR", "text"),
+)
+_STAGE = {
+    "X": ("stage_x", "mm"),
+    "Y": ("stage_y", "mm"),
+    "Z": ("stage_z", "mm"),
+    "R": ("stage_rotation", "degree"),
+    "T": ("stage_tilt", "degree"),
+}
+_PLACE = re.compile(r"([XYZRT])\s*=\s*([^\s,]+)")
+
+
+def read_jeol(text: str) -> SemText | None:
+    """Return what a text of JEOL's tells; None for another text."""
+    if not _HEAD.match(text):
+        return None
+    told: dict[str, str] = {}
+    for name, value in _ENTRY.findall(text):
+        told.setdefault(name, value.strip())
+    metadata: dict[str, Value] = dict(told_fields(told, _FIELDS))
+    metadata |= _stage(told)
+    field = _words(told, "CM_FIELD_OF_VIEW")
+    for name, length in zip(
+        ("horizontal_field_width", "vertical_field_width"), field, strict=False
+    ):
+        if value := told_quantity(length, "um"):
+            metadata[name] = value
+    return SemText(
+        vendor="jeol",
+        data_type=_data_type(told),
+        told=told,
+        metadata=metadata,
+        date=told.get("CM_DATE", ""),
+        clock=told.get("CM_TIME", ""),
+        size=_size(told),
+        pixel_size=_pixel_size(told),
+    )
+
+
+def _words(told: dict[str, str], *names: str) -> list[str]:
+    """Return the words of the first entry that has any; a unit may stand apart from its number."""
+    text = next((told[name] for name in names if told.get(name)), "")
+    return re.sub(r"(?<=\d)\s+(?=[^\d\s.+-])", "", text).split()
+
+
+def _stage(told: dict[str, str]) -> dict[str, Value]:
+    """Return the stage's position: five numbers in order, or each named (``X=1.2,Y=3.4``)."""
+    found: dict[str, Value] = {}
+    words = _words(told, "CM_STAGE_POSITION", "CM_STAGE_POS")
+    for axis, place in _PLACE.findall(" ".join(words)) or zip(_STAGE, words, strict=False):
+        field, unit = _STAGE[axis]
+        if value := told_quantity(place, unit):
+            found[field] = value
+    return found
+
+
+def _data_type(told: dict[str, str]) -> str:
+    """Return the technique; JEOL's transmission microscopes (JEM) write the same text."""
+    if not told.get("CM_INSTRUMENT", "").upper().startswith("JEM"):
+        return "SEM_Imaging"
+    return "TEM_Imaging" if told.get("CM_SIGNAL", "").upper() == "TEM" else "STEM_Imaging"
+
+
+def _size(told: dict[str, str]) -> tuple[int, int] | None:
+    size = [int(word) for word in _words(told, "CM_IMAGE_SIZE", "CM_FULL_SIZE") if word.isdecimal()]
+    return (size[0], size[1]) if len(size) > 1 and min(size[:2]) > 0 else None
+
+
+def _pixel_size(told: dict[str, str]) -> tuple[float, float] | None:
+    """Return the pixel size: of the field, as told, or of the scale bar, the least precise."""
+    size = _size(told)
+    field = [told_metres(length, "um") for length in _words(told, "CM_FIELD_OF_VIEW")]
+    if size and len(field) > 1 and field[0] and field[1]:
+        return field[1] / size[1], field[0] / size[0]
+    pixel = [told_metres(length, "nm") for length in _words(told, "CM_PIXEL_SIZE")]
+    if pixel and pixel[0]:
+        return (pixel[1] if len(pixel) > 1 and pixel[1] else pixel[0]), pixel[0]
+    marker = told_metres(told.get("SM_MICRON_MARKER", ""))
+    bar = told_quantity(told.get("SM_MICRON_BAR", ""), "")
+    if marker and bar and bar[0] > 0:
+        return marker / bar[0], marker / bar[0]
+    return None

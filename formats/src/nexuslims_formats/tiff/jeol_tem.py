@@ -1,0 +1,109 @@
+"""JEOL TEM TIFF: the TemReporter XML of the SightX and TEM Center software, in the description."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.tiff.tags import DESCRIPTION, is_tiff, read_tiff
+from nexuslims_formats.tiff.vendor import (
+    Described,
+    image_signals,
+    mapped,
+    nested,
+    parse_xml,
+    xml_tree,
+)
+from nexuslims_formats.values import leaves, number, parse_datetime
+
+_CAMERA = "Camera"
+_ANY_CAMERA = re.compile(r"Jem\w*Camera")  # JemBaumerCamera, measured; others by their pattern
+_RESOLUTION = f"{_CAMERA}/Parameter/ImageDataInformation/PixelsPerMeter"
+_LENGTHS = {"mm": "mm", "cm": "cm", "m": "m"}
+
+# stage positions lie within limits that the file gives in micrometres; the beam's current is in pA
+_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "ElectronGun/AccelerationVoltage", "V"),
+    ("emission_current", "ElectronGun/EmissionCurrent", "uA"),
+    ("beam_current", "ElectronGun/BeamCurrent", "pA"),
+    ("spot_size", "IlluminationSystem/SpotSizeString", ""),
+    ("stage_x", "GonioStage/StagePosition/MX", "um"),
+    ("stage_y", "GonioStage/StagePosition/MY", "um"),
+    ("stage_z", "GonioStage/StagePosition/MZ", "um"),
+    ("stage_alpha", "GonioStage/StagePosition/TX", "degree"),
+    ("stage_beta", "GonioStage/StagePosition/TY", "degree"),
+    ("exposure_time", f"{_CAMERA}/Parameter/ExposureTimeValue", "us"),
+    ("frames", f"{_CAMERA}/Parameter/FrameIntegration", ""),
+    ("acquisition_device", f"{_CAMERA}/Modelname", "text"),
+    ("detector_type", "ImageSourceDetector", "text"),
+    ("electron_source", "ElectronGun/FilamentType", "text"),
+    ("microscope", "Instruments", "text"),
+    ("operator", "Operator", "text"),
+    ("specimen", "Specimen", "text"),
+)
+
+
+class JeolTiffExtractor:
+    """Reads TemReporter."""
+
+    name = "jeol_tiff"
+    version = "1.0"
+    priority = 100
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the XML in the description."""
+        return is_tiff(head) and b"<TemReporter" in read_tiff(path).raw(DESCRIPTION)[:4096]
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the XML and the directory of the image."""
+        del instrument
+        tiff = read_tiff(path)
+        tree: dict[str, Any] = xml_tree(parse_xml(tiff.raw(DESCRIPTION)))
+        tree.pop("Measurement", None)  # what was drawn on the image, by far the longest part
+        camera: Any = next((tree[name] for name in tree if _ANY_CAMERA.fullmatch(name)), {})
+        look_up = nested({**tree, _CAMERA: camera})
+        metadata: dict[str, Value] = dict(mapped(look_up, _FIELDS))
+        metadata.update(_projection(tree))
+        magnification = metadata.get("magnification")
+        diffraction = "camera_length" in metadata
+        when = parse_datetime(str(look_up("DateTime") or ""))
+        described = Described(
+            data_type=f"{_mode(tree)}_{'Diffraction' if diffraction else 'Imaging'}",
+            dataset_type="Diffraction" if diffraction else "Image",
+            metadata=metadata,
+            extensions=dict(leaves(tree, "jeol")),
+            acquired=Moment(when, "TemReporter DateTime") if when else None,
+            pixel_size=_pixel_size(look_up, magnification),
+            warnings=("operator",) if "operator" in metadata else (),
+        )
+        return ParsedFile(
+            signals=image_signals(tiff, described),
+            native=tree,
+            reader=f"tiff tags {self.version}",
+        )
+
+
+def _mode(tree: Mapping[str, Any]) -> str:
+    """Return TEM, or STEM where the scanning attachment (ASID) is in use."""
+    return "STEM" if "ASID" in str(nested(tree)("Eos/EosMode")).upper() else "TEM"
+
+
+def _projection(tree: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the magnification or, where the selector counts a length, the camera length."""
+    system = tree.get("ImageFormingSystem")
+    if not isinstance(system, Mapping) or (told := number(system.get("SelectorValue"))) is None:
+        return {}
+    unit = str(system.get("SelectorUnitString") or "X").strip()
+    if unit in _LENGTHS:
+        return {"camera_length": (told, _LENGTHS[unit])}
+    return {"magnification": (told, "x")} if unit.upper() == "X" else {}
+
+
+def _pixel_size(look_up: Any, magnification: Value | None) -> tuple[float, float] | None:
+    """Return the size on the specimen from that on the camera, in metres."""
+    down, across = (number(look_up(f"{_RESOLUTION}/{way}")) for way in ("Vertical", "Horizontal"))
+    if not down or not across or not isinstance(magnification, tuple) or not magnification[0]:
+        return None
+    return 1 / (down * magnification[0]), 1 / (across * magnification[0])

@@ -1,0 +1,137 @@
+"""Helium-ion TIFF: Zeiss Orion (tag 65000) and Fibics NPVE (tag 51023), both XML."""
+
+from pathlib import Path
+from typing import Any
+
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.tiff.tags import DATE_TIME, Tiff, is_tiff, read_tiff
+from nexuslims_formats.tiff.vendor import (
+    Described,
+    image_signals,
+    mapped,
+    nested,
+    parse_xml,
+    xml_tree,
+)
+from nexuslims_formats.values import leaves, number, parse_datetime, unit_told
+
+ZEISS_TAG, FIBICS_TAG = 65000, 51023
+
+_FIBICS_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "BeamInfo/AccV", "V"),
+    ("beam_current", "BeamInfo/BeamI", "pA"),
+    ("dwell_time", "Scan/Dwell", "ns"),
+    ("horizontal_field_width", "Scan/FOV_X", "um"),
+    ("vertical_field_width", "Scan/FOV_Y", "um"),
+    ("scan_rotation", "Scan/ScanRot", "degree"),
+    ("pixel_width", "Scan/Ux", "um"),
+    ("stage_x", "Stage/X", "um"),
+    ("stage_y", "Stage/Y", "um"),
+    ("stage_z", "Stage/Z", "um"),
+    ("stage_tilt", "Stage/Tilt", "degree"),
+    ("stage_rotation", "Stage/Rot", "degree"),
+    ("detector_type", "Image/Detector", "text"),
+)
+# each entry of the Zeiss tree has a Value and its Units
+_ZEISS_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "AccelerationVoltage", "V"),
+    ("extraction_voltage", "ExtractionVoltage", "V"),
+    ("working_distance", "WorkingDistance", "mm"),
+    ("beam_current", "BlankerCurrent", "pA"),
+    ("horizontal_field_width", "Fov", "um"),
+    ("scan_rotation", "ScanRotate", "degree"),
+    ("chamber_pressure", "ChamberPressure", "torr"),
+    ("pixel_width", "ScalingX", "m"),
+    ("pixel_height", "ScalingY", "m"),
+    ("magnification", "Magnification4x5", "x"),
+    ("dwell_time", "DwellTime", "us"),
+    ("stage_x", "StageX", "mm"),
+    ("stage_y", "StageY", "mm"),
+    ("stage_z", "StageZ", "mm"),
+    ("stage_tilt", "StageTilt", "degree"),
+    ("stage_rotation", "StageRotate", "degree"),
+    ("detector_type", "DetectorName", "text"),
+)
+
+
+class OrionTiffExtractor:
+    """Reads the XML of helium-ion microscopes."""
+
+    name = "orion_tiff"
+    version = "1.0"
+    priority = 150
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the private tags 65000 or 51023, and by the XML in them."""
+        if not is_tiff(head):
+            return False
+        tiff = read_tiff(path)
+        return (
+            b"<ImageTags" in tiff.raw(ZEISS_TAG)[:512] or b"<Fibics" in tiff.raw(FIBICS_TAG)[:512]
+        )
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the XML and the directory of the image."""
+        del instrument
+        tiff = read_tiff(path)
+        problems: list[str] = []
+        if raw := tiff.raw(FIBICS_TAG):
+            tree = dict(xml_tree(parse_xml(raw)))
+            described = _fibics(tiff, tree)
+        else:
+            tree = dict(xml_tree(parse_xml(tiff.raw(ZEISS_TAG))))
+            described, problems = _zeiss(tree)
+        return ParsedFile(
+            signals=image_signals(tiff, described),
+            native=tree,
+            reader=f"tiff tags {self.version}",
+            problems=tuple(problems),
+        )
+
+
+def _fibics(tiff: Tiff, tree: dict[str, Any]) -> Described:
+    look_up = nested(tree)
+    metadata: dict[str, Value] = dict(mapped(look_up, _FIBICS_FIELDS))
+    height = abs(number(look_up("Scan/Vy")) or 0.0)
+    width = number(look_up("Scan/Ux")) or 0.0
+    if height:
+        metadata["pixel_height"] = (height, "um")
+    when = parse_datetime(str(look_up("Application/Date") or "")) or parse_datetime(
+        tiff.text(DATE_TIME)
+    )
+    return Described(
+        data_type="HIM_Imaging",
+        metadata=metadata,
+        extensions=dict(leaves(tree, "fibics")),
+        acquired=Moment(when, "Fibics Application/Date") if when else None,
+        pixel_size=(height * 1e-6, width * 1e-6) if height and width else None,
+    )
+
+
+def _zeiss(tree: dict[str, Any]) -> tuple[Described, list[str]]:
+    metadata: dict[str, Value] = {}
+    problems: list[str] = []
+    for field, name, default in _ZEISS_FIELDS:
+        entry = tree.get(name)
+        if not isinstance(entry, dict):
+            continue
+        if default == "text":
+            metadata[field] = str(entry.get("Value", ""))
+        elif (value := number(entry.get("Value"))) is not None:
+            told = str(entry.get("Units") or "").strip()
+            if unit := unit_told(told, default) if told else default:
+                metadata[field] = (value, unit)
+            else:
+                problems.append(f"{name} is in {told!r}, a unit that is not known")
+    height, width = (number(nested(tree)(f"Scaling{axis}/Value")) for axis in "YX")
+    stamp = str(nested(tree)("TimeStamp/Value") or nested(tree)("DateTime/Value") or "")
+    when = parse_datetime(stamp)
+    described = Described(
+        data_type="HIM_Imaging",
+        metadata=metadata,
+        extensions=dict(leaves(tree, "zeiss")),
+        acquired=Moment(when, "ImageTags TimeStamp") if when else None,
+        pixel_size=(height, width) if height and width else None,
+    )
+    return described, problems

@@ -1,0 +1,107 @@
+"""JEOL and Hitachi TIFF: the image is a plain one, its metadata a text beside it or in it."""
+
+from datetime import datetime
+from pathlib import Path
+
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.tiff.camera import time_of_tag
+from nexuslims_formats.tiff.hitachi import read_hitachi
+from nexuslims_formats.tiff.jeol_sem import MAKER_NOTE, NOTE_HEAD, read_jeol
+from nexuslims_formats.tiff.sidecar_text import SemText, sidecar_text, text_beside
+from nexuslims_formats.tiff.tags import (
+    DESCRIPTION,
+    HEIGHT,
+    WIDTH,
+    Tiff,
+    is_tiff,
+    read_tiff,
+)
+from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.values import from_mtime, leaves, local_time
+
+
+class SemTextTiffExtractor:
+    """Reads the text of a scanning microscope, and the directory of its image."""
+
+    name = "sem_text_tiff"
+    version = "1.0"
+    priority = 60
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the text; by one that cannot be read too, so that it is reported."""
+        if not is_tiff(head):
+            return False
+        told, problem = _read(read_tiff(path))
+        return told is not None or bool(problem)
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the text; without it, the image alone is still a dataset."""
+        del instrument
+        tiff = read_tiff(path)
+        told, problem = _read(tiff)
+        problems = [problem] if problem else []
+        if told is not None and told.size is not None and not _fits(tiff, told.size):
+            problems.append(_misfit(tiff, told.size))
+        return ParsedFile(
+            signals=image_signals(tiff, _described(tiff, told)),
+            native=dict(told.told) if told else {},
+            reader=f"tiff tags {self.version}",
+            problems=tuple(problems),
+        )
+
+
+def _read(tiff: Tiff) -> tuple[SemText | None, str]:
+    """Return what the text tells, in the file or beside it, and why one that is there does not."""
+    note = tiff.raw(MAKER_NOTE)
+    embedded = sidecar_text(note[len(NOTE_HEAD) + 1 :]) if note.startswith(NOTE_HEAD) else ""
+    if told := read_jeol(embedded) or read_hitachi(tiff.text(DESCRIPTION)):
+        return told, ""
+    try:
+        text = text_beside(tiff.path)
+    except UnreadableFileError as error:
+        return None, str(error)
+    return read_jeol(text) or read_hitachi(text), ""
+
+
+def _described(tiff: Tiff, told: SemText | None) -> Described:
+    if told is None:
+        when = time_of_tag(tiff)
+        return Described(data_type="Image", metadata={}, extensions={}, acquired=when)
+    metadata: dict[str, Value] = dict(told.metadata)
+    fits = told.size is None or _fits(tiff, told.size)
+    pixel_size = told.pixel_size if fits else None
+    if pixel_size:
+        metadata |= {"pixel_height": (pixel_size[0], "m"), "pixel_width": (pixel_size[1], "m")}
+    return Described(
+        data_type=told.data_type,
+        metadata=metadata,
+        extensions=dict(leaves(told.told, told.vendor)),
+        acquired=_acquired(tiff, told),
+        pixel_size=pixel_size,
+        rows=told.size[1] if told.size and fits else None,
+        warnings=("operator",) if "operator" in metadata else (),
+    )
+
+
+def _acquired(tiff: Tiff, told: SemText) -> Moment | None:
+    """Return the time that the text tells; of two readings of its date, the nearer to the file's.
+
+    The order of day and month follows the computer's settings.
+    """
+    written = from_mtime(tiff.path.stat().st_mtime)
+    when: datetime | None = local_time(told.date, told.clock, written)
+    return Moment(when, "date and time of the microscope's text") if when else time_of_tag(tiff)
+
+
+def _fits(tiff: Tiff, size: tuple[int, int]) -> bool:
+    """Whether an image is as wide as told, and at least as high: words may hang below it."""
+    return size[0] == tiff.integer(WIDTH) and size[1] <= tiff.integer(HEIGHT)
+
+
+def _misfit(tiff: Tiff, size: tuple[int, int]) -> str:
+    return (
+        f"its text is of an image of {size[0]} x {size[1]} pixels, but it has"
+        f" {tiff.integer(WIDTH)} x {tiff.integer(HEIGHT)}: no pixel size is taken from it"
+    )

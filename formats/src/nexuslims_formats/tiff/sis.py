@@ -1,0 +1,73 @@
+"""TIFF of the camera software of Olympus Soft Imaging Solutions (analySIS, iTEM): tag 33560.
+
+References
+----------
+No specification is published: what tifffile knows of the structure, and of the ini text in tag
+33471, is read. Pixel sizes are in m.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile
+from nexuslims_formats.tiff.camera import measured, read_structure, time_of_tag
+from nexuslims_formats.tiff.tags import SOFTWARE, Tiff, is_tiff, read_tiff
+from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.values import leaves, number
+
+SIS_TAG, INI_TAG = 33560, 33471
+_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("magnification", "magnification", "x"),
+    ("pixel_width", "pixelsizex", "m"),
+    ("pixel_height", "pixelsizey", "m"),
+    ("acquisition_device", "cameraname", "text"),
+)
+
+
+class SisTiffExtractor:
+    """Reads the structure and the ini text."""
+
+    name = "sis_tiff"
+    version = "1.0"
+    priority = 90
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the private tags 33560 or 33471."""
+        if not is_tiff(head):
+            return False
+        tags = read_tiff(path).pages[0]
+        return SIS_TAG in tags or INI_TAG in tags
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the structure and the directory of the image."""
+        del instrument
+        tiff = read_tiff(path)
+        told, problem = read_structure(path, "sis_metadata")
+        return ParsedFile(
+            signals=image_signals(tiff, _described(tiff, told)),
+            native=dict(leaves(told)),
+            reader=f"tiff tags {self.version}",
+            problems=(problem,) if problem else (),
+        )
+
+
+def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
+    metadata = measured(told, _FIELDS)
+    if software := tiff.text(SOFTWARE):
+        metadata["software"] = software
+    height, width = (number(told.get(f"pixelsize{axis}")) or 0.0 for axis in "yx")
+    return Described(
+        data_type="TEM_Imaging",
+        metadata=metadata,
+        extensions=dict(leaves(told, "sis")),
+        acquired=_acquired(tiff, told),
+        pixel_size=(height, width) if height > 0 and width > 0 else None,
+    )
+
+
+def _acquired(tiff: Tiff, told: Mapping[str, Any]) -> Moment | None:
+    when = told.get("datetime")
+    return Moment(when, "SIS time") if isinstance(when, datetime) else time_of_tag(tiff)

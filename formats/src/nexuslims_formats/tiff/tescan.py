@@ -1,0 +1,123 @@
+"""Tescan TIFF, with its ``.hdr`` sidecar or with tags alone."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.sidecars import is_usable
+from nexuslims_formats.tiff.tags import (
+    ARTIST,
+    DATE_TIME,
+    HEIGHT,
+    MAKE,
+    MODEL,
+    SOFTWARE,
+    Tiff,
+    is_tiff,
+    read_tiff,
+)
+from nexuslims_formats.tiff.vendor import (
+    Described,
+    image_signals,
+    ini_sections,
+    mapped,
+    nested,
+)
+from nexuslims_formats.values import leaves, local_time, number, parse_datetime
+
+TESCAN_TAG = 50431
+_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "SEM/HV", "V"),
+    ("acceleration_voltage", "SEM/AcceleratorVoltage", "V"),
+    ("magnification", "MAIN/Magnification", "x"),
+    ("working_distance", "SEM/WD", "m"),
+    ("beam_current", "SEM/PredictedBeamCurrent", "A"),
+    ("emission_current", "SEM/EmissionCurrent", "A"),
+    ("dwell_time", "SEM/DwellTime", "s"),
+    ("pixel_width", "MAIN/PixelSizeX", "m"),
+    ("pixel_height", "MAIN/PixelSizeY", "m"),
+    ("scan_rotation", "SEM/ScanRotation", "degree"),
+    ("stage_x", "SEM/StageX", "m"),
+    ("stage_y", "SEM/StageY", "m"),
+    ("stage_z", "SEM/StageZ", "m"),
+    ("stage_rotation", "SEM/StageRotation", "degree"),
+    ("stage_tilt", "SEM/StageTilt", "degree"),
+    ("chamber_pressure", "SEM/ChamberPressure", "Pa"),
+    ("detector_type", "SEM/Detector", "text"),
+    ("electron_source", "SEM/Gun", "text"),
+    ("software", "MAIN/SoftwareVersion", "text"),
+    ("operator", "MAIN/FullUserName", "text"),
+    ("operator", "MAIN/UserName", "text"),
+)
+
+
+class TescanTiffExtractor:
+    """Reads the header file beside the image, and the key=value text within its tag."""
+
+    name = "tescan_tiff"
+    version = "1.0"
+    priority = 150
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the private tag 50431 or the maker's name."""
+        if not is_tiff(head):
+            return False
+        tiff = read_tiff(path)
+        return TESCAN_TAG in tiff.pages[0] or "tescan" in tiff.text(MAKE).lower()
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the image's directory and the sidecar, if it is there."""
+        del instrument
+        tiff = read_tiff(path)
+        sections = _sections(tiff, path)
+        metadata: dict[str, Value] = dict(mapped(nested(sections), _FIELDS))
+        if "operator" not in metadata and (artist := tiff.text(ARTIST)):
+            metadata["operator"] = artist
+        main = sections.get("MAIN", {})
+        extensions: dict[str, Any] = dict(leaves(sections, "tescan"))
+        if model := main.get("Device") or tiff.text(MODEL):
+            metadata["microscope"] = model
+        if software := tiff.text(SOFTWARE):
+            metadata.setdefault("software", software)
+        height, width = (number(main.get(f"PixelSize{axis}")) for axis in "YX")
+        described = Described(
+            data_type="SEM_Imaging",
+            metadata=metadata,
+            extensions=extensions,
+            acquired=_acquired(tiff, main),
+            pixel_size=(height, width) if height and width else None,
+            rows=tiff.integer(HEIGHT) - int(number(main.get("ImageStripSize")) or 0) or None,
+            warnings=("operator",) if "operator" in metadata else (),
+        )
+        return ParsedFile(
+            signals=image_signals(tiff, described),
+            native={"header": sections, "make": tiff.text(MAKE), "model": tiff.text(MODEL)},
+            reader=f"tiff tags {self.version}",
+        )
+
+
+def _sections(tiff: Tiff, path: Path) -> dict[str, dict[str, str]]:
+    for suffix in (".hdr", ".HDR", f"{path.suffix}.hdr"):
+        sidecar = path.with_suffix(suffix)
+        if is_usable(sidecar):
+            return ini_sections(sidecar.read_bytes().decode("utf-8", "replace"))
+    # without the sidecar: the same text may stand within the tag, after an embedded thumbnail
+    raw = tiff.raw(TESCAN_TAG)
+    at = raw.find(b"[MAIN]")
+    text = raw[max(at, 0) :].decode("utf-8", "replace")
+    sections = ini_sections(text) if at >= 0 else {}
+    if not sections:
+        pairs = dict(re.findall(r"([A-Za-z][A-Za-z0-9]{1,30})=([^\r\n\0]{1,80})", text))
+        sections = {"MAIN": pairs, "SEM": pairs} if pairs else {}
+    return sections
+
+
+def _acquired(tiff: Tiff, main: dict[str, str]) -> Moment | None:
+    """Return the time of the TIFF tag, local; the header's is of a clock that may run in UTC."""
+    if when := parse_datetime(tiff.text(DATE_TIME)):
+        return Moment(when, "TIFF DateTime")
+    if when := local_time(main.get("Date", ""), main.get("Time", "")):
+        return Moment(when, "header Date and Time")
+    return None

@@ -1,0 +1,118 @@
+"""TIFF of TVIPS' camera software (EM-MENU): the structure TemData, which tag 37706 points to.
+
+References
+----------
+Names and units of the structure as in tifffile: pixel sizes in nm, the high tension in V, exposures
+in ms, stage positions in m. The date packs year, month and day, the time counts seconds. What the
+first version counts voltage and exposure in is not known: they are kept as they are.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.tiff.camera import measured, read_structure, time_of_tag
+from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
+from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.values import leaves, number
+
+TVIPS_TAG = 37706
+_DIFFRACTION = 3
+_FIELDS: tuple[tuple[str, str, str], ...] = (
+    ("acceleration_voltage", "TemHighTension", "V"),
+    ("exposure_time", "ExposureTime", "ms"),
+    ("pixel_width", "PixelSizeX", "nm"),
+    ("pixel_height", "PixelSizeY", "nm"),
+    ("acquisition_device", "CameraType", "text"),
+    ("microscope", "TemType", "text"),
+)
+_STAGE = (
+    ("stage_x", "m"),
+    ("stage_y", "m"),
+    ("stage_z", "m"),
+    ("stage_alpha", "degree"),
+    ("stage_beta", "degree"),
+)
+
+
+class TvipsTiffExtractor:
+    """Reads TemData."""
+
+    name = "tvips_tiff"
+    version = "1.0"
+    priority = 100
+    extensions = ("tif", "tiff")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the private tag 37706."""
+        return is_tiff(head) and TVIPS_TAG in read_tiff(path).pages[0]
+
+    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+        """Read the structure and the directory of the image."""
+        del instrument
+        tiff = read_tiff(path)
+        told, problem = read_structure(path, "tvips_metadata")
+        return ParsedFile(
+            signals=image_signals(tiff, _described(tiff, told)),
+            native=told,
+            reader=f"tiff tags {self.version}",
+            problems=(problem,) if problem else (),
+        )
+
+
+def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
+    diffraction = told.get("TemMode") == _DIFFRACTION
+    metadata = measured(told, _FIELDS)
+    if diffraction:  # the sizes are angles, and the camera length is in mm or cm: not told which
+        metadata.pop("pixel_width", None)
+        metadata.pop("pixel_height", None)
+    elif magnification := number(told.get("TemMagnification", told.get("Magnification"))):
+        metadata["magnification"] = (magnification, "x")
+    metadata |= _stage(told)
+    if binning := _binning(told):
+        metadata["binning"] = binning
+    when = _acquired(told)
+    return Described(
+        data_type="TEM_Diffraction" if diffraction else "TEM_Imaging",
+        dataset_type="Diffraction" if diffraction else "Image",
+        metadata=metadata,
+        extensions=dict(leaves(told, "tvips")),
+        acquired=Moment(when, "TVIPS Date and Time") if when else time_of_tag(tiff),
+        pixel_size=_pixel_size(metadata),
+    )
+
+
+def _stage(told: Mapping[str, Any]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for (field, unit), place in zip(_STAGE, told.get("TemStagePosition", ()), strict=False):
+        if (amount := number(place)) is not None:
+            found[field] = (amount, unit)
+    return found
+
+
+def _binning(told: Mapping[str, Any]) -> str:
+    down, across = (
+        int(number(told.get(f"Binning{axis}", told.get("Binning"))) or 0) for axis in "YX"
+    )
+    return f"{across} x {down}" if down > 0 and across > 0 else ""
+
+
+def _pixel_size(metadata: Mapping[str, Value]) -> tuple[float, float] | None:
+    height, width = metadata.get("pixel_height"), metadata.get("pixel_width")
+    if not isinstance(height, tuple) or not isinstance(width, tuple):
+        return None
+    return height[0] * 1e-9, width[0] * 1e-9
+
+
+def _acquired(told: Mapping[str, Any]) -> datetime | None:
+    """Return the local time of ``2016 << 16 | 9 << 8 | 21`` and the seconds of the day."""
+    date, seconds = (int(number(told.get(name)) or 0) for name in ("Date", "Time"))
+    if not 0 <= seconds < timedelta(days=1).total_seconds():
+        return None
+    try:
+        day = datetime(date >> 16, date >> 8 & 0xFF, date & 0xFF)  # noqa: DTZ001 - local
+    except ValueError:
+        return None
+    return day + timedelta(seconds=seconds)

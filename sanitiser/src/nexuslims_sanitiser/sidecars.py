@@ -1,0 +1,51 @@
+"""The files that belong to another: a series' description, the header file of a TIFF."""
+
+import re
+from pathlib import Path
+
+from nexuslims_formats.sidecars import is_usable
+from nexuslims_formats.tiff.tags import is_tiff
+from nexuslims_sanitiser.check import name_in
+
+_TIA = (".emi", ".ser")
+_SIDECARS = (".hdr", ".txt")
+_LARGEST = 1 << 20
+# Tescan's and Hitachi's sections, JEOL's commands; text of another kind may be data
+_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\[\w+\]|\$(?:CM|SEM|\$SM)_)")
+
+
+def is_sidecar(path: Path) -> bool:
+    """Whether a file is copied as it is, because another one explains it."""
+    return path.suffix.lower() in _SIDECARS
+
+
+def related(source: Path) -> list[Path]:
+    """Return the files beside one that a reader of it needs, in the order of their names.
+
+    Raises
+    ------
+    UnsafeFileError
+        One of them is a link that leads outside its folder.
+    """
+    beside = [path for path in sorted(source.parent.iterdir()) if path != source]
+    suffix = source.suffix.lower()
+    if suffix in _TIA:
+        wanted = _TIA if suffix == ".emi" else (".emi",)
+        return [
+            path
+            for path in beside
+            if path.suffix.lower() in wanted
+            and name_in(path) == name_in(source)
+            and is_usable(path)
+        ]
+    with source.open("rb") as file:
+        if not is_tiff(file.read(4)):
+            return []
+    return [path for path in beside if path.stem == source.stem and _is_header(path)]
+
+
+def _is_header(path: Path) -> bool:
+    if not (is_sidecar(path) and is_usable(path)) or path.stat().st_size > _LARGEST:
+        return False
+    content = path.read_bytes().replace(b"\0", b"").removeprefix(b"\xff\xfe")
+    return _HEAD.match(content) is not None

@@ -1,0 +1,196 @@
+"""Harvesting, processing what is pending, waiting, telling."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from nexuslims_console.asynchronous import run
+from nexuslims_console.dry_run import Entry, calendar_entries, files_of
+from nexuslims_console.errors import ConsoleError
+from nexuslims_console.facility import at_work, require_folders
+from nexuslims_console.open_read_model import live_view
+from nexuslims_console.output import period, print_json, print_table, say
+from nexuslims_console.probes import until_ready
+from nexuslims_console.progress import shown_progress
+from nexuslims_console.queries import ReadModel, Window
+from nexuslims_console.views import SessionRow
+from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
+from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
+from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.settings import Settings, read_settings
+from nexuslims_shared.tasks import end
+
+POLL_S: Final = 0.25
+_NOTHING: Final = "the calendar holds no sessions in this time"
+
+
+def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
+    """Show what would be done; False if some entry cannot be used."""
+    settings = read_settings()
+    entries = [_looked(settings, entry) for entry in run(_asked(settings, window))]
+    if as_json:
+        print_json([{**asdict(entry), "files": files} for entry, files in entries])
+    else:
+        print_table(
+            ("session", "when", "instrument", "title", "files", "problem"),
+            [
+                (
+                    e.session,
+                    period(e.start, e.end),
+                    e.instrument,
+                    e.title,
+                    len(files or ()),
+                    e.problem,
+                )
+                for e, files in entries
+            ],
+            nothing=_NOTHING,
+        )
+    if verbose:
+        for entry, files in entries:
+            say("\n  ".join([f"{entry.session}:", *(files or ())]))
+    return all(entry.usable and files is not None for entry, files in entries)
+
+
+async def _asked(settings: Settings, window: Window) -> list[Entry]:
+    """Ask the calendars; a facility whose broker does not run is one that was never harvested."""
+    try:
+        async with surroundings(settings, "console") as around:
+            return await calendar_entries(settings, window, around.store)
+    except (TopologyError, BrokerUnavailableError):
+        return await calendar_entries(settings, window, None)
+
+
+def _looked(settings: Settings, entry: Entry) -> tuple[Entry, list[str] | None]:
+    try:
+        return entry, files_of(settings, entry)
+    except ConsoleError as error:
+        return replace(entry, problem=str(error)), None
+
+
+def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> bool:
+    """Build what is to be built, and show what came of it; True if all is well.
+
+    Parameters
+    ----------
+    window
+        The sessions meant.
+    patience
+        Seconds to wait for them.
+    as_json, verbose
+        How to show it.
+    """
+    settings = read_settings()
+    require_folders(settings)
+    results = run(_build(settings, window, patience, verbose=verbose))
+    ok = all(result.ok for result in results)
+    if as_json:
+        print_json({"ok": ok, "sessions": [asdict(result) for result in results]})
+    else:
+        print_table(
+            ("session", "when", "instrument", "status", "progress", "files", "record"),
+            [
+                (
+                    r.session,
+                    period(r.start, r.end),
+                    r.instrument,
+                    r.status,
+                    r.detail,
+                    r.files,
+                    r.record,
+                )
+                for r in results
+            ],
+            nothing=_NOTHING,
+        )
+    return ok
+
+
+async def _build(
+    settings: Settings, window: Window, patience: float, *, verbose: bool
+) -> list[Outcome]:
+    async with (
+        at_work(settings, say=say, without=("console",)) as ports,
+        live_view(settings) as (around, model),
+        asyncio.TaskGroup() as tasks,
+    ):
+        entries = await calendar_entries(settings, window, around.store)
+        if verbose:
+            say(f"the calendar holds {len(entries)} sessions in this time")
+        ready = tasks.create_task(_all_ready(ports))
+        wait = _Wait(around, model, window, entries, ready)
+        unfinished = await wait.until_settled(patience)
+        await end(ready)
+        rows = await asyncio.to_thread(model.sessions, window=window)
+    return outcomes(entries, rows, unfinished=unfinished, late=wait.late)
+
+
+async def _all_ready(ports: Mapping[str, int]) -> None:
+    await asyncio.gather(*map(until_ready, ports.values()))
+
+
+@dataclass(slots=True)
+class _Wait:
+    """Waiting for the sessions of a window.
+
+    Parameters
+    ----------
+    around, model
+        The stream, and the read model that is kept up to date with it.
+    window, entries
+        The sessions meant, and what the calendar holds of them.
+    ready
+        Done when all services are: before that, what the calendar changed may not be known.
+    late
+        Sessions found to wait for files that may still come.
+    """
+
+    around: Surroundings
+    model: ReadModel
+    window: Window
+    entries: Sequence[Entry]
+    ready: asyncio.Task[None]
+    late: frozenset[str] = frozenset()
+
+    async def until_settled(self, patience: float) -> frozenset[str]:
+        """Wait at most this many seconds; gives the sessions that were not in time."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + patience
+        with shown_progress() as show:
+            while True:
+                current = self.ready.done() and await self._is_current()
+                rows = await asyncio.to_thread(self.model.sessions, window=self.window)
+                waiting = unsettled(self.entries, rows, datetime.now(UTC)) - self.late
+                show(rows, waiting)
+                if (current and not waiting) or clock() > deadline:
+                    return waiting
+                self.late |= await self._without_files(rows, waiting)
+                await asyncio.sleep(POLL_S)
+
+    async def _is_current(self) -> bool:
+        """Tell whether the read model holds all that is in the stream now."""
+        last = await self.around.store.last_sequence()
+        return (await asyncio.to_thread(self.model.position)).sequence >= last
+
+    async def _without_files(
+        self, rows: Sequence[SessionRow], waiting: Collection[str]
+    ) -> frozenset[str]:
+        """If all that is left waits for files that may come late: those that have none now."""
+        left = [row for row in rows if row.session in waiting]
+        if len(left) < len(waiting):
+            return frozenset()
+        return await asyncio.to_thread(_without_files, self.around.settings, left)
+
+
+def _without_files(settings: Settings, rows: Sequence[SessionRow]) -> frozenset[str]:
+    """If all that is left waits for files that may come late: those that have none now."""
+    delay, now = timedelta(days=settings.file_delay_days), datetime.now(UTC)
+    if not all(may_get_files(row, delay, now) for row in rows):
+        return frozenset()
+    return frozenset(row.session for row in rows if not files_of(settings, _entry(row)))
+
+
+def _entry(row: SessionRow) -> Entry:
+    return Entry(row.session, row.instrument_pid, row.start, row.end, row.title, problem="")

@@ -1,0 +1,110 @@
+"""The people that events name: who they are, and forgetting one."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nexuslims_console.actions.requests import request_rebuild
+from nexuslims_console.asynchronous import run
+from nexuslims_console.errors import ConsoleError
+from nexuslims_console.open_read_model import live_view
+from nexuslims_console.output import print_json, print_table, say
+from nexuslims_console.queries import ReadModel
+from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.events import EVENT_TYPES, Event
+from nexuslims_shared.service import surroundings
+from nexuslims_shared.settings import read_settings
+from nexuslims_shared.store.port import EventStore
+
+_NAMING: Final = tuple(
+    model.filter() for model in EVENT_TYPES.values() if model.people is not Event.people
+)
+OUT_OF_REACH: Final = (
+    "titles, purposes and sample descriptions that people wrote",
+    "names of folders and files",
+    "the operator's account in a vendor's metadata",
+    "older versions of a record that a destination keeps, and backups",
+    "the calendar itself",
+)
+"""Where a name may stand that this system did not write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What forgetting a person came to: sessions that name them, records to be made again."""
+
+    sessions: tuple[str, ...]
+    records: tuple[str, ...]
+
+
+def show_all(*, as_json: bool) -> None:
+    """Show everybody that events name."""
+    rows = run(_everybody())
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("id", "name", "username", "e-mail", "sessions"),
+        [
+            (one["id"], one["name"], one["username"], one["email"], len(one["sessions"]))
+            for one in rows
+        ],
+        nothing="nobody is known",
+    )
+
+
+async def _everybody() -> list[dict[str, Any]]:
+    async with surroundings(read_settings(), "console") as around:
+        sessions = await _sessions_by_person(around.store)
+        known = await around.people.everybody()
+    return [
+        {
+            "id": key,
+            "name": f"{person.first_name} {person.last_name}".strip() if person else "forgotten",
+            "username": person.username if person else "",
+            "email": person.email if person else "",
+            "sessions": sorted(sessions[key]),
+        }
+        for key, person in known.items()
+    ]
+
+
+def forget(person_id: str, *, as_json: bool) -> None:
+    """Erase a person's names, and have the records that show them made again."""
+    done = run(_forget(person_id))
+    if as_json:
+        print_json({"id": person_id, "sessions": done.sessions, "rebuilt": done.records,
+                    "out_of_reach": OUT_OF_REACH})  # fmt: skip
+        return
+    say(f"{person_id} is forgotten, and stays so when the calendar names them again")
+    say(f"named by {len(done.sessions)} sessions; {len(done.records)} records are made again")
+    for session in done.records:
+        say(f"  {session}")
+    say("Out of reach, look there yourself:")
+    for place in OUT_OF_REACH:
+        say(f"  {place}")
+
+
+async def _forget(person_id: str) -> Forgotten:
+    async with live_view(read_settings()) as (around, model):
+        if person_id not in await around.people.everybody():
+            raise ConsoleError(f"there is no person {person_id!r}: see `nexuslims people list`")
+        await around.people.forget(person_id)
+        sessions = (await _sessions_by_person(around.store))[person_id]
+        records = await asyncio.to_thread(_with_record, model, sessions)
+        await request_rebuild(around.store, records, re_extract=False)
+    return Forgotten(tuple(sorted(sessions)), tuple(records))
+
+
+def _with_record(model: ReadModel, sessions: set[str]) -> list[str]:
+    return [row.session for row in model.sessions(only=sessions) if row.built_at]
+
+
+async def _sessions_by_person(store: EventStore) -> dict[str, set[str]]:
+    sessions: dict[str, set[str]] = defaultdict(set)
+    async for item in store.read(filters=_NAMING):
+        if isinstance(item, Recorded):
+            for person in item.event.people():
+                sessions[person].add(item.event.session)
+    return sessions

@@ -1,0 +1,104 @@
+"""Trying again what failed; dead letters."""
+
+import asyncio
+from typing import Any
+
+from nexuslims_console.actions.requests import request_retry
+from nexuslims_console.actions.sessions import read_status, required
+from nexuslims_console.asynchronous import run
+from nexuslims_console.errors import ConsoleError
+from nexuslims_console.open_read_model import live_view
+from nexuslims_console.output import print_json, print_table, say
+from nexuslims_console.projection import session_of
+from nexuslims_contracts.dead_letters import DeadLetter
+from nexuslims_contracts.envelope import Recorded
+from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.settings import read_settings
+
+
+def retry_session(name: str) -> None:
+    """Ask to try again what failed for a session."""
+    run(_retry_session(name))
+    say(f"{name}: what failed is tried again; `nexuslims session {name}` shows how it goes")
+
+
+async def _retry_session(name: str) -> None:
+    async with live_view(read_settings()) as (around, model):
+        await asyncio.to_thread(required, model, name)
+        await request_retry(around.store, name)
+
+
+def retry_all(status: str) -> None:
+    """Ask to try again what failed for every session in a status.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such status.
+    """
+    wanted = read_status(status)
+    say(f"{run(_retry_all(wanted))} sessions in {wanted}: what failed is tried again")
+
+
+async def _retry_all(status: str) -> int:
+    async with live_view(read_settings()) as (around, model):
+        rows = await asyncio.to_thread(model.sessions, status=status)
+        for row in rows:
+            await request_retry(around.store, row.session)
+    return len(rows)
+
+
+def list_letters(*, as_json: bool) -> None:
+    """Show all dead letters."""
+    letters = run(_letters())
+    if as_json:
+        print_json([letter.model_dump() for letter in letters])
+        return
+    print_table(
+        ("number", "service", "event", "about", "reason"),
+        [(one.number, one.consumer, one.sequence, one.subject, one.reason) for one in letters],
+        nothing="no dead letters",
+    )
+
+
+async def _letters() -> list[DeadLetter]:
+    async with surroundings(read_settings(), "console") as around:
+        return [letter async for letter in around.dead_letters.read()]
+
+
+def show_letter(number: int) -> None:
+    """Show one dead letter, with the event it speaks of."""
+    print_json(run(_letter_and_event(number)))
+
+
+async def _letter_and_event(number: int) -> dict[str, Any]:
+    async with surroundings(read_settings(), "console") as around:
+        letter = await _letter(around, number)
+        item = await around.store.get(letter.sequence) if letter.sequence else None
+    event = item.event.model_dump(mode="json") if isinstance(item, Recorded) else None
+    return {**letter.model_dump(), "event": event}
+
+
+def retry_letter(number: int) -> None:
+    """Try again what a dead letter speaks of, and drop the letter."""
+    say(run(_retry_letter(number)))
+
+
+async def _retry_letter(number: int) -> str:
+    async with surroundings(read_settings(), "console") as around:
+        letter = await _letter(around, number)
+        if letter.sequence:
+            session = session_of(letter.subject)
+            await request_retry(around.store, session)
+            said = f"{session}: what failed is tried again"
+        else:
+            said = f"{letter.subject}: the {letter.consumer} reads it again at its next round"
+        await around.dead_letters.remove(number)
+        return said
+
+
+async def _letter(around: Surroundings, number: int) -> DeadLetter:
+    async for letter in around.dead_letters.read():
+        if letter.number == number:
+            return letter
+    raise ConsoleError(f"there is no dead letter {number}: see `nexuslims dead-letters list`")

@@ -1,0 +1,139 @@
+"""Showing sessions, and the story of one."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from nexuslims_console.asynchronous import run
+from nexuslims_console.errors import UnknownSessionError
+from nexuslims_console.open_read_model import View, latest_view
+from nexuslims_console.output import print_json, print_sessions, print_table, say
+from nexuslims_console.queries import ReadModel
+from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
+from nexuslims_shared.session.status import Status
+from nexuslims_shared.settings import read_settings
+
+
+def show_all(status: str, *, as_json: bool) -> None:
+    """Show all sessions, or those in a status.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such status.
+    """
+    rows, unreadable = run(_sessions(read_status(status) if status else ""))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+    else:
+        print_sessions(rows)
+    if unreadable:
+        say(
+            f"{unreadable} stored messages cannot be read by this release:"
+            " `nexuslims doctor` names them"
+        )
+
+
+def read_status(text: str) -> Status:
+    """Read a status, in whatever case.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such status.
+    """
+    try:
+        return Status(text.upper())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(Status)}") from None
+
+
+async def _sessions(status: str) -> tuple[list[SessionRow], int]:
+    async with latest_view(read_settings()) as view:
+        await _warn_if_behind(view)
+        rows = await asyncio.to_thread(view.model.sessions, status=status)
+        return rows, len(await asyncio.to_thread(view.model.unreadable))
+
+
+async def _warn_if_behind(view: View) -> None:
+    """Say as of when the read model is, where it could not be brought up to date."""
+    if view.behind:
+        at = (await asyncio.to_thread(view.model.position)).read_at
+        say(f"as of {at.astimezone().isoformat(' ', 'seconds')}: {view.behind}")
+
+
+def show_one(name: str, *, events: bool, as_json: bool) -> None:
+    """Show one session, and its story if wanted."""
+    row, story, unreadable = run(_session(name))
+    if as_json:
+        document: dict[str, Any] = {**asdict(row), "unreadable": list(map(asdict, unreadable))}
+        print_json({**document, "events": list(map(asdict, story))} if events else document)
+        return
+    _print_session(row)
+    if events:
+        print_table(("event", "time", "type", "what", "by", "because of"), _story(story))
+    for one in unreadable:
+        say(f"event {one.sequence} on {one.subject} cannot be read: {one.reason}")
+
+
+async def _session(name: str) -> tuple[SessionRow, list[EventRow], list[UnreadableRow]]:
+    async with latest_view(read_settings()) as view:
+        await _warn_if_behind(view)
+        row = await asyncio.to_thread(required, view.model, name)
+        story = await asyncio.to_thread(view.model.story, name)
+        return row, story, await asyncio.to_thread(view.model.unreadable, name)
+
+
+def required(model: ReadModel, name: str) -> SessionRow:
+    """Find a session.
+
+    Raises
+    ------
+    UnknownSessionError
+        If there is none of that name.
+    """
+    row = model.session(name)
+    if row is None:
+        raise UnknownSessionError(f"there is no session {name!r}: see `nexuslims sessions`")
+    return row
+
+
+def _print_session(row: SessionRow) -> None:
+    shown: dict[str, Any] = {
+        "session": row.session,
+        "instrument": f"{row.instrument} ({row.instrument_pid})",
+        "start": row.start,
+        "end": row.end,
+        "title": row.title,
+        "status": row.status,
+        "progress": row.phase,
+        "reason": row.reason,
+        "files": f"{row.settled} of {row.files} done",
+        "unreadable files": row.failures or None,
+        "record": row.record_path,
+        "activities": row.activities or None,
+        "datasets": row.datasets or None,
+    }
+    rows = [(name, value) for name, value in shown.items() if value not in ("", None)]
+    rows += [
+        (up.destination, f"uploaded: {up.url or up.record_id}" if up.uploaded else up.reason)
+        for up in row.uploads
+    ]
+    print_table(("", ""), rows)
+
+
+def _story(story: list[EventRow]) -> list[tuple[Any, ...]]:
+    sequences = {event.id: event.sequence for event in story}
+    return [
+        (
+            event.sequence,
+            event.time.astimezone().isoformat(" ", "milliseconds"),
+            event.type,
+            event.summary,
+            event.source.removeprefix("nexuslims/"),
+            sequences.get(event.causation),
+        )
+        for event in story
+    ]

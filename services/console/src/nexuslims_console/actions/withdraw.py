@@ -1,0 +1,83 @@
+"""Withdrawing a session's record from everywhere, and bringing it back."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from typing import Final
+
+from nexuslims_console.actions.requests import request_withdrawal
+from nexuslims_console.actions.sessions import required
+from nexuslims_console.asynchronous import run
+from nexuslims_console.facility import at_work
+from nexuslims_console.open_read_model import live_view
+from nexuslims_console.output import print_json, say
+from nexuslims_console.queries import ReadModel
+from nexuslims_console.views import SessionRow
+from nexuslims_shared.session.status import FINAL, NOT_WITHDRAWN, WELL, WITHDRAWING
+from nexuslims_shared.settings import Settings, read_settings
+
+POLL_S: Final = 0.25
+_UNNEEDED: Final = ("console", "harvester", "indexer", "extractor", "builder")
+
+
+def withdraw_session(name: str, *, reason: str, undo: bool, patience: float, as_json: bool) -> bool:
+    """Ask to take the record away from all destinations, or to bring it back; True if all is well.
+
+    Parameters
+    ----------
+    name
+        The session.
+    reason
+        Why; it is kept in the session's story.
+    undo
+        The record may be shown again.
+    patience
+        Seconds to wait until that is done; 0 to ask only.
+    as_json
+        How to show how the session stands.
+    """
+    row = run(_withdraw(read_settings(), name, reason, undo=undo, patience=patience))
+    done = _is_done(row, undo=undo)
+    if as_json:
+        print_json(asdict(row))
+    elif row.phase == NOT_WITHDRAWN:
+        say(f"{name}: {row.reason}; after a repair: `nexuslims retry {name}`")
+    elif not done:
+        asked = "may be shown again" if undo else "is asked back"
+        say(f"{name}: its record {asked}; `nexuslims session {name}` shows how it goes")
+    else:
+        say(f"{name}: {row.status}" if undo else f"{name}: no destination shows its record")
+    return row.status in WELL if done else not patience
+
+
+def _is_done(row: SessionRow, *, undo: bool) -> bool:
+    if undo:
+        return row.status in FINAL or not row.built_at
+    return not row.phase.startswith(WITHDRAWING)
+
+
+async def _withdraw(
+    settings: Settings, name: str, reason: str, *, undo: bool, patience: float
+) -> SessionRow:
+    """Ask, and give how the session stands then."""
+    async with AsyncExitStack() as stack:
+        if patience:
+            await stack.enter_async_context(at_work(settings, say=say, without=_UNNEEDED))
+        around, model = await stack.enter_async_context(live_view(settings))
+        await asyncio.to_thread(required, model, name)
+        request = await request_withdrawal(around.store, name, withdrawn=not undo, reason=reason)
+        return await _settled(model, name, request, undo=undo, patience=patience)
+
+
+async def _settled(
+    model: ReadModel, name: str, request: int, *, undo: bool, patience: float
+) -> SessionRow:
+    """Wait until the request is known, and what it asks for is done."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
+    while True:
+        known = (await asyncio.to_thread(model.position)).sequence >= request
+        row = await asyncio.to_thread(required, model, name)
+        if known and (_is_done(row, undo=undo) or clock() > deadline):
+            return row
+        await asyncio.sleep(POLL_S)

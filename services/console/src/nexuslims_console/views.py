@@ -1,0 +1,249 @@
+"""What the read model holds: one row for each session, one for each event."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import singledispatch
+
+from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.events import (
+    Event,
+    ExtractionFailed,
+    FileIndexed,
+    FilesNotFound,
+    Instrument,
+    MetadataExtracted,
+    RebuildRequested,
+    RecordBuilt,
+    RecordRejected,
+    RecordUploaded,
+    RecordWithdrawn,
+    ReservationMatched,
+    SessionCancelled,
+    SessionEnded,
+    SessionIndexed,
+    SessionRevised,
+    SessionStarted,
+    UploadFailed,
+    WithdrawalFailed,
+    WithdrawalRequested,
+)
+from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.session.status import holding, progress
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """What the latest attempt at one destination came to."""
+
+    destination: str
+    uploaded: bool
+    record_id: str = ""
+    url: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as an operator sees it.
+
+    ``built_at`` is the sequence of the latest RecordBuilt or RecordRejected, 0 before the first;
+    ``through`` the last sequence that the row takes into account.
+    """
+
+    session: str
+    instrument_pid: str
+    instrument: str
+    start: datetime | None
+    end: datetime | None
+    title: str
+    status: str
+    phase: str
+    reason: str
+    files: int
+    settled: int
+    failures: int
+    activities: int
+    datasets: int
+    record_path: str
+    record_sha256: str
+    uploads: tuple[UploadRow, ...]
+    built_at: int
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event of a session's story."""
+
+    sequence: int
+    session: str
+    type: str
+    time: datetime
+    source: str
+    id: str
+    causation: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A stored message that this release cannot read."""
+
+    sequence: int
+    session: str
+    subject: str
+    reason: str
+
+
+def session_row(state: SessionState) -> SessionRow:
+    """Say how a session stands."""
+    at = progress(state)
+    instrument, start, end = _times(state)
+    booking = state.booking.event if state.booking else None
+    record = state.record.event if state.record else None
+    files = max(state.indexed_count - len(state.superseded), 0)
+    return SessionRow(
+        session=state.session,
+        instrument_pid=instrument.pid if instrument else "",
+        instrument=instrument.name if instrument else "",
+        start=start,
+        end=end,
+        title=booking.title if isinstance(booking, ReservationMatched) else "",
+        status=at.status,
+        phase=at.phase,
+        reason=at.reason,
+        files=files,
+        settled=min(state.settled_count, files),
+        failures=record.failures if record else 0,
+        activities=record.activities if record else 0,
+        datasets=record.datasets if record else 0,
+        record_path=record.record.path if record else "",
+        record_sha256=record.record.sha256 if record else "",
+        uploads=_upload_rows(state),
+        built_at=state.built.sequence if state.built else 0,
+        through=state.through,
+    )
+
+
+def event_row(recorded: Recorded) -> EventRow:
+    """One line of a session's story."""
+    envelope, event = recorded.envelope, recorded.event
+    return EventRow(
+        sequence=recorded.sequence,
+        session=event.session,
+        type=event.name,
+        time=envelope.time,
+        source=envelope.source,
+        id=envelope.id,
+        causation=envelope.causation,
+        summary=summary(event),
+    )
+
+
+def _times(state: SessionState) -> tuple[Instrument | None, datetime | None, datetime | None]:
+    event = state.schedule.event if state.schedule else None
+    if isinstance(event, (SessionEnded, SessionRevised)):
+        return event.instrument, event.start, event.end
+    started = state.started.event if state.started else None
+    return (started.instrument, started.start, None) if started else (None, None, None)
+
+
+def _upload_rows(state: SessionState) -> tuple[UploadRow, ...]:
+    held = holding(state)
+    rows = []
+    for name, said in sorted(state.uploads.items()):
+        withdrawal = state.withdrawals.get(name)
+        if isinstance(said.event, UploadFailed):
+            rows.append(UploadRow(name, False, reason=said.event.reason))
+        elif name in held:
+            rows.append(UploadRow(name, True, said.event.record_id, said.event.url))
+        elif withdrawal is not None:
+            rows.append(UploadRow(name, False, reason=f"withdrawn: {withdrawal.event.reason}"))
+    return tuple(rows)
+
+
+@singledispatch
+def summary(event: Event) -> str:
+    """What an event says, in a few words; a reason where it has one."""
+    return str(getattr(event, "reason", ""))
+
+
+@summary.register(SessionStarted)
+@summary.register(SessionEnded)
+@summary.register(SessionRevised)
+def _(event: SessionStarted | SessionEnded | SessionRevised) -> str:
+    end = None if isinstance(event, SessionStarted) else event.end
+    until = f" to {end.isoformat()}" if end else ""
+    return f"{event.instrument.name}, {event.start.isoformat()}{until}"
+
+
+@summary.register
+def _(event: SessionCancelled) -> str:
+    return event.reason
+
+
+@summary.register
+def _(event: ReservationMatched) -> str:
+    return f"{event.title} ({event.tier})" if event.title else event.tier
+
+
+@summary.register
+def _(event: FileIndexed) -> str:
+    return f"{event.path}, {event.size} bytes"
+
+
+@summary.register
+def _(event: SessionIndexed) -> str:
+    gone = f", {len(event.superseded)} superseded" if event.superseded else ""
+    return f"{event.count} files{gone}"
+
+
+@summary.register
+def _(event: FilesNotFound) -> str:
+    return f"nothing in {event.searched}"
+
+
+@summary.register
+def _(event: MetadataExtracted) -> str:
+    partly = f", partly: {event.reason}" if event.outcome == "partial" else ""
+    return f"{event.extractor.name} {event.extractor.version}{partly}"
+
+
+@summary.register
+def _(event: ExtractionFailed) -> str:
+    return f"{event.failure}: {event.reason}"
+
+
+@summary.register
+def _(event: RecordBuilt) -> str:
+    failures = f", {event.failures} files unreadable" if event.failures else ""
+    return f"{event.activities} activities, {event.datasets} datasets{failures}"
+
+
+@summary.register
+def _(event: RecordRejected) -> str:
+    return event.reason
+
+
+@summary.register
+def _(event: RecordUploaded) -> str:
+    return f"{event.destination}: {event.url or event.record_id}"
+
+
+@summary.register(UploadFailed)
+@summary.register(RecordWithdrawn)
+@summary.register(WithdrawalFailed)
+def _(event: UploadFailed | RecordWithdrawn | WithdrawalFailed) -> str:
+    return f"{event.destination}: {event.reason}"
+
+
+@summary.register
+def _(event: WithdrawalRequested) -> str:
+    return event.reason if event.withdrawn else "records may be shown again"
+
+
+@summary.register
+def _(event: RebuildRequested) -> str:
+    if not event.re_extract:
+        return "from the events"
+    return f"read the files of {event.extractor or 'every extractor'} again"

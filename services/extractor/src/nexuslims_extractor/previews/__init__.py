@@ -1,5 +1,0 @@
-"""Previews: one PNG per signal, drawn with Pillow, bounded in size, time and memory."""
-
-from nexuslims_extractor.previews.render import render_preview
-
-__all__ = ["render_preview"]

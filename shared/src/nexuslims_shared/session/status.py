@@ -1,0 +1,229 @@
+"""What a session's state means: its status, and how far it is."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nexuslims_contracts.events import (
+    ConsentDeclined,
+    FilesNotFound,
+    RecordRejected,
+    RecordUploaded,
+    RecordWithdrawn,
+    ReservationMissing,
+    SessionCancelled,
+    SessionEnded,
+    SessionRevised,
+    UploadFailed,
+    UploadPlan,
+    WithdrawalFailed,
+)
+from nexuslims_shared.session.state import Latest, SessionState, Upload
+
+
+class Status(StrEnum):
+    """The incumbent's names, and CANCELLED for what a calendar withdrew."""
+
+    WAITING_FOR_END = "WAITING_FOR_END"
+    TO_BE_BUILT = "TO_BE_BUILT"
+    COMPLETED = "COMPLETED"
+    ERROR = "ERROR"
+    NO_FILES_FOUND = "NO_FILES_FOUND"
+    NO_CONSENT = "NO_CONSENT"
+    NO_RESERVATION = "NO_RESERVATION"
+    BUILT_NOT_EXPORTED = "BUILT_NOT_EXPORTED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL = frozenset(Status) - {Status.WAITING_FOR_END, Status.TO_BE_BUILT}
+"""Statuses in which nothing more happens by itself."""
+
+WELL = frozenset(
+    {Status.COMPLETED, Status.NO_CONSENT, Status.NO_RESERVATION, Status.NO_FILES_FOUND}
+    | {Status.CANCELLED, Status.WAITING_FOR_END}
+)
+"""Statuses that need nobody's attention."""
+
+
+WITHDRAWING = "withdrawing"
+"""How the phase of a session begins that destinations still hold a record of."""
+
+NOT_WITHDRAWN = "not withdrawn"
+"""The phase of a session of which a destination does not give the record back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A status, a finer phase inside it, and a reason where there is one."""
+
+    status: Status
+    phase: str
+    reason: str = ""
+
+
+def ended(state: SessionState) -> SessionEnded | SessionRevised | None:
+    """Return the statement that says when the session ended, if it has."""
+    event = state.schedule.event if state.schedule else None
+    if isinstance(event, SessionEnded) or (isinstance(event, SessionRevised) and event.end):
+        return event
+    return None
+
+
+def cancelled(state: SessionState) -> SessionCancelled | None:
+    """Return the calendar's statement that there was no such session, if it is the last word."""
+    event = state.schedule.event if state.schedule else None
+    return event if isinstance(event, SessionCancelled) else None
+
+
+def files_complete(state: SessionState) -> bool:
+    """Tell whether all files that the manifest counts are known and settled."""
+    if state.manifest is None:
+        return False
+    gone = state.superseded
+    if not gone:
+        expected = state.manifest.event.count
+        return state.indexed_count >= expected and state.settled_count >= state.indexed_count
+    current = state.current_files()
+    return len(current) >= state.manifest.event.count and all(map(state.settled, current.values()))
+
+
+def is_stale(state: SessionState) -> bool:
+    """Tell whether something the record is made of came after the record."""
+    return state.built is None or state.last_input > state.built.event.inputs_through_seq
+
+
+def standing_uploads(state: SessionState) -> dict[str, Latest[Upload]]:
+    """Return what was said of the current record's uploads and still counts, by destination.
+
+    What was said of an earlier record no longer does, nor a failure from before the last retry,
+    nor what was said before the record was taken away.
+    """
+    if state.record is None:
+        return {}
+    sha256 = state.record.event.record.sha256
+    retried = state.retry.sequence if state.retry else 0
+    return {
+        name: upload
+        for name, upload in state.uploads.items()
+        if upload.event.record_sha256 == sha256
+        and upload.sequence > _taken_away(state, name)
+        and (isinstance(upload.event, RecordUploaded) or upload.sequence > retried)
+    }
+
+
+def holding(state: SessionState) -> dict[str, Latest[RecordUploaded]]:
+    """Return which destinations hold a record of the session, the current one or an earlier."""
+    return {
+        name: taken
+        for name, taken in state.held.items()
+        if taken.sequence > _taken_away(state, name)
+    }
+
+
+def _taken_away(state: SessionState, destination: str) -> int:
+    said = state.withdrawals.get(destination)
+    return said.sequence if said and isinstance(said.event, RecordWithdrawn) else 0
+
+
+def withdrawn(state: SessionState) -> str:
+    """Say why no record of the session may be shown any more; empty if one may.
+
+    The user's word counts and the calendar's, and the operator's until the operator takes it back.
+    """
+    called_off = cancelled(state)
+    if called_off is not None:
+        return called_off.reason or "cancelled"
+    booking = state.booking.event if state.booking else None
+    if isinstance(booking, ConsentDeclined):
+        return booking.reason or "no consent"
+    if state.withdrawal is not None and state.withdrawal.event.withdrawn:
+        return state.withdrawal.event.reason or "withdrawn by an operator"
+    return ""
+
+
+def exported(state: SessionState, plan: UploadPlan | None = None) -> bool | None:
+    """Tell whether the current record is where it should be: yes, no, or not decided yet.
+
+    Parameters
+    ----------
+    state
+        The session.
+    plan
+        Where it should be; what the uploader's last statement says, if not given.
+    """
+    standing = standing_uploads(state)
+    if not standing:
+        return None
+    plan = plan or max(standing.values(), key=lambda upload: upload.sequence).event.plan
+    stated = [standing[name].event for name in plan.destinations if name in standing]
+    arrived = [isinstance(event, RecordUploaded) for event in stated]
+    if plan.strategy == "first_success" and any(arrived):
+        return True
+    if plan.strategy == "all" and not all(arrived):
+        return False
+    if len(stated) < len(plan.destinations):
+        return None
+    return all(arrived) if plan.strategy == "all" else any(arrived)
+
+
+def progress(state: SessionState) -> Progress:
+    """Say how a session stands."""
+    reason = withdrawn(state)
+    if reason and (ended(state) or cancelled(state) or holding(state)):
+        return _after_withdrawal(state, reason)
+    if ended(state) is None:
+        return Progress(Status.WAITING_FOR_END, "in use")
+    booking = state.booking.event if state.booking else None
+    if isinstance(booking, ReservationMissing):
+        return Progress(Status.NO_RESERVATION, "no reservation", booking.reason)
+    return _after_booking(state)
+
+
+def _after_withdrawal(state: SessionState, reason: str) -> Progress:
+    status = Status.CANCELLED if cancelled(state) else Status.NO_CONSENT
+    still = sorted(holding(state))
+    failures = [
+        f"{name}: {said.event.reason}"
+        for name in still
+        if (said := state.withdrawals.get(name)) and isinstance(said.event, WithdrawalFailed)
+    ]
+    if failures:
+        return Progress(Status.ERROR, NOT_WITHDRAWN, "; ".join(failures))
+    if still:
+        return Progress(status, f"{WITHDRAWING} from {', '.join(still)}", reason)
+    if status is Status.CANCELLED:
+        return Progress(status, "cancelled", reason)
+    declined = state.booking is not None and isinstance(state.booking.event, ConsentDeclined)
+    return Progress(status, "no consent" if declined else "withdrawn", reason)
+
+
+def _after_booking(state: SessionState) -> Progress:
+    if state.scan is None:
+        return Progress(Status.TO_BE_BUILT, "looking for files")
+    scan = state.scan.event
+    if isinstance(scan, FilesNotFound) and state.manifest is None:
+        if state.retry is not None and state.retry.sequence > state.scan.sequence:
+            return Progress(Status.TO_BE_BUILT, "looking for files again")
+        return Progress(Status.NO_FILES_FOUND, "no files", f"nothing in {scan.searched}")
+    if not files_complete(state):
+        done, total = state.settled_count, max(state.indexed_count, 1)
+        return Progress(Status.TO_BE_BUILT, f"extracting {done} of {total}")
+    if state.built is None or is_stale(state):
+        return Progress(Status.TO_BE_BUILT, "building")
+    if isinstance(state.built.event, RecordRejected):
+        return Progress(Status.ERROR, "rejected", state.built.event.reason)
+    return _after_build(state)
+
+
+def _after_build(state: SessionState) -> Progress:
+    match exported(state):
+        case True:
+            return Progress(Status.COMPLETED, "done")
+        case False:
+            failures = [
+                f"{name}: {upload.event.reason}"
+                for name, upload in sorted(standing_uploads(state).items())
+                if isinstance(upload.event, UploadFailed)
+            ]
+            return Progress(Status.BUILT_NOT_EXPORTED, "not exported", "; ".join(failures))
+        case None:
+            return Progress(Status.TO_BE_BUILT, "uploading")
