@@ -35,14 +35,14 @@ PUBLISHED = {"published_incumbent_requests": 526, "published_incumbent_s": 64}
 
 async def ours(nemo: Nemo, folder: Path) -> dict[str, float]:
     """From NEMO into the stream."""
-    async with empty_stream(folder) as around:
-        calendar = NemoCalendar("nemo-1", around.settings, INSTRUMENTS)
+    async with empty_stream(folder) as context:
+        calendar = NemoCalendar("nemo-1", context.settings, INSTRUMENTS)
         nemo.requests()
         begin, cpu = time.perf_counter(), time.process_time()
-        await Harvest(around, calendar).once()
+        await Harvest(context, calendar).once()
         seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
         requests = len(nemo.requests())
-        stated = [item.event async for item in around.store.read() if isinstance(item, Recorded)]
+        stated = [item.event async for item in context.store.read() if isinstance(item, Recorded)]
         begin = time.perf_counter()
         await calendar.entries(Window(None, datetime.now(UTC)))
         return {

@@ -12,11 +12,11 @@ from benchmarks.uploads import write_sessions
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.topology import UPLOADER
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.consume import Desk, Handler, by_session
+from nexuslims_shared.consume import Handler, MessageProcessor, by_session
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.people import MemoryPeople
-from nexuslims_shared.service import Surroundings, service_named
+from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_uploader.testing.cdcs import FakeCdcs
@@ -61,13 +61,13 @@ async def upload(
     store = JetStreamEventStore(jetstream)
     records = await write_sessions(settings, store, count, size)
     service = service_named("uploader", settings)
-    around = Surroundings(settings, store, MemoryPeople(), DeadLetters(jetstream), jetstream)
-    async with service.work(around) as handler:
+    context = ServiceContext(settings, store, MemoryPeople(), DeadLetters(jetstream), jetstream)
+    async with service.work(context) as handler:
         counted = Counted(handler, count)
-        desk = Desk(
+        processor = MessageProcessor(
             UPLOADER.name,
             counted,
-            around.dead_letters,
+            context.dead_letters,
             key=by_session,
             concurrency=service.concurrency,
         )
@@ -75,10 +75,10 @@ async def upload(
         messages = await subscription.fetch(count, timeout=10)
         begin = time.perf_counter()
         for message in messages:
-            await desk.take(message)
+            await processor.take(message)
         await counted.done.wait()
         took = time.perf_counter() - begin
-        await desk.drain(60)
+        await processor.drain(60)
     await client.close()
     broker.stop()
     held = cdcs.held()

@@ -64,9 +64,9 @@ def test_the_demo_and_a_rebuild_from_the_events_alone(tmp_path: Path) -> None:
     assert "Gold nanoparticles on carbon" in page.read_text()
     assert left_running(folder) == []
 
-    story = events_of(folder, "file-1001")
+    history = events_of(folder, "file-1001")
     demo(folder)
-    assert events_of(folder, "file-1001") == story
+    assert events_of(folder, "file-1001") == history
     assert [path.name for path in page.parent.glob("*.xml")] == [RECORD]
 
     record = page.parent / RECORD

@@ -26,10 +26,10 @@ STORY = (
 pytestmark = pytest.mark.broker
 
 
-async def replay(system: System, story: Sequence[str] = STORY) -> None:
+async def replay(system: System, history: Sequence[str] = STORY) -> None:
     """Store messages as release 1 left them, byte for byte."""
     client = await connect(system.broker.url, name="release 1")
-    for name in story:
+    for name in history:
         message = json.loads((STORED / f"nexuslims.{name}.json").read_text(encoding="utf-8"))
         await client.jetstream().publish(
             message["subject"], json.dumps(message["payload"]).encode(), headers=message["headers"]

@@ -33,7 +33,7 @@ from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.tools import instruments
-from nexuslims_shared.service import Surroundings
+from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import Status, progress
 from nexuslims_shared.store.port import read_session
@@ -90,14 +90,14 @@ def own_nemo(tmp_path: Path) -> Iterator[Nemo]:
 
 
 @pytest.fixture
-async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
+async def context(tmp_path: Path) -> AsyncIterator[ServiceContext]:
     """An empty stream."""
     async with empty_stream(tmp_path / "state") as made:
         yield made
 
 
 @pytest.fixture
-def harvest(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Harvest]:
+def harvest(context: ServiceContext, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Harvest]:
     """Make a harvest of a NEMO that knows no more than the events tell."""
 
     def make(nemo: Nemo, *, since: str = "2025-01-01", token: str = HARVESTER) -> Harvest:
@@ -105,42 +105,42 @@ def harvest(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Callable[.
         monkeypatch.setenv("NX_NEMO_TOKEN_1", token)
         if since:
             monkeypatch.setenv("NX_NEMO_SINCE_1", since)
-        return Harvest(around, NemoCalendar("nemo-1", around.settings, INSTRUMENTS))
+        return Harvest(context, NemoCalendar("nemo-1", context.settings, INSTRUMENTS))
 
     return make
 
 
-async def states(around: Surroundings) -> dict[str, SessionState]:
+async def states(context: ServiceContext) -> dict[str, SessionState]:
     """All sessions."""
     return {
-        session: fold(await read_session(around.store, session))
-        for session in {event.session for event in await events(around)}
+        session: fold(await read_session(context.store, session))
+        for session in {event.session for event in await events(context)}
     }
 
 
-async def events(around: Surroundings) -> list[Event]:
+async def events(context: ServiceContext) -> list[Event]:
     """All events, in order."""
-    async with aclosing(around.store.read()) as items:
+    async with aclosing(context.store.read()) as items:
         return [item.event async for item in items if isinstance(item, Recorded)]
 
 
-async def kinds(around: Surroundings, number: int) -> list[str]:
+async def kinds(context: ServiceContext, number: int) -> list[str]:
     """What was stated of a session, in order."""
-    return [item.event.kind() for item in await read_session(around.store, name(number))]
+    return [item.event.kind() for item in await read_session(context.store, name(number))]
 
 
-async def told(around: Surroundings) -> list[str]:
+async def told(context: ServiceContext) -> list[str]:
     """All events as text, people by name: their ids differ from broker to broker."""
-    texts = "\n".join(f"{one.subject} {one.model_dump_json()}" for one in await events(around))
-    bucket = await around.jetstream.key_value("NEXUS_PEOPLE")
+    texts = "\n".join(f"{one.subject} {one.model_dump_json()}" for one in await events(context))
+    bucket = await context.jetstream.key_value("NEXUS_PEOPLE")
     for key in await bucket.keys():
         if key.startswith("person-"):
-            person = await around.people.find(key)
+            person = await context.people.find(key)
             texts = texts.replace(key, person.username if person else "?")
     return texts.splitlines()
 
 
-async def test_every_case_comes_out_as_its_table_says(around, harvest, nemo, caplog) -> None:
+async def test_every_case_comes_out_as_its_table_says(context, harvest, nemo, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="httpx")  # whoever else ran here may have quieted it
     nemo.requests()
@@ -148,7 +148,7 @@ async def test_every_case_comes_out_as_its_table_says(around, harvest, nemo, cap
     assert "usage_events" in caplog.text
     assert HARVESTER not in caplog.text
     assert len(nemo.requests()) <= 8
-    found = await states(around)
+    found = await states(context)
     assert {session: progress(state).status for session, state in found.items()} == {
         name(number): case[0] for number, case in CASES.items()
     }
@@ -164,11 +164,11 @@ async def test_every_case_comes_out_as_its_table_says(around, harvest, nemo, cap
     assert (second.start.microsecond, second.end.microsecond) == (123456, 654321)
 
 
-async def test_people_and_projects(around, harvest, nemo) -> None:
+async def test_people_and_projects(context, harvest, nemo) -> None:
     await harvest(nemo).once()
-    booking: Any = (await states(around))[name(9)].booking.event
-    user = await around.people.find(booking.experimenter)
-    operator = await around.people.find(booking.collaborators[0])
+    booking: Any = (await states(context))[name(9)].booking.event
+    user = await context.people.find(booking.experimenter)
+    operator = await context.people.find(booking.collaborators[0])
     assert (user.display, user.email) == ("Ana Ribeiro (ana)", "ana@example.org")
     assert operator.display == "Wei Chen (chen)"
     assert [(one.project_id, one.name) for one in booking.projects] == [
@@ -177,7 +177,7 @@ async def test_people_and_projects(around, harvest, nemo) -> None:
     ]
     assert booking.url == f"{nemo.address.removesuffix('api/')}event_details/reservation/9/"
     assert booking.payload.fields["question_data"]["experiment_title"] == {"user_input": "By staff"}
-    log = "".join(one.model_dump_json() for one in await events(around))
+    log = "".join(one.model_dump_json() for one in await events(context))
     assert [secret for secret in ("Ribeiro", "ana@", HARVESTER) if secret in log] == []
 
 
@@ -192,11 +192,11 @@ def test_its_tools_can_be_imported(nemo, monkeypatch) -> None:
     ]
 
 
-async def test_samples_people_and_projects_reach_the_record(around, harvest, nemo) -> None:
+async def test_samples_people_and_projects_reach_the_record(context, harvest, nemo) -> None:
     await harvest(nemo).once()
     session = name(2)
     instrument = INSTRUMENTS["titan"].as_contract()
-    schedule: Any = (await states(around))[session].schedule.event
+    schedule: Any = (await states(context))[session].schedule.event
     token, told = file_token("a.dm3", 1, 1), {"session": session}
     file = {**told, "file": token}
     begun = int(schedule.start.timestamp() * 1e9)
@@ -213,10 +213,10 @@ async def test_samples_people_and_projects_reach_the_record(around, harvest, nem
         ),
         ExtractionFailed(**file, failure="unsupported", reason="nobody reads it"),
     ):
-        await around.store.append(envelop(event, source="test"))
-    state = fold(await read_session(around.store, session))
+        await context.store.append(envelop(event, source="test"))
+    state = fold(await read_session(context.store, session))
     assert is_due(state)
-    found = {one: await around.people.find(one) for one in people_of(state)}
+    found = {one: await context.people.find(one) for one in people_of(state)}
     names = {one: person.display for one, person in found.items() if person}
     content = build_record(record_input(state, names))
     assert validate(content) == []
@@ -252,10 +252,10 @@ FAULTS: dict[str, tuple[Callable[[Nemo], None], int]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_faults_change_nothing(around, harvest, nemo, tmp_path, fault) -> None:
+async def test_faults_change_nothing(context, harvest, nemo, tmp_path, fault) -> None:
     nemo.requests()
     await harvest(nemo).once()
-    expected, asked = await told(around), len(nemo.requests())
+    expected, asked = await told(context), len(nemo.requests())
     begin, repeated = FAULTS[fault]
     begin(nemo)
     async with empty_stream(tmp_path / "other") as other:
@@ -266,13 +266,13 @@ async def test_faults_change_nothing(around, harvest, nemo, tmp_path, fault) -> 
     assert found == expected
 
 
-async def test_harvesting_again_states_nothing(around, harvest, nemo) -> None:
+async def test_harvesting_again_states_nothing(context, harvest, nemo) -> None:
     first = harvest(nemo)
     await first.once()
-    before = await events(around)
+    before = await events(context)
     await first.once()
     await harvest(nemo).once()
-    assert await events(around) == before
+    assert await events(context) == before
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ async def test_two_harvesters_at_once_state_each_fact_once(tmp_path, facility) -
     assert sum(isinstance(one.event, SessionStarted) for one in stated) == len(CASES)
 
 
-async def test_what_changes_in_nemo_is_stated(around, harvest, own_nemo) -> None:
+async def test_what_changes_in_nemo_is_stated(context, harvest, own_nemo) -> None:
     await harvest(own_nemo).once()
     agreed = '{"data_consent": {"user_input": "Agree"}}'
     own_nemo.change("usage_events", 13, end="2025-03-17T12:30:00-06:00")
@@ -343,42 +343,42 @@ async def test_what_changes_in_nemo_is_stated(around, harvest, own_nemo) -> None
     own_nemo.change("reservations", 14, cancelled=True)
     own_nemo.delete("usage_events", 18)
     await harvest(own_nemo).once()
-    found = await states(around)
-    assert (await kinds(around, 13))[-1] == "session-revised"
+    found = await states(context)
+    assert (await kinds(context, 13))[-1] == "session-revised"
     assert found[name(13)].schedule.event.end == datetime(2025, 3, 17, 18, 30, tzinfo=UTC)
-    assert (await kinds(around, 16))[-2:] == ["session-ended", "reservation-matched"]
-    assert (await kinds(around, 17))[-1] == "consent-declined"
-    assert "session-ended" in await kinds(around, 19)
-    assert (await kinds(around, 14))[-1] == "reservation-missing"
-    assert (await kinds(around, 18))[-1] == "session-cancelled"
+    assert (await kinds(context, 16))[-2:] == ["session-ended", "reservation-matched"]
+    assert (await kinds(context, 17))[-1] == "consent-declined"
+    assert "session-ended" in await kinds(context, 19)
+    assert (await kinds(context, 14))[-1] == "reservation-missing"
+    assert (await kinds(context, 18))[-1] == "session-cancelled"
     own_nemo.change("reservations", 14, cancelled=False)
     await harvest(own_nemo).once()
-    assert (await kinds(around, 14))[-1] == "reservation-matched"
+    assert (await kinds(context, 14))[-1] == "reservation-matched"
 
 
 async def test_a_poisoned_event_is_a_dead_letter_and_the_others_go_on(
-    around, harvest, own_nemo
+    context, harvest, own_nemo
 ) -> None:
     own_nemo.change("usage_events", 13, end="2025-03-17T09:00:00-06:00")
     for _ in range(2):
         await harvest(own_nemo).once()
-    assert set(await states(around)) == {name(number) for number in CASES} - {name(13)}
-    (letter,) = [letter async for letter in around.dead_letters.read()]
+    assert set(await states(context)) == {name(number) for number in CASES} - {name(13)}
+    (letter,) = [letter async for letter in context.dead_letters.read()]
     assert letter.subject == "calendar nemo-1, nemo-1 usage_events/13"
     assert "correct it in NEMO" in letter.reason
     own_nemo.change("usage_events", 13, end="2025-03-17T11:10:00-06:00")
     await harvest(own_nemo).once()
-    assert (await states(around)).keys() >= {name(13)}
+    assert (await states(context)).keys() >= {name(13)}
 
 
-async def test_a_session_left_open_is_found_however_old(around, harvest, nemo) -> None:
+async def test_a_session_left_open_is_found_however_old(context, harvest, nemo) -> None:
     nemo.requests()
     await harvest(nemo, since="2025-04-10").once()
-    assert set(await states(around)) == {name(19)}
+    assert set(await states(context)) == {name(19)}
     assert [one for one in nemo.requests() if "/reservations/" in one and "user_id__in" in one]
 
 
-async def test_after_a_long_absence_nothing_is_lost(around, harvest, nemo) -> None:
+async def test_after_a_long_absence_nothing_is_lost(context, harvest, nemo) -> None:
     """The last that was stated is of March; no setting says since when."""
     for number, pid in enumerate(INSTRUMENTS, start=1):
         started = SessionStarted(
@@ -388,15 +388,15 @@ async def test_after_a_long_absence_nothing_is_lost(around, harvest, nemo) -> No
             instrument=INSTRUMENTS[pid].as_contract(),
             start=datetime(2025, 3, 8, tzinfo=UTC),
         )
-        await around.store.append(envelop(started, source="test"))
+        await context.store.append(envelop(started, source="test"))
     await harvest(nemo, since="").once()
-    assert {name(number) for number in CASES} <= set(await states(around))
+    assert {name(number) for number in CASES} <= set(await states(context))
 
 
 async def test_a_harvest_that_breaks_off_goes_on_where_it_was(
-    around, harvest, nemo, monkeypatch
+    context, harvest, nemo, monkeypatch
 ) -> None:
-    store, append, left = around.store, around.store.append, 20
+    store, append, left = context.store, context.store.append, 20
 
     async def break_off(envelope: Any, **more: Any) -> Any:
         nonlocal left
@@ -410,7 +410,7 @@ async def test_a_harvest_that_breaks_off_goes_on_where_it_was(
         await harvest(nemo).once()
     left = 1000
     await harvest(nemo).once()
-    assert set(await states(around)) == {name(number) for number in CASES}
+    assert set(await states(context)) == {name(number) for number in CASES}
 
 
 async def test_who_may_not_view_is_told_which_setting(harvest, nemo) -> None:

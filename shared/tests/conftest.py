@@ -110,7 +110,7 @@ class Facts:
             builder="1",
         )
 
-    def story(self) -> list[Event]:
+    def history(self) -> list[Event]:
         """A session with three files, one of which cannot be read."""
         return [
             self.started(),

@@ -1,4 +1,4 @@
-"""The desk: settlement, delays, dead letters, drain; on the real broker."""
+"""The message processor: settlement, delays, dead letters, drain; on the real broker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +10,13 @@ from nats.aio.client import Client
 from nexuslims_contracts.envelope import Recorded, encode, envelop
 from nexuslims_contracts.events import EVENT_TYPES, RetryRequested
 from nexuslims_contracts.topology import EVENTS, UPLOADER
-from nexuslims_shared.consume import MAX_ATTEMPTS, Desk, NotYet, by_session, growing_delay
+from nexuslims_shared.consume import (
+    MAX_ATTEMPTS,
+    MessageProcessor,
+    RetryLater,
+    by_session,
+    growing_delay,
+)
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.errors import DiskError
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -24,22 +30,24 @@ def request(session: str, number: int) -> RetryRequested:
 
 
 class Office:
-    """A desk on the uploader's consumer, fed by hand."""
+    """A message processor on the uploader's consumer, fed by hand."""
 
     def __init__(self, client: Client) -> None:
         self.js = client.jetstream()
         self.store = JetStreamEventStore(self.js)
         self.letters = DeadLetters(self.js)
         self.seen: list[tuple[int, ...]] = []
-        self.desk: Desk
+        self.processor: MessageProcessor
 
-    def sit(self, handler: Callable[[tuple[Recorded, ...]], Awaitable[None]], **options) -> Desk:
+    def sit(
+        self, handler: Callable[[tuple[Recorded, ...]], Awaitable[None]], **options
+    ) -> MessageProcessor:
         async def noting(batch: tuple[Recorded, ...]) -> None:
             self.seen.append(tuple(recorded.sequence for recorded in batch))
             await handler(batch)
 
-        self.desk = Desk(UPLOADER.name, noting, self.letters, **options)
-        return self.desk
+        self.processor = MessageProcessor(UPLOADER.name, noting, self.letters, **options)
+        return self.processor
 
     async def state(self, *events: RetryRequested) -> None:
         for event in events:
@@ -50,11 +58,11 @@ class Office:
         taken = 0
         while taken < count:
             for message in await subscription.fetch(1, timeout=10):
-                await self.desk.take(message)
+                await self.processor.take(message)
                 taken += 1
 
     async def settled(self) -> None:
-        while self.desk.in_flight:
+        while self.processor.in_flight:
             await self.js._nc.flush()
 
     async def pending(self) -> tuple[int, int]:
@@ -68,7 +76,7 @@ class Office:
 async def office(client: Client) -> AsyncIterator[Office]:
     office = Office(client)
     yield office
-    await office.desk.drain(1)
+    await office.processor.drain(1)
 
 
 async def nothing(batch: tuple[Recorded, ...]) -> None:
@@ -107,7 +115,7 @@ async def test_work_that_is_not_due_comes_again_without_counting_as_failed(
     async def later(batch: tuple[Recorded, ...]) -> None:
         del batch
         if len(office.seen) < 3:
-            raise NotYet(timedelta(milliseconds=20), "no files yet")
+            raise RetryLater(timedelta(milliseconds=20), "no files yet")
 
     office.sit(later)
     await office.state(request("s-1", 1))
@@ -183,7 +191,7 @@ async def test_the_undecodable_is_a_dead_letter_and_the_next_is_done(office: Off
     assert [letter.sequence for letter in letters] == [1]
     assert "Invalid JSON" in letters[0].reason
     assert office.seen == [(2,)]
-    assert list(office.desk.unreadable) == [1]
+    assert list(office.processor.unreadable) == [1]
     await office.letters.remove(letters[0].number)
     assert [letter async for letter in office.letters.read()] == []
 
@@ -208,7 +216,7 @@ async def test_what_a_newer_release_wrote_is_left_until_the_service_is_updated(
     await office.deliver(3)  # the first of them again, too
     await office.settled()
     assert office.seen == [(2,)]
-    assert "retry.requested.v9" in office.desk.unreadable[1]
+    assert "retry.requested.v9" in office.processor.unreadable[1]
     assert await office.pending() == (0, 1)
     office.sit(nothing)  # the service starts again
     await office.deliver(1)
@@ -238,7 +246,7 @@ async def test_nothing_is_decided_about_a_session_with_an_event_of_a_newer_relea
     await office.settled()
     (letter,) = [letter async for letter in office.letters.read()]
     assert "event 2 on nexus.events.s-1.sample-mounted" in letter.reason
-    assert list(office.desk.unreadable) == [1]
+    assert list(office.processor.unreadable) == [1]
     assert await office.pending() == (0, 1)
 
 
@@ -252,7 +260,7 @@ async def test_draining_finishes_what_runs_and_hands_back_the_rest(office: Offic
     office.sit(slow)
     await office.state(request("s-1", 1), request("s-2", 1))
     await office.deliver(2)
-    draining = asyncio.create_task(office.desk.drain(5))
+    draining = asyncio.create_task(office.processor.drain(5))
     await asyncio.sleep(0)
     gate.set()
     await draining
@@ -272,7 +280,7 @@ async def test_work_that_outlasts_the_grace_is_handed_back(office: Office) -> No
     office.sit(endless)
     await office.state(request("s-1", 1))
     await office.deliver(1)
-    await office.desk.drain(0.01)
+    await office.processor.drain(0.01)
     office.sit(nothing)
     await office.deliver(1)
     await office.settled()

@@ -95,7 +95,7 @@ def withdrawal_failed(session: str, destination: str = "archive") -> WithdrawalF
 def eventful(facts) -> list[Event]:
     """A session in which everything happens that can."""
     return [
-        *facts.story(),
+        *facts.history(),
         RebuildRequested(session=facts.session, request="r1", re_extract=True),
         facts.indexed(4),
         RebuildRequested(session=facts.session, request="r2", re_extract=True, extractor="dm"),
@@ -142,7 +142,7 @@ def test_folding_in_two_steps_is_folding_at_once(facts, data) -> None:
 
 
 def test_evolve_does_not_touch_the_state_it_gets(facts) -> None:
-    events = record(facts.story())
+    events = record(facts.history())
     before = fold(events[:5])
     copy = fold(events[:5])
     evolve(before, events[5])
@@ -150,7 +150,7 @@ def test_evolve_does_not_touch_the_state_it_gets(facts) -> None:
 
 
 def test_a_session_goes_through_the_incumbents_statuses(facts) -> None:
-    events = record([*facts.story(), uploaded(facts.session)])
+    events = record([*facts.history(), uploaded(facts.session)])
     phases = [progress(fold(events[:count])).phase for count in range(1, len(events) + 1)]
     assert phases == [
         "in use",
@@ -170,47 +170,47 @@ def test_a_session_goes_through_the_incumbents_statuses(facts) -> None:
 
 
 def test_whatever_comes_after_a_record_makes_it_stale(facts) -> None:
-    story = facts.story()
-    assert not is_stale(fold(record(story)))
-    assert is_stale(fold(record([*story, facts.matched(after=2)])))
-    assert is_stale(fold(record([*story, facts.indexed(9)])))
-    assert not is_stale(fold(record([*story, uploaded(facts.session)])))
+    history = facts.history()
+    assert not is_stale(fold(record(history)))
+    assert is_stale(fold(record([*history, facts.matched(after=2)])))
+    assert is_stale(fold(record([*history, facts.indexed(9)])))
+    assert not is_stale(fold(record([*history, uploaded(facts.session)])))
 
 
 def test_files_that_a_later_scan_did_not_find_are_no_longer_waited_for(facts) -> None:
-    story = [*facts.story()[:9], facts.manifest(2, after=7, gone=(3,))]
-    state = fold(record(story))
+    history = [*facts.history()[:9], facts.manifest(2, after=7, gone=(3,))]
+    state = fold(record(history))
     assert files_complete(state)
     assert facts.token(3) not in state.current_files()
 
 
 def test_a_request_to_read_again_waits_for_every_file(facts) -> None:
     request = RebuildRequested(session=facts.session, request="r1", re_extract=True)
-    events = record([*facts.story(), request])
+    events = record([*facts.history(), request])
     assert progress(fold(events)).phase == "extracting 0 of 3"
 
 
 def test_a_request_for_one_extractor_waits_for_its_files_only(facts) -> None:
-    story = facts.story()
+    history = facts.history()
     others = RebuildRequested(
         session=facts.session, request="r1", re_extract=True, extractor="fei_tiff"
     )
-    assert files_complete(fold(record([*story, others])))
+    assert files_complete(fold(record([*history, others])))
     its = others.model_copy(update={"extractor": "dm"})
     # one of the three failed before an extractor was chosen
-    assert progress(fold(record([*story, its]))).phase == "extracting 1 of 3"
+    assert progress(fold(record([*history, its]))).phase == "extracting 1 of 3"
     read = [facts.extracted(number, "r1") for number in (1, 2, 3)]
-    assert files_complete(fold(record([*story, its, others, *read])))
+    assert files_complete(fold(record([*history, its, others, *read])))
 
 
 def test_a_request_for_one_extractor_does_not_forget_one_for_all(facts) -> None:
     everything = RebuildRequested(session=facts.session, request="r1", re_extract=True)
     one = everything.model_copy(update={"request": "r2", "extractor": "fei_tiff"})
-    assert not files_complete(fold(record([*facts.story(), everything, one])))
+    assert not files_complete(fold(record([*facts.history(), everything, one])))
 
 
 def test_a_later_failure_does_not_erase_an_earlier_success(facts) -> None:
-    state = fold(record([*facts.story(), facts.failed(1)]))
+    state = fold(record([*facts.history(), facts.failed(1)]))
     assert state.files[facts.token(1)].extracted is not None
 
 
@@ -231,7 +231,7 @@ def test_statuses_in_which_nothing_more_happens(facts) -> None:
         inputs_digest="d",
         builder="1",
     )
-    early, whole = facts.story()[:3], facts.story()[:10]
+    early, whole = facts.history()[:3], facts.history()[:10]
     assert progress(fold(record([*early, declined]))).status is Status.NO_CONSENT
     assert progress(fold(record([*early, missing]))).status is Status.NO_FILES_FOUND
     assert progress(fold(record([*whole, rejected]))).status is Status.ERROR
@@ -245,7 +245,7 @@ def test_export_strategies(facts) -> None:
             uploaded(facts.session, name, plan) if ok else not_uploaded(facts.session, name, plan)
             for name, ok in zip(names, outcomes, strict=True)
         ]
-        return progress(fold(record([*facts.story(), *uploads]))).status
+        return progress(fold(record([*facts.history(), *uploads]))).status
 
     assert status("all", True, True) is Status.COMPLETED
     assert status("all", True, False) is Status.BUILT_NOT_EXPORTED
@@ -258,7 +258,7 @@ def test_export_strategies(facts) -> None:
 def test_a_retry_makes_a_failed_upload_undecided(facts) -> None:
     plan = UploadPlan(strategy="all", destinations=("archive", "cdcs"))
     before = [
-        *facts.story(),
+        *facts.history(),
         uploaded(facts.session, "archive", plan),
         not_uploaded(facts.session, "cdcs", plan),
     ]
@@ -271,7 +271,7 @@ def test_a_retry_makes_a_failed_upload_undecided(facts) -> None:
 def test_a_destination_outside_the_plan_does_not_count(facts) -> None:
     both = UploadPlan(strategy="all", destinations=("archive", "cdcs"))
     events = [
-        *facts.story(),
+        *facts.history(),
         not_uploaded(facts.session, "cdcs", both),
         uploaded(facts.session, "archive", PLAN),
     ]
@@ -299,7 +299,7 @@ def test_the_initial_state_waits(facts) -> None:
 
 
 def test_a_withdrawn_record_is_held_until_each_destination_gave_it_back(facts) -> None:
-    events = [*facts.story(), uploaded(facts.session), uploaded(facts.session, "elsewhere")]
+    events = [*facts.history(), uploaded(facts.session), uploaded(facts.session, "elsewhere")]
     events += [WithdrawalRequested(session=facts.session, request="w", reason="by mail")]
     told = [withdrawal_failed(facts.session), withdrawn_from(facts.session)]
     told += [withdrawn_from(facts.session, "elsewhere")]

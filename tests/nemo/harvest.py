@@ -7,7 +7,7 @@ from pathlib import Path
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.instruments import InstrumentEntry
-from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings
 
 INSTRUMENTS = {
@@ -24,7 +24,7 @@ INSTRUMENTS = {
 
 
 @asynccontextmanager
-async def empty_stream(folder: Path) -> AsyncIterator[Surroundings]:
+async def empty_stream(folder: Path) -> AsyncIterator[ServiceContext]:
     """A broker of its own."""
     broker = start_embedded(folder)
     client = await connect(broker.url, name="test")
@@ -32,7 +32,7 @@ async def empty_stream(folder: Path) -> AsyncIterator[Surroundings]:
     await client.close()
     settings = Settings(instrument_data_path=folder, data_path=folder, nats_url=broker.url)
     try:
-        async with surroundings(settings, "test") as made:
+        async with service_context(settings, "test") as made:
             yield made
     finally:
         broker.stop()

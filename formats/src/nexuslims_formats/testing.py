@@ -62,7 +62,8 @@ class DmFile:
     def _data(self, value: Any) -> "builtins.bytes":
         if isinstance(value, str):
             raw = value.encode("utf-16-le")
-            info, payload = (20, 4, len(raw) // 2), raw
+            info: tuple[int, ...] = (20, 4, len(raw) // 2)
+            payload = raw
         elif isinstance(value, bytes):
             info, payload = (20, 6, len(value) // 4), value
         else:

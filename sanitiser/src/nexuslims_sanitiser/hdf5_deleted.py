@@ -38,9 +38,9 @@ def deleted_spans(
             for at in range(gap.offset, gap.end - _WINDOW + 1, _STEP):
                 before = min(at, _AROUND)
                 file.seek(at - before)
-                around = file.read(before + _WINDOW + _AROUND)
+                context = file.read(before + _WINDOW + _AROUND)
                 window = slice(before, before + _WINDOW)
-                if _is_data(around[window]) and _is_data(_without(around, told)[window]):
+                if _is_data(context[window]) and _is_data(_without(context, told)[window]):
                     yield Span(at, _WINDOW)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from nexuslims_formats import tiff_tags as tags
+from nexuslims_formats.tiff import tags
 from nexuslims_sanitiser.plan import Span
 
 _MARKERS = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nexuslims_formats import tiff_tags as tags
+from nexuslims_formats.tiff import tags
 from nexuslims_sanitiser.hdf5 import blocks
 from nexuslims_sanitiser.hdf5_shown import shown
 from nexuslims_sanitiser.hidden import text_without_images, without_images

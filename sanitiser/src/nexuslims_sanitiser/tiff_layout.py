@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from nexuslims_formats import tiff_tags as tags
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
+from nexuslims_formats.tiff import tags
 from nexuslims_sanitiser.plan import Span
 
 _DIRECTORIES = (tags.SUB_DIRECTORIES, tags.EXIF, tags.GPS, tags.INTEROPERABILITY)

@@ -35,7 +35,7 @@ PLAN = UploadPlan(strategy="all", destinations=("archive",))
 SHA256 = "a" * 64
 
 
-class Story:
+class SessionHistory:
     """Makes the events of sessions."""
 
     def token(self, number: int) -> str:
@@ -162,8 +162,8 @@ class Story:
 
 
 @pytest.fixture(scope="session")
-def story() -> Story:
-    return Story()
+def history() -> SessionHistory:
+    return SessionHistory()
 
 
 @pytest.fixture

@@ -67,9 +67,9 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return used, done.stderr
 
-    looks = [seconds() for _ in range(3)]
-    assert not HEAVY & set(looks[0][1].split())
-    assert min(used for used, _ in looks) <= HELP_BAR_S
+    checks = [seconds() for _ in range(3)]
+    assert not HEAVY & set(checks[0][1].split())
+    assert min(used for used, _ in checks) <= HELP_BAR_S
 
 
 def test_all_commands_are_listed(call: Callable[..., Result]) -> None:

@@ -22,32 +22,32 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.people import Person
-from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import read_settings
 
 Call: TypeAlias = Callable[..., Result]
 
 
-def talk(work: Callable[[Surroundings], Awaitable[Any]]) -> Any:
+def talk(work: Callable[[ServiceContext], Awaitable[Any]]) -> Any:
     """Do something with the broker of the folder we are in."""
 
     async def main() -> Any:
-        async with surroundings(read_settings(), "test") as around:
-            return await work(around)
+        async with service_context(read_settings(), "test") as context:
+            return await work(context)
 
     return asyncio.run(main())
 
 
 def events_of(session: str) -> list[Any]:
-    async def read(around: Surroundings) -> list[Any]:
+    async def read(context: ServiceContext) -> list[Any]:
         filters = (subjects.of_session(session),)
-        return [item async for item in around.store.read(filters=filters)]
+        return [item async for item in context.store.read(filters=filters)]
 
     return [item.event for item in talk(read)]
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, story: Any) -> Iterator[Call]:
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: Any) -> Iterator[Call]:
     """The command line in a facility with two sessions; its broker runs, no service does."""
     for name in list(os.environ):
         if name.startswith("NX_") or name == "NATS_URL":
@@ -57,10 +57,10 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, story: Any) -> Iterato
     monkeypatch.chdir(tmp_path)
     broker = start_embedded(Path("state"))
 
-    async def tell(around: Surroundings) -> None:
-        for event in [*story.inputs("a"), story.built("a", 8), story.uploaded("a")]:
-            await around.store.append(envelop(event, source="nexuslims/test"))
-        await around.store.append(envelop(story.started("b"), source="nexuslims/test"))
+    async def tell(context: ServiceContext) -> None:
+        for event in [*history.inputs("a"), history.built("a", 8), history.uploaded("a")]:
+            await context.store.append(envelop(event, source="nexuslims/test"))
+        await context.store.append(envelop(history.started("b"), source="nexuslims/test"))
 
     asyncio.run(provision_topology(read_settings()))
     talk(tell)
@@ -94,8 +94,8 @@ def test_a_session_has_its_story(call: Call) -> None:
 
 @pytest.mark.broker
 def test_a_damaged_event_is_shown_and_breaks_nothing(call: Call) -> None:
-    async def damage(around: Surroundings) -> None:
-        await around.jetstream.publish("nexus.events.b.session-ended", b"{")
+    async def damage(context: ServiceContext) -> None:
+        await context.jetstream.publish("nexus.events.b.session-ended", b"{")
 
     talk(damage)
     result = call("sessions")
@@ -184,13 +184,13 @@ def test_a_retry_is_a_request_in_the_log(call: Call) -> None:
 
 
 @pytest.mark.broker
-def test_a_person_is_listed_and_forgotten(call: Call, story: Any) -> None:
-    async def remember(around: Surroundings) -> str:
+def test_a_person_is_listed_and_forgotten(call: Call, history: Any) -> None:
+    async def remember(context: ServiceContext) -> str:
         ned = Person(username="ned", first_name="Ned", last_name="Hall")
-        key = await around.people.remember("file", ned)
+        key = await context.people.remember("file", ned)
         for session in ("a", "b"):
-            matched = story.matched(session).model_copy(update={"experimenter": key, "after": 1})
-            await around.store.append(envelop(matched, source="nexuslims/test"))
+            matched = history.matched(session).model_copy(update={"experimenter": key, "after": 1})
+            await context.store.append(envelop(matched, source="nexuslims/test"))
         return key
 
     key = talk(remember)
@@ -212,9 +212,9 @@ def test_a_person_is_listed_and_forgotten(call: Call, story: Any) -> None:
 
 @pytest.mark.broker
 def test_dead_letters_are_listed_shown_and_retried(call: Call) -> None:
-    async def write(around: Surroundings) -> None:
-        await around.dead_letters.write("builder", 9, "nexus.events.a.record-built", "disk full")
-        await around.dead_letters.write("harvester", 0, "calendar file, session 7", "reversed")
+    async def write(context: ServiceContext) -> None:
+        await context.dead_letters.write("builder", 9, "nexus.events.a.record-built", "disk full")
+        await context.dead_letters.write("harvester", 0, "calendar file, session 7", "reversed")
 
     assert "no dead letters" in call("dead-letters").stdout
     talk(write)

@@ -15,7 +15,7 @@ from nexuslims_console import facility as facility_module
 from nexuslims_console.errors import AlreadyRunningError
 from nexuslims_console.facility import at_work, read_services, running, runs_here
 from nexuslims_console.supervisor import Program
-from nexuslims_shared.service import surroundings
+from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import Settings, read_settings
 
 SLEEPER = "import signal; signal.pause()"
@@ -50,8 +50,8 @@ async def test_services_run_and_are_stopped(settings: Settings) -> None:
         services = read_services(settings.state_path)
         assert set(services) == {"one", "two"} == set(ports)
         assert all(psutil.pid_exists(at["pid"]) for at in services.values())
-        async with surroundings(settings, "test") as around:
-            assert await around.store.last_sequence() == 0
+        async with service_context(settings, "test") as context:
+            assert await context.store.last_sequence() == 0
     assert not any(psutil.pid_exists(at["pid"]) for at in services.values())
     assert read_services(settings.state_path) == {}
     assert not (settings.state_path / "broker.json").exists()
@@ -81,8 +81,8 @@ async def test_a_killed_broker_comes_back_on_its_port(settings: Settings) -> Non
         assert "the broker is back" in await asyncio.wait_for(heard.get(), 20)
         assert json.loads(file.read_text())["pid"] != before["pid"]
         assert json.loads(file.read_text())["url"] == before["url"]
-        async with surroundings(settings, "test") as around:
-            assert await around.store.last_sequence() == 0
+        async with service_context(settings, "test") as context:
+            assert await context.store.last_sequence() == 0
 
 
 @pytest.fixture

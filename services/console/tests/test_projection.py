@@ -29,21 +29,21 @@ def contents(database: Database) -> dict[str, Any]:
     model = ReadModel(database)
     return {
         "sessions": [asdict(row) for row in model.sessions()],
-        "stories": {session: model.story(session) for session in SESSIONS},
+        "stories": {session: model.history(session) for session in SESSIONS},
         "unreadable": model.unreadable(),
         "position": model.position().sequence,
     }
 
 
-async def told(story: Any) -> MemoryEventStore:
+async def told(history: Any) -> MemoryEventStore:
     """Three sessions: done, not exported, half-way; with a damaged event between."""
     store = MemoryEventStore()
-    await story.complete(store, "a")
-    for event in [*story.inputs("b")[:4], *story.inputs("c")]:
-        await story.tell(store, event)
+    await history.complete(store, "a")
+    for event in [*history.inputs("b")[:4], *history.inputs("c")]:
+        await history.tell(store, event)
     await store.append_raw("nexus.events.b.session-ended", {"ce-type": "nexuslims.odd.v9"}, b"{}")
-    await story.tell(store, story.built("c", await store.last_sequence()))
-    await story.tell(store, story.upload_failed("c"))
+    await history.tell(store, history.built("c", await store.last_sequence()))
+    await history.tell(store, history.upload_failed("c"))
     return store
 
 
@@ -53,8 +53,8 @@ def fresh(folder: str, name: str) -> Database:
     return database
 
 
-async def test_a_session_is_shown_as_its_events_tell(database: Database, story: Any) -> None:
-    store = await told(story)
+async def test_a_session_is_shown_as_its_events_tell(database: Database, history: Any) -> None:
+    store = await told(history)
     assert await Projection(store, database).catch_up() == await store.last_sequence()
     done, half, failed = ReadModel(database).sessions()
     assert (done.session, done.status, done.phase) == ("a", "COMPLETED", "done")
@@ -67,8 +67,8 @@ async def test_a_session_is_shown_as_its_events_tell(database: Database, story: 
     assert (failed.status, failed.reason) == ("BUILT_NOT_EXPORTED", "archive: the disk is full")
 
 
-async def test_what_cannot_be_read_is_shown(database: Database, story: Any) -> None:
-    await Projection(await told(story), database).catch_up()
+async def test_what_cannot_be_read_is_shown(database: Database, history: Any) -> None:
+    await Projection(await told(history), database).catch_up()
     (row,) = ReadModel(database).unreadable()
     assert (row.session, row.sequence) == ("b", 23)
     assert "odd" in row.reason
@@ -76,11 +76,11 @@ async def test_what_cannot_be_read_is_shown(database: Database, story: Any) -> N
 
 
 async def test_an_updated_release_reads_what_an_older_one_had_to_leave_out(
-    database: Database, story: Any, monkeypatch: pytest.MonkeyPatch
+    database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = MemoryEventStore()
-    for event in story.inputs("a")[:2]:
-        await story.tell(store, event)
+    for event in history.inputs("a")[:2]:
+        await history.tell(store, event)
     headers, payload = encode(envelop(RetryRequested(session="a", request="r"), source="test"))
     newer = "nexuslims.retry.requested.v9"
     await store.append_raw("nexus.events.a.retry-requested", {**headers, "ce-type": newer}, payload)
@@ -89,16 +89,16 @@ async def test_an_updated_release_reads_what_an_older_one_had_to_leave_out(
     monkeypatch.setitem(EVENT_TYPES, newer, RetryRequested)
     await open_read_model(store, database)
     assert ReadModel(database).unreadable() == []
-    assert [row.sequence for row in ReadModel(database).story("a")] == [1, 2, 3]
+    assert [row.sequence for row in ReadModel(database).history("a")] == [1, 2, 3]
 
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_rebuilt_equals_live_however_events_arrive(story: Any, data: st.DataObject) -> None:
+def test_rebuilt_equals_live_however_events_arrive(history: Any, data: st.DataObject) -> None:
     """Two projections side by side get events late, doubled and in any order, as they are told."""
 
     async def compare() -> None:
-        source = [item async for item in (await told(story)).read()]
+        source = [item async for item in (await told(history)).read()]
         store = MemoryEventStore()
         with TemporaryDirectory() as folder:
             live, rebuilt = fresh(folder, "live"), fresh(folder, "rebuilt")
@@ -158,10 +158,10 @@ async def require_whole_rows(
 @settings(max_examples=25, deadline=None)
 @given(cut=st.integers(0, 25), size=st.integers(1, 9))
 def test_a_projection_that_starts_anywhere_gives_whole_rows(
-    story: Any, cut: int, size: int
+    history: Any, cut: int, size: int
 ) -> None:
     async def compare() -> None:
-        store = await told(story)
+        store = await told(history)
         items = [item async for item in store.read()]
         with TemporaryDirectory() as folder:
             live, rebuilt = fresh(folder, "live"), fresh(folder, "rebuilt")
@@ -177,26 +177,26 @@ def test_a_projection_that_starts_anywhere_gives_whole_rows(
     asyncio.run(compare())
 
 
-async def test_an_older_state_never_replaces_a_newer_row(database: Database, story: Any) -> None:
+async def test_an_older_state_never_replaces_a_newer_row(database: Database, history: Any) -> None:
     store = MemoryEventStore()
-    await story.tell(store, story.started("a"))
+    await history.tell(store, history.started("a"))
     early = [item async for item in store.read()]
     late = Projection(store, database)
     await late.apply(early, after=0)
-    await story.tell(store, story.ended("a"))
+    await history.tell(store, history.ended("a"))
     await Projection(store, database).catch_up()
     before = contents(database)
     await late.apply(early, after=0)
     assert contents(database) == before
 
 
-async def test_a_gap_is_read_from_the_store(database: Database, story: Any) -> None:
+async def test_a_gap_is_read_from_the_store(database: Database, history: Any) -> None:
     store = MemoryEventStore()
-    await story.tell(store, story.started("a"))
+    await history.tell(store, history.started("a"))
     projection = Projection(store, database)
     await projection.catch_up()
-    for event in (story.ended("a"), story.matched("a")):
-        await story.tell(store, event)
+    for event in (history.ended("a"), history.matched("a")):
+        await history.tell(store, event)
     last = [item async for item in store.read()][-1:]
     assert await projection.apply(last, after=2) == 1
     row = ReadModel(database).session("a")
@@ -204,8 +204,8 @@ async def test_a_gap_is_read_from_the_store(database: Database, story: Any) -> N
     assert row.status == "TO_BE_BUILT"
 
 
-async def test_the_position_waits_for_what_is_missing(database: Database, story: Any) -> None:
-    store = await told(story)
+async def test_the_position_waits_for_what_is_missing(database: Database, history: Any) -> None:
+    store = await told(history)
     items = [item async for item in store.read()]
     projection = Projection(store, database)
     assert await projection.apply(items[3:6], after=3) == 0
@@ -213,9 +213,9 @@ async def test_the_position_waits_for_what_is_missing(database: Database, story:
 
 
 async def test_rows_and_position_are_written_together(
-    database: Database, story: Any, monkeypatch: pytest.MonkeyPatch
+    database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = await told(story)
+    store = await told(history)
     broken = "nexuslims_console.projection._move"
 
     def fail(*_: object) -> None:
@@ -228,15 +228,17 @@ async def test_rows_and_position_are_written_together(
     assert ReadModel(database).position().sequence == 0
 
 
-async def test_it_follows_what_comes_and_survives_a_rebuild(database: Database, story: Any) -> None:
+async def test_it_follows_what_comes_and_survives_a_rebuild(
+    database: Database, history: Any
+) -> None:
     store = MemoryEventStore()
-    await story.complete(store, "a")
+    await history.complete(store, "a")
     async with aclosing(Projection(store, database).follow()) as positions:
         assert await anext(positions) == 10
-        await story.tell(store, story.started("b"))
+        await history.tell(store, history.started("b"))
         assert await anext(positions) == 11
         await rebuild(store, database)
-        await story.tell(store, story.ended("b"))
+        await history.tell(store, history.ended("b"))
         while await anext(positions) < 12:
             pass
     row = ReadModel(database).session("b")
@@ -244,26 +246,28 @@ async def test_it_follows_what_comes_and_survives_a_rebuild(database: Database, 
     assert row.status == "TO_BE_BUILT"
 
 
-async def test_it_makes_up_for_what_a_new_generation_lacks(database: Database, story: Any) -> None:
+async def test_it_makes_up_for_what_a_new_generation_lacks(
+    database: Database, history: Any
+) -> None:
     store = MemoryEventStore()
-    await story.tell(store, story.started("a"))
+    await history.tell(store, history.started("a"))
     async with aclosing(Projection(store, database).follow()) as positions:
         assert await anext(positions) == 1
         generation = database.begin_generation()
         await Projection(store, database, generation).catch_up()
-        await story.tell(store, story.started("b"))
+        await history.tell(store, history.started("b"))
         assert await anext(positions) == 2
         database.serve(generation)
-        await story.tell(store, story.started("c"))
+        await history.tell(store, history.started("c"))
         while await anext(positions) < 3:
             pass
     assert [row.session for row in ReadModel(database).sessions()] == ["a", "b", "c"]
 
 
 async def test_the_old_tables_serve_until_the_new_ones_are_whole(
-    database: Database, story: Any
+    database: Database, history: Any
 ) -> None:
-    store = await told(story)
+    store = await told(history)
     await Projection(store, database).catch_up()
     before = contents(database)
     generation = await asyncio.to_thread(database.begin_generation)
@@ -276,27 +280,27 @@ async def test_the_old_tables_serve_until_the_new_ones_are_whole(
 
 
 async def test_two_rebuilds_at_once_leave_a_whole_read_model(
-    database: Database, story: Any
+    database: Database, history: Any
 ) -> None:
-    store = await told(story)
+    store = await told(history)
     await Projection(store, database).catch_up()
     before = contents(database)
     await asyncio.gather(rebuild(store, database), rebuild(store, database))
     assert contents(database) == before
 
 
-async def test_a_read_model_of_another_stream_is_rebuilt(database: Database, story: Any) -> None:
-    await Projection(await told(story), database).catch_up()
+async def test_a_read_model_of_another_stream_is_rebuilt(database: Database, history: Any) -> None:
+    await Projection(await told(history), database).catch_up()
     other = MemoryEventStore()
-    await story.tell(other, story.started("z"))
+    await history.tell(other, history.started("z"))
     await (await open_read_model(other, database)).catch_up()
     assert [row.session for row in ReadModel(database).sessions()] == ["z"]
 
 
 async def test_a_read_model_of_another_release_is_rebuilt(
-    database: Database, story: Any, monkeypatch: pytest.MonkeyPatch
+    database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = await told(story)
+    store = await told(history)
     monkeypatch.setattr("nexuslims_console.database.SCHEMA", 2)
     assert not database.is_current()
     await open_read_model(store, database)

@@ -11,10 +11,11 @@ from nexuslims_formats.testing import DmFile, write_fei_tiff
 @pytest.fixture(autouse=True)
 def _as_quiet_as_before() -> Iterator[None]:
     """Take back what the command line does to logging."""
-    ours = logging.getLogger("nexuslims_extractor")
-    level = ours.level
+    ours = [logging.getLogger(name) for name in ("nexuslims_extractor", "nexuslims_formats")]
+    levels = [logger.level for logger in ours]
     yield
-    ours.setLevel(level)
+    for logger, level in zip(ours, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture

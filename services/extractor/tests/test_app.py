@@ -12,7 +12,7 @@ from nexuslims_contracts.events import (
 from nexuslims_contracts.identifiers import file_token
 from nexuslims_extractor.app import Reader
 from nexuslims_extractor.core import extract_file
-from nexuslims_shared.service import Surroundings
+from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
@@ -46,8 +46,8 @@ class Facility:
         settings = Settings(instrument_data_path=self.root, data_path=folder / "data")
         self.store = MemoryEventStore()
         self.pool = Pool()
-        around = Surroundings(settings, self.store, None, None, None)
-        self.reader = Reader(around, self.pool)
+        context = ServiceContext(settings, self.store, None, None, None)
+        self.reader = Reader(context, self.pool)
 
     def indexed(self, path):
         """Return the event of a file that was found."""

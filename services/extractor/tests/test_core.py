@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nexuslims_extractor import core
-from nexuslims_formats import registry
 from nexuslims_extractor.core import extract_file
+from nexuslims_formats import registry
 from nexuslims_formats.json_tree import json_safe, to_json_bytes
 from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
 from nexuslims_formats.plain import decode_text

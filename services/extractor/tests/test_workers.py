@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nexuslims_formats import registry
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
+from nexuslims_formats import registry
 
 PLUGIN = """
 import faulthandler, mmap, os, signal, time, urllib.request

@@ -35,7 +35,7 @@ filestore_path = "Quanta"
 """
 
 
-class Desk:
+class MessageProcessor:
     """A session that a calendar speaks of again and again."""
 
     def __init__(self, titan: InstrumentEntry) -> None:
@@ -100,11 +100,11 @@ def instruments(settings: Settings) -> dict[str, InstrumentEntry]:
 def make_desk():
     """Makes a desk for each example of a property."""
     titan = InstrumentEntry(pid="FEI-Titan-TEM", filestore_path="Titan")
-    return lambda: Desk(titan)
+    return lambda: MessageProcessor(titan)
 
 
 @pytest.fixture
-def desk(make_desk) -> Desk:
+def processor(make_desk) -> MessageProcessor:
     return make_desk()
 
 

@@ -22,7 +22,7 @@ from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.people import BucketPeople
 from nexuslims_shared.plugins import installed
-from nexuslims_shared.service import Surroundings, service_named
+from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
 
@@ -99,7 +99,7 @@ async def test_a_dry_run_lists_the_others_if_a_calendar_cannot_be_read(
     assert good["session"] == "file-1"
 
 
-async def test_a_dry_run_goes_on_where_the_log_ends(settings, desk, monkeypatch) -> None:
+async def test_a_dry_run_goes_on_where_the_log_ends(settings, processor, monkeypatch) -> None:
     class Asked:
         name, since = "file", None
 
@@ -111,11 +111,11 @@ async def test_a_dry_run_goes_on_where_the_log_ends(settings, desk, monkeypatch)
     monkeypatch.setattr("nexuslims_harvester.dry_run.calendars", lambda _: [calendar])
     assert await dry_run(settings, store) == []
     assert calendar.since is None
-    for event in desk.hear(desk.entry()):
+    for event in processor.hear(processor.entry()):
         await store.append(envelop(event, source="test"))
     assert await dry_run(settings, store) == []
-    assert calendar.since == desk.entry().start - timedelta(days=7)
-    assert await store.last_sequence() == len(desk.recorded), "nothing is written"
+    assert calendar.since == processor.entry().start - timedelta(days=7)
+    assert await store.last_sequence() == len(processor.recorded), "nothing is written"
 
 
 @pytest.fixture
@@ -136,9 +136,9 @@ async def test_two_harvesters_on_one_broker_state_each_session_once(broker, sett
             js = client.jetstream()
             await provision(js)
             store, letters = JetStreamEventStore(js), DeadLetters(js)
-            around = Surroundings(settings, store, BucketPeople(js), letters, js)
+            context = ServiceContext(settings, store, BucketPeople(js), letters, js)
             (calendar,) = app.calendars(settings)
-            runs.append(Harvest(around, calendar))
+            runs.append(Harvest(context, calendar))
         await asyncio.gather(*(run.once() for run in runs))
         await asyncio.gather(*(run.once() for run in runs))
         events = [item.event async for item in store.read()]

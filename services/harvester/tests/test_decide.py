@@ -27,15 +27,15 @@ def kinds(events) -> list[type]:
     return [type(event) for event in events]
 
 
-def test_a_session_that_is_over_is_stated_whole_its_booking_before_its_end(desk) -> None:
-    entry = desk.entry(
+def test_a_session_that_is_over_is_stated_whole_its_booking_before_its_end(processor) -> None:
+    entry = processor.entry(
         purpose="Sizes",
         samples=(Sample(id="s", name="NP"),),
         projects=(Project(project_id="NP-7"),),
         collaborators=(Person(username="conseil"),),
         url="https://calendar.example.org/1",
     )
-    started, matched, ended = desk.hear(entry)
+    started, matched, ended = processor.hear(entry)
     assert started == SessionStarted(
         session="file-1",
         calendar="file",
@@ -77,55 +77,62 @@ def test_a_session_that_is_over_is_stated_whole_its_booking_before_its_end(desk)
         ({"booked": False}, ReservationMissing),
     ],
 )
-def test_only_a_yes_is_consent(desk, changes, expected: type) -> None:
-    assert kinds(desk.hear(desk.entry(**changes))) == [SessionStarted, expected, SessionEnded]
+def test_only_a_yes_is_consent(processor, changes, expected: type) -> None:
+    assert kinds(processor.hear(processor.entry(**changes))) == [
+        SessionStarted,
+        expected,
+        SessionEnded,
+    ]
 
 
-def test_no_answer_and_a_no_are_told_apart(desk) -> None:
-    (_, silent, _) = desk.hear(desk.entry(consent=None))
-    (declined,) = desk.hear(desk.entry(consent=False))
+def test_no_answer_and_a_no_are_told_apart(processor) -> None:
+    (_, silent, _) = processor.hear(processor.entry(consent=None))
+    (declined,) = processor.hear(processor.entry(consent=False))
     assert "did not answer" in silent.reason
     assert "declined" in declined.reason
 
 
-def test_what_the_calendar_gave_is_kept_and_a_change_of_it_is_stated(desk) -> None:
-    _, matched, _ = desk.hear(desk.entry(payload={"b": 1, "a": "x"}))
+def test_what_the_calendar_gave_is_kept_and_a_change_of_it_is_stated(processor) -> None:
+    _, matched, _ = processor.hear(processor.entry(payload={"b": 1, "a": "x"}))
     assert matched.payload.fields == {"a": "x", "b": 1}
-    assert desk.hear(desk.entry(payload={"a": "x", "b": 1})) == []
-    (again,) = desk.hear(desk.entry(payload={"a": "y", "b": 1}))
+    assert processor.hear(processor.entry(payload={"a": "x", "b": 1})) == []
+    (again,) = processor.hear(processor.entry(payload={"a": "y", "b": 1}))
     assert again.payload.sha256 != matched.payload.sha256
     assert again.after == 2
 
 
-def test_a_session_waits_for_its_end(desk) -> None:
-    entry = desk.entry()
+def test_a_session_waits_for_its_end(processor) -> None:
+    entry = processor.entry()
     before, during, after = entry.start - HOUR, entry.start + HOUR, entry.end
-    assert desk.hear(entry, before) == []
-    assert kinds(desk.hear(entry, during)) == [SessionStarted, ReservationMatched]
-    assert desk.hear(desk.entry(), during) == []
-    assert progress(desk.state).status is Status.WAITING_FOR_END
-    assert kinds(desk.hear(entry, after)) == [SessionEnded]
+    assert processor.hear(entry, before) == []
+    assert kinds(processor.hear(entry, during)) == [SessionStarted, ReservationMatched]
+    assert processor.hear(processor.entry(), during) == []
+    assert progress(processor.state).status is Status.WAITING_FOR_END
+    assert kinds(processor.hear(entry, after)) == [SessionEnded]
 
 
-def test_who_has_not_consented_may_do_so_until_the_end(desk) -> None:
+def test_who_has_not_consented_may_do_so_until_the_end(processor) -> None:
     lasting = {"end": None}
-    assert kinds(desk.hear(desk.entry(consent=None, **lasting))) == [SessionStarted]
-    assert desk.hear(desk.entry(booked=False, **lasting)) == []
-    assert kinds(desk.hear(desk.entry(**lasting))) == [ReservationMatched]
-    assert kinds(desk.hear(desk.entry(consent=False))) == [ConsentDeclined, SessionEnded]
+    assert kinds(processor.hear(processor.entry(consent=None, **lasting))) == [SessionStarted]
+    assert processor.hear(processor.entry(booked=False, **lasting)) == []
+    assert kinds(processor.hear(processor.entry(**lasting))) == [ReservationMatched]
+    assert kinds(processor.hear(processor.entry(consent=False))) == [ConsentDeclined, SessionEnded]
 
 
-def test_what_was_booked_may_be_otherwise_than_what_was(desk) -> None:
-    booked = {"booked_from": desk.entry().start - HOUR, "booked_until": desk.entry().end + HOUR}
-    (_, matched, ended) = desk.hear(desk.entry(**booked))
+def test_what_was_booked_may_be_otherwise_than_what_was(processor) -> None:
+    booked = {
+        "booked_from": processor.entry().start - HOUR,
+        "booked_until": processor.entry().end + HOUR,
+    }
+    (_, matched, ended) = processor.hear(processor.entry(**booked))
     assert (matched.start, matched.end) == tuple(booked.values())
-    assert (ended.start, ended.end) == (desk.entry().start, desk.entry().end)
+    assert (ended.start, ended.end) == (processor.entry().start, processor.entry().end)
 
 
-def test_an_entry_without_an_end_waits_for_one(desk) -> None:
-    assert SessionEnded not in kinds(desk.hear(desk.entry(end=None)))
-    assert desk.hear(desk.entry(end=None)) == []
-    assert SessionEnded in kinds(desk.hear(desk.entry()))
+def test_an_entry_without_an_end_waits_for_one(processor) -> None:
+    assert SessionEnded not in kinds(processor.hear(processor.entry(end=None)))
+    assert processor.hear(processor.entry(end=None)) == []
+    assert SessionEnded in kinds(processor.hear(processor.entry()))
 
 
 @pytest.mark.parametrize(
@@ -137,81 +144,85 @@ def test_an_entry_without_an_end_waits_for_one(desk) -> None:
         {"instrument": "quanta"},
     ],
 )
-def test_a_session_that_was_otherwise_is_revised(desk, instruments, change) -> None:
-    entry = desk.entry()
-    desk.hear(entry)
-    ended = desk.state.schedule.sequence
+def test_a_session_that_was_otherwise_is_revised(processor, instruments, change) -> None:
+    entry = processor.entry()
+    processor.hear(entry)
+    ended = processor.state.schedule.sequence
     ((name, value),) = change.items()
     if value == "later":
         value = getattr(entry, name) + HOUR
     if value == "quanta":
         value = instruments["FEI-Quanta-SEM"]
-    changed = desk.entry(**{name: value})
-    revised = next(one for one in desk.hear(changed) if isinstance(one, SessionRevised))
+    changed = processor.entry(**{name: value})
+    revised = next(one for one in processor.hear(changed) if isinstance(one, SessionRevised))
     assert revised.after == ended
     assert (revised.start, revised.end) == (changed.start, changed.end)
     assert revised.user == f"person-{changed.user.username}"
     assert revised.instrument == changed.instrument.as_contract()
-    back = [one for one in desk.hear(entry) if isinstance(one, SessionRevised)]
+    back = [one for one in processor.hear(entry) if isinstance(one, SessionRevised)]
     assert [one.end for one in back] == [entry.end]
 
 
-def test_a_session_that_goes_on_is_open_again(desk) -> None:
-    desk.hear(desk.entry())
-    (revised,) = (one for one in desk.hear(desk.entry(end=None)) if isinstance(one, SessionRevised))
+def test_a_session_that_goes_on_is_open_again(processor) -> None:
+    processor.hear(processor.entry())
+    (revised,) = (
+        one for one in processor.hear(processor.entry(end=None)) if isinstance(one, SessionRevised)
+    )
     assert revised.end is None
-    assert progress(desk.state).status is Status.WAITING_FOR_END
+    assert progress(processor.state).status is Status.WAITING_FOR_END
 
 
-def test_a_running_session_moved_to_another_start_is_revised_then_ends(desk) -> None:
-    entry = desk.entry(end=None)
-    desk.hear(entry)
-    moved = desk.entry(start=entry.start + HOUR, end=None)
-    assert SessionRevised in kinds(desk.hear(moved))
-    done = desk.hear(desk.entry(start=entry.start + HOUR))
+def test_a_running_session_moved_to_another_start_is_revised_then_ends(processor) -> None:
+    entry = processor.entry(end=None)
+    processor.hear(entry)
+    moved = processor.entry(start=entry.start + HOUR, end=None)
+    assert SessionRevised in kinds(processor.hear(moved))
+    done = processor.hear(processor.entry(start=entry.start + HOUR))
     assert isinstance(done[-1], SessionRevised)
-    assert done[-1].end == desk.entry().end
+    assert done[-1].end == processor.entry().end
 
 
-def test_later_consent_opens_a_session_and_withdrawn_consent_closes_it(desk) -> None:
-    desk.hear(desk.entry(consent=None))
-    assert progress(desk.state).status is Status.NO_CONSENT
-    declined = desk.state.booking.sequence
-    (matched,) = desk.hear(desk.entry(consent=True))
+def test_later_consent_opens_a_session_and_withdrawn_consent_closes_it(processor) -> None:
+    processor.hear(processor.entry(consent=None))
+    assert progress(processor.state).status is Status.NO_CONSENT
+    declined = processor.state.booking.sequence
+    (matched,) = processor.hear(processor.entry(consent=True))
     assert isinstance(matched, ReservationMatched)
     assert matched.after == declined
-    assert progress(desk.state).status is Status.TO_BE_BUILT
-    (withdrawn,) = desk.hear(desk.entry(consent=False))
+    assert progress(processor.state).status is Status.TO_BE_BUILT
+    (withdrawn,) = processor.hear(processor.entry(consent=False))
     assert isinstance(withdrawn, ConsentDeclined)
-    assert progress(desk.state).status is Status.NO_CONSENT
+    assert progress(processor.state).status is Status.NO_CONSENT
 
 
-def test_other_answers_are_stated_again_and_the_schedule_is_not(desk) -> None:
-    desk.hear(desk.entry())
-    (matched,) = desk.hear(desk.entry(title="Silver"))
+def test_other_answers_are_stated_again_and_the_schedule_is_not(processor) -> None:
+    processor.hear(processor.entry())
+    (matched,) = processor.hear(processor.entry(title="Silver"))
     assert matched.title == "Silver"
 
 
-def test_only_who_cancels_withdraws_a_session_and_may_restore_it(desk) -> None:
-    assert desk.hear(desk.entry(cancelled=True)) == []
-    desk.hear(desk.entry())
-    assert kinds(desk.hear(desk.entry(cancelled=True))) == [SessionCancelled]
-    assert desk.hear(desk.entry(cancelled=True)) == []
-    assert progress(desk.state).status is Status.CANCELLED
-    assert kinds(desk.hear(desk.entry())) == [SessionRevised]
-    assert progress(desk.state).status is Status.TO_BE_BUILT
+def test_only_who_cancels_withdraws_a_session_and_may_restore_it(processor) -> None:
+    assert processor.hear(processor.entry(cancelled=True)) == []
+    processor.hear(processor.entry())
+    assert kinds(processor.hear(processor.entry(cancelled=True))) == [SessionCancelled]
+    assert processor.hear(processor.entry(cancelled=True)) == []
+    assert progress(processor.state).status is Status.CANCELLED
+    assert kinds(processor.hear(processor.entry())) == [SessionRevised]
+    assert progress(processor.state).status is Status.TO_BE_BUILT
 
 
 @pytest.mark.parametrize("stored", [1, 2])
-def test_what_a_killed_harvester_left_out_is_stated_by_the_next(desk, make_desk, stored) -> None:
-    whole = desk.hear(desk.entry())
+def test_what_a_killed_harvester_left_out_is_stated_by_the_next(
+    processor, make_desk, stored
+) -> None:
+    whole = processor.hear(processor.entry())
     other = make_desk()
     other.add(whole[:stored])
     assert kinds(other.hear(other.entry())) == kinds(whole[stored:])
 
 
-def test_a_calendar_without_users_is_in_order(desk) -> None:
-    started, matched, _ = desk.hear(desk.entry(user=None))
+def test_a_calendar_without_users_is_in_order(processor) -> None:
+    started, matched, _ = processor.hear(processor.entry(user=None))
     assert (started.user, matched.experimenter) == (None, None)
 
 
@@ -232,11 +243,11 @@ moments = st.integers(-2, 6)
 
 @given(st.lists(st.tuples(changes, moments), max_size=8))
 def test_the_same_entry_never_means_anything_twice(make_desk, history) -> None:
-    desk = make_desk()
+    processor = make_desk()
     for change, hours in history:
-        entry = desk.entry(**change)
+        entry = processor.entry(**change)
         now = entry.start + hours * HOUR
-        desk.hear(entry, now)
-        assert desk.hear(entry, now) == []
-    ids = [one.envelope.id for one in desk.recorded]
+        processor.hear(entry, now)
+        assert processor.hear(entry, now) == []
+    ids = [one.envelope.id for one in processor.recorded]
     assert len(ids) == len(set(ids))

@@ -290,10 +290,10 @@ async def test_a_file_that_is_being_written_is_left_until_it_is_whole(
     calendar, settings, monkeypatch
 ) -> None:
     await calendar.entries(EVERYTHING)
-    looks = iter([(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 3, 3)])
-    monkeypatch.setattr(watch, "_stamp", lambda path: next(looks))
+    checks = iter([(1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 3, 3)])
+    monkeypatch.setattr(watch, "_stamp", lambda path: next(checks))
     await asyncio.wait_for(calendar.changed(), 5)
-    assert next(looks, None) is None
+    assert next(checks, None) is None
 
 
 async def test_a_calendar_that_cannot_be_read_names_its_setting(calendar, settings) -> None:

@@ -30,16 +30,16 @@ def test_a_session_that_was_left_open_is_expected_and_costs_nothing(make_desk) -
     assert window.expected == {"1", "forgotten"}
 
 
-def test_a_session_of_the_future_does_not_hide_the_present(desk) -> None:
-    now = desk.entry().start
-    desk.hear(desk.entry(start=now + 999 * HOUR, end=None), now=now + 1000 * HOUR)
-    assert window_after([desk.state], now, OVERLAP).since == now - OVERLAP
+def test_a_session_of_the_future_does_not_hide_the_present(processor) -> None:
+    now = processor.entry().start
+    processor.hear(processor.entry(start=now + 999 * HOUR, end=None), now=now + 1000 * HOUR)
+    assert window_after([processor.state], now, OVERLAP).since == now - OVERLAP
 
 
-def test_a_session_of_the_year_one_stops_no_harvest(desk) -> None:
+def test_a_session_of_the_year_one_stops_no_harvest(processor) -> None:
     start = datetime(1, 1, 1, tzinfo=UTC)
-    desk.hear(desk.entry(start=start, end=start + HOUR))
-    assert window_after([desk.state], datetime.now(UTC), OVERLAP).since == LONG_AGO - OVERLAP
+    processor.hear(processor.entry(start=start, end=start + HOUR))
+    assert window_after([processor.state], datetime.now(UTC), OVERLAP).since == LONG_AGO - OVERLAP
 
 
 def test_what_ended_within_the_window_or_goes_on_is_expected(make_desk) -> None:

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window, Withdrawn
+from nexuslims_harvester.calendar import CalendarEntry, DeletedEntry, EntryProblem, Window
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.nemo import client as client_module
 
@@ -276,7 +276,7 @@ async def test_what_was_known_and_is_missing_is_asked_for_by_number(nemo_calenda
     found = await nemo_calendar(nemo).entries(replace(WINDOW, expected=known))
     assert nemo.asked[3].params["id__in"] == "2,3,4"
     assert [one.id for one in found] == ["usage-2", "usage-1", "usage-4"]
-    assert isinstance(found[-1], Withdrawn)
+    assert isinstance(found[-1], DeletedEntry)
 
 
 async def test_of_a_session_left_open_only_its_users_bookings_are_asked_for(nemo_calendar):
@@ -296,7 +296,7 @@ async def test_nothing_is_withdrawn_by_a_nemo_that_is_not_itself(nemo_calendar):
     unreadable = httpx.Response(200, json=[{**USAGE, "id": "4"}])
     for nemo in (Nemo(tools=[httpx.Response(200, json=[])]), Nemo(usage_events=[unreadable])):
         found = await nemo_calendar(nemo).entries(window)
-        assert [one for one in found if isinstance(one, Withdrawn)] == []
+        assert [one for one in found if isinstance(one, DeletedEntry)] == []
         assert any(isinstance(one, EntryProblem) for one in found)
 
 

@@ -15,13 +15,13 @@ from nexuslims_indexer import app, decide
 from nexuslims_indexer.app import Indexer
 from nexuslims_indexer.dry_run import files as dry_run
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.consume import Desk, NotYet, by_session
+from nexuslims_shared.consume import MessageProcessor, RetryLater, by_session
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.plugins import installed
-from nexuslims_shared.service import Surroundings, service_named
+from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import Status, files_complete, progress
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -59,25 +59,25 @@ class Office:
         self.store = Breaking()
         self.letters = Letters()
         self.indexer = Indexer(
-            Surroundings(settings, self.store, MemoryPeople(), self.letters, None)  # type: ignore[arg-type]
+            ServiceContext(settings, self.store, MemoryPeople(), self.letters, None)  # type: ignore[arg-type]
         )
 
     async def state(self, *events: Event) -> None:
         for event in events:
             await self.store.append(envelop(event, source="test"))
 
-    async def story(self) -> list[Recorded]:
+    async def history(self) -> list[Recorded]:
         return await read_session(self.store, self.facts.session)
 
     async def wake(self) -> None:
         """Deliver the last event."""
-        await self.indexer.handle(tuple((await self.story())[-1:]))
+        await self.indexer.handle(tuple((await self.history())[-1:]))
 
     async def told(self) -> SessionState:
-        return fold(await self.story())
+        return fold(await self.history())
 
     async def said(self, kind: type[Event]) -> list[Event]:
-        return [one.event for one in await self.story() if isinstance(one.event, kind)]
+        return [one.event for one in await self.history() if isinstance(one.event, kind)]
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ async def test_files_are_stated_before_their_manifest_with_what_caused_them(offi
     share.write("b.dm3")
     await office.state(*office.facts.over())
     await office.wake()
-    *_, ended, first, second, manifest = await office.story()
+    *_, ended, first, second, manifest = await office.history()
     assert [one.event.path for one in (first, second)] == ["Titan/a.dm3", "Titan/b.dm3"]
     assert isinstance(manifest.event, SessionIndexed)
     assert manifest.event.count == 2
@@ -115,7 +115,7 @@ async def test_the_settings_say_what_is_looked_for(settings, facts, share) -> No
 async def test_a_message_that_comes_again_needs_no_second_search(office, share) -> None:
     share.write("a.dm3")
     await office.state(*office.facts.over())
-    batch = tuple((await office.story())[-1:])
+    batch = tuple((await office.history())[-1:])
     await office.indexer.handle(batch)
     share.write("b.dm3")
     await office.indexer.handle(batch)
@@ -137,9 +137,9 @@ async def test_the_files_of_a_session_are_nobodys_business_until_it_is_over_and_
             "revised": [*facts.over(), facts.revised(None, after=3)],
         }[case]
     )
-    before = len(await office.story())
+    before = len(await office.history())
     await office.wake()
-    assert len(await office.story()) == before
+    assert len(await office.history()) == before
 
 
 async def test_a_revised_session_is_searched_anew(office, share) -> None:
@@ -172,7 +172,7 @@ async def test_while_files_may_come_it_is_asked_again_later(settings, share, fac
     ended_just_now = datetime.now(UTC) - timedelta(hours=1)
     office = Office(settings, type(facts)(ended_just_now - timedelta(hours=1), ended_just_now))
     await office.state(*office.facts.over())
-    with pytest.raises(NotYet, match="no files yet") as later:
+    with pytest.raises(RetryLater, match="no files yet") as later:
         await office.wake()
     assert timedelta(minutes=5) < later.value.delay < timedelta(minutes=7)
     assert not await office.said(FilesNotFound)
@@ -183,7 +183,7 @@ async def test_a_session_that_ends_now_is_searched_a_moment_later(settings, shar
     office = Office(settings, type(facts)(now - timedelta(hours=1), now))
     share.write("a.dm3", now - timedelta(minutes=1))
     await office.state(*office.facts.over())
-    with pytest.raises(NotYet, match="just ended") as later:
+    with pytest.raises(RetryLater, match="just ended") as later:
         await office.wake()
     assert timedelta(0) < later.value.delay <= decide.QUIET
 
@@ -191,7 +191,7 @@ async def test_a_session_that_ends_now_is_searched_a_moment_later(settings, shar
 async def test_a_share_that_is_away_is_waited_for_however_long(office, share) -> None:
     (share.root / "Titan").rmdir()
     await office.state(*office.facts.over())
-    with pytest.raises(NotYet, match="is the share mounted"):
+    with pytest.raises(RetryLater, match="is the share mounted"):
         await office.wake()
     assert not await office.said(FilesNotFound)
 
@@ -200,7 +200,7 @@ async def test_killed_between_files_and_manifest_the_next_run_completes_it(offic
     share.write("a.dm3")
     share.write("b.dm3")
     await office.state(*office.facts.over())
-    batch = tuple((await office.story())[-1:])
+    batch = tuple((await office.history())[-1:])
     office.store.failures = 1
     with pytest.raises(BrokerUnavailableError):
         await office.indexer.handle(batch)
@@ -237,7 +237,7 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
 
 
 class Shift:
-    """One life of the service: a connection, an indexer, a desk."""
+    """One life of the service: a connection, an indexer, a message processor."""
 
     def __init__(self, broker: EmbeddedBroker, settings) -> None:
         self.broker, self.settings = broker, settings
@@ -247,12 +247,12 @@ class Shift:
         js = self.client.jetstream()
         await provision(js)
         self.js, self.store, letters = js, JetStreamEventStore(js), DeadLetters(js)
-        indexer = Indexer(Surroundings(self.settings, self.store, MemoryPeople(), letters, js))
-        self.desk = Desk(INDEXER.name, indexer.handle, letters, by_session)
+        indexer = Indexer(ServiceContext(self.settings, self.store, MemoryPeople(), letters, js))
+        self.processor = MessageProcessor(INDEXER.name, indexer.handle, letters, by_session)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.desk.drain(5)
+        await self.processor.drain(5)
         await self.client.close()
 
     async def work(self, count: int) -> None:
@@ -260,8 +260,8 @@ class Shift:
         subscription = await self.js.pull_subscribe_bind(INDEXER.name, stream=EVENTS.name)
         for _ in range(count):
             (message,) = await subscription.fetch(1, timeout=10)
-            await self.desk.take(message)
-        while self.desk.in_flight:
+            await self.processor.take(message)
+        while self.processor.in_flight:
             await self.client.flush()
 
     async def unsettled(self) -> int:
@@ -300,8 +300,10 @@ async def test_two_indexers_at_once_state_each_file_once(broker, settings, share
     async with Shift(broker, settings) as one, Shift(broker, settings) as two:
         for event in facts.over():
             await one.store.append(envelop(event, source="test"))
-        story = await read_session(one.store, facts.session)
-        await asyncio.gather(*(shift.desk.handler(tuple(story[-1:])) for shift in (one, two)))
+        history = await read_session(one.store, facts.session)
+        await asyncio.gather(
+            *(shift.processor.handler(tuple(history[-1:])) for shift in (one, two))
+        )
         events = [item.event for item in await read_session(one.store, facts.session)]
     assert sum(isinstance(event, FileIndexed) for event in events) == 300
     assert sum(isinstance(event, SessionIndexed) for event in events) == 1

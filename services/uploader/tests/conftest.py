@@ -23,13 +23,13 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.people import MemoryPeople
-from nexuslims_shared.service import Surroundings
+from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import exported
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
-from nexuslims_uploader.guarded_calls import Calls
+from nexuslims_uploader.guarded_calls import GuardedCalls
 from nexuslims_uploader.testing import small_record_xml
 from nexuslims_uploader.uploader import Uploader
 
@@ -143,14 +143,14 @@ class Office:
         self.uploader: Uploader
         self.clock = 0.0
 
-    def around(self, strategy: str = "all") -> Surroundings:
+    def context(self, strategy: str = "all") -> ServiceContext:
         settings = self.settings.model_copy(update={"export_strategy": strategy})
-        return Surroundings(settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+        return ServiceContext(settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
 
     def staff(self, *destinations: Any, strategy: str = "all") -> Uploader:
         names = [destination.name for destination in destinations]
-        calls = Calls(names, clock=lambda: self.clock, now=lambda: NOON)
-        self.uploader = Uploader(self.around(strategy), destinations, calls)
+        calls = GuardedCalls(names, clock=lambda: self.clock, now=lambda: NOON)
+        self.uploader = Uploader(self.context(strategy), destinations, calls)
         return self.uploader
 
     async def state(self, *events: Event) -> None:
@@ -165,19 +165,19 @@ class Office:
         self.put_record(content)
         await self.state(self.facts.built(content, through))
 
-    async def story(self) -> list[Recorded]:
+    async def history(self) -> list[Recorded]:
         return await read_session(self.store, self.facts.session)
 
     async def wake(self, uploader: Uploader | None = None) -> None:
         self.clock += 6
-        await (uploader or self.uploader).handle(tuple((await self.story())[-1:]))
+        await (uploader or self.uploader).handle(tuple((await self.history())[-1:]))
 
     async def said(self) -> list[RecordUploaded | UploadFailed]:
         kinds = RecordUploaded | UploadFailed
-        return [one.event for one in await self.story() if isinstance(one.event, kinds)]
+        return [one.event for one in await self.history() if isinstance(one.event, kinds)]
 
     async def exported(self) -> bool | None:
-        return exported(fold(await self.story()))
+        return exported(fold(await self.history()))
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from nexuslims_contracts.events import (
 from nexuslims_contracts.identifiers import file_token
 from nexuslims_contracts.topology import UPLOADER
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.consume import Desk, NotYet, by_session
+from nexuslims_shared.consume import MessageProcessor, RetryLater, by_session
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.errors import ArtifactError
 from nexuslims_shared.people import MemoryPeople
-from nexuslims_shared.service import Surroundings, service_named
+from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
@@ -45,8 +45,8 @@ async def test_a_record_goes_to_all_in_order_and_each_knows_the_former(office) -
     assert record.start.isoformat() == "2018-11-13T09:00:00-07:00"
     assert previous["first"].url == "https://first.example.org/file-1"
     assert await office.exported() is True
-    envelope = (await office.story())[-1].envelope
-    assert envelope.causation == (await office.story())[2].envelope.id
+    envelope = (await office.history())[-1].envelope
+    assert envelope.causation == (await office.history())[2].envelope.id
 
 
 async def test_what_is_done_is_not_done_again(office) -> None:
@@ -78,17 +78,17 @@ async def test_the_newest_record_counts(office) -> None:
     office.staff(fake)
     await office.begin()
     await office.build(TWO, 3)
-    await office.uploader.handle(tuple((await office.story())[2:3]))
+    await office.uploader.handle(tuple((await office.history())[2:3]))
     assert [call[0].xml for call in fake.calls] == [TWO]
 
 
 async def test_one_that_is_away_is_asked_again_ever_more_slowly(office) -> None:
-    away, well = FakeDestination("away", 2, ["away"] * 7), FakeDestination("well", 1)
-    office.staff(away, well)
+    outage, well = FakeDestination("away", 2, ["away"] * 7), FakeDestination("well", 1)
+    office.staff(outage, well)
     await office.begin()
     delays = []
     for _ in range(7):
-        with pytest.raises(NotYet, match="away") as later:
+        with pytest.raises(RetryLater, match="away") as later:
             await office.wake()
         delays.append(later.value.delay.total_seconds())
         said = await office.said()
@@ -101,14 +101,14 @@ async def test_one_that_is_away_is_asked_again_ever_more_slowly(office) -> None:
     assert await office.exported() is False
     await office.wake()
     assert await office.exported() is True
-    assert (len(away.calls), len(well.calls)) == (8, 1)
+    assert (len(outage.calls), len(well.calls)) == (8, 1)
 
 
 async def test_absence_is_stated_after_so_many_attempts_and_not_before(office) -> None:
     office.staff(FakeDestination(faults=["away"] * PATIENCE))
     await office.begin()
     for attempt in range(1, PATIENCE + 1):
-        with pytest.raises(NotYet):
+        with pytest.raises(RetryLater):
             await office.wake()
         assert len(await office.said()) == (attempt == PATIENCE)
 
@@ -117,7 +117,7 @@ async def test_absence_is_stated_after_so_many_attempts_and_not_before(office) -
 async def test_a_destination_may_say_when_to_come_again(office, asked, waits) -> None:
     office.staff(FakeDestination(faults=["away"], retry_after=timedelta(seconds=asked)))
     await office.begin()
-    with pytest.raises(NotYet) as later:
+    with pytest.raises(RetryLater) as later:
         await office.wake()
     assert later.value.delay.total_seconds() == waits
 
@@ -127,10 +127,10 @@ async def test_one_that_asks_for_an_hour_does_not_hold_back_the_others(office) -
     busy = FakeDestination("busy", 2, ["away"], retry_after=hour)
     office.staff(busy, FakeDestination("away", 1, ["away"]))
     await office.begin()
-    with pytest.raises(NotYet) as later:
+    with pytest.raises(RetryLater) as later:
         await office.wake()
     assert later.value.delay.total_seconds() == 1
-    with pytest.raises(NotYet) as later:
+    with pytest.raises(RetryLater) as later:
         await office.wake()
     assert [event.destination for event in await office.said()] == ["away"]
     assert len(busy.calls) == 1
@@ -153,18 +153,18 @@ async def test_a_refusal_is_stated_and_stands_until_a_retry(office, facts) -> No
 
 
 async def test_first_success_goes_on_only_after_a_stated_failure(office) -> None:
-    away, well = FakeDestination("away", 2, ["away"] * 99), FakeDestination("well", 1)
-    office.staff(away, well, strategy="first_success")
+    outage, well = FakeDestination("away", 2, ["away"] * 99), FakeDestination("well", 1)
+    office.staff(outage, well, strategy="first_success")
     await office.begin()
     for _ in range(PATIENCE - 1):
-        with pytest.raises(NotYet):
+        with pytest.raises(RetryLater):
             await office.wake()
     assert not well.calls
-    with pytest.raises(NotYet):
+    with pytest.raises(RetryLater):
         await office.wake()
     assert await office.exported() is True
     await office.wake()
-    assert (len(away.calls), len(well.calls)) == (PATIENCE, 1)
+    assert (len(outage.calls), len(well.calls)) == (PATIENCE, 1)
 
 
 @pytest.mark.parametrize(
@@ -179,17 +179,17 @@ async def test_it_heals_when_the_destination_is_back_and_only_that_one_is_tried(
     office, strategy, meanwhile, tried_when_back
 ) -> None:
     """Also by an uploader that was started meanwhile: nothing but the events is remembered."""
-    away, well = FakeDestination("away", 2, ["away"] * PATIENCE), FakeDestination("well", 1)
-    office.staff(away, well, strategy=strategy)
+    outage, well = FakeDestination("away", 2, ["away"] * PATIENCE), FakeDestination("well", 1)
+    office.staff(outage, well, strategy=strategy)
     await office.begin()
     for _ in range(PATIENCE):
-        with pytest.raises(NotYet):
+        with pytest.raises(RetryLater):
             await office.wake()
     assert await office.exported() is meanwhile
-    office.staff(away, well, strategy=strategy)
+    office.staff(outage, well, strategy=strategy)
     await office.wake()
     assert await office.exported() is True
-    assert (len(away.calls), len(well.calls)) == (PATIENCE + tried_when_back, 1)
+    assert (len(outage.calls), len(well.calls)) == (PATIENCE + tried_when_back, 1)
 
 
 async def test_a_faulty_destination_does_not_keep_the_others_from_the_record(office) -> None:
@@ -197,7 +197,7 @@ async def test_a_faulty_destination_does_not_keep_the_others_from_the_record(off
     office.staff(faulty, well)
     await office.begin()
     for _ in range(PATIENCE):
-        with pytest.raises(NotYet):
+        with pytest.raises(RetryLater):
             await office.wake()
     assert well.records == {"file-1": ONE}
     assert "ZeroDivisionError" in (await office.said())[-1].reason
@@ -322,14 +322,14 @@ async def test_files_of_the_session_are_not_read(office, facts) -> None:
     )
     await office.state(indexed)
     events = await read_session(office.store, facts.session, files=False)
-    assert [type(one.event) for one in events] == [type(one.event) for one in await office.story()][
-        :-1
-    ]
+    assert [type(one.event) for one in events] == [
+        type(one.event) for one in await office.history()
+    ][:-1]
 
 
 @pytest.mark.broker
 async def test_on_the_real_broker(office, settings, facts, tmp_path: Path) -> None:
-    """The installed service, behind the desk: one record, one event, everything acknowledged."""
+    """The installed service, behind the message processor: one record, one event, everything acknowledged."""
     service = service_named("uploader", settings)
     assert service.consumer is UPLOADER
     assert [mount.path for mount in service.mounts] == [settings.data_path]
@@ -340,15 +340,15 @@ async def test_on_the_real_broker(office, settings, facts, tmp_path: Path) -> No
     office.store = JetStreamEventStore(jetstream)
     await office.begin()
     await office.build(ONE, 3)
-    around = Surroundings(settings, office.store, MemoryPeople(), None, jetstream)  # type: ignore[arg-type]
+    context = ServiceContext(settings, office.store, MemoryPeople(), None, jetstream)  # type: ignore[arg-type]
     subscription = await jetstream.pull_subscribe_bind(UPLOADER.name, stream="NEXUS_EVENTS")
-    async with service.work(around) as handler:
+    async with service.work(context) as handler:
 
         async def work(count: int) -> None:
-            desk = Desk(UPLOADER.name, handler, None, key=by_session)  # type: ignore[arg-type]
+            processor = MessageProcessor(UPLOADER.name, handler, None, key=by_session)  # type: ignore[arg-type]
             for message in await subscription.fetch(count, timeout=10):
-                await desk.take(message)
-            await desk.drain(10)
+                await processor.take(message)
+            await processor.drain(10)
 
         await work(2)
         (uploaded,) = await office.said()
@@ -357,6 +357,6 @@ async def test_on_the_real_broker(office, settings, facts, tmp_path: Path) -> No
         await office.state(facts.declined())
         await work(1)
         assert not (settings.records / "uploaded" / "r.xml").exists()
-    assert isinstance((await office.story())[-1].event, RecordWithdrawn)
+    assert isinstance((await office.history())[-1].event, RecordWithdrawn)
     await client.close()
     broker.stop()

@@ -4,15 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nexuslims_uploader.breaker import TOLERATED, Breaker
+from nexuslims_uploader.breaker import TOLERATED, CircuitBreaker
 from nexuslims_uploader.errors import RefusedError, TransientUploadError
-from nexuslims_uploader.guarded_calls import PATIENCE, Calls, Postponed
+from nexuslims_uploader.guarded_calls import PATIENCE, Deferred, GuardedCalls
 from nexuslims_uploader.testing import record_to_upload
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def away(retry_after: timedelta | None = None) -> TransientUploadError:
+def outage(retry_after: timedelta | None = None) -> TransientUploadError:
     return TransientUploadError(
         "no answer", destination="far", session="a", remedy="wait", retry_after=retry_after
     )
@@ -31,16 +31,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(clock) -> Breaker:
-    return Breaker(clock, lambda: NOON)
+def breaker(clock) -> CircuitBreaker:
+    return CircuitBreaker(clock, lambda: NOON)
 
 
-def fail(breaker: Breaker, **options) -> None:
+def fail(breaker: CircuitBreaker, **options) -> None:
     with breaker.asking() as begun:
-        breaker.failed(begun, away(**options))
+        breaker.failed(begun, outage(**options))
 
 
-def fail_for_long(breaker: Breaker) -> None:
+def fail_for_long(breaker: CircuitBreaker) -> None:
     for _ in range(TOLERATED + 1):
         fail(breaker)
 
@@ -56,7 +56,7 @@ def test_the_pause_doubles_and_ends_with_an_answer(breaker, clock) -> None:
         clock.seconds += pauses[-1]
         assert breaker.wait() is None
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
-    assert (breaker.away.since, breaker.away.failures) == (NOON, TOLERATED + 10)
+    assert (breaker.outage.since, breaker.outage.failures) == (NOON, TOLERATED + 10)
     breaker.answered()
     fail(breaker)
     assert breaker.wait() is None
@@ -71,9 +71,9 @@ def test_it_may_ask_for_a_longer_pause(breaker) -> None:
 
 def test_uploads_that_were_under_way_together_fail_once(breaker) -> None:
     with breaker.asking() as one, breaker.asking() as two:
-        breaker.failed(one, away())
-        breaker.failed(two, away())
-    assert breaker.away.failures == 1
+        breaker.failed(one, outage())
+        breaker.failed(two, outage())
+    assert breaker.outage.failures == 1
 
 
 def test_one_asks_while_the_others_wait(breaker, clock) -> None:
@@ -106,15 +106,15 @@ class Far:
 
 
 async def test_a_queue_does_not_hammer_one_that_is_down(clock) -> None:
-    calls, far, near = Calls(["far", "near"], clock=clock, now=lambda: NOON), Far(), Far()
-    far.error = away()
+    calls, far, near = GuardedCalls(["far", "near"], clock=clock, now=lambda: NOON), Far(), Far()
+    far.error = outage()
     records = [record_to_upload(session=f"file-{number}") for number in range(50)]
     stated = set()
     for _ in range(60):
         clock.seconds += 1
         for record in records:
             outcome = await calls.call("far", record, far)
-            assert isinstance(outcome, Postponed)
+            assert isinstance(outcome, Deferred)
             if outcome.lasting:
                 stated.add(record.session)
             assert await calls.call("near", record, near) is None
@@ -132,8 +132,8 @@ async def test_a_queue_does_not_hammer_one_that_is_down(clock) -> None:
 
 
 async def test_a_refusal_is_an_answer(clock) -> None:
-    calls, far = Calls(["far"], clock=clock), Far()
-    far.error = away()
+    calls, far = GuardedCalls(["far"], clock=clock), Far()
+    far.error = outage()
     await calls.call("far", record_to_upload(), far)
     clock.seconds += 10
     far.error = RefusedError("no", destination="far", session="a", remedy="")
@@ -143,13 +143,13 @@ async def test_a_refusal_is_an_answer(clock) -> None:
 
 async def test_one_poisonous_record_does_not_keep_the_others_away(clock) -> None:
     """A record on which the server always dies comes ever more slowly; the others pass."""
-    calls, poison, well = Calls(["far"], clock=clock), Far(), Far()
-    poison.error = away()
+    calls, poison, well = GuardedCalls(["far"], clock=clock), Far(), Far()
+    poison.error = outage()
     bad, good = record_to_upload(session="bad"), record_to_upload(session="good")
     delay = 0.0
     for attempt in range(PATIENCE):
         outcome = await calls.call("far", bad, poison)
-        assert isinstance(outcome, Postponed)
+        assert isinstance(outcome, Deferred)
         assert outcome.delay.total_seconds() > delay
         delay = outcome.delay.total_seconds()
         assert outcome.lasting == (attempt == PATIENCE - 1)

@@ -13,7 +13,7 @@ from nexuslims_contracts.events import (
     UploadPlan,
 )
 from nexuslims_shared.session.status import exported
-from nexuslims_uploader.decide import Story, decide, unsay
+from nexuslims_uploader.decide import SessionHistory, decide, forget_uploads
 from nexuslims_uploader.destination import UploadResult
 
 ONE, TWO = b"one", b"two"
@@ -98,15 +98,15 @@ def test_nothing_leaves_that_may_not(facts, begun, end) -> None:
 
 def test_a_story_knows_where_the_record_is_after_a_failure_too(facts, begun) -> None:
     events = [*begun, facts.uploaded(ONE, plan()), facts.built(TWO, 4), facts.failed(TWO, plan())]
-    story = Story.of(facts.record(*events))
-    assert story.results() == {"a": UploadResult("1")}
-    assert story.last_sequence(events[3].subject) == 4
-    assert story.last_sequence("elsewhere") == 0
+    history = SessionHistory.of(facts.record(*events))
+    assert history.results() == {"a": UploadResult("1")}
+    assert history.last_sequence(events[3].subject) == 4
+    assert history.last_sequence("elsewhere") == 0
 
 
 def test_what_is_unsaid_is_tried_again(facts, begun) -> None:
     state = facts.state(*begun, *(facts.uploaded(ONE, plan(), name) for name in NAMES))
-    assert decide(unsay(state, {"b", "z"}), plan()) == ("b",)
+    assert decide(forget_uploads(state, {"b", "z"}), plan()) == ("b",)
 
 
 outcomes = st.sampled_from(["uploaded", "refused", "away"])

@@ -397,7 +397,7 @@ async def test_one_at_a_time_waits_in_line_and_for_other_processes(office) -> No
     )
     assert Slow.most == 1
     leases = MemoryLeases()
-    two = Uploader(office.around(), (slow,), leases=leases)
+    two = Uploader(office.context(), (slow,), leases=leases)
     async with leases.hold("destination.alone"):
         waits = await two._call(slow, ONE, lambda: slow.upload(ONE, {}))
     assert not waits.lasting

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nexuslims_shared.consume import NotYet
+from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.leases import MemoryLeases
 from nexuslims_shared.network import Network
 from nexuslims_uploader.cdcs.client import CdcsClient
@@ -32,11 +32,11 @@ class Watchful(FakeDestination):
 
 async def test_two_uploaders_never_call_for_one_session_at_once(office) -> None:
     leases, fake = MemoryLeases(), Watchful()
-    one, two = (Uploader(office.around(), (fake,), leases=leases) for _ in range(2))
+    one, two = (Uploader(office.context(), (fake,), leases=leases) for _ in range(2))
     await office.begin()
 
     async def intrude() -> None:
-        with pytest.raises(NotYet, match="somebody else"):
+        with pytest.raises(RetryLater, match="somebody else"):
             await office.wake(two)
 
     fake.meanwhile = intrude

@@ -10,7 +10,7 @@ from nexuslims_contracts.events import (
     WithdrawalFailed,
     WithdrawalRequested,
 )
-from nexuslims_shared.consume import NotYet
+from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.session.status import progress
 from nexuslims_uploader.archive import ArchiveDestination
@@ -21,13 +21,13 @@ TWO = small_record_xml("Two")
 
 
 async def _standing(office) -> tuple[str, str, str]:
-    at = progress(fold(await office.story()))
+    at = progress(fold(await office.history()))
     return at.status, at.phase, at.reason
 
 
 async def _gone(office) -> list[RecordWithdrawn | WithdrawalFailed]:
     kinds = RecordWithdrawn | WithdrawalFailed
-    return [one.event for one in await office.story() if isinstance(one.event, kinds)]
+    return [one.event for one in await office.history() if isinstance(one.event, kinds)]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_one_that_is_away_gives_it_back_later_and_the_others_at_once(uploa
     first.faults += ["away"] * PATIENCE
     await uploaded.state(facts.declined())
     for _ in range(PATIENCE):
-        with pytest.raises(NotYet, match="first"):
+        with pytest.raises(RetryLater, match="first"):
             await uploaded.wake()
         assert second.records == {}
     said = [one for one in await _gone(uploaded) if isinstance(one, WithdrawalFailed)]
@@ -190,13 +190,13 @@ async def test_a_session_that_the_calendar_cancels_is_taken_away(uploaded, facts
 
 async def test_a_session_that_was_cancelled_by_mistake_is_brought_again(uploaded, facts) -> None:
     for number in (1, 2):
-        after = len(await uploaded.story())
+        after = len(await uploaded.history())
         await uploaded.state(SessionCancelled(session=facts.session, reason="no", after=after))
         await uploaded.wake()
         assert [fake.records for fake in uploaded.fakes] == [{}, {}]
         ended = facts.ended()
         times = {"instrument": ended.instrument, "start": ended.start, "end": ended.end}
-        after = len(await uploaded.story())
+        after = len(await uploaded.history())
         await uploaded.state(SessionRevised(session=facts.session, after=after, **times))
         await uploaded.build(TWO, 20 * number)
         await uploaded.wake()
@@ -213,5 +213,5 @@ async def test_the_archive_forgets_it(office, facts) -> None:
     await office.wake()
     assert "r.html" not in (records / "index.html").read_text()
     assert not list((records / "uploaded").glob("r.*"))
-    uploads = [one for one in await office.story() if isinstance(one.event, RecordUploaded)]
+    uploads = [one for one in await office.history() if isinstance(one.event, RecordUploaded)]
     assert len(uploads) == 1

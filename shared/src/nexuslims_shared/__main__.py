@@ -5,7 +5,7 @@ import sys
 
 from nexuslims_contracts.errors import ContractError
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.doctor import looks
+from nexuslims_shared.doctor import checks
 from nexuslims_shared.errors import SharedError
 from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES, broker_url, main
@@ -22,7 +22,7 @@ async def _provision(settings: Settings) -> None:
 
 def _examine(settings: Settings) -> int:
     """Say what the service of this image finds; 1 if something is wrong."""
-    found = asyncio.run(looks(settings))
+    found = asyncio.run(checks(settings))
     for what, problem in found.items():
         print(f"{what}: {problem or 'ok'}")  # noqa: T201 - a command
     return 1 if any(found.values()) else 0

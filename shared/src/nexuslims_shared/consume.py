@@ -1,11 +1,11 @@
 """Consuming events: bounded work in flight, heartbeats, settlement, drain.
 
-A FastStream subscriber hands each message to a :class:`Desk` and goes on; the desk sorts messages
-by a key (a session, or each message on its own), works on one key at a time and on several keys at
-once, and settles every message itself:
+A FastStream subscriber hands each message to a :class:`MessageProcessor` and goes on. The processor
+groups messages by a key (a session, or each message on its own), works on several keys at once but
+never twice on the same key, and settles every message itself:
 
 - done: acknowledged;
-- :class:`NotYet`: handed back with the delay it asks for, however often;
+- :class:`RetryLater`: handed back with the delay it asks for, however often;
 - no broker, or a full disk: handed back with a growing delay, however often;
 - an error: handed back with a growing delay, and after too many attempts a dead letter;
 - undecodable: a dead letter at once;
@@ -42,7 +42,7 @@ MAX_ATTEMPTS: Final = 12
 """With the delays above, an event is given up after about half an hour of failing."""
 
 
-class NotYet(Exception):  # noqa: N818 - not an error: the work is not due
+class RetryLater(Exception):  # noqa: N818 - not an error: the work is not due
     """The work cannot be done now, and that is in order: ask again later.
 
     Parameters
@@ -80,7 +80,7 @@ def growing_delay(attempt: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message on the desk."""
+    """A message that was received and decoded, and is not settled yet."""
 
     message: "Msg"
     recorded: Recorded
@@ -92,7 +92,7 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Desk:
+class MessageProcessor:
     """Work in flight of one consumer.
 
     Parameters
@@ -144,7 +144,7 @@ class Desk:
             await self._leave(message, str(error))
             return
         except UndecodableError as error:
-            await self._bury(message, str(error))
+            await self._dead_letter(message, str(error))
             self.unreadable[sequence] = str(error)
             return
         async with self._room:
@@ -199,7 +199,7 @@ class Desk:
         with about(batch[0].recorded.event.session):
             try:
                 await self.handler(tuple(delivery.recorded for delivery in batch))
-            except NotYet as later:
+            except RetryLater as later:
                 log.info("%s: asked again in %s", later, later.delay)
                 await self._hand_back(batch, later.delay.total_seconds())
             except asyncio.CancelledError:
@@ -226,13 +226,13 @@ class Desk:
         reason = f"{type(error).__name__}: {error}"
         for delivery in batch:
             if delivery.attempt >= MAX_ATTEMPTS:
-                await self._bury(delivery.message, reason)
+                await self._dead_letter(delivery.message, reason)
                 self._open.pop(delivery.recorded.sequence, None)
             else:
                 delay = growing_delay(delivery.attempt)
                 await self._settle(delivery, partial(delivery.message.nak, delay=delay))
 
-    async def _bury(self, message: "Msg", reason: str) -> None:
+    async def _dead_letter(self, message: "Msg", reason: str) -> None:
         """Write a dead letter, then settle; without the letter the message comes again."""
         sequence = message.metadata.sequence.stream
         log.error("event %d cannot be used: %s", sequence, reason)

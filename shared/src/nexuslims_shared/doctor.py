@@ -14,7 +14,7 @@ from nexuslims_shared.settings import Settings
 GROUP: Final = "nexuslims.doctor"
 
 
-async def looks(settings: Settings) -> dict[str, str]:
+async def checks(settings: Settings) -> dict[str, str]:
     """Look at everything that the services installed here look at."""
     found: dict[str, str] = {}
     for plugin in installed(GROUP).values():

@@ -28,7 +28,7 @@ from nexuslims_contracts import subjects
 from nexuslims_contracts.topology import EVENTS, ConsumerSpec
 from nexuslims_shared import logs
 from nexuslims_shared.broker import connect, consumer_config, missing
-from nexuslims_shared.consume import Desk, Handler, Key, each_alone
+from nexuslims_shared.consume import Handler, Key, MessageProcessor, each_alone
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import running_broker
 from nexuslims_shared.errors import SettingsError, TopologyError
@@ -47,7 +47,7 @@ SERVICES: Final = "nexuslims.services"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ServiceContext:
     """What a running service works with."""
 
     settings: Settings
@@ -57,7 +57,7 @@ class Surroundings:
     jetstream: JetStreamContext
 
 
-Work: TypeAlias = Callable[[Surroundings], AbstractAsyncContextManager[Handler | None]]
+Work: TypeAlias = Callable[[ServiceContext], AbstractAsyncContextManager[Handler | None]]
 """Opens what the service needs and gives its handler; closes it again at the end."""
 
 
@@ -144,21 +144,21 @@ def broker_url(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def surroundings(settings: Settings, name: str) -> AsyncIterator[Surroundings]:
+async def service_context(settings: Settings, name: str) -> AsyncIterator[ServiceContext]:
     """Connect a command or a test to the broker for a while; fails at once if there is none."""
     try:
         client = await connect(broker_url(settings), name=name, wait=False)
     except (OSError, nats.errors.Error) as error:
         raise TopologyError(f"the broker at {broker_url(settings)} does not answer") from error
     try:
-        yield _surround(settings, client)
+        yield _service_context(settings, client)
     finally:
         await client.close()
 
 
-def _surround(settings: Settings, client: Client) -> Surroundings:
+def _service_context(settings: Settings, client: Client) -> ServiceContext:
     jetstream = client.jetstream(timeout=5)
-    return Surroundings(
+    return ServiceContext(
         settings,
         JetStreamEventStore(jetstream),
         BucketPeople(jetstream),
@@ -253,28 +253,28 @@ class _Process:
         if client is None:
             return
         try:
-            around = _surround(self.settings, client)
-            self.health.checks.append(check_broker(around.jetstream, self.service.consumer))
-            async with self.service.work(around) as handler:
+            context = _service_context(self.settings, client)
+            self.health.checks.append(check_broker(context.jetstream, self.service.consumer))
+            async with self.service.work(context) as handler:
                 if self.service.consumer is not None and handler is not None:
-                    await self._consume(self.service.consumer, handler, around)
+                    await self._consume(self.service.consumer, handler, context)
                 else:
                     log.info("%s is at work", self.service.name)
                     await self.stop.wait()
         finally:
             await client.close()
 
-    async def _consume(self, spec: ConsumerSpec, handler: Handler, around: Surroundings) -> None:
-        desk = Desk(
+    async def _consume(self, spec: ConsumerSpec, handler: Handler, context: ServiceContext) -> None:
+        processor = MessageProcessor(
             consumer=spec.name,
             handler=handler,
-            dead_letters=around.dead_letters,
+            dead_letters=context.dead_letters,
             key=self.service.key,
             concurrency=self.service.concurrency,
             backlog=self.service.backlog,
             heartbeat=spec.ack_wait.total_seconds() / 3,
         )
-        self.health.unreadable = desk.unreadable
+        self.health.unreadable = processor.unreadable
         broker = NatsBroker(
             broker_url(self.settings).split(","),
             max_reconnect_attempts=-1,
@@ -292,7 +292,7 @@ class _Process:
             decoder=_undecoded,
         )
         async def take(message: NatsMessage) -> None:
-            await desk.take(message.raw_message)
+            await processor.take(message.raw_message)
 
         self.app.add_broker(broker)
         await self.app.start()
@@ -301,7 +301,7 @@ class _Process:
             await self.stop.wait()
         finally:
             log.info("%s finishes what it has begun", self.service.name)
-            await desk.drain(self.settings.shutdown_grace)
+            await processor.drain(self.settings.shutdown_grace)
             try:
                 await self.app.stop()
             except nats.errors.Error as error:

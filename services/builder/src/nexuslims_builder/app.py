@@ -22,7 +22,7 @@ from nexuslims_contracts.topology import BUILDER
 from nexuslims_shared.artifacts import read_artifact, resolve, write_artifact
 from nexuslims_shared.consume import Handler, by_session
 from nexuslims_shared.errors import ConflictError
-from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.state import INITIAL, SessionState, fold
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import read_session
@@ -49,16 +49,16 @@ def create(settings: Settings) -> Service:
 
 
 @asynccontextmanager
-async def _work(around: Surroundings) -> AsyncIterator[Handler]:
-    yield Builder(around).handle
+async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
+    yield Builder(context).handle
 
 
 class Builder:
     """Builds records; remembers the sessions it saw last, so that folding stays incremental."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
-        self._settings = around.settings
+    def __init__(self, context: ServiceContext) -> None:
+        self._around = context
+        self._settings = context.settings
         self._version = version("nexuslims-builder")
         self._states: OrderedDict[str, SessionState] = OrderedDict()
 

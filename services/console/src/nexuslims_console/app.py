@@ -15,7 +15,7 @@ from nexuslims_console.queries import ReadModel
 from nexuslims_shared.consume import Handler
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.health import Check
-from nexuslims_shared.service import Service, Surroundings
+from nexuslims_shared.service import Service, ServiceContext
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.tasks import end
@@ -45,10 +45,10 @@ def check_database(database: Database) -> Check:
 
 
 @asynccontextmanager
-async def _work(around: Surroundings, *, database: Database) -> AsyncIterator[Handler | None]:
+async def _work(context: ServiceContext, *, database: Database) -> AsyncIterator[Handler | None]:
     """Project as long as the service lives; a fault in the projection ends the service."""
     async with asyncio.TaskGroup() as group:
-        projecting = group.create_task(_keep(around.store, database))
+        projecting = group.create_task(_keep(context.store, database))
         try:
             yield None
         finally:

@@ -21,7 +21,7 @@ from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.plugins import installed
-from nexuslims_shared.service import SERVICES, Mount, broker_url, require_mounts, surroundings
+from nexuslims_shared.service import SERVICES, Mount, broker_url, require_mounts, service_context
 from nexuslims_shared.settings import Settings, make_folder
 from nexuslims_shared.tasks import end
 
@@ -148,8 +148,8 @@ async def _runs_elsewhere(settings: Settings) -> bool:
     if not settings.nats_url:
         return False
     try:
-        async with surroundings(settings, "console") as around:
-            return not await absent_consumers(around.jetstream)
+        async with service_context(settings, "console") as context:
+            return not await absent_consumers(context.jetstream)
     except (TopologyError, nats.errors.Error):
         return False
 

@@ -9,7 +9,7 @@ from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection, open_read_model
 from nexuslims_console.queries import ReadModel
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
-from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end
 
@@ -29,8 +29,8 @@ async def latest_view(settings: Settings) -> AsyncIterator[View]:
     behind = ""
     try:
         try:
-            async with surroundings(settings, "console") as around:
-                await (await open_read_model(around.store, database)).catch_up()
+            async with service_context(settings, "console") as context:
+                await (await open_read_model(context.store, database)).catch_up()
         except (TopologyError, BrokerUnavailableError) as error:
             behind = str(error)
             await asyncio.to_thread(database.prepare)
@@ -40,7 +40,7 @@ async def latest_view(settings: Settings) -> AsyncIterator[View]:
 
 
 @asynccontextmanager
-async def live_view(settings: Settings) -> AsyncIterator[tuple[Surroundings, ReadModel]]:
+async def live_view(settings: Settings) -> AsyncIterator[tuple[ServiceContext, ReadModel]]:
     """Open the read model and keep it up to date as long as the context lasts.
 
     Raises
@@ -50,12 +50,12 @@ async def live_view(settings: Settings) -> AsyncIterator[tuple[Surroundings, Rea
     """
     database = Database(settings.read_model_url)
     try:
-        async with surroundings(settings, "console") as around, asyncio.TaskGroup() as group:
-            projection = await open_read_model(around.store, database)
+        async with service_context(settings, "console") as context, asyncio.TaskGroup() as group:
+            projection = await open_read_model(context.store, database)
             await projection.catch_up()
             keeping = group.create_task(_keep(projection))
             try:
-                yield around, ReadModel(database)
+                yield context, ReadModel(database)
             finally:
                 await end(keeping)
     finally:

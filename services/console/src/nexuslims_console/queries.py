@@ -79,7 +79,7 @@ class ReadModel:
             row = connection.execute(query).one_or_none()
         return _session(row) if row is not None else None
 
-    def story(self, session: str) -> list[EventRow]:
+    def history(self, session: str) -> list[EventRow]:
         """A session's events, in order."""
         with self._database.reading() as (connection, tables):
             table = tables.events

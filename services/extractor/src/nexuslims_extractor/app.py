@@ -28,9 +28,9 @@ from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 from nexuslims_formats.errors import ProfileError
 from nexuslims_formats.model import InstrumentContext
 from nexuslims_shared.artifacts import resolve
-from nexuslims_shared.consume import Handler, NotYet
+from nexuslims_shared.consume import Handler, RetryLater
 from nexuslims_shared.errors import SettingsError
-from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.state import FileState, fold
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import read_session
@@ -67,23 +67,23 @@ def create(settings: Settings) -> Service:
 
 
 @asynccontextmanager
-async def _work(around: Surroundings) -> AsyncIterator[Handler]:
-    settings = around.settings
+async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
+    settings = context.settings
     limits = Limits(
         seconds=settings.extractor_timeout,
         memory=settings.extractor_memory_mb * MEBIBYTE,
         files_per_worker=settings.extractor_recycle,
     )
     async with WorkerPool(settings.extractor_workers, limits) as pool:
-        yield Reader(around, pool).handle
+        yield Reader(context, pool).handle
 
 
 class Reader:
     """Reads files and tells what became of them."""
 
-    def __init__(self, around: Surroundings, pool: WorkerPool) -> None:
-        self._store = around.store
-        self._settings = around.settings
+    def __init__(self, context: ServiceContext, pool: WorkerPool) -> None:
+        self._store = context.store
+        self._settings = context.settings
         self._pool = pool
 
     async def handle(self, batch: tuple[Recorded, ...]) -> None:
@@ -152,7 +152,7 @@ class Reader:
         """Make sure that the file is the one that was indexed, before a worker takes it up."""
         folder = resolve(self._settings.instrument_data_path, file.instrument.filestore)
         if not folder.is_dir():
-            raise NotYet(_SHARE_DELAY, f"{folder} is not there: is the share mounted?")
+            raise RetryLater(_SHARE_DELAY, f"{folder} is not there: is the share mounted?")
         try:
             found = path.stat()
         except FileNotFoundError:

@@ -53,7 +53,8 @@ def _speak(*, verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.setLevel(logging.DEBUG if verbose else logging.ERROR)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
-    logging.getLogger("nexuslims_extractor").setLevel(logging.DEBUG)
+    for package in ("nexuslims_extractor", "nexuslims_formats"):
+        logging.getLogger(package).setLevel(logging.DEBUG)
 
 
 async def _run(

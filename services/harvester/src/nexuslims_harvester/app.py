@@ -10,7 +10,7 @@ from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.health import Check
 from nexuslims_shared.instruments import read_instruments
 from nexuslims_shared.plugins import Plugin, installed
-from nexuslims_shared.service import Service, Surroundings
+from nexuslims_shared.service import Service, ServiceContext
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end
 
@@ -27,7 +27,7 @@ def create(settings: Settings) -> Service:
     harvests: list[Harvest] = []
     return Service(
         name="harvester",
-        work=lambda around: _work(around, harvests),
+        work=lambda context: _work(context, harvests),
         checks=[_check_first_harvest(names, harvests)],
     )
 
@@ -74,9 +74,9 @@ def _kind(name: str, pid: str, kinds: dict[str, Plugin], settings: Settings) -> 
 
 
 @asynccontextmanager
-async def _work(around: Surroundings, harvests: list[Harvest]) -> AsyncIterator[None]:
+async def _work(context: ServiceContext, harvests: list[Harvest]) -> AsyncIterator[None]:
     """A calendar in trouble holds up no other; a fault of ours ends the service, and is seen."""
-    harvests += [Harvest(around, calendar) for calendar in calendars(around.settings)]
+    harvests += [Harvest(context, calendar) for calendar in calendars(context.settings)]
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(harvest.run()) for harvest in harvests]
         yield

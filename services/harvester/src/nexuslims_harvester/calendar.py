@@ -65,7 +65,7 @@ class EntryProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class DeletedEntry:
     """A session that was stated, and that the calendar is sure to have no more."""
 
     id: str
@@ -89,7 +89,7 @@ class Window:
     expected: frozenset[str] = frozenset()
 
 
-Entries: TypeAlias = list[CalendarEntry | EntryProblem | Withdrawn]
+Entries: TypeAlias = list[CalendarEntry | EntryProblem | DeletedEntry]
 
 
 def placed(moment: datetime, zone: tzinfo) -> datetime:

@@ -7,13 +7,13 @@ from nexuslims_harvester.app import calendars
 from nexuslims_harvester.calendar import (
     Calendar,
     CalendarEntry,
+    DeletedEntry,
     Entries,
     EntryProblem,
     Window,
-    Withdrawn,
 )
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.harvested import Known, window_after
+from nexuslims_harvester.harvested import HarvestedSessions, window_after
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore
 
@@ -32,7 +32,7 @@ async def sessions(
     store
         The events, which tell where the last harvest ended; without them, this is the first one.
     """
-    known = Known()
+    known = HarvestedSessions()
     if store is not None:
         await known.catch_up(store)
     overlap, now = timedelta(days=settings.harvest_overlap_days), datetime.now(UTC)
@@ -43,7 +43,7 @@ async def sessions(
         _row(calendar.name, entry)
         for calendar, entries in zip(asked, found, strict=True)
         for entry in entries
-        if not isinstance(entry, Withdrawn)
+        if not isinstance(entry, DeletedEntry)
     ]
 
 

@@ -18,18 +18,18 @@ from nexuslims_contracts.events import Event
 from nexuslims_harvester.calendar import (
     Calendar,
     CalendarEntry,
+    DeletedEntry,
     Entries,
     EntryProblem,
     Window,
-    Withdrawn,
 )
 from nexuslims_harvester.decide import decide, withdraw
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.harvested import Known, belongs, window_after
+from nexuslims_harvester.harvested import HarvestedSessions, belongs, window_after
 from nexuslims_shared.errors import ConflictError, StoreError
 from nexuslims_shared.logs import about
 from nexuslims_shared.people import Person
-from nexuslims_shared.service import Surroundings
+from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import INITIAL, SessionState
 
 log = logging.getLogger(__name__)
@@ -51,11 +51,11 @@ class Harvest:
         The calendar.
     """
 
-    def __init__(self, around: Surroundings, calendar: Calendar) -> None:
+    def __init__(self, context: ServiceContext, calendar: Calendar) -> None:
         self.tried = False
-        self._around = around
+        self._around = context
         self._calendar = calendar
-        self._known = Known()
+        self._known = HarvestedSessions()
         self._vanished: set[str] = set()
         self._ids: dict[Person, str] = {}
 
@@ -95,7 +95,7 @@ class Harvest:
             key=lambda one: (one.start, one.id),
         )
         problems = [one for one in found if isinstance(one, EntryProblem)]
-        withdrawn = [one for one in found if isinstance(one, Withdrawn)]
+        withdrawn = [one for one in found if isinstance(one, DeletedEntry)]
         await self._known.catch_up(store)
         stated = [await self._state(entry) for entry in entries]
         stated += [await self._state(one) for one in withdrawn]
@@ -133,7 +133,7 @@ class Harvest:
             log.exception("calendar %s cannot tell whether it changed", self._calendar.name)
             await asyncio.sleep(interval)
 
-    async def _state(self, entry: CalendarEntry | Withdrawn) -> EntryProblem | None:
+    async def _state(self, entry: CalendarEntry | DeletedEntry) -> EntryProblem | None:
         """State what is new of one entry; an entry that is too much for an event is a problem."""
         session = entry.session(self._calendar.name)
         if session in self._known.unreadable:
@@ -153,9 +153,9 @@ class Harvest:
                     log.info("stated: %s", ", ".join(event.kind() for event in events))
         return None
 
-    async def _news(self, entry: CalendarEntry | Withdrawn, state: SessionState) -> list[Event]:
+    async def _news(self, entry: CalendarEntry | DeletedEntry, state: SessionState) -> list[Event]:
         name = self._calendar.name
-        if isinstance(entry, Withdrawn):
+        if isinstance(entry, DeletedEntry):
             return withdraw(entry.session(name), state)
         people = await self._people(entry)
         return decide(entry, state, calendar=name, people=people, now=datetime.now(UTC))
@@ -185,7 +185,7 @@ class Harvest:
     def _note_vanished(
         self,
         known: Mapping[str, SessionState],
-        entries: Iterable[CalendarEntry | Withdrawn],
+        entries: Iterable[CalendarEntry | DeletedEntry],
         window: Window,
     ) -> None:
         """A session that is no longer listed was perhaps cancelled: nobody said so."""

@@ -41,7 +41,7 @@ FORGOTTEN: Final = timedelta(days=30)
 """Nobody uses a microscope for so long: the session was left open."""
 
 
-class Known:
+class HarvestedSessions:
     """The sessions that are stated, folded as the log grows."""
 
     def __init__(self) -> None:

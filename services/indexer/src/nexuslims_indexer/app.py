@@ -13,8 +13,8 @@ from nexuslims_contracts.topology import INDEXER
 from nexuslims_indexer.decide import Statement, Wait, Window, decide, quiet_time, window_of
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.finder import Found, Search, find_files
-from nexuslims_shared.consume import Handler, NotYet, by_session
-from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.consume import Handler, RetryLater, by_session
+from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import ended
 from nexuslims_shared.settings import Settings
@@ -40,17 +40,17 @@ def create(settings: Settings) -> Service:
 
 
 @asynccontextmanager
-async def _work(around: Surroundings) -> AsyncIterator[Handler]:
-    yield Indexer(around).handle
+async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
+    yield Indexer(context).handle
 
 
 class Indexer:
     """Searches for files and states what it found."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._store = around.store
-        self._settings = around.settings
-        self._dead_letters = around.dead_letters
+    def __init__(self, context: ServiceContext) -> None:
+        self._store = context.store
+        self._settings = context.settings
+        self._dead_letters = context.dead_letters
 
     async def handle(self, batch: tuple[Recorded, ...]) -> None:
         """Search for the files of one session.
@@ -67,7 +67,7 @@ class Indexer:
         if window is None or not _is_wanted(state, batch):
             return
         if quiet := quiet_time(window, datetime.now(UTC)):
-            raise NotYet(quiet, "the session has just ended")
+            raise RetryLater(quiet, "the session has just ended")
         found = await self._search(window)
         decision = decide(
             state,
@@ -78,8 +78,8 @@ class Indexer:
             delay=timedelta(days=self._settings.file_delay_days),
         )
         if isinstance(decision, Wait):
-            raise NotYet(decision.delay, f"no files yet, waiting until {decision.deadline}")
-        await self._bury(state.session, found)
+            raise RetryLater(decision.delay, f"no files yet, waiting until {decision.deadline}")
+        await self._dead_letter(state.session, found)
         await self._state(decision, batch[-1])
         if not found.files and decision.session is None:
             log.warning("nothing is found any more: the files of the last scan stand")
@@ -96,12 +96,12 @@ class Indexer:
         try:
             found = await asyncio.to_thread(find_files, search)
         except ShareUnavailableError as error:
-            raise NotYet(_SHARE_DELAY, str(error)) from error
+            raise RetryLater(_SHARE_DELAY, str(error)) from error
         for place in found.unreadable:
             log.warning("%s: %s: not searched, check its permissions", place.path, place.reason)
         return found
 
-    async def _bury(self, session: str, found: Found) -> None:
+    async def _dead_letter(self, session: str, found: Found) -> None:
         """Files that no event can name are not lost without a word."""
         for path in found.unnameable:
             reason = f"{path}: the name is not Unicode: rename it, then `nexuslims retry {session}`"

@@ -6,20 +6,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from nexuslims_contracts.topology import UPLOADER
 from nexuslims_shared.consume import Handler, by_session
 from nexuslims_shared.leases import BucketLeases
-from nexuslims_shared.service import Mount, Service, Surroundings
+from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.settings import Settings
 from nexuslims_uploader.destination import Destination, load_destinations
-from nexuslims_uploader.guarded_calls import Calls
+from nexuslims_uploader.guarded_calls import GuardedCalls
 from nexuslims_uploader.uploader import Uploader
 
 
 def create(settings: Settings) -> Service:
     """Make the service."""
     destinations = load_destinations(settings)
-    calls = Calls(destination.name for destination in destinations)
+    calls = GuardedCalls(destination.name for destination in destinations)
     return Service(
         name="uploader",
-        work=lambda around: _work(around, destinations, calls),
+        work=lambda context: _work(context, destinations, calls),
         consumer=UPLOADER,
         key=by_session,
         concurrency=settings.upload_concurrency,
@@ -30,10 +30,10 @@ def create(settings: Settings) -> Service:
 
 @asynccontextmanager
 async def _work(
-    around: Surroundings, destinations: tuple[Destination, ...], calls: Calls
+    context: ServiceContext, destinations: tuple[Destination, ...], calls: GuardedCalls
 ) -> AsyncIterator[Handler]:
     async with AsyncExitStack() as stack:
         for destination in destinations:
             stack.push_async_callback(destination.close)
-        leases = BucketLeases(around.jetstream)
-        yield Uploader(around, destinations, calls, leases).handle
+        leases = BucketLeases(context.jetstream)
+        yield Uploader(context, destinations, calls, leases).handle

@@ -17,7 +17,7 @@ _PROBE: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Away:
+class Outage:
     """A destination that does not answer: since when, how often, and what happened last."""
 
     since: datetime
@@ -27,7 +27,7 @@ class Away:
     """By the breaker's clock, in seconds."""
 
 
-class Breaker:
+class CircuitBreaker:
     """What one uploader knows of one destination's presence.
 
     After some failures in a row it is left alone, for a while that doubles, or as long as it asks
@@ -48,7 +48,7 @@ class Breaker:
         self._open_until = 0.0
         self._probing = False
         self._generation = 0
-        self.away: Away | None = None
+        self.outage: Outage | None = None
 
     def wait(self) -> timedelta | None:
         """Say how long to leave the destination alone; None to try it now."""
@@ -57,14 +57,14 @@ class Breaker:
             return timedelta(seconds=remaining)
         return _PROBE if self._probing else None
 
-    def away_for(self) -> timedelta:
+    def outage_duration(self) -> timedelta:
         """Say for how long nothing was answered."""
-        return timedelta(seconds=self._clock() - self.away.began if self.away else 0)
+        return timedelta(seconds=self._clock() - self.outage.began if self.outage else 0)
 
     @contextmanager
     def asking(self) -> Iterator[int]:
         """Note that somebody asks the destination; gives what :meth:`failed` wants to know."""
-        self._probing = self.away is not None and self.away.failures > TOLERATED
+        self._probing = self.outage is not None and self.outage.failures > TOLERATED
         try:
             yield self._generation
         finally:
@@ -72,10 +72,10 @@ class Breaker:
 
     def answered(self) -> None:
         """Note that the destination took or refused something: it is there."""
-        self.away = None
+        self.outage = None
         self._open_until = 0.0
 
-    def failed(self, begun: int, error: TransientUploadError) -> Away:
+    def failed(self, begun: int, error: TransientUploadError) -> Outage:
         """Note that it did not answer.
 
         Parameters
@@ -85,13 +85,13 @@ class Breaker:
         error
             What happened.
         """
-        known = self.away or Away(self._now(), 0, "", self._clock())
-        if begun == self._generation or self.away is None:
+        known = self.outage or Outage(self._now(), 0, "", self._clock())
+        if begun == self._generation or self.outage is None:
             self._generation += 1
             known = replace(known, failures=known.failures + 1, reason=error.explanation)
         asked = min(error.retry_after or timedelta(), LONGEST_RETRY_AFTER).total_seconds()
         if known.failures > TOLERATED:
             asked = max(asked, growing_delay(known.failures - TOLERATED))
         self._open_until = max(self._open_until, self._clock() + asked)
-        self.away = known
+        self.outage = known
         return known

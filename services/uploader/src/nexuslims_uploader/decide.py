@@ -20,14 +20,14 @@ from nexuslims_uploader.destination import UploadResult
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class SessionHistory:
     """The events of a session, but for those of its files, and what they come to."""
 
     events: tuple[Recorded, ...]
     state: SessionState
 
     @classmethod
-    def of(cls, events: Sequence[Recorded]) -> "Story":
+    def of(cls, events: Sequence[Recorded]) -> "SessionHistory":
         """Fold the events."""
         return cls(tuple(events), fold(events))
 
@@ -160,7 +160,7 @@ def _holds_earlier(state: SessionState, name: str) -> bool:
     return name in state.uploads and isinstance(state.uploads[name].event, RecordUploaded)
 
 
-def unsay(state: SessionState, names: Collection[str]) -> SessionState:
+def forget_uploads(state: SessionState, names: Collection[str]) -> SessionState:
     """Return a state in which nothing is known of some destinations."""
     uploads = state.uploads
     for name in names:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from nexuslims_shared.consume import growing_delay
-from nexuslims_uploader.breaker import LONGEST_RETRY_AFTER, Away, Breaker
+from nexuslims_uploader.breaker import LONGEST_RETRY_AFTER, CircuitBreaker, Outage
 from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Postponed:
+class Deferred:
     """A destination is away: when to come again, why, and whether that is to be stated."""
 
     delay: timedelta
@@ -33,7 +33,7 @@ class Postponed:
     lasting: bool
 
 
-class Calls:
+class GuardedCalls:
     """All calls of one uploader; what it knows of the destinations' presence is in memory only.
 
     Parameters
@@ -53,13 +53,13 @@ class Calls:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._breakers = {name: Breaker(clock, now) for name in destinations}
+        self._breakers = {name: CircuitBreaker(clock, now) for name in destinations}
         self._attempts: Counter[tuple[str, str, str]] = Counter()
         self._waiting: defaultdict[str, set[str]] = defaultdict(set)
 
     async def call(
         self, destination: str, record: RecordToUpload, work: Callable[[], Awaitable[T]]
-    ) -> T | PermanentUploadError | Postponed:
+    ) -> T | PermanentUploadError | Deferred:
         """Do something at a destination, unless it is to be left alone.
 
         Parameters
@@ -73,14 +73,14 @@ class Calls:
         """
         breaker = self._breakers[destination]
         wait = breaker.wait()
-        if wait is not None and breaker.away is not None:
+        if wait is not None and breaker.outage is not None:
             self._waiting[destination].add(record.session)
-            return _postponed(wait, breaker.away, lasting=_lasts(breaker))
+            return _deferred(wait, breaker.outage, lasting=_lasts(breaker))
         with breaker.asking() as begun:
             outcome = await _attempt(destination, record.session, work)
             if isinstance(outcome, TransientUploadError):
-                away = breaker.failed(begun, outcome)
-                return self._failed(destination, record, outcome, away)
+                outage = breaker.failed(begun, outcome)
+                return self._failed(destination, record, outcome, outage)
             breaker.answered()
         self._waiting[destination].discard(record.session)
         del self._attempts[destination, record.session, record.sha256]
@@ -89,17 +89,17 @@ class Calls:
     def notes(self) -> dict[str, str]:
         """Say of each destination that is away since when, why, and how many sessions wait."""
         return {
-            name: f"away since {_shown(breaker.away.since)}, {breaker.away.failures} attempts;"
-            f" {len(self._waiting[name])} sessions wait: {breaker.away.reason}"
+            name: f"away since {_shown(breaker.outage.since)}, {breaker.outage.failures} attempts;"
+            f" {len(self._waiting[name])} sessions wait: {breaker.outage.reason}"
             for name, breaker in self._breakers.items()
-            if breaker.away is not None
+            if breaker.outage is not None
         }
 
     def _failed(
-        self, destination: str, record: RecordToUpload, error: TransientUploadError, away: Away
-    ) -> Postponed:
+        self, destination: str, record: RecordToUpload, error: TransientUploadError, outage: Outage
+    ) -> Deferred:
         log.info("%s", error)
-        if away.failures == 1:
+        if outage.failures == 1:
             self._waiting[destination].clear()  # those of an earlier absence
         self._waiting[destination].add(record.session)
         key = (destination, record.session, record.sha256)
@@ -108,15 +108,15 @@ class Calls:
         asked = min(error.retry_after or timedelta(), LONGEST_RETRY_AFTER)
         delay = max(timedelta(seconds=growing_delay(attempts)), asked)
         lasting = attempts >= PATIENCE or _lasts(self._breakers[destination])
-        return _postponed(delay, away, lasting=lasting)
+        return _deferred(delay, outage, lasting=lasting)
 
 
-def _lasts(breaker: Breaker) -> bool:
-    return breaker.away_for() >= PATIENCE_WITH_ALL
+def _lasts(breaker: CircuitBreaker) -> bool:
+    return breaker.outage_duration() >= PATIENCE_WITH_ALL
 
 
-def _postponed(delay: timedelta, away: Away, *, lasting: bool) -> Postponed:
-    return Postponed(delay, f"away since {_shown(away.since)}: {away.reason}", lasting)
+def _deferred(delay: timedelta, outage: Outage, *, lasting: bool) -> Deferred:
+    return Deferred(delay, f"away since {_shown(outage.since)}: {outage.reason}", lasting)
 
 
 def _shown(moment: datetime) -> str:

@@ -22,13 +22,19 @@ from nexuslims_contracts.events import (
     WithdrawalFailed,
 )
 from nexuslims_shared.artifacts import read_artifact, resolve
-from nexuslims_shared.consume import NotYet
+from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.errors import ArtifactError, ConflictError, LeaseError, LeaseHeldError
 from nexuslims_shared.leases import Leases, MemoryLeases
-from nexuslims_shared.service import Surroundings
+from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.status import exported, holding, standing_uploads, withdrawn
 from nexuslims_shared.store.port import read_session
-from nexuslims_uploader.decide import Story, decide, decide_withdrawal, unsay, withheld
+from nexuslims_uploader.decide import (
+    SessionHistory,
+    decide,
+    decide_withdrawal,
+    forget_uploads,
+    withheld,
+)
 from nexuslims_uploader.destination import Destination, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import (
     PermanentUploadError,
@@ -36,7 +42,7 @@ from nexuslims_uploader.errors import (
     UploaderError,
 )
 from nexuslims_uploader.experiment import Experiment, read_experiment
-from nexuslims_uploader.guarded_calls import Calls, Postponed
+from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +50,11 @@ SOURCE: Final = "nexuslims/uploader"
 _OTHERS_WORK: Final = timedelta(seconds=2)
 
 T = TypeVar("T")
-Said: TypeAlias = RecordUploaded | UploadFailed | RecordWithdrawn | WithdrawalFailed
+DestinationEvent: TypeAlias = RecordUploaded | UploadFailed | RecordWithdrawn | WithdrawalFailed
 
 
 @dataclass(slots=True)
-class _Errand:
+class UploadAttempt:
     """What is known while one batch is handled."""
 
     cause: Envelope
@@ -76,19 +82,19 @@ class Uploader:
 
     def __init__(
         self,
-        around: Surroundings,
+        context: ServiceContext,
         destinations: tuple[Destination, ...],
-        calls: Calls | None = None,
+        calls: GuardedCalls | None = None,
         leases: Leases | None = None,
     ) -> None:
-        self._store = around.store
-        self._settings = around.settings
+        self._store = context.store
+        self._settings = context.settings
         self._destinations = {destination.name: destination for destination in destinations}
-        self._calls = calls or Calls(self._destinations)
+        self._calls = calls or GuardedCalls(self._destinations)
         self._leases = leases or MemoryLeases()
         self._lines = {name: asyncio.Lock() for name in self._destinations}
         self._plan = UploadPlan(
-            strategy=around.settings.export_strategy, destinations=tuple(self._destinations)
+            strategy=context.settings.export_strategy, destinations=tuple(self._destinations)
         )
 
     async def handle(self, batch: tuple[Recorded, ...]) -> None:
@@ -99,87 +105,87 @@ class Uploader:
         session = batch[-1].event.session
         try:
             async with self._leases.hold(session):
-                await self._handle(session, _Errand(batch[-1].envelope))
+                await self._handle(session, UploadAttempt(batch[-1].envelope))
         except LeaseError as error:
-            raise NotYet(_OTHERS_WORK, str(error)) from error
+            raise RetryLater(_OTHERS_WORK, str(error)) from error
 
-    async def _handle(self, session: str, errand: _Errand) -> None:
-        while await self._go_on(story := await self._story(session), errand):
+    async def _handle(self, session: str, attempt: UploadAttempt) -> None:
+        while await self._go_on(history := await self._history(session), attempt):
             pass
-        if errand.waiting:
-            raise NotYet(min(errand.waiting.values()), f"{', '.join(errand.waiting)} is away")
-        await self._restate(story, errand)
+        if attempt.waiting:
+            raise RetryLater(min(attempt.waiting.values()), f"{', '.join(attempt.waiting)} is away")
+        await self._restate(history, attempt)
 
-    async def _go_on(self, story: Story, errand: _Errand) -> bool:
+    async def _go_on(self, history: SessionHistory, attempt: UploadAttempt) -> bool:
         """Do the next thing; False if there is nothing."""
-        tried = errand.waiting.keys() | errand.empty
-        to_withdraw = decide_withdrawal(story.state, self._plan, tried)
+        tried = attempt.waiting.keys() | attempt.empty
+        to_withdraw = decide_withdrawal(history.state, self._plan, tried)
         if to_withdraw:
-            await self._take_away(to_withdraw[0], story, errand)
+            await self._withdraw(to_withdraw[0], history, attempt)
             return True
-        due = decide(unsay(story.state, errand.unsure), self._plan, errand.waiting)
+        due = decide(forget_uploads(history.state, attempt.unsure), self._plan, attempt.waiting)
         if due:
-            await self._bring(due[0], story, errand)
+            await self._upload(due[0], history, attempt)
             return True
         return False
 
-    async def _bring(self, name: str, story: Story, errand: _Errand) -> None:
+    async def _upload(self, name: str, history: SessionHistory, attempt: UploadAttempt) -> None:
         """Try one destination, and state what it said."""
-        record = await self._record(story, errand)
+        record = await self._record(history, attempt)
         destination = self._destinations[name]
         outcome = await self._call(
-            destination, record, lambda: destination.upload(record, story.results())
+            destination, record, lambda: destination.upload(record, history.results())
         )
-        if isinstance(outcome, Postponed):
-            errand.waiting[name] = outcome.delay
-            if name in standing_uploads(story.state) or not outcome.lasting:
+        if isinstance(outcome, Deferred):
+            attempt.waiting[name] = outcome.delay
+            if name in standing_uploads(history.state) or not outcome.lasting:
                 return
-        facts = self._facts(name, record, story)
-        event: Said
+        facts = self._facts(name, record, history)
+        event: DestinationEvent
         match outcome:
             case UploadResult(record_id=record_id, url=url):
                 event = RecordUploaded(**facts, record_id=record_id, url=url)
-            case Postponed(reason=reason):
+            case Deferred(reason=reason):
                 event = UploadFailed(**facts, reason=reason, permanent=False)
             case PermanentUploadError(explanation=reason):
                 event = UploadFailed(**facts, reason=reason, permanent=True)
-        await self._state(event, record, story, errand)
+        await self._state(event, record, history, attempt)
 
-    async def _take_away(self, name: str, story: Story, errand: _Errand) -> None:
+    async def _withdraw(self, name: str, history: SessionHistory, attempt: UploadAttempt) -> None:
         """Have one destination give the record back, and state what it said."""
-        record = await asyncio.to_thread(self._read, story, _record_built(story), to_show=False)
-        facts = self._facts(name, record, story)
+        record = await asyncio.to_thread(self._read, history, _record_built(history), to_show=False)
+        facts = self._facts(name, record, history)
         destination = self._destinations.get(name)
         if destination is None:
             reason = f"{name} is not in use any more: add it to NX_DESTINATIONS, then retry"
             gone = WithdrawalFailed(**facts, reason=reason, permanent=True)
-            await self._state(gone, record, story, errand)
+            await self._state(gone, record, history, attempt)
             return
         outcome = await self._call(
-            destination, record, lambda: destination.withdraw(record, story.results())
+            destination, record, lambda: destination.withdraw(record, history.results())
         )
-        held = holding(story.state).get(name)
-        event: Said
+        held = holding(history.state).get(name)
+        event: DestinationEvent
         match outcome:
-            case Postponed(delay=delay, reason=reason, lasting=lasting):
-                errand.waiting[name] = delay
-                if not lasting or _said_so(story, name):
+            case Deferred(delay=delay, reason=reason, lasting=lasting):
+                attempt.waiting[name] = delay
+                if not lasting or _said_so(history, name):
                     return
                 event = WithdrawalFailed(**facts, reason=reason, permanent=False)
             case PermanentUploadError(explanation=reason):
                 event = WithdrawalFailed(**facts, reason=reason, permanent=True)
             case None if held is None:
-                errand.empty.add(name)
+                attempt.empty.add(name)
                 return
             case None:
                 taken = held.event.record_id
-                why = withdrawn(story.state)
+                why = withdrawn(history.state)
                 event = RecordWithdrawn(**facts, record_id=taken, reason=why)
-        await self._state(event, record, story, errand)
+        await self._state(event, record, history, attempt)
 
     async def _call(
         self, destination: Destination, record: RecordToUpload, work: Callable[[], Awaitable[T]]
-    ) -> T | PermanentUploadError | Postponed:
+    ) -> T | PermanentUploadError | Deferred:
         """Call a destination; where only one may, the others of this process wait in line."""
         name = destination.name
         if not destination.one_at_a_time:
@@ -189,11 +195,11 @@ class Uploader:
                 async with self._leases.hold(f"destination.{name}"):
                     return await self._calls.call(name, record, work)
             except LeaseHeldError as error:
-                return Postponed(_OTHERS_WORK, str(error), lasting=False)
+                return Deferred(_OTHERS_WORK, str(error), lasting=False)
 
-    def _facts(self, name: str, record: RecordToUpload, story: Story) -> dict[str, Any]:
+    def _facts(self, name: str, record: RecordToUpload, history: SessionHistory) -> dict[str, Any]:
         """Return what all events about a record at a destination say."""
-        former = (story.state.uploads.get(name), story.state.withdrawals.get(name))
+        former = (history.state.uploads.get(name), history.state.withdrawals.get(name))
         return {
             "session": record.session,
             "destination": name,
@@ -203,59 +209,69 @@ class Uploader:
         }
 
     async def _state(
-        self, event: Said, record: RecordToUpload, story: Story, errand: _Errand
+        self,
+        event: DestinationEvent,
+        record: RecordToUpload,
+        history: SessionHistory,
+        attempt: UploadAttempt,
     ) -> None:
         """State what a destination said, unless somebody spoke of it since the story was read."""
         try:
-            await self._append(event, story, errand)
+            await self._append(event, history, attempt)
         except ConflictError:
-            await self._mistrust(event.destination, record, errand)
+            await self._recheck(event.destination, record, attempt)
         else:
-            errand.unsure.discard(event.destination)
+            attempt.unsure.discard(event.destination)
             log.info("%s", _describe(event))
 
-    async def _append(self, event: Said, story: Story, errand: _Errand) -> None:
+    async def _append(
+        self, event: DestinationEvent, history: SessionHistory, attempt: UploadAttempt
+    ) -> None:
         await self._store.append(
-            envelop(event, source=SOURCE, cause=errand.cause),
-            expect=story.last_sequence(event.subject),
+            envelop(event, source=SOURCE, cause=attempt.cause),
+            expect=history.last_sequence(event.subject),
         )
 
-    async def _mistrust(self, name: str, record: RecordToUpload, errand: _Errand) -> None:
+    async def _recheck(self, name: str, record: RecordToUpload, attempt: UploadAttempt) -> None:
         """Another uploader was at the same destination: if its record is newer, ours may lie on it.
 
         Then the current one is brought once more, whatever was said of it.
         """
-        story = await self._story(record.session)
-        if _record_built(story).record.sha256 != record.sha256:
-            errand.unsure.add(name)
+        history = await self._history(record.session)
+        if _record_built(history).record.sha256 != record.sha256:
+            attempt.unsure.add(name)
         log.info("another uploader spoke of %s meanwhile", name)
 
-    async def _restate(self, story: Story, errand: _Errand) -> None:
+    async def _restate(self, history: SessionHistory, attempt: UploadAttempt) -> None:
         """Say once more where the record is, if by today's plan that means something else.
 
         So a session is done when the destination it waited for is taken out of the settings.
         """
-        if withheld(story.state) or (exported(story.state) is exported(story.state, self._plan)):
+        if withheld(history.state) or (
+            exported(history.state) is exported(history.state, self._plan)
+        ):
             return
-        for name, upload in standing_uploads(story.state).items():
+        for name, upload in standing_uploads(history.state).items():
             if name in self._destinations and isinstance(upload.event, RecordUploaded):
                 changed = {"plan": self._plan, "after": upload.sequence}
                 event = upload.event.model_copy(update=changed)
-                await self._append(event, story, errand)
+                await self._append(event, history, attempt)
                 return
 
-    async def _story(self, session: str) -> Story:
-        return Story.of(await read_session(self._store, session, files=False))
+    async def _history(self, session: str) -> SessionHistory:
+        return SessionHistory.of(await read_session(self._store, session, files=False))
 
-    async def _record(self, story: Story, errand: _Errand) -> RecordToUpload:
-        built = _record_built(story)
-        if errand.record is None or errand.record.sha256 != built.record.sha256:
-            errand.record = await asyncio.to_thread(self._read, story, built)
-        return errand.record
+    async def _record(self, history: SessionHistory, attempt: UploadAttempt) -> RecordToUpload:
+        built = _record_built(history)
+        if attempt.record is None or attempt.record.sha256 != built.record.sha256:
+            attempt.record = await asyncio.to_thread(self._read, history, built)
+        return attempt.record
 
-    def _read(self, story: Story, built: RecordBuilt, *, to_show: bool = True) -> RecordToUpload:
+    def _read(
+        self, history: SessionHistory, built: RecordBuilt, *, to_show: bool = True
+    ) -> RecordToUpload:
         """Read a record; one that is only to be taken away need not be readable any more."""
-        schedule = story.schedule()
+        schedule = history.schedule()
         if schedule is None or schedule.end is None:
             raise UploaderError(f"session {built.session} was never over: it can have no record")
         try:
@@ -279,21 +295,21 @@ class Uploader:
         )
 
 
-def _record_built(story: Story) -> RecordBuilt:
-    if story.state.record is None:
-        raise UploaderError(f"session {story.state.session} has no record")
-    return story.state.record.event
+def _record_built(history: SessionHistory) -> RecordBuilt:
+    if history.state.record is None:
+        raise UploaderError(f"session {history.state.session} has no record")
+    return history.state.record.event
 
 
-def _said_so(story: Story, name: str) -> bool:
+def _said_so(history: SessionHistory, name: str) -> bool:
     """Tell whether it was stated already that a destination keeps what it should not."""
-    said = story.state.withdrawals.get(name)
-    held = holding(story.state).get(name)
+    said = history.state.withdrawals.get(name)
+    held = holding(history.state).get(name)
     after = held.sequence if held else 0
     return said is not None and isinstance(said.event, WithdrawalFailed) and said.sequence > after
 
 
-def _describe(event: Said) -> str:
+def _describe(event: DestinationEvent) -> str:
     match event:
         case RecordUploaded():
             return f"{event.destination} has the record as {event.record_id}"

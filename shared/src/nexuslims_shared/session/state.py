@@ -52,7 +52,7 @@ Withdrawal: TypeAlias = RecordWithdrawn | WithdrawalFailed
 
 
 @dataclass(frozen=True, slots=True)
-class Latest(Generic[E]):
+class Register(Generic[E]):
     """A statement and where it is in the stream; a later one replaces it."""
 
     sequence: int
@@ -63,12 +63,12 @@ class Latest(Generic[E]):
 class FileState:
     """What is known about one file."""
 
-    indexed: Latest[FileIndexed] | None = None
-    extracted: Latest[MetadataExtracted] | None = None
-    failed: Latest[ExtractionFailed] | None = None
+    indexed: Register[FileIndexed] | None = None
+    extracted: Register[MetadataExtracted] | None = None
+    failed: Register[ExtractionFailed] | None = None
 
     @property
-    def outcome(self) -> Latest[MetadataExtracted] | Latest[ExtractionFailed] | None:
+    def outcome(self) -> Register[MetadataExtracted] | Register[ExtractionFailed] | None:
         """What was said last of reading it."""
         told = [outcome for outcome in (self.extracted, self.failed) if outcome is not None]
         return max(told, key=lambda outcome: outcome.sequence, default=None)
@@ -90,24 +90,24 @@ class SessionState:
     """Everything the events say about a session."""
 
     session: str = ""
-    started: Latest[SessionStarted] | None = None
-    schedule: Latest[Schedule] | None = None
-    booking: Latest[Booking] | None = None
-    scan: Latest[Scan] | None = None
-    manifest: Latest[SessionIndexed] | None = None
+    started: Register[SessionStarted] | None = None
+    schedule: Register[Schedule] | None = None
+    booking: Register[Booking] | None = None
+    scan: Register[Scan] | None = None
+    manifest: Register[SessionIndexed] | None = None
     files: Map[str, FileState] = field(default_factory=Map)
     indexed_count: int = 0
     settled_count: int = 0
     re_extract: Map[str, int] = field(default_factory=Map)
     """Sequence of the last request to read again, by the extractor it names, or ``""``."""
-    retry: Latest[RetryRequested] | None = None
-    built: Latest[Built] | None = None
-    record: Latest[RecordBuilt] | None = None
-    uploads: Map[str, Latest[Upload]] = field(default_factory=Map)
-    held: Map[str, Latest[RecordUploaded]] = field(default_factory=Map)
+    retry: Register[RetryRequested] | None = None
+    built: Register[Built] | None = None
+    record: Register[RecordBuilt] | None = None
+    uploads: Map[str, Register[Upload]] = field(default_factory=Map)
+    held: Map[str, Register[RecordUploaded]] = field(default_factory=Map)
     """What each destination took last, the current record or an earlier one."""
-    withdrawals: Map[str, Latest[Withdrawal]] = field(default_factory=Map)
-    withdrawal: Latest[WithdrawalRequested] | None = None
+    withdrawals: Map[str, Register[Withdrawal]] = field(default_factory=Map)
+    withdrawal: Register[WithdrawalRequested] | None = None
     last_input: int = 0
     through: int = 0
 
@@ -180,11 +180,11 @@ def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionSt
     return state
 
 
-def _later(current: Latest[E] | None, sequence: int, event: E) -> Latest[E]:
+def _later(current: Register[E] | None, sequence: int, event: E) -> Register[E]:
     """Return what a register holds after one more statement."""
     if current is not None and current.sequence >= sequence:
         return current
-    return Latest(sequence, event)
+    return Register(sequence, event)
 
 
 @singledispatch

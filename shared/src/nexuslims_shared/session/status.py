@@ -17,7 +17,7 @@ from nexuslims_contracts.events import (
     UploadPlan,
     WithdrawalFailed,
 )
-from nexuslims_shared.session.state import Latest, SessionState, Upload
+from nexuslims_shared.session.state import Register, SessionState, Upload
 
 
 class Status(StrEnum):
@@ -91,7 +91,7 @@ def is_stale(state: SessionState) -> bool:
     return state.built is None or state.last_input > state.built.event.inputs_through_seq
 
 
-def standing_uploads(state: SessionState) -> dict[str, Latest[Upload]]:
+def standing_uploads(state: SessionState) -> dict[str, Register[Upload]]:
     """Return what was said of the current record's uploads and still counts, by destination.
 
     What was said of an earlier record no longer does, nor a failure from before the last retry,
@@ -110,7 +110,7 @@ def standing_uploads(state: SessionState) -> dict[str, Latest[Upload]]:
     }
 
 
-def holding(state: SessionState) -> dict[str, Latest[RecordUploaded]]:
+def holding(state: SessionState) -> dict[str, Register[RecordUploaded]]:
     """Return which destinations hold a record of the session, the current one or an earlier."""
     return {
         name: taken

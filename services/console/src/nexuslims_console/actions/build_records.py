@@ -18,7 +18,7 @@ from nexuslims_console.queries import ReadModel, Window
 from nexuslims_console.views import SessionRow
 from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
-from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.tasks import end
 
@@ -57,8 +57,8 @@ def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
 async def _asked(settings: Settings, window: Window) -> list[Entry]:
     """Ask the calendars; a facility whose broker does not run is one that was never harvested."""
     try:
-        async with surroundings(settings, "console") as around:
-            return await calendar_entries(settings, window, around.store)
+        async with service_context(settings, "console") as context:
+            return await calendar_entries(settings, window, context.store)
     except (TopologyError, BrokerUnavailableError):
         return await calendar_entries(settings, window, None)
 
@@ -113,14 +113,14 @@ async def _build(
 ) -> list[Outcome]:
     async with (
         at_work(settings, say=say, without=("console",)) as ports,
-        live_view(settings) as (around, model),
+        live_view(settings) as (context, model),
         asyncio.TaskGroup() as tasks,
     ):
-        entries = await calendar_entries(settings, window, around.store)
+        entries = await calendar_entries(settings, window, context.store)
         if verbose:
             say(f"the calendar holds {len(entries)} sessions in this time")
         ready = tasks.create_task(_all_ready(ports))
-        wait = _Wait(around, model, window, entries, ready)
+        wait = _Wait(context, model, window, entries, ready)
         unfinished = await wait.until_settled(patience)
         await end(ready)
         rows = await asyncio.to_thread(model.sessions, window=window)
@@ -147,7 +147,7 @@ class _Wait:
         Sessions found to wait for files that may still come.
     """
 
-    around: Surroundings
+    context: ServiceContext
     model: ReadModel
     window: Window
     entries: Sequence[Entry]
@@ -171,7 +171,7 @@ class _Wait:
 
     async def _is_current(self) -> bool:
         """Tell whether the read model holds all that is in the stream now."""
-        last = await self.around.store.last_sequence()
+        last = await self.context.store.last_sequence()
         return (await asyncio.to_thread(self.model.position)).sequence >= last
 
     async def _without_files(
@@ -181,7 +181,7 @@ class _Wait:
         left = [row for row in rows if row.session in waiting]
         if len(left) < len(waiting):
             return frozenset()
-        return await asyncio.to_thread(_without_files, self.around.settings, left)
+        return await asyncio.to_thread(_without_files, self.context.settings, left)
 
 
 def _without_files(settings: Settings, rows: Sequence[SessionRow]) -> frozenset[str]:

@@ -15,11 +15,11 @@ from nexuslims_console.probes import readiness
 from nexuslims_console.queries import ReadModel
 from nexuslims_contracts.topology import CONSUMERS
 from nexuslims_shared.broker import missing, require_version
-from nexuslims_shared.doctor import looks
+from nexuslims_shared.doctor import checks
 from nexuslims_shared.errors import SettingsError, SharedError
 from nexuslims_shared.health import check_mount
 from nexuslims_shared.instruments import read_instruments
-from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings, read_settings
 
 
@@ -56,7 +56,7 @@ async def _examine() -> list[Finding]:
         _instruments(settings),
         *await _mounts(settings),
         *await _services(settings),
-        *(Finding(what, problem) for what, problem in (await looks(settings)).items()),
+        *(Finding(what, problem) for what, problem in (await checks(settings)).items()),
         *await _broker(settings),
     ]
 
@@ -113,7 +113,7 @@ async def _services(settings: Settings) -> list[Finding]:
 
 
 async def _broker(settings: Settings) -> list[Finding]:
-    looks: tuple[tuple[str, Callable[[Surroundings], Awaitable[Finding]]], ...] = (
+    checks: tuple[tuple[str, Callable[[ServiceContext], Awaitable[Finding]]], ...] = (
         ("topology", _topology),
         ("consumers", _consumers),
         ("dead letters", _dead_letters),
@@ -121,13 +121,13 @@ async def _broker(settings: Settings) -> list[Finding]:
     )
     findings: list[Finding] = []
     try:
-        async with surroundings(settings, "doctor") as around:
+        async with service_context(settings, "doctor") as context:
             findings.append(
                 Finding("broker", detail="NATS_URL" if settings.nats_url else "embedded")
             )
-            for name, look in looks:
+            for name, look in checks:
                 try:
-                    findings.append(await look(around))
+                    findings.append(await look(context))
                 except (SharedError, ReadModelError) as error:
                     findings.append(Finding(name, str(error)))
     except SharedError as error:
@@ -135,16 +135,16 @@ async def _broker(settings: Settings) -> list[Finding]:
     return findings
 
 
-async def _topology(around: Surroundings) -> Finding:
-    await require_version(around.jetstream)
-    lacks = await missing(around.jetstream, CONSUMERS)
+async def _topology(context: ServiceContext) -> Finding:
+    await require_version(context.jetstream)
+    lacks = await missing(context.jetstream, CONSUMERS)
     problem = f"lacks {', '.join(lacks)}: run `nexuslims provision`" if lacks else ""
     return Finding("topology", problem)
 
 
-async def _consumers(around: Surroundings) -> Finding:
+async def _consumers(context: ServiceContext) -> Finding:
     try:
-        absent = await absent_consumers(around.jetstream)
+        absent = await absent_consumers(context.jetstream)
     except nats.js.errors.NotFoundError:
         return Finding("consumers", "not all are there: run `nexuslims provision`")
     if absent:
@@ -152,17 +152,17 @@ async def _consumers(around: Surroundings) -> Finding:
     return Finding("consumers")
 
 
-async def _dead_letters(around: Surroundings) -> Finding:
+async def _dead_letters(context: ServiceContext) -> Finding:
     count = 0
-    async for _ in around.dead_letters.read():
+    async for _ in context.dead_letters.read():
         count += 1
     problem = f"{count} wait: see `nexuslims dead-letters list`" if count else ""
     return Finding("dead letters", problem)
 
 
-async def _read_model(around: Surroundings) -> Finding:
+async def _read_model(context: ServiceContext) -> Finding:
     """Compare the read model with the stream, as it is: nothing is caught up."""
-    database = Database(around.settings.read_model_url)
+    database = Database(context.settings.read_model_url)
     try:
         await asyncio.to_thread(database.prepare)
         model = ReadModel(database)
@@ -170,7 +170,7 @@ async def _read_model(around: Surroundings) -> Finding:
         unreadable = await asyncio.to_thread(model.unreadable)
     finally:
         database.close()
-    last = await around.store.last_sequence()
+    last = await context.store.last_sequence()
     detail = f"holds {position} of {last} events"
     if position > last:
         return Finding(

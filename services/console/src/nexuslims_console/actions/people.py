@@ -13,7 +13,7 @@ from nexuslims_console.output import print_json, print_table, say
 from nexuslims_console.queries import ReadModel
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import EVENT_TYPES, Event
-from nexuslims_shared.service import surroundings
+from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import read_settings
 from nexuslims_shared.store.port import EventStore
 
@@ -55,9 +55,9 @@ def show_all(*, as_json: bool) -> None:
 
 
 async def _everybody() -> list[dict[str, Any]]:
-    async with surroundings(read_settings(), "console") as around:
-        sessions = await _sessions_by_person(around.store)
-        known = await around.people.everybody()
+    async with service_context(read_settings(), "console") as context:
+        sessions = await _sessions_by_person(context.store)
+        known = await context.people.everybody()
     return [
         {
             "id": key,
@@ -87,13 +87,13 @@ def forget(person_id: str, *, as_json: bool) -> None:
 
 
 async def _forget(person_id: str) -> Forgotten:
-    async with live_view(read_settings()) as (around, model):
-        if person_id not in await around.people.everybody():
+    async with live_view(read_settings()) as (context, model):
+        if person_id not in await context.people.everybody():
             raise ConsoleError(f"there is no person {person_id!r}: see `nexuslims people list`")
-        await around.people.forget(person_id)
-        sessions = (await _sessions_by_person(around.store))[person_id]
+        await context.people.forget(person_id)
+        sessions = (await _sessions_by_person(context.store))[person_id]
         records = await asyncio.to_thread(_with_record, model, sessions)
-        await request_rebuild(around.store, records, re_extract=False)
+        await request_rebuild(context.store, records, re_extract=False)
     return Forgotten(tuple(sorted(sessions)), tuple(records))
 
 

@@ -82,8 +82,8 @@ async def _rebuild(
     async with AsyncExitStack() as stack:
         if patience:
             await stack.enter_async_context(at_work(settings, say=say, without=_UNNEEDED))
-        around, model = await stack.enter_async_context(live_view(settings))
-        requests = await ask(around.store, model)
+        context, model = await stack.enter_async_context(live_view(settings))
+        requests = await ask(context.store, model)
         undone = await _wait(model, requests, patience) if patience else frozenset()
         return await asyncio.to_thread(model.sessions, only=requests.keys()), undone
 

@@ -12,7 +12,7 @@ from nexuslims_console.output import print_json, print_table, say
 from nexuslims_console.projection import session_of
 from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import Recorded
-from nexuslims_shared.service import Surroundings, surroundings
+from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import read_settings
 
 
@@ -23,9 +23,9 @@ def retry_session(name: str) -> None:
 
 
 async def _retry_session(name: str) -> None:
-    async with live_view(read_settings()) as (around, model):
+    async with live_view(read_settings()) as (context, model):
         await asyncio.to_thread(required, model, name)
-        await request_retry(around.store, name)
+        await request_retry(context.store, name)
 
 
 def retry_all(status: str) -> None:
@@ -41,10 +41,10 @@ def retry_all(status: str) -> None:
 
 
 async def _retry_all(status: str) -> int:
-    async with live_view(read_settings()) as (around, model):
+    async with live_view(read_settings()) as (context, model):
         rows = await asyncio.to_thread(model.sessions, status=status)
         for row in rows:
-            await request_retry(around.store, row.session)
+            await request_retry(context.store, row.session)
     return len(rows)
 
 
@@ -62,8 +62,8 @@ def list_letters(*, as_json: bool) -> None:
 
 
 async def _letters() -> list[DeadLetter]:
-    async with surroundings(read_settings(), "console") as around:
-        return [letter async for letter in around.dead_letters.read()]
+    async with service_context(read_settings(), "console") as context:
+        return [letter async for letter in context.dead_letters.read()]
 
 
 def show_letter(number: int) -> None:
@@ -72,9 +72,9 @@ def show_letter(number: int) -> None:
 
 
 async def _letter_and_event(number: int) -> dict[str, Any]:
-    async with surroundings(read_settings(), "console") as around:
-        letter = await _letter(around, number)
-        item = await around.store.get(letter.sequence) if letter.sequence else None
+    async with service_context(read_settings(), "console") as context:
+        letter = await _letter(context, number)
+        item = await context.store.get(letter.sequence) if letter.sequence else None
     event = item.event.model_dump(mode="json") if isinstance(item, Recorded) else None
     return {**letter.model_dump(), "event": event}
 
@@ -85,20 +85,20 @@ def retry_letter(number: int) -> None:
 
 
 async def _retry_letter(number: int) -> str:
-    async with surroundings(read_settings(), "console") as around:
-        letter = await _letter(around, number)
+    async with service_context(read_settings(), "console") as context:
+        letter = await _letter(context, number)
         if letter.sequence:
             session = session_of(letter.subject)
-            await request_retry(around.store, session)
+            await request_retry(context.store, session)
             said = f"{session}: what failed is tried again"
         else:
             said = f"{letter.subject}: the {letter.consumer} reads it again at its next round"
-        await around.dead_letters.remove(number)
+        await context.dead_letters.remove(number)
         return said
 
 
-async def _letter(around: Surroundings, number: int) -> DeadLetter:
-    async for letter in around.dead_letters.read():
+async def _letter(context: ServiceContext, number: int) -> DeadLetter:
+    async for letter in context.dead_letters.read():
         if letter.number == number:
             return letter
     raise ConsoleError(f"there is no dead letter {number}: see `nexuslims dead-letters list`")

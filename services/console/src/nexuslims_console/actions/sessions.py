@@ -66,14 +66,14 @@ async def _warn_if_behind(view: View) -> None:
 
 def show_one(name: str, *, events: bool, as_json: bool) -> None:
     """Show one session, and its story if wanted."""
-    row, story, unreadable = run(_session(name))
+    row, history, unreadable = run(_session(name))
     if as_json:
         document: dict[str, Any] = {**asdict(row), "unreadable": list(map(asdict, unreadable))}
-        print_json({**document, "events": list(map(asdict, story))} if events else document)
+        print_json({**document, "events": list(map(asdict, history))} if events else document)
         return
     _print_session(row)
     if events:
-        print_table(("event", "time", "type", "what", "by", "because of"), _story(story))
+        print_table(("event", "time", "type", "what", "by", "because of"), _history(history))
     for one in unreadable:
         say(f"event {one.sequence} on {one.subject} cannot be read: {one.reason}")
 
@@ -82,8 +82,8 @@ async def _session(name: str) -> tuple[SessionRow, list[EventRow], list[Unreadab
     async with latest_view(read_settings()) as view:
         await _warn_if_behind(view)
         row = await asyncio.to_thread(required, view.model, name)
-        story = await asyncio.to_thread(view.model.story, name)
-        return row, story, await asyncio.to_thread(view.model.unreadable, name)
+        history = await asyncio.to_thread(view.model.history, name)
+        return row, history, await asyncio.to_thread(view.model.unreadable, name)
 
 
 def required(model: ReadModel, name: str) -> SessionRow:
@@ -124,8 +124,8 @@ def _print_session(row: SessionRow) -> None:
     print_table(("", ""), rows)
 
 
-def _story(story: list[EventRow]) -> list[tuple[Any, ...]]:
-    sequences = {event.id: event.sequence for event in story}
+def _history(history: list[EventRow]) -> list[tuple[Any, ...]]:
+    sequences = {event.id: event.sequence for event in history}
     return [
         (
             event.sequence,
@@ -135,5 +135,5 @@ def _story(story: list[EventRow]) -> list[tuple[Any, ...]]:
             event.source.removeprefix("nexuslims/"),
             sequences.get(event.causation),
         )
-        for event in story
+        for event in history
     ]

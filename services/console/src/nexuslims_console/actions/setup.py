@@ -9,7 +9,7 @@ from nexuslims_console.projection import rebuild
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.network import Network
 from nexuslims_shared.plugins import installed
-from nexuslims_shared.service import surroundings
+from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import Settings, read, read_settings
 from nexuslims_shared.shown_settings import GROUP, shown
 
@@ -40,8 +40,8 @@ def rebuild_read_model() -> None:
 async def _rebuild(settings: Settings) -> int:
     database = Database(settings.read_model_url)
     try:
-        async with surroundings(settings, "console") as around:
+        async with service_context(settings, "console") as context:
             await asyncio.to_thread(database.prepare)
-            return await rebuild(around.store, database)
+            return await rebuild(context.store, database)
     finally:
         database.close()

@@ -63,9 +63,9 @@ async def _withdraw(
     async with AsyncExitStack() as stack:
         if patience:
             await stack.enter_async_context(at_work(settings, say=say, without=_UNNEEDED))
-        around, model = await stack.enter_async_context(live_view(settings))
+        context, model = await stack.enter_async_context(live_view(settings))
         await asyncio.to_thread(required, model, name)
-        request = await request_withdrawal(around.store, name, withdrawn=not undo, reason=reason)
+        request = await request_withdrawal(context.store, name, withdrawn=not undo, reason=reason)
         return await _settled(model, name, request, undo=undo, patience=patience)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from nexuslims_harvester.calendar import Entries, EntryProblem, Window, Withdrawn
+from nexuslims_harvester.calendar import DeletedEntry, Entries, EntryProblem, Window
 from nexuslims_harvester.nemo import payload
 from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_harvester.nemo.mapping import Facts, place, to_entry
@@ -104,7 +104,7 @@ class NemoCalendar:
             *await self._client.all("usage_events", {**chosen, "end__isnull": "true"}),
         ]
 
-    async def _gone(self, window: Window, objects: list[Any]) -> list[Withdrawn]:
+    async def _gone(self, window: Window, objects: list[Any]) -> list[DeletedEntry]:
         """Ask for expected events by number: they were moved, then they are added, or deleted."""
         expected = {one.removeprefix(_USAGE) for one in window.expected if one.startswith(_USAGE)}
         absent = {int(one) for one in expected if one.isdecimal()} - _ids(objects)
@@ -112,7 +112,7 @@ class NemoCalendar:
         objects += moved
         if not all(_ids([one]) for one in objects):
             return []  # one whose number cannot be read may be the one
-        return [Withdrawn(f"{_USAGE}{number}") for number in sorted(absent - _ids(moved))]
+        return [DeletedEntry(f"{_USAGE}{number}") for number in sorted(absent - _ids(moved))]
 
     def _events(
         self, tools: Mapping[int, InstrumentEntry], objects: Iterable[Any], problems: Entries

@@ -113,7 +113,7 @@ class LabarchivesDestination:
         try:
             async for attempt in _looking_again():
                 with attempt:
-                    return await self._bring(record, known, elsewhere)
+                    return await self._upload(record, known, elsewhere)
         finally:
             await self._client.rest()
         raise AssertionError("the loop ends by a result or an error")
@@ -134,7 +134,7 @@ class LabarchivesDestination:
         """Close the connections."""
         await self._client.api.close()
 
-    async def _bring(
+    async def _upload(
         self,
         record: RecordToUpload,
         known: UploadResult | None,
