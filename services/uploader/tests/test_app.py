@@ -329,7 +329,7 @@ async def test_files_of_the_session_are_not_read(office, facts) -> None:
 
 @pytest.mark.broker
 async def test_on_the_real_broker(office, settings, facts, tmp_path: Path) -> None:
-    """The installed service behind its message processor: one record, one event, all acknowledged."""
+    """The installed service with its message processor: one record, one event, all settled."""
     service = service_named("uploader", settings)
     assert service.consumer is UPLOADER
     assert [mount.path for mount in service.mounts] == [settings.data_path]
