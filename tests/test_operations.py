@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from nexuslims_contracts import topology
+from nexuslims_contracts.plugins import installed
 from nexuslims_harvester.calendar import CALENDARS
 from nexuslims_harvester.numbered import Numbered
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES as ENTRY_POINTS
 from nexuslims_shared.service import Service, _Process, service_named
 from nexuslims_shared.settings import (

@@ -2,7 +2,7 @@
 
 
 class ContractError(Exception):
-    """Something crossed a boundary that does not keep the contract."""
+    """Something does not keep the contract of the boundary that it crosses."""
 
 
 class UndecodableError(ContractError):
@@ -15,3 +15,7 @@ class UnknownEventError(UndecodableError):
 
 class InvalidTokenError(ContractError, ValueError):
     """A text cannot stand as a token of a subject."""
+
+
+class PluginError(ContractError):
+    """An installed plugin cannot be loaded, or is not what its entry point promises."""

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nexuslims_console import cli
-from nexuslims_shared.plugins import Plugin
+from nexuslims_contracts.plugins import Plugin
 
 HELP_BAR_S = 0.3
 HEAVY = {"rich", "sqlalchemy", "nats", "faststream", "pydantic", "numpy", "lxml", "asyncio"}

@@ -10,6 +10,7 @@ import pytest
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import SessionStarted
+from nexuslims_contracts.plugins import installed
 from nexuslims_harvester import app
 from nexuslims_harvester.calendar import CALENDARS, Window
 from nexuslims_harvester.dry_run import sessions as dry_run
@@ -21,7 +22,6 @@ from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.people import BucketPeople
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore

@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
+from nexuslims_contracts.plugins import installed
 from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_harvester.nemo.tools import instruments
-from nexuslims_shared.plugins import installed
 
 
 @pytest.fixture

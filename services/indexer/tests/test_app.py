@@ -10,6 +10,7 @@ import pytest
 
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event, FileIndexed, FilesNotFound, SessionIndexed
+from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import EVENTS, INDEXER
 from nexuslims_indexer import app, decide
 from nexuslims_indexer.app import Indexer
@@ -20,7 +21,6 @@ from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
 from nexuslims_shared.people import MemoryPeople
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import Status, files_complete, progress

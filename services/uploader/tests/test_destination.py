@@ -4,8 +4,9 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from nexuslims_shared.errors import PluginError, SettingsError
-from nexuslims_shared.plugins import Plugin
+from nexuslims_contracts.errors import PluginError
+from nexuslims_contracts.plugins import Plugin
+from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import read_settings
 from nexuslims_uploader import destination as module
 from nexuslims_uploader.archive import ArchiveDestination

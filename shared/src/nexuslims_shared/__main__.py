@@ -4,10 +4,10 @@ import asyncio
 import sys
 
 from nexuslims_contracts.errors import ContractError
+from nexuslims_contracts.plugins import installed
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.doctor import checks
 from nexuslims_shared.errors import SharedError
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES, broker_url, main
 from nexuslims_shared.settings import Settings, read_settings
 

@@ -7,8 +7,8 @@ empty if all is well.
 
 from typing import Final
 
+from nexuslims_contracts.plugins import installed
 from nexuslims_shared.errors import SharedError
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.settings import Settings
 
 GROUP: Final = "nexuslims.doctor"

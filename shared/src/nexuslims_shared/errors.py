@@ -43,7 +43,3 @@ class ArtifactError(SharedError):
 
 class DiskError(ArtifactError):
     """The disk does not take an artifact; that passes, and says nothing about the work."""
-
-
-class PluginError(SharedError):
-    """An installed plugin cannot be loaded."""

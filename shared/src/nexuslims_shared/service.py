@@ -25,6 +25,7 @@ from prometheus_client import make_asgi_app
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from nexuslims_contracts import subjects
+from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import EVENTS, ConsumerSpec
 from nexuslims_shared import logs
 from nexuslims_shared.broker import connect, consumer_config, missing
@@ -34,7 +35,6 @@ from nexuslims_shared.embedded import running_broker
 from nexuslims_shared.errors import SettingsError, TopologyError
 from nexuslims_shared.health import Check, Health, Notes, check_broker, check_mount
 from nexuslims_shared.people import BucketPeople, People
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from nexuslims_shared.errors import PluginError, SettingsError
-from nexuslims_shared.plugins import Plugin, installed
+from nexuslims_contracts.errors import PluginError
+from nexuslims_contracts.plugins import Plugin, installed
+from nexuslims_shared.errors import SettingsError
 
 COMMANDS: Final = "nexuslims.commands"
 WRONG_USE: Final = 2

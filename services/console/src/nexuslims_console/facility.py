@@ -16,11 +16,11 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from nexuslims_console.errors import AlreadyRunningError
 from nexuslims_console.supervisor import Program, Supervisor
+from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import CONSUMERS, EVENTS
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import TopologyError
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import SERVICES, Mount, broker_url, require_mounts, service_context
 from nexuslims_shared.settings import Settings, make_folder
 from nexuslims_shared.tasks import end

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_harvester.calendar import CALENDARS, Calendar
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.health import Check
 from nexuslims_shared.instruments import read_instruments
-from nexuslims_shared.plugins import Plugin, installed
 from nexuslims_shared.service import Service, ServiceContext
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end

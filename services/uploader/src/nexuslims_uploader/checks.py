@@ -3,7 +3,8 @@
 import asyncio
 from typing import Final
 
-from nexuslims_shared.errors import PluginError, SettingsError
+from nexuslims_contracts.errors import PluginError
+from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Settings
 from nexuslims_uploader.destination import Destination, load_destinations
 

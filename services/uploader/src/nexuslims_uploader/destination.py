@@ -11,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from nexuslims_contracts.errors import PluginError
 from nexuslims_contracts.events import Instrument
-from nexuslims_shared.errors import PluginError, SettingsError
-from nexuslims_shared.plugins import Plugin, installed
+from nexuslims_contracts.plugins import Plugin, installed
+from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Settings, any_given
 from nexuslims_uploader.experiment import Experiment
 

@@ -15,7 +15,7 @@ from nexuslims_console.facility import (
 )
 from nexuslims_console.output import print_table, say
 from nexuslims_console.probes import until_ready
-from nexuslims_shared.plugins import installed
+from nexuslims_contracts.plugins import installed
 from nexuslims_shared.service import SERVICES, broker_url, main
 from nexuslims_shared.settings import Settings, read_settings
 

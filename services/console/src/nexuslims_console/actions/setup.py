@@ -6,9 +6,9 @@ from nexuslims_console.asynchronous import run
 from nexuslims_console.database import Database
 from nexuslims_console.output import print_json, print_table, say
 from nexuslims_console.projection import rebuild
+from nexuslims_contracts.plugins import installed
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.network import Network
-from nexuslims_shared.plugins import installed
 from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import Settings, read, read_settings
 from nexuslims_shared.shown_settings import GROUP, shown

@@ -1,21 +1,33 @@
-"""Plugins by entry point: extractors, calendars, destinations, services, commands."""
+"""Plugins by entry point: extractors, calendars, destinations, services, commands.
+
+This is the one way in which anything installed is found. A plugin is registered in the
+``pyproject.toml`` of its distribution; ``docs/plugins.md`` lists the groups.
+"""
 
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from nexuslims_shared.errors import PluginError
+from nexuslims_contracts.errors import PluginError
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """An installed plugin, not loaded yet."""
+    """An installed plugin, not loaded yet.
+
+    Parameters
+    ----------
+    name
+        Its name within the group.
+    entry_point
+        Where it is, and which distribution brought it.
+    """
 
     name: str
     entry_point: EntryPoint
 
     def load(self) -> Any:
-        """Import the plugin.
+        """Import the plugin and return the object that its entry point names.
 
         Raises
         ------
@@ -33,7 +45,7 @@ class Plugin:
 
 
 def installed(group: str) -> dict[str, Plugin]:
-    """Return the plugins of a group by name, in the order of names."""
+    """Return the plugins of an entry point group by name, in the order of names; none is loaded."""
     return {
         point.name: Plugin(point.name, point)
         for point in sorted(entry_points(group=group), key=lambda point: point.name)
