@@ -11,6 +11,7 @@ from lxml import etree
 
 from nexuslims_contracts import record
 from nexuslims_contracts.metadata.fields import EVERY
+from nexuslims_contracts.xml import parse_xml
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 XS = "{http://www.w3.org/2001/XMLSchema}"
@@ -23,7 +24,7 @@ def corpus_file(name):
 
 
 def parsed(path):
-    return etree.parse(path, etree.XMLParser(resolve_entities=False, no_network=True))
+    return parse_xml(Path(path).read_bytes()).getroottree()
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,23 @@ class UnknownEventError(UndecodableError):
     """A stored message has a type, or a version of one, that this release does not know."""
 
 
+class MalformedXmlError(ContractError, ValueError):
+    """A text is not well-formed XML.
+
+    Parameters
+    ----------
+    problem
+        What the parser found.
+    line
+        Where, from 1.
+    """
+
+    def __init__(self, problem: str, *, line: int) -> None:
+        super().__init__(f"{problem} (line {line})")
+        self.problem = problem
+        self.line = line
+
+
 class InvalidTokenError(ContractError, ValueError):
     """A text cannot stand as a token of a subject."""
 

@@ -21,6 +21,7 @@ from nexuslims_builder.parameters import Parameter, parameters_of, separate
 from nexuslims_contracts.datasets import Dataset
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.record import CHEMICAL_ELEMENTS, NAMESPACE
+from nexuslims_contracts.xml import parse_xml
 
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -80,7 +81,7 @@ def build_record(record: RecordInput, *, sensitivity: float = 1.0, method: str =
 
 def summarise(content: bytes) -> Counts:
     """Count the activities and datasets of a record that was just written."""
-    root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True))
+    root = parse_xml(content)
     return Counts(
         activities=len(root.findall(_tag("acquisitionActivity"))),
         datasets=len(root.findall(f".//{_tag('dataset')}")),

@@ -8,7 +8,9 @@ from typing import Final
 
 from lxml import etree
 
+from nexuslims_contracts.errors import MalformedXmlError
 from nexuslims_contracts.record import NAMESPACE, schema_bytes
+from nexuslims_contracts.xml import parse_xml
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,10 @@ def validate(content: bytes) -> list[Problem]:
     content
         XML from anywhere: it is parsed without entities, network, or trust in its size.
     """
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
     try:
-        document = etree.fromstring(content, parser)
-    except etree.XMLSyntaxError as error:
-        return [Problem(error.lineno or 1, "", f"not well-formed XML: {error.msg}")]
+        document = parse_xml(content)
+    except MalformedXmlError as error:
+        return [Problem(error.line, "", f"not well-formed XML: {error.problem}")]
     if document.getroottree().docinfo.internalDTD is not None:
         return [Problem(1, "", "a document type declaration is not allowed in a record")]
     schema = _schema()

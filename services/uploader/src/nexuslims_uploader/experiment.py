@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from nexuslims_contracts.errors import MalformedXmlError
+from nexuslims_contracts.xml import parse_xml
 from nexuslims_uploader.errors import UnreadableRecordError
 
 if TYPE_CHECKING:
@@ -114,12 +116,9 @@ def read_experiment(xml: bytes) -> Experiment:
     UnreadableRecordError
         If it is not XML, or not an experiment.
     """
-    from lxml import etree  # noqa: PLC0415 - not for the command line
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
-        root = etree.fromstring(xml, parser)
-    except etree.XMLSyntaxError as error:
+        root = parse_xml(xml)
+    except MalformedXmlError as error:
         raise UnreadableRecordError(f"the record is not XML: {error}; build it again") from error
     if root.tag != f"{{{NAMESPACE}}}Experiment":
         raise UnreadableRecordError(f"the record is a {root.tag}, not an Experiment of {NAMESPACE}")

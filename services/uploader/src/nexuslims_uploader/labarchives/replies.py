@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nexuslims_contracts.errors import MalformedXmlError
+from nexuslims_contracts.xml import parse_xml
+
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
@@ -54,12 +57,9 @@ def parse(content: bytes) -> "_Element":
     UnreadableReplyError
         If it is not XML.
     """
-    from lxml import etree  # noqa: PLC0415 - not for the command line
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
-        return etree.fromstring(content, parser)
-    except etree.XMLSyntaxError as error:
+        return parse_xml(content)
+    except MalformedXmlError as error:
         raise UnreadableReplyError(str(error)) from error
 
 

@@ -4,7 +4,9 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from nexuslims_contracts.errors import MalformedXmlError
 from nexuslims_contracts.record import schema_bytes
+from nexuslims_contracts.xml import parse_xml
 
 if TYPE_CHECKING:
     from lxml.etree import XMLSchema, _Element
@@ -29,13 +31,10 @@ def title_problem(title: Any) -> str:
 
 def xml_problem(text: str, schema: "XMLSchema | None") -> str:
     """Say what the parser, the schema or the database has against a record; empty for nothing."""
-    from lxml import etree  # noqa: PLC0415 - on first use
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
     try:
-        root = etree.fromstring(text.encode(), parser)
-    except etree.XMLSyntaxError as error:
-        return f"{error.msg} (<string>, line {error.lineno})"
+        root = parse_xml(text.encode(), huge_tree=True)
+    except MalformedXmlError as error:
+        return f"{error.problem} (<string>, line {error.line})"
     if schema is not None and not schema.validate(root):
         first = next(iter(schema.error_log))  # type: ignore[call-overload]
         return f"{first.message}, line {first.line}"
