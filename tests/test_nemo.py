@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from nexuslims_builder.assemble import assemble
 from nexuslims_builder.decide import is_due, people_of, record_input
-from nexuslims_builder.record import build_record
 from nexuslims_builder.validation import validate
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import (
@@ -29,6 +29,7 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_contracts.identifiers import digest, file_token
 from nexuslims_contracts.record import NAMESPACE
+from nexuslims_contracts.record.writer import write_record
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
@@ -218,7 +219,7 @@ async def test_samples_people_and_projects_reach_the_record(context, harvest, ne
     assert is_due(state)
     found = {one: await context.people.find(one) for one in people_of(state)}
     names = {one: person.display for one, person in found.items() if person}
-    content = build_record(record_input(state, names))
+    content = write_record(assemble(record_input(state, names)))
     assert validate(content) == []
     record = etree.fromstring(content)
     held = {"nx": NAMESPACE}

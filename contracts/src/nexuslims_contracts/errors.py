@@ -30,6 +30,10 @@ class MalformedXmlError(ContractError, ValueError):
         self.line = line
 
 
+class UnreadableRecordError(ContractError):
+    """The XML of a record cannot be read."""
+
+
 class InvalidTokenError(ContractError, ValueError):
     """A text cannot stand as a token of a subject."""
 

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nexuslims_builder.model import FileInput, ProjectInput, RecordInput, SampleInput
+from nexuslims_builder.inputs import FileInput, RecordInput
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
+from nexuslims_contracts.events import Project, Sample
 
 ZONE = ZoneInfo("America/Denver")
 START = datetime(2018, 11, 13, 9, tzinfo=ZONE)
@@ -70,10 +71,10 @@ def make_record(make_file) -> Callable[..., RecordInput]:
             "experimenters": ("Ned Land (ned)",),
             "motivation": "Testing",
             "samples": (
-                SampleInput(id="s-1", name="The sample", elements=("Ni", "Pt", "Xx")),
-                SampleInput(id="s-2", ref="abc"),
+                Sample(id="s-1", name="The sample", elements=("Ni", "Pt", "Xx")),
+                Sample(id="s-2", ref="abc"),
             ),
-            "projects": (ProjectInput(project_id="P-1"),),
+            "projects": (Project(project_id="P-1"),),
             "files": files or default,
         }
         return RecordInput(**{**facts, **changes})

@@ -8,10 +8,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from nexuslims_builder.assemble import assemble
 from nexuslims_builder.cli import activities
 from nexuslims_builder.cli import validate as validate_command
-from nexuslims_builder.record import build_record
+from nexuslims_builder.inputs import RecordInput
 from nexuslims_builder.validation import validate
+from nexuslims_contracts.record.writer import write_record
+
+
+def xml_of(record: RecordInput) -> bytes:
+    return write_record(assemble(record))
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +29,7 @@ def app() -> typer.Typer:
 
 
 def test_a_problem_has_line_element_and_expectation(make_record) -> None:
-    content = build_record(make_record()).replace(b"<summary", b"<strange/>\n  <summary", 1)
+    content = xml_of(make_record()).replace(b"<summary", b"<strange/>\n  <summary", 1)
     (problem,) = validate(content)
     assert problem.line == content[: content.index(b"<strange/>")].count(b"\n") + 1
     assert problem.element == "strange"
@@ -61,7 +67,7 @@ def test_a_problem_has_line_element_and_expectation(make_record) -> None:
 def test_what_is_expected_is_said(
     make_record, *, old: bytes, new: bytes, element: str, message: str, expectation: str
 ) -> None:
-    problem = validate(build_record(make_record()).replace(old, new, 1))[0]
+    problem = validate(xml_of(make_record()).replace(old, new, 1))[0]
     assert (problem.element, problem.message) == (element, message)
     assert problem.expectation.startswith(expectation)
     assert bool(problem.expectation) == bool(expectation)
@@ -89,7 +95,7 @@ def test_the_command_says_which_of_several_is_wrong(
     app: typer.Typer, tmp_path: Path, make_record
 ) -> None:
     good, bad = tmp_path / "good.xml", tmp_path / "bad.xml"
-    good.write_bytes(build_record(make_record()))
+    good.write_bytes(xml_of(make_record()))
     bad.write_bytes(b"<a/>")
     done = CliRunner().invoke(app, ["validate", str(good), str(bad), "none.xml"])
     assert done.exit_code == 1

@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from nexuslims_contracts.record import NAMESPACE
 from nexuslims_shared import artifacts
 from nexuslims_uploader.archive import ArchiveDestination
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
-from nexuslims_uploader.experiment import NAMESPACE
 from nexuslims_uploader.testing import (
     HOSTILE,
     DestinationBehaviour,

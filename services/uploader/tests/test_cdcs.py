@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nexuslims_contracts.record.model import Experiment
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.network import Network
 from nexuslims_uploader.cdcs.client import CdcsClient
@@ -17,7 +18,6 @@ from nexuslims_uploader.cdcs.previews import Previews
 from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.errors import MisconfiguredError, RefusedError, TransientUploadError
-from nexuslims_uploader.experiment import Experiment
 from nexuslims_uploader.testing import (
     FAULTS,
     Answer,

@@ -1,8 +1,8 @@
 """The record of a session: an XML document of the Nexus Experiment schema, in our own XSD.
 
 What is valid under ``nexus-experiment.xsd`` is valid under the schema that CDCS holds; where that
-one is open (entries of notes, content of chemical elements) ours is narrower. Validation itself is
-left to whoever has an XML library.
+one is open (entries of notes, content of chemical elements) ours is narrower. The ``model`` says
+what a record holds, without XML; ``writer`` and ``reader`` turn it into XML and back.
 """
 
 from importlib.resources import files
@@ -14,6 +14,9 @@ ROOT = f"{{{NAMESPACE}}}Experiment"
 
 PREFIX = "nx"
 """The prefix that records declare for the namespace beside having it as default."""
+
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+"""Namespace of the attribute ``xsi:type``, which tells the kind of an entry of notes."""
 
 SCHEMA_NAME = "nexus-experiment.xsd"
 

@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
+from nexuslims_builder.assemble import assemble, file_name
 from nexuslims_builder.decide import inputs_digest, is_due, people_of, record_input
-from nexuslims_builder.model import RecordInput
+from nexuslims_builder.inputs import RecordInput
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event, RecordBuilt, RecordRejected
+from nexuslims_contracts.record.writer import write_record
 from nexuslims_contracts.topology import BUILDER
 from nexuslims_shared.artifacts import read_artifact, resolve, write_artifact
 from nexuslims_shared.consume import Handler, by_session
@@ -96,15 +98,15 @@ class Builder:
         return await asyncio.to_thread(self._write, record, state.last_input)
 
     def _write(self, record: RecordInput, through: int) -> RecordBuilt | RecordRejected:
-        from nexuslims_builder.record import build_record, file_name, summarise  # noqa: PLC0415
-        from nexuslims_builder.validation import validate  # noqa: PLC0415 - numpy and lxml
+        from nexuslims_builder.validation import validate  # noqa: PLC0415 - lxml
 
         settings = self._settings
-        xml = build_record(
+        experiment = assemble(
             record,
             sensitivity=settings.clustering_sensitivity,
             method=settings.clustering_method,
         )
+        xml = write_record(experiment)
         common = {
             "session": record.session,
             "inputs_through_seq": through,
@@ -113,13 +115,12 @@ class Builder:
         }
         if problems := validate(xml):
             return RecordRejected(**common, problems=tuple(map(str, problems[:_TOLD])))
-        counts = summarise(xml)
         return RecordBuilt(
             **common,
             record=write_artifact(settings.records, file_name(record), xml),
             title=record.title,
-            activities=counts.activities,
-            datasets=counts.datasets,
+            activities=len(experiment.activities),
+            datasets=sum(1 for _ in experiment.datasets()),
             failures=sum(1 for file in record.files if not file.datasets),
         )
 

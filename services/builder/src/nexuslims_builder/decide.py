@@ -7,10 +7,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from nexuslims_builder.errors import BuilderError
-from nexuslims_builder.model import FileInput, ProjectInput, RecordInput, SampleInput
-from nexuslims_contracts.datasets import Dataset
+from nexuslims_builder.inputs import FileInput, RecordInput
 from nexuslims_contracts.events import ReservationMatched, SessionEnded, SessionRevised
 from nexuslims_contracts.identifiers import digest
+from nexuslims_contracts.model import ContractModel
 from nexuslims_shared.session.state import FileState, SessionState
 from nexuslims_shared.session.status import ended, files_complete, is_stale
 
@@ -75,17 +75,8 @@ def record_input(
         start=_local(booking.start or schedule.start, zone),
         end=_local(booking.end or schedule.end or schedule.start, zone),
         motivation=booking.purpose,
-        samples=tuple(
-            SampleInput(
-                id=sample.id,
-                name=sample.name,
-                ref=sample.ref,
-                description=sample.description,
-                elements=sample.elements,
-            )
-            for sample in booking.samples
-        ),
-        projects=tuple(ProjectInput(**project.model_dump()) for project in booking.projects),
+        samples=booking.samples,
+        projects=booking.projects,
         files=_files(state, extensions or {}),
     )
 
@@ -96,7 +87,7 @@ def inputs_digest(record: RecordInput) -> str:
 
 
 def _plain(value: object) -> object:
-    return value.model_dump(mode="json") if isinstance(value, Dataset) else str(value)
+    return value.model_dump(mode="json") if isinstance(value, ContractModel) else str(value)
 
 
 def _files(

@@ -1,23 +1,13 @@
 """Parameters of datasets, and which of them belong to the whole activity."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from nexuslims_contracts.datasets import Dataset, ExtractorVersion
 from nexuslims_contracts.metadata import display_name
+from nexuslims_contracts.record.model import Parameter
 
 SEPARATOR = " – "  # noqa: RUF001 - the dash of the incumbent's names
 PROVENANCE = "NexusLIMS Extraction"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Parameter:
-    """A name and a value as the record writes them; ``warning`` marks an unreliable one."""
-
-    name: str
-    value: str
-    unit: str = ""
-    warning: bool = False
 
 
 def parameters_of(dataset: Dataset, extractor: ExtractorVersion | None) -> list[Parameter]:
@@ -33,7 +23,7 @@ def parameters_of(dataset: Dataset, extractor: ExtractorVersion | None) -> list[
     warned = {display_name(field) for field in dataset.warnings}
     found: dict[str, Parameter] = {}
     for name, value, unit in _all_of(dataset, extractor):
-        found.setdefault(name, Parameter(name, value, unit, warning=name in warned))
+        found.setdefault(name, Parameter(name, value, unit, unreliable=name in warned))
     return in_order(found.values())
 
 
@@ -61,7 +51,7 @@ def in_order(
     parameters: Iterable[Parameter],
 ) -> list[Parameter]:
     """Sort by name without regard to case, ties by the name as it is."""
-    return sorted(parameters, key=lambda one: (one.name.casefold(), one))
+    return sorted(parameters, key=lambda one: (one.name.casefold(), one.name))
 
 
 def _all_of(dataset: Dataset, extractor: ExtractorVersion | None) -> Iterator[tuple[str, str, str]]:

@@ -14,9 +14,9 @@ from typing import Final, Protocol
 from nexuslims_contracts.errors import PluginError
 from nexuslims_contracts.events import Instrument
 from nexuslims_contracts.plugins import Plugin, installed
+from nexuslims_contracts.record.model import Experiment
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Settings, any_given
-from nexuslims_uploader.experiment import Experiment
 
 DESTINATIONS: Final = "nexuslims.destinations"
 """Entry point group: name of a destination -> its factory, ``Settings -> Destination``."""

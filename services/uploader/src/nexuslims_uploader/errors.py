@@ -7,10 +7,6 @@ class UploaderError(Exception):
     """Something the uploader could not do."""
 
 
-class UnreadableRecordError(UploaderError):
-    """The XML of a record cannot be read."""
-
-
 class UploadError(UploaderError):
     """A destination did not take a record.
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
+from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.events import (
     RecordBuilt,
     RecordUploaded,
@@ -21,6 +22,8 @@ from nexuslims_contracts.events import (
     UploadPlan,
     WithdrawalFailed,
 )
+from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.artifacts import read_artifact, resolve
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.errors import ArtifactError, ConflictError, LeaseError, LeaseHeldError
@@ -38,10 +41,8 @@ from nexuslims_uploader.decide import (
 from nexuslims_uploader.destination import Destination, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import (
     PermanentUploadError,
-    UnreadableRecordError,
     UploaderError,
 )
-from nexuslims_uploader.experiment import Experiment, read_experiment
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 
 log = logging.getLogger(__name__)
@@ -276,7 +277,7 @@ class Uploader:
             raise UploaderError(f"session {built.session} was never over: it can have no record")
         try:
             xml = read_artifact(self._settings.records, built.record)
-            experiment = read_experiment(xml)
+            experiment = read_record(xml)
         except (ArtifactError, UnreadableRecordError) as error:
             if to_show:
                 raise

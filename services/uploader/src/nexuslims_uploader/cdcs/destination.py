@@ -10,14 +10,15 @@ uploaders at once or a lost answer may leave, the oldest stays.
 
 from collections.abc import Mapping
 
+from nexuslims_contracts.errors import UnreadableRecordError
+from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.settings import Settings, read
 from nexuslims_uploader.cdcs.client import CdcsClient, Data, Place
 from nexuslims_uploader.cdcs.places import Places
 from nexuslims_uploader.cdcs.previews import Previews
 from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.destination import RecordToUpload, UploadResult
-from nexuslims_uploader.errors import RefusedError, UnreadableRecordError, UploadError
-from nexuslims_uploader.experiment import read_experiment
+from nexuslims_uploader.errors import RefusedError, UploadError
 
 
 def create(settings: Settings) -> "CdcsDestination":
@@ -133,7 +134,7 @@ def _is_ours(data: Data, record: RecordToUpload) -> bool:
     if data.xml_content == _text(record):
         return True
     try:
-        there = read_experiment(data.xml_content.encode())
+        there = read_record(data.xml_content.encode())
     except UnreadableRecordError:
         return False
     here = record.experiment

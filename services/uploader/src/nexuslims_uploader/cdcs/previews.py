@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 from pathlib import Path, PurePosixPath
 
+from nexuslims_contracts.errors import UnreadableRecordError
+from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.artifacts import resolve
 from nexuslims_uploader.cdcs.client import CdcsClient, Id
 from nexuslims_uploader.destination import RecordToUpload
-from nexuslims_uploader.errors import UnreadableRecordError
-from nexuslims_uploader.experiment import read_experiment
 
 
 class Previews:
@@ -66,7 +66,7 @@ class Previews:
 def _pictures(xml: str) -> list[str]:
     """Paths of a record's pictures; none where there is no record."""
     try:
-        experiment = read_experiment(xml.encode())
+        experiment = read_record(xml.encode())
     except UnreadableRecordError:
         return []
     return [dataset.previews[0] for dataset in experiment.datasets() if dataset.previews]

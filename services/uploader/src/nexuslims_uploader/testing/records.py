@@ -4,12 +4,13 @@ import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
-from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 from nexuslims_contracts.events import Instrument
+from nexuslims_contracts.record.model import Activity, Dataset, Experiment, Parameter
+from nexuslims_contracts.record.reader import read_record
+from nexuslims_contracts.record.writer import write_record
 from nexuslims_uploader.destination import RecordToUpload
-from nexuslims_uploader.experiment import NAMESPACE, read_experiment
 
 HOSTILE: Final = """"><script>alert('1')</script> & {{ 7 * 7 }} \u202e Ω 🔬"""
 """A title that breaks whoever pastes it into HTML, a template or a query."""
@@ -19,7 +20,7 @@ _START: Final = datetime(2018, 11, 13, 9, tzinfo=ZoneInfo(_ZONE))
 
 
 def small_record_xml(title: str = "A title", *, datasets: int = 1, number: int = 204) -> bytes:
-    """Write a small valid record by hand.
+    """Write a small valid record.
 
     Parameters
     ----------
@@ -30,29 +31,40 @@ def small_record_xml(title: str = "A title", *, datasets: int = 1, number: int =
     number
         The session's in the calendar.
     """
-    text = escape(title)
-    parts = "".join(_dataset_xml(number) for number in range(datasets))
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Experiment xmlns="{NAMESPACE}">'
-        f"<title>{text}</title><id>{number}</id>"
-        f'<summary ref="https://calendar.example.org/{number}">'
-        f'<experimenter>{text}</experimenter><instrument pid="FEI-Titan-TEM">FEI Titan TEM'
-        "</instrument><reservationStart>2018-11-13T09:00:00-07:00</reservationStart>"
-        "<reservationEnd>2018-11-13T12:00:00-07:00</reservationEnd>"
-        f"<motivation>{text}</motivation></summary>"
-        '<acquisitionActivity seqno="0"><startTime>2018-11-13T09:30:00-07:00</startTime>'
-        '<setup><param name="Acceleration Voltage" unit="kV">300.0</param></setup>'
-        f"{parts}</acquisitionActivity></Experiment>\n"
-    ).encode()
+    return write_record(
+        Experiment(
+            title=title,
+            id=str(number),
+            url=f"https://calendar.example.org/{number}",
+            experimenters=(title,),
+            instrument="FEI Titan TEM",
+            instrument_pid="FEI-Titan-TEM",
+            start="2018-11-13T09:00:00-07:00",
+            end="2018-11-13T12:00:00-07:00",
+            motivation=title,
+            activities=(
+                Activity(
+                    start="2018-11-13T09:30:00-07:00",
+                    setup=(Parameter("Acceleration Voltage", "300.0", "kV"),),
+                    datasets=tuple(map(_dataset, range(datasets))),
+                ),
+            ),
+        )
+    )
 
 
-def _dataset_xml(number: int) -> str:
-    path = f"/Titan_TEM/A%20user/{number:05}.dm3"
-    return (
-        f'<dataset type="Image" role="Experimental"><name>{number:05}.dm3</name>'
-        f"<location>{path}</location><preview>{path}.thumb.png</preview>"
-        f'<meta name="Magnification">{number}</meta>'
-        '<meta name="Stage X" unit="µm" warning="true">1.5</meta></dataset>'
+def _dataset(number: int) -> Dataset:
+    path = f"Titan_TEM/A user/{number:05}.dm3"
+    return Dataset(
+        f"{number:05}.dm3",
+        path,
+        type="Image",
+        role="Experimental",
+        previews=(f"{path}.thumb.png",),
+        parameters=(
+            Parameter("Magnification", str(number)),
+            Parameter("Stage X", "1.5", "µm", unreliable=True),
+        ),
     )
 
 
@@ -69,7 +81,7 @@ def record_to_upload(
         xml=content,
         sha256=hashlib.sha256(content).hexdigest(),
         artifact=Path("records", file_name),
-        experiment=read_experiment(content),
+        experiment=read_record(content),
         instrument=Instrument(
             pid="FEI-Titan-TEM", name="FEI Titan TEM", timezone=_ZONE, filestore="Titan_TEM"
         ),

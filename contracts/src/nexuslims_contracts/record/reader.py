@@ -1,115 +1,43 @@
-"""What a record says, read from its XML for those who show it to people."""
+"""Reading records: our own, the incumbent's, and what people made of either in CDCS."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from nexuslims_contracts.errors import MalformedXmlError
+from nexuslims_contracts.errors import MalformedXmlError, UnreadableRecordError
+from nexuslims_contracts.record import NAMESPACE, ROOT, XSI
+from nexuslims_contracts.record.model import (
+    Activity,
+    Cell,
+    Column,
+    Curation,
+    Dataset,
+    Entry,
+    Experiment,
+    ImageEntry,
+    Notes,
+    Parameter,
+    Project,
+    Sample,
+    Table,
+    TableEntry,
+    TextEntry,
+)
 from nexuslims_contracts.xml import parse_xml
-from nexuslims_uploader.errors import UnreadableRecordError
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-NAMESPACE: Final = "https://data.nist.gov/od/dm/nexus/experiment/v1.0"
 _NS: Final = {"nx": NAMESPACE}
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A named value; ``unreliable`` where the vendor's software is known to fill it wrongly."""
-
-    name: str
-    value: str
-    unit: str = ""
-    unreliable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """One signal of a file.
-
-    ``location`` is relative to the instrument data path, ``previews`` to the data path, both
-    without percent-encoding.
-    """
-
-    name: str
-    location: str
-    type: str = ""
-    role: str = ""
-    format: str = ""
-    description: str = ""
-    previews: tuple[str, ...] = ()
-    parameters: tuple[Parameter, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """Datasets acquired together, and the parameters they share; ``start`` is ISO 8601."""
-
-    start: str = ""
-    sample: str = ""
-    setup: tuple[Parameter, ...] = ()
-    notes: tuple[str, ...] = ()
-    datasets: tuple[Dataset, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A sample, by name or reference."""
-
-    id: str = ""
-    ref: str = ""
-    name: str = ""
-    description: str = ""
-    elements: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project, by name or reference."""
-
-    id: str = ""
-    ref: str = ""
-    name: str = ""
-    division: str = ""
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """A whole record; ``start`` and ``end`` are ISO 8601, empty if the record has none."""
-
-    title: str = ""
-    id: str = ""
-    url: str = ""
-    experimenters: tuple[str, ...] = ()
-    collaborators: tuple[str, ...] = ()
-    instrument: str = ""
-    instrument_pid: str = ""
-    start: str = ""
-    end: str = ""
-    motivation: str = ""
-    samples: tuple[Sample, ...] = ()
-    projects: tuple[Project, ...] = ()
-    activities: tuple[Activity, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def datasets(self) -> Iterator[Dataset]:
-        """All datasets, in the order of the record."""
-        for activity in self.activities:
-            yield from activity.datasets
-
-
-def read_experiment(xml: bytes) -> Experiment:
+def read_record(xml: bytes) -> Experiment:
     """Read a record.
 
     Parameters
     ----------
     xml
         A record in the Nexus Experiment schema, from whatever source: entities are not resolved
-        and nothing is fetched.
+        and nothing is fetched. Leading and trailing blanks of texts are left out.
 
     Raises
     ------
@@ -120,7 +48,7 @@ def read_experiment(xml: bytes) -> Experiment:
         root = parse_xml(xml)
     except MalformedXmlError as error:
         raise UnreadableRecordError(f"the record is not XML: {error}; build it again") from error
-    if root.tag != f"{{{NAMESPACE}}}Experiment":
+    if root.tag != ROOT:
         raise UnreadableRecordError(f"the record is a {root.tag}, not an Experiment of {NAMESPACE}")
     return _experiment(root)
 
@@ -131,11 +59,13 @@ def _experiment(root: "_Element") -> Experiment:
     return Experiment(
         title=_text(root, "title"),
         id=_text(root, "id"),
+        pid=_attribute(root, "pid"),
         url=_attribute(summary, "ref"),
         experimenters=_texts(root, "summary/nx:experimenter"),
         collaborators=_texts(root, "summary/nx:collaborator"),
         instrument=_text(root, "summary/nx:instrument"),
         instrument_pid=_attribute(instrument, "pid"),
+        instrument_ref=_attribute(instrument, "ref"),
         start=_text(root, "summary/nx:reservationStart"),
         end=_text(root, "summary/nx:reservationEnd"),
         motivation=_text(root, "summary/nx:motivation"),
@@ -147,14 +77,14 @@ def _experiment(root: "_Element") -> Experiment:
 
 
 def _sample(element: "_Element") -> Sample:
-    elements = element.find("nx:elements", _NS)
     return Sample(
         id=_attribute(element, "id"),
         ref=_attribute(element, "ref"),
         name=_text(element, "name"),
-        description="\n".join(_texts(element, "description")),
+        descriptions=_texts(element, "description"),
+        notes=_notes(element),
         elements=tuple(
-            child.tag.rpartition("}")[2] for child in (elements if elements is not None else ())
+            str(child.tag).rpartition("}")[2] for child in element.iterfind("nx:elements/*", _NS)
         ),
     )
 
@@ -180,15 +110,26 @@ def _activity(element: "_Element") -> Activity:
 
 
 def _dataset(element: "_Element") -> Dataset:
+    curation = element.find("nx:curation", _NS)
     return Dataset(
         name=_text(element, "name"),
         location=_relative(_text(element, "location")),
         type=_attribute(element, "type"),
         role=_attribute(element, "role"),
         format=_text(element, "format"),
-        description="\n".join(_texts(element, "description")),
+        descriptions=_texts(element, "description"),
         previews=tuple(_relative(path) for path in _texts(element, "preview")),
         parameters=_parameters(element, "meta"),
+        curation=None if curation is None else _curation(curation),
+    )
+
+
+def _curation(element: "_Element") -> Curation:
+    """Read a judgement; a rating that is no number counts as none."""
+    rating, featured = _text(element, "rating"), _text(element, "featured")
+    return Curation(
+        rating=int(rating) if rating.isdecimal() else None,
+        featured=_is_true(featured) if featured else None,
     )
 
 
@@ -198,14 +139,48 @@ def _parameters(element: "_Element", path: str) -> tuple[Parameter, ...]:
             name=_attribute(one, "name"),
             value=_content(one),
             unit=_attribute(one, "unit"),
-            unreliable=_attribute(one, "warning") in ("true", "1"),
+            unreliable=_is_true(_attribute(one, "warning")),
         )
         for one in element.iterfind(f"nx:{path}", _NS)
     )
 
 
-def _notes(element: "_Element") -> tuple[str, ...]:
-    return _texts(element, "notes/nx:entry/nx:p")
+def _notes(element: "_Element") -> tuple[Notes, ...]:
+    return tuple(
+        Notes(
+            entries=tuple(_entry(entry) for entry in one.iterfind("nx:entry", _NS)),
+            source=_attribute(one, "source"),
+        )
+        for one in element.iterfind("nx:notes", _NS)
+    )
+
+
+def _entry(element: "_Element") -> Entry:
+    """Read a piece of notes; its kind stands in ``xsi:type``, behind whatever prefix."""
+    match _attribute(element, f"{{{XSI}}}type").rpartition(":")[2]:
+        case "ImageEntry":
+            return ImageEntry(_texts(element, "imageURL"))
+        case "TableEntry":
+            return TableEntry(tuple(_table(one) for one in element.iterfind("nx:table", _NS)))
+        case _:
+            return TextEntry(_texts(element, "p"))
+
+
+def _table(element: "_Element") -> Table:
+    return Table(
+        title=_text(element, "title"),
+        columns=tuple(
+            Column(_attribute(one, "id"), _content(one))
+            for one in element.iterfind("nx:header/nx:column", _NS)
+        ),
+        rows=tuple(
+            tuple(
+                Cell(_attribute(one, "colid"), _content(one))
+                for one in row.iterfind("nx:cell", _NS)
+            )
+            for row in element.iterfind("nx:rows/nx:row", _NS)
+        ),
+    )
 
 
 def _texts(element: "_Element", path: str) -> tuple[str, ...]:
@@ -224,6 +199,10 @@ def _content(element: "_Element") -> str:
 
 def _attribute(element: "_Element | None", name: str) -> str:
     return "" if element is None else str(element.get(name, "")).strip()
+
+
+def _is_true(text: str) -> bool:
+    return text in ("true", "1")
 
 
 def _relative(path: str) -> str:

@@ -4,28 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nexuslims_contracts.datasets import Dataset, ExtractorVersion
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleInput:
-    """A sample; ``elements`` are chemical symbols."""
-
-    id: str
-    name: str = ""
-    ref: str = ""
-    description: str = ""
-    elements: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectInput:
-    """A project the session was done for."""
-
-    project_id: str = ""
-    name: str = ""
-    division: str = ""
-    group: str = ""
-    ref: str = ""
+from nexuslims_contracts.events import Project, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +43,6 @@ class RecordInput:
     experimenters: tuple[str, ...] = ()
     collaborators: tuple[str, ...] = ()
     motivation: str = ""
-    samples: tuple[SampleInput, ...] = ()
-    projects: tuple[ProjectInput, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    projects: tuple[Project, ...] = ()
     files: tuple[FileInput, ...] = ()

@@ -1,0 +1,58 @@
+"""Reading records: our own, the incumbent's, hostile ones."""
+
+from pathlib import Path
+
+import pytest
+
+from nexuslims_contracts.errors import UnreadableRecordError
+from nexuslims_contracts.record import NAMESPACE
+from nexuslims_contracts.record.model import Notes, TextEntry
+from nexuslims_contracts.record.reader import read_record
+
+
+def test_samples_projects_and_notes_are_read() -> None:
+    experiment = read_record(
+        f"""<Experiment xmlns="{NAMESPACE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+        <sample id="s" ref="http://example.org/s"><name>N</name><description>D</description>
+        <elements><!-- both --><Pt/><Ni/></elements></sample>
+        <project><name>P</name><project_id>1</project_id></project>
+        <notes><entry xsi:type="TextEntry"><p>x.dm3 could not be read</p></entry></notes>
+        </Experiment>""".encode()
+    )
+    (sample,) = experiment.samples
+    assert (sample.name, sample.descriptions, sample.elements) == ("N", ("D",), ("Pt", "Ni"))
+    assert experiment.projects[0].id == "1"
+    assert experiment.notes == (Notes((TextEntry(("x.dm3 could not be read",)),)),)
+    assert experiment.title == ""
+
+
+def test_entities_are_not_resolved(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    xml = (
+        f'<!DOCTYPE x [<!ENTITY s SYSTEM "{secret.as_uri()}"><!ENTITY e "expanded">]>'
+        f'<Experiment xmlns="{NAMESPACE}"><title>&s;&e;</title></Experiment>'
+    )
+    title = read_record(xml.encode()).title
+    assert "hunter2" not in title
+    assert "expanded" not in title
+
+
+@pytest.mark.parametrize("xml", [b"", b"<a", b"<a/>", b"\x89PNG"])
+def test_what_is_no_record_says_so(xml: bytes) -> None:
+    with pytest.raises(UnreadableRecordError):
+        read_record(xml)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("name", "activities", "datasets"),
+    [("incumbent_record_20181113.xml", 2, 14), ("example_record_large.xml", None, None)],
+)
+def test_records_of_the_incumbent_are_read(corpus, name, activities, datasets) -> None:
+    xml = corpus.record(name).read_bytes()
+    experiment = read_record(xml)
+    assert experiment.title
+    assert sum(1 for _ in experiment.datasets()) == (datasets or xml.count(b"<dataset"))
+    assert len(experiment.activities) == (activities or xml.count(b"<acquisitionActivity"))
+    assert all(dataset.parameters for dataset in experiment.datasets())

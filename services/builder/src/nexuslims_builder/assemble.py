@@ -1,0 +1,140 @@
+"""Assembling the record of a session from what its events say."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from nexuslims_builder.clustering import cluster
+from nexuslims_builder.inputs import FileInput, RecordInput
+from nexuslims_builder.parameters import parameters_of, separate
+from nexuslims_contracts import events
+from nexuslims_contracts.identifiers import digest
+from nexuslims_contracts.record import CHEMICAL_ELEMENTS
+from nexuslims_contracts.record.model import (
+    Activity,
+    Dataset,
+    Experiment,
+    Parameter,
+    Project,
+    Sample,
+)
+
+_NOT_FILE_NAME: Final = re.compile(r"[^\w.+-]+")
+_LONGEST_NAME: Final = 150
+
+
+def assemble(record: RecordInput, *, sensitivity: float = 1.0, method: str = "kde") -> Experiment:
+    """Assemble the record of a session.
+
+    Parameters
+    ----------
+    record
+        What it is made of.
+    sensitivity, method
+        How its files are clustered into activities; see :mod:`nexuslims_builder.clustering`.
+    """
+    files = sorted(record.files, key=lambda file: (file.mtime, file.path))
+    clusters = cluster([file.mtime for file in files], sensitivity=sensitivity, method=method)
+    return Experiment(
+        title=record.title,
+        id=record.event_id,
+        url=record.url,
+        experimenters=record.experimenters,
+        collaborators=record.collaborators,
+        instrument=record.instrument_name,
+        instrument_pid=record.instrument_pid,
+        start=record.start.isoformat(),
+        end=record.end.isoformat(),
+        motivation=record.motivation,
+        samples=tuple(map(_sample, record.samples)),
+        projects=tuple(map(_project, record.projects)),
+        activities=tuple(
+            _activity([files[index] for index in indices], record)
+            for indices in clusters.activities
+        ),
+    )
+
+
+def file_name(record: RecordInput) -> str:
+    """Name of the record's file: ``<start date>_<instrument>_<event id>.xml``.
+
+    What cannot stand in a file's name is replaced; a digest then keeps two sessions apart.
+    """
+    wished = f"{record.session_start:%Y-%m-%d}_{record.instrument_pid}_{record.event_id}"
+    name = _NOT_FILE_NAME.sub("_", wished)[:_LONGEST_NAME]
+    return f"{name}.xml" if name == wished else f"{name}_{digest([record.session])[:8]}.xml"
+
+
+def _sample(sample: events.Sample) -> Sample:
+    """Take over a sample; what is no chemical element stands in its description."""
+    strange = [symbol for symbol in sample.elements if symbol not in CHEMICAL_ELEMENTS]
+    remark = f"Not in the periodic table: {', '.join(strange)}" if strange else ""
+    return Sample(
+        id=sample.id,
+        ref=sample.ref,
+        name=sample.name,
+        descriptions=tuple(filter(None, (sample.description, remark))),
+        elements=tuple(symbol for symbol in CHEMICAL_ELEMENTS if symbol in sample.elements),
+    )
+
+
+def _project(project: events.Project) -> Project:
+    return Project(
+        id=project.project_id,
+        ref=project.ref,
+        name=project.name,
+        division=project.division,
+        group=project.group,
+    )
+
+
+def _activity(files: list[FileInput], record: RecordInput) -> Activity:
+    """Make an activity of files in the order of time."""
+    setup, rest = separate(
+        [parameters_of(dataset, file.extractor) for file in files for dataset in file.datasets]
+    )
+    own = iter(rest)
+    return Activity(
+        start=datetime.fromtimestamp(files[0].mtime, ZoneInfo(record.timezone)).isoformat(),
+        sample=record.samples[0].id if record.samples else "",
+        setup=tuple(setup),
+        datasets=tuple(dataset for file in files for dataset in _datasets(file, own)),
+    )
+
+
+def _datasets(file: FileInput, parameters: Iterator[list[Parameter]]) -> Iterator[Dataset]:
+    """Make the datasets of a file; one that could not be read is a dataset of an unknown type.
+
+    Parameters
+    ----------
+    file
+        The file.
+    parameters
+        Of its datasets in their order, without those of the setup.
+    """
+    name = file.path.rpartition("/")[2]
+    count = len(file.datasets)
+    if not count:
+        yield Dataset(
+            name,
+            file.path,
+            type="Unknown",
+            role="Experimental",
+            descriptions=_remark("This file could not be read", file.failure),
+        )
+    for dataset in file.datasets:
+        yield Dataset(
+            f"{name} ({dataset.index + 1} of {count})" if count > 1 else name,
+            file.path,
+            type=dataset.dataset_type,
+            role="Experimental",
+            descriptions=_remark("Not all of this file could be read", file.failure),
+            previews=(dataset.preview.path,) if dataset.preview else (),
+            parameters=tuple(next(parameters)),
+        )
+
+
+def _remark(trouble: str, reason: str | None) -> tuple[str, ...]:
+    return (f"{trouble}: {reason}",) if reason else ()
