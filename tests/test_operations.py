@@ -11,15 +11,13 @@ from pydantic import SecretStr
 from nexuslims_contracts import topology
 from nexuslims_contracts.plugins import installed
 from nexuslims_harvester.calendar import CALENDARS
-from nexuslims_harvester.numbered import Numbered
 from nexuslims_shared.service import SERVICES as ENTRY_POINTS
 from nexuslims_shared.service import Service, _Process, service_named
 from nexuslims_shared.settings import (
     Environment,
+    Numbered,
     Settings,
     read_settings,
-    variable_names,
-    variable_of,
 )
 from nexuslims_uploader.destination import DESTINATIONS
 from tests.manifests import (
@@ -54,7 +52,7 @@ def deployments(rendering):
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
     """The paths that containers have, below a folder of this test."""
-    for name in variable_names():
+    for name in _variables_of(Settings):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "srv" / "instrument-data").mkdir(parents=True)
@@ -82,12 +80,12 @@ def test_every_variable_that_is_named_exists(path):
 
 
 def named_in_settings(name):
-    known = {*variable_names(), *_variables_of_plugins()}
+    known = {*_variables_of(Settings), *_variables_of_plugins()}
     return name in known or name.removesuffix("_FILE") in known
 
 
 def test_every_setting_is_documented():
-    assert set(_documented()) == {*variable_names(), *_variables_of_plugins()}
+    assert set(_documented()) == {*_variables_of(Settings), *_variables_of_plugins()}
 
 
 def _variables_of_plugins():
@@ -104,8 +102,11 @@ def _fields_of_plugins(group):
         if model is Settings or not model.__module__.startswith("nexuslims_"):
             continue  # not a test's
         for name, field in model.model_fields.items():
-            numbered = issubclass(model, Numbered)
-            yield model.variable(name, "1") if numbered else variable_of(model, name), field
+            yield model.variable(name, "1" if issubclass(model, Numbered) else ""), field
+
+
+def _variables_of(model):
+    return {model.variable(name) for name in model.model_fields}
 
 
 @pytest.mark.parametrize(("service", "group"), [("uploader", Environment), ("harvester", Numbered)])
@@ -121,7 +122,7 @@ def test_settings_of_destinations_and_calendars_reach_their_containers(service, 
 def test_the_documented_defaults_are_the_real_ones():
     documented = _documented()
     for name, field in Settings.model_fields.items():
-        variable = "NATS_URL" if name == "nats_url" else f"NX_{name.upper()}"
+        variable = Settings.variable(name)
         assert documented[variable] == _default(field), variable
 
 

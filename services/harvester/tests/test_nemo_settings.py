@@ -37,7 +37,11 @@ def test_the_environment_wins_over_the_file_and_numbers_are_apart(
     ("variable", "value", "words"),
     [
         ("ADDRESS", "nemo.example.org", "NX_NEMO_ADDRESS_1='nemo.example.org': not an address"),
-        ("ADDRESS", "https://me:pass-word@nemo.org/", "NX_NEMO_ADDRESS_1=(hidden)"),
+        (
+            "ADDRESS",
+            "https://me:pass-word@nemo.org/",
+            "NX_NEMO_ADDRESS_1='https://(hidden)@nemo.org/'",
+        ),
         ("TOKEN", "pass-word\nX-Other: 1", "NX_NEMO_TOKEN_1=(hidden): not a token"),
         ("TOKEN", "pass-wörd", "NX_NEMO_TOKEN_1=(hidden): not a token"),
         ("TZ", "Mars/Olympus", "NX_NEMO_TZ_1='Mars/Olympus': not an IANA time zone"),
@@ -63,9 +67,17 @@ def test_what_is_missing_is_named(nemo_settings):
 
 def test_a_file_that_is_not_there_is_named(nemo_settings, monkeypatch):
     monkeypatch.delenv("NX_NEMO_TOKEN_1")
-    monkeypatch.setenv("NX_NEMO_TOKEN_1_FILE", "nowhere")
-    with pytest.raises(SettingsError, match="NX_NEMO_TOKEN_1_FILE=nowhere: cannot be read"):
+    monkeypatch.setenv("NX_NEMO_TOKEN_1_FILE", "/nowhere")
+    with pytest.raises(SettingsError, match="NX_NEMO_TOKEN_1_FILE=/nowhere: cannot be read"):
         read_nemo_settings("1")
+
+
+def test_a_token_given_instead_of_its_file_is_not_repeated(nemo_settings, monkeypatch):
+    monkeypatch.delenv("NX_NEMO_TOKEN_1")
+    monkeypatch.setenv("NX_NEMO_TOKEN_1_FILE", "pass-word")
+    with pytest.raises(SettingsError, match=r"NX_NEMO_TOKEN_1_FILE=\(hidden\)") as caught:
+        read_nemo_settings("1")
+    assert "pass-word" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from nexuslims_shared.secrets import hide
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,7 +29,7 @@ def about(session: str) -> "Iterator[None]":
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one JSON object.
+    """Formats a record as one JSON object, without secrets.
 
     Parameters
     ----------
@@ -46,12 +48,12 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": hide(record.getMessage()),
         }
         if session := _session.get():
             line[SESSION] = session
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = hide(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

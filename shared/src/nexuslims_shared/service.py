@@ -35,6 +35,7 @@ from nexuslims_shared.embedded import running_broker
 from nexuslims_shared.errors import SettingsError, TopologyError
 from nexuslims_shared.health import Check, Health, Notes, check_broker, check_mount
 from nexuslims_shared.people import BucketPeople, People
+from nexuslims_shared.secrets import hide
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore
@@ -146,10 +147,11 @@ def broker_url(settings: Settings) -> str:
 @asynccontextmanager
 async def service_context(settings: Settings, name: str) -> AsyncIterator[ServiceContext]:
     """Connect a command or a test to the broker for a while; fails at once if there is none."""
+    url = broker_url(settings)
     try:
-        client = await connect(broker_url(settings), name=name, wait=False)
+        client = await connect(url, name=name, wait=False)
     except (OSError, nats.errors.Error) as error:
-        raise TopologyError(f"the broker at {broker_url(settings)} does not answer") from error
+        raise TopologyError(f"the broker at {hide(url)} does not answer: does it run?") from error
     try:
         yield _service_context(settings, client)
     finally:

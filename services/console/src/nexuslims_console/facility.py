@@ -21,6 +21,7 @@ from nexuslims_contracts.topology import CONSUMERS, EVENTS
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.secrets import hide
 from nexuslims_shared.service import SERVICES, Mount, broker_url, require_mounts, service_context
 from nexuslims_shared.settings import Settings, make_folder
 from nexuslims_shared.tasks import end
@@ -111,7 +112,7 @@ async def provision_topology(settings: Settings) -> None:
     try:
         client = await connect(url, name="provision", wait=False)
     except (OSError, nats.errors.Error) as error:
-        raise TopologyError(f"the broker at {url} does not answer: does it run?") from error
+        raise TopologyError(f"the broker at {hide(url)} does not answer: does it run?") from error
     try:
         await provision(client.jetstream(), replicas=settings.stream_replicas)
     finally:

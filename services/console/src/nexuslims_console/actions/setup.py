@@ -11,16 +11,16 @@ from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.network import Network
 from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import Settings, read, read_settings
-from nexuslims_shared.shown_settings import GROUP, shown
+from nexuslims_shared.settings.display import GROUP, display, display_given
 
 
 def show_settings(*, as_json: bool) -> bool:
     """Show the settings in effect; False if some are wrong."""
-    values = shown(read_settings()) | shown(read(Network))
+    values = display(read_settings()) | display(read(Network))
     wrong: list[str] = []
     for plugin in installed(GROUP).values():
         try:
-            values |= plugin.load()()
+            values |= display_given(plugin.load())
         except SettingsError as error:
             wrong.append(str(error))
     if as_json:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from nexuslims_harvester.numbered import Numbered, read_numbered, shown_numbered
+from nexuslims_shared.settings import Numbered, read
 
 
 class IcsSettings(Numbered, family="ICS"):
@@ -61,9 +61,4 @@ def read_ics_settings(number: str) -> IcsSettings:
     SettingsError
         If one is missing or wrong.
     """
-    return read_numbered(IcsSettings, number)
-
-
-def shown() -> dict[str, str]:
-    """Return what is set, for ``nexuslims config``."""
-    return shown_numbered(IcsSettings)
+    return read(IcsSettings, number)

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator
 
 from nexuslims_harvester.calendar import placed
-from nexuslims_harvester.numbered import Numbered, read_numbered, shown_numbered
 from nexuslims_shared.network import Address, Token
+from nexuslims_shared.settings import Numbered, read
 
 _YEARS: Final = range(1970, 2200)
 
@@ -85,9 +85,4 @@ def read_nemo_settings(number: str) -> NemoSettings:
     SettingsError
         If one is missing or wrong.
     """
-    return read_numbered(NemoSettings, number)
-
-
-def shown() -> dict[str, str]:
-    """Return what is set, for ``nexuslims config``."""
-    return shown_numbered(NemoSettings)
+    return read(NemoSettings, number)

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from nexuslims_shared.network import Address, Token
 from nexuslims_shared.settings import Environment
-from nexuslims_shared.shown_settings import shown_if_given
 
 
 class CdcsSettings(Environment, env_prefix="NX_CDCS_"):
@@ -27,8 +26,3 @@ class CdcsSettings(Environment, env_prefix="NX_CDCS_"):
         bool, Field(description="Records belong to their experimenters; wants a superuser's token")
     ] = False
     previews: Annotated[bool, Field(description="Bring the records' pictures too")] = False
-
-
-def shown() -> dict[str, str]:
-    """Return what is set, for ``nexuslims config``."""
-    return shown_if_given(CdcsSettings)

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from nexuslims_shared.network import Address, Token
 from nexuslims_shared.settings import Environment
-from nexuslims_shared.shown_settings import shown_if_given
 
 
 class ElabftwSettings(Environment, env_prefix="NX_ELABFTW_"):
@@ -16,8 +15,3 @@ class ElabftwSettings(Environment, env_prefix="NX_ELABFTW_"):
     api_key: Annotated[Token, Field(description="That may write; its team gets the experiments")]
     experiment_category: Annotated[int | None, Field(description="Number of the category")] = None
     experiment_status: Annotated[int | None, Field(description="Number of the status")] = None
-
-
-def shown() -> dict[str, str]:
-    """Return what is set, for ``nexuslims config``."""
-    return shown_if_given(ElabftwSettings)

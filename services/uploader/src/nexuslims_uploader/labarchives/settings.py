@@ -6,7 +6,6 @@ from pydantic import Field
 
 from nexuslims_shared.network import Address, Token
 from nexuslims_shared.settings import Environment
-from nexuslims_shared.shown_settings import shown_if_given
 
 
 class LabarchivesSettings(Environment, env_prefix="NX_LABARCHIVES_"):
@@ -41,8 +40,3 @@ class LabarchivesSettings(Environment, env_prefix="NX_LABARCHIVES_"):
             return self.web_url
         web = self.url.replace("//api.labarchives.com", "//mynotebook.labarchives.com")
         return web.removesuffix("api/")
-
-
-def shown() -> dict[str, str]:
-    """Return what is set, for ``nexuslims config``."""
-    return shown_if_given(LabarchivesSettings)
