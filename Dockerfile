@@ -30,7 +30,7 @@ RUN install -d -o 10001 -g 10001 /srv/instrument-data /srv/data /srv/config /var
 WORKDIR /srv
 USER 10001:10001
 EXPOSE 8080
-ENTRYPOINT ["python", "-m", "nexuslims_shared"]
+ENTRYPOINT ["nexuslims"]
 
 FROM build AS harvester-build
 COPY services/harvester services/harvester
@@ -38,7 +38,7 @@ RUN install-service harvester
 
 FROM runtime AS harvester
 COPY --from=harvester-build /app /app
-CMD ["harvester"]
+CMD ["run", "harvester"]
 
 FROM build AS indexer-build
 COPY services/indexer services/indexer
@@ -46,7 +46,7 @@ RUN install-service indexer
 
 FROM runtime AS indexer
 COPY --from=indexer-build /app /app
-CMD ["indexer"]
+CMD ["run", "indexer"]
 
 FROM build AS extractor-build
 COPY formats formats
@@ -55,7 +55,7 @@ RUN install-service extractor
 
 FROM runtime AS extractor
 COPY --from=extractor-build /app /app
-CMD ["extractor"]
+CMD ["run", "extractor"]
 
 FROM build AS builder-build
 COPY services/builder services/builder
@@ -63,7 +63,7 @@ RUN install-service builder
 
 FROM runtime AS builder
 COPY --from=builder-build /app /app
-CMD ["builder"]
+CMD ["run", "builder"]
 
 FROM build AS uploader-build
 COPY services/uploader services/uploader
@@ -71,7 +71,7 @@ RUN install-service uploader
 
 FROM runtime AS uploader
 COPY --from=uploader-build /app /app
-CMD ["uploader"]
+CMD ["run", "uploader"]
 
 FROM build AS console-build
 COPY services/console services/console
@@ -79,4 +79,4 @@ RUN install-service console
 
 FROM runtime AS console
 COPY --from=console-build /app /app
-CMD ["console"]
+CMD ["run", "console"]

@@ -83,7 +83,7 @@ class Mortal:
             with (self.folder / "uploader.log").open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
-                    *("-m", "nexuslims_shared", "uploader"),
+                    *("-m", "nexuslims_shared", "run", "uploader"),
                     cwd=self.folder,
                     env=self.environment,
                     stdout=log,

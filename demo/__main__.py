@@ -19,7 +19,7 @@ def main() -> int:
     found = f" and {len(files)} real DM files" if files else " (with `make corpus`: real ones too)"
     print(f"A sample facility is in {folder}: two instruments, three sessions, FEI TIFFs{found}.")
     done = subprocess.run(
-        [sys.executable, "-m", "nexuslims_console", "--dir", str(folder), "build-records"],
+        [sys.executable, "-m", "nexuslims_shared", "--dir", str(folder), "build-records"],
         check=False,
         env=_environment(),
     )

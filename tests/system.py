@@ -51,7 +51,7 @@ class System:
             self.ports[name] = free_port()
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "nexuslims_shared", name],
+                    [sys.executable, "-m", "nexuslims_shared", "run", name],
                     cwd=self.folder,
                     env={
                         **self.environment,

@@ -18,7 +18,7 @@ RECORD = "2026-03-02_FEI-Quanta-SEM_1001.xml"
 def nexuslims(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NX_")}
     return subprocess.run(
-        [sys.executable, "-m", "nexuslims_console", "--dir", str(folder), *arguments],
+        [sys.executable, "-m", "nexuslims_shared", "--dir", str(folder), *arguments],
         capture_output=True,
         text=True,
         check=False,

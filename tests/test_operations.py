@@ -167,7 +167,7 @@ def test_every_service_has_a_deployment(deployments):
     assert sorted(deployments) == SERVICES
     for name, deployment in deployments.items():
         container = only_container(deployment)
-        assert (container["image"], container["args"]) == (f"nexuslims/{name}", [name])
+        assert (container["image"], container["args"]) == (f"nexuslims/{name}", ["run", name])
 
 
 def test_the_topology_has_consumers_of_existing_services_only():

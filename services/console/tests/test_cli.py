@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from nexuslims_console import cli
-from nexuslims_contracts.plugins import Plugin
+from nexuslims_contracts.plugins import Plugin, installed
+from nexuslims_shared.cli import shell as cli
+from nexuslims_shared.doctor import Finding
 
 HELP_BAR_S = 0.3
 HEAVY = {"rich", "sqlalchemy", "nats", "faststream", "pydantic", "numpy", "lxml", "asyncio"}
@@ -55,7 +56,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['nexuslims', '--help']\n"
         "import atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
-        "from nexuslims_console.cli import main; main()"
+        "from nexuslims_shared.cli.shell import main; main()"
     )
 
     def seconds() -> tuple[float, str]:
@@ -218,14 +219,15 @@ def test_a_broker_that_is_not_there_is_told_at_once(
 def test_a_check_that_fails_does_not_hide_the_others(
     call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def faulty(settings: object) -> dict[str, str]:
+    async def faulty(settings: object) -> list[Finding]:
         raise ZeroDivisionError
 
     class Faulty:
         name = "faulty"
         load = staticmethod(lambda: faulty)
 
-    monkeypatch.setattr("nexuslims_shared.doctor.installed", lambda _: {"faulty": Faulty()})
+    checks = {"faulty": Faulty(), **installed("nexuslims.doctor")}
+    monkeypatch.setattr("nexuslims_shared.doctor.installed", lambda _: checks)
     monkeypatch.setenv("NX_STATE_PATH", "instruments.toml")
     findings = {
         one["what"]: one["problem"]

@@ -10,8 +10,6 @@ from typing import Any, TypeAlias
 import pytest
 from typer.testing import CliRunner, Result
 
-from nexuslims_console import cli
-from nexuslims_console.facility import provision_topology
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import (
@@ -20,9 +18,10 @@ from nexuslims_contracts.events import (
     RetryRequested,
     WithdrawalRequested,
 )
+from nexuslims_shared.cli import shell as cli
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.people import Person
-from nexuslims_shared.service import ServiceContext, service_context
+from nexuslims_shared.service import ServiceContext, provision_broker, service_context
 from nexuslims_shared.settings import read_settings
 
 Call: TypeAlias = Callable[..., Result]
@@ -62,7 +61,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: Any) -> Itera
             await context.store.append(envelop(event, source="nexuslims/test"))
         await context.store.append(envelop(history.started("b"), source="nexuslims/test"))
 
-    asyncio.run(provision_topology(read_settings()))
+    asyncio.run(provision_broker(read_settings()))
     talk(tell)
     yield lambda *arguments: CliRunner().invoke(cli.app, list(arguments))
     broker.stop()

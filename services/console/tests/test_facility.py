@@ -99,7 +99,7 @@ async def real_up(
     code = (
         "from nexuslims_console import facility\n"
         "facility.installed = lambda group: {'console': None}\n"
-        "from nexuslims_console.cli import main; main()"
+        "from nexuslims_shared.cli.shell import main; main()"
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable,

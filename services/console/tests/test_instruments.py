@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from nexuslims_console import cli
 from nexuslims_console.actions import instruments
 from nexuslims_console.actions.instruments import added, missing
 from nexuslims_console.errors import ConsoleError
+from nexuslims_shared.cli import shell as cli
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 
 OWN = """\

@@ -206,3 +206,24 @@ async def missing(
         except nats.js.errors.NotFoundError:
             lacks.append(f"bucket {bucket.name}")
     return lacks
+
+
+async def consumers_without_service(jetstream: "JetStreamContext") -> list[str]:
+    """Name the services that do not ask the broker for events.
+
+    Raises
+    ------
+    TopologyError
+        If a consumer does not exist.
+    """
+    absent: set[str] = set()
+    for spec in CONSUMERS:
+        try:
+            info = await jetstream.consumer_info(EVENTS.name, spec.name)
+        except nats.js.errors.NotFoundError as error:
+            raise TopologyError(
+                f"the broker lacks consumer {spec.name}: run `nexuslims provision`"
+            ) from error
+        if not info.num_waiting:
+            absent.add(spec.service)
+    return sorted(absent)

@@ -28,7 +28,7 @@ from nexuslims_contracts import subjects
 from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import EVENTS, ConsumerSpec
 from nexuslims_shared import logs
-from nexuslims_shared.broker import connect, consumer_config, missing
+from nexuslims_shared.broker import connect, consumer_config, missing, provision
 from nexuslims_shared.consume import Handler, Key, MessageProcessor, each_alone
 from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.embedded import running_broker
@@ -146,7 +146,20 @@ def broker_url(settings: Settings) -> str:
 
 @asynccontextmanager
 async def service_context(settings: Settings, name: str) -> AsyncIterator[ServiceContext]:
-    """Connect a command or a test to the broker for a while; fails at once if there is none."""
+    """Connect a command or a test to the broker for a while; fail at once if there is none.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is.
+    name
+        For the broker's list of connections.
+
+    Raises
+    ------
+    TopologyError
+        If the broker does not answer.
+    """
     url = broker_url(settings)
     try:
         client = await connect(url, name=name, wait=False)
@@ -156,6 +169,27 @@ async def service_context(settings: Settings, name: str) -> AsyncIterator[Servic
         yield _service_context(settings, client)
     finally:
         await client.close()
+
+
+async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
+    """Create or update what the system needs on the broker; running it again changes nothing.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is, and how many replicas its streams have.
+    wait
+        Wait until the broker answers; otherwise fail at once.
+
+    Raises
+    ------
+    TopologyError
+        If the broker does not answer, is too old, or refuses a definition.
+    """
+    if wait:
+        await (await connect(broker_url(settings), name="provision")).close()
+    async with service_context(settings, "provision") as context:
+        await provision(context.jetstream, replicas=settings.stream_replicas)
 
 
 def _service_context(settings: Settings, client: Client) -> ServiceContext:

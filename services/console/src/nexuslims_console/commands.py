@@ -1,11 +1,12 @@
-"""The console's own commands: what they take. What they do is in ``work``, imported when called."""
+"""The console's commands: their options. What they do is in ``actions``, imported when called."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+from nexuslims_shared.cli.options import Json
+
 SessionName = Annotated[str, typer.Argument(metavar="ID", help="The session.", show_default=False)]
 Since = Annotated[str, typer.Option("--from", metavar="DATE", help="Only sessions after this.")]
 Until = Annotated[
@@ -22,23 +23,9 @@ def up(
     ] = None,
 ) -> None:
     """Run the broker (unless NATS_URL is set) and every service, until Ctrl-C."""
-    from nexuslims_console.actions import services  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import up as work  # noqa: PLC0415 - heavy
 
-    services.up(folder)
-
-
-def run(service: Annotated[str, typer.Argument(help="Which one.", show_default=False)]) -> None:
-    """Run one service in this process, as in a container."""
-    from nexuslims_console.actions import services  # noqa: PLC0415 - heavy
-
-    services.run_service(service)
-
-
-def provision() -> None:
-    """Create or update what the system needs on the broker; running it again changes nothing."""
-    from nexuslims_console.actions import services  # noqa: PLC0415 - heavy
-
-    services.provision()
+    work.up(folder)
 
 
 def build_records(
@@ -165,20 +152,6 @@ def withdraw(
     raise typer.Exit(0 if ok else 1)
 
 
-def doctor(*, as_json: Json = False) -> None:
-    """Look at settings, folders, broker, services and read model; name what is wrong."""
-    from nexuslims_console.actions import doctor as work  # noqa: PLC0415 - heavy
-
-    raise typer.Exit(0 if work.examine(as_json=as_json) else 1)
-
-
-def config(*, as_json: Json = False) -> None:
-    """Show the settings in effect, of destinations and calendars too; secrets are hidden."""
-    from nexuslims_console.actions import setup  # noqa: PLC0415 - heavy
-
-    raise typer.Exit(0 if setup.show_settings(as_json=as_json) else 1)
-
-
 instruments = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 
@@ -289,6 +262,6 @@ def _read_model() -> None:
 @read_model.command("rebuild")
 def rebuild_read_model() -> None:
     """Make the read model anew from the events, while the old one serves."""
-    from nexuslims_console.actions import setup  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions import read_model as work  # noqa: PLC0415 - heavy
 
-    setup.rebuild_read_model()
+    work.rebuild_read_model()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import nats.errors
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
@@ -17,12 +17,16 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from nexuslims_console.errors import AlreadyRunningError
 from nexuslims_console.supervisor import Program, Supervisor
 from nexuslims_contracts.plugins import installed
-from nexuslims_contracts.topology import CONSUMERS, EVENTS
-from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.broker import consumers_without_service
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import TopologyError
-from nexuslims_shared.secrets import hide
-from nexuslims_shared.service import SERVICES, Mount, broker_url, require_mounts, service_context
+from nexuslims_shared.service import (
+    SERVICES,
+    Mount,
+    provision_broker,
+    require_mounts,
+    service_context,
+)
 from nexuslims_shared.settings import Settings, make_folder
 from nexuslims_shared.tasks import end
 
@@ -73,7 +77,7 @@ async def running(
     make_folder(settings.logs, "NX_LOG_PATH")
     with _lock(settings.state_path):
         async with _broker(settings, say):
-            await provision_topology(settings)
+            await provision_broker(settings)
             ports = _free_ports([name for name in installed(SERVICES) if name not in without])
             file = settings.state_path / SERVICES_FILE
             supervisor = Supervisor(
@@ -106,19 +110,6 @@ def require_folders(settings: Settings) -> None:
     )
 
 
-async def provision_topology(settings: Settings) -> None:
-    """Create or update what the system needs on the broker."""
-    url = broker_url(settings)
-    try:
-        client = await connect(url, name="provision", wait=False)
-    except (OSError, nats.errors.Error) as error:
-        raise TopologyError(f"the broker at {hide(url)} does not answer: does it run?") from error
-    try:
-        await provision(client.jetstream(), replicas=settings.stream_replicas)
-    finally:
-        await client.close()
-
-
 def runs_here(state: Path) -> bool:
     """Tell whether a process of this machine runs the facility of a state folder."""
     try:
@@ -139,18 +130,12 @@ def read_services(state: Path) -> dict[str, dict[str, int]]:
     return services
 
 
-async def absent_consumers(jetstream: Any) -> list[str]:
-    """Name the services that do not ask the broker for events."""
-    infos = {spec: await jetstream.consumer_info(EVENTS.name, spec.name) for spec in CONSUMERS}
-    return sorted({spec.service for spec, info in infos.items() if not info.num_waiting})
-
-
 async def _runs_elsewhere(settings: Settings) -> bool:
     if not settings.nats_url:
         return False
     try:
         async with service_context(settings, "console") as context:
-            return not await absent_consumers(context.jetstream)
+            return not await consumers_without_service(context.jetstream)
     except (TopologyError, nats.errors.Error):
         return False
 
@@ -207,7 +192,7 @@ def _lock(state: Path) -> Iterator[None]:
 def _program(name: str, port: int, settings: Settings) -> Program:
     return Program(
         name=name,
-        arguments=[sys.executable, "-m", "nexuslims_console", "run", name],
+        arguments=[sys.executable, "-m", "nexuslims_shared", "run", name],
         log=settings.logs / f"{name}.log",
         environment={"NX_HTTP_PORT": str(port)},
     )

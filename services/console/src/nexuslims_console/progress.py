@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from nexuslims_console.output import console, say
+from nexuslims_shared.cli.output import console, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from nexuslims_contracts.errors import PluginError
+from nexuslims_shared.doctor import Finding
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Settings
 from nexuslims_uploader.destination import Destination, load_destinations
@@ -11,17 +12,17 @@ from nexuslims_uploader.destination import Destination, load_destinations
 _PATIENCE_S: Final = 20.0
 
 
-async def destinations(settings: Settings) -> dict[str, str]:
-    """Ask every destination that is in use; gives what is wrong with each, nothing if well."""
+async def destinations(settings: Settings) -> list[Finding]:
+    """Ask every destination that is in use whether it would take a record."""
     try:
         loaded = load_destinations(settings)
     except (SettingsError, PluginError) as error:
-        return {"destinations": str(error)}
+        return [Finding("destinations", str(error))]
     problems = await asyncio.gather(*(_ask(destination) for destination in loaded))
-    return {
-        f"destination {destination.name}": problem
+    return [
+        Finding(f"destination {destination.name}", problem)
         for destination, problem in zip(loaded, problems, strict=True)
-    }
+    ]
 
 
 async def _ask(destination: Destination) -> str:

@@ -6,10 +6,32 @@ Plugins that have settings name their model by an entry point of the group ``nex
 import re
 from typing import Final
 
+from nexuslims_contracts.plugins import installed
+from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.network import Network
 from nexuslims_shared.secrets import hide_in, is_secret
+from nexuslims_shared.settings.core import read_settings
 from nexuslims_shared.settings.groups import Environment, Numbered, any_given, read, variables
 
 GROUP: Final = "nexuslims.settings"
+
+
+def display_all() -> tuple[dict[str, str], list[str]]:
+    """Return the settings in effect by variable, and what is wrong with those of plugins.
+
+    Raises
+    ------
+    SettingsError
+        If one of the services' own is missing or wrong.
+    """
+    values = display(read_settings()) | display(read(Network))
+    problems: list[str] = []
+    for plugin in installed(GROUP).values():
+        try:
+            values |= display_given(plugin.load())
+        except SettingsError as error:
+            problems.append(str(error))
+    return values, problems
 
 
 def display(group: Environment, number: str = "") -> dict[str, str]:

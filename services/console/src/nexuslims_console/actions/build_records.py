@@ -6,17 +6,18 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from nexuslims_console.asynchronous import run
 from nexuslims_console.dry_run import Entry, calendar_entries, files_of
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work, require_folders
 from nexuslims_console.open_read_model import live_view
-from nexuslims_console.output import period, print_json, print_table, say
 from nexuslims_console.probes import until_ready
 from nexuslims_console.progress import shown_progress
 from nexuslims_console.queries import ReadModel, Window
+from nexuslims_console.session_table import period
 from nexuslims_console.views import SessionRow
 from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
+from nexuslims_shared.cli.asynchronous import run
+from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
 from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings, read_settings

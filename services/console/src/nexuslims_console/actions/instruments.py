@@ -7,9 +7,9 @@ import tomlkit
 from tomlkit.items import AoT
 
 from nexuslims_console.errors import ConsoleError, NotRunningError
-from nexuslims_console.output import print_json, print_table, say
 from nexuslims_contracts.plugins import installed
 from nexuslims_shared.artifacts import write_artifact
+from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.settings import read_settings
 

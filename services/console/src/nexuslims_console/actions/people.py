@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nexuslims_console.actions.requests import request_rebuild
-from nexuslims_console.asynchronous import run
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.open_read_model import live_view
-from nexuslims_console.output import print_json, print_table, say
 from nexuslims_console.queries import ReadModel
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import EVENT_TYPES, Event
+from nexuslims_shared.cli.asynchronous import run
+from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import read_settings
 from nexuslims_shared.store.port import EventStore

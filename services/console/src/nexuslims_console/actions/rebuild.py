@@ -8,18 +8,19 @@ from typing import Final, TypeAlias
 
 from nexuslims_console.actions.requests import request_rebuild
 from nexuslims_console.actions.sessions import required
-from nexuslims_console.asynchronous import run
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work
 from nexuslims_console.open_read_model import live_view
-from nexuslims_console.output import print_json, print_sessions, say
 from nexuslims_console.progress import shown_progress
 from nexuslims_console.queries import ReadModel, Window
+from nexuslims_console.session_table import print_sessions
 from nexuslims_console.views import SessionRow
 from nexuslims_console.waiting import not_rebuilt
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import ExtractionFailed, MetadataExtracted
+from nexuslims_shared.cli.asynchronous import run
+from nexuslims_shared.cli.output import print_json, say
 from nexuslims_shared.session.status import WELL
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.store.port import EventStore

@@ -7,12 +7,12 @@ from typing import Final
 
 from nexuslims_console.actions.requests import request_withdrawal
 from nexuslims_console.actions.sessions import required
-from nexuslims_console.asynchronous import run
 from nexuslims_console.facility import at_work
 from nexuslims_console.open_read_model import live_view
-from nexuslims_console.output import print_json, say
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.views import SessionRow
+from nexuslims_shared.cli.asynchronous import run
+from nexuslims_shared.cli.output import print_json, say
 from nexuslims_shared.session.status import FINAL, NOT_WITHDRAWN, WELL, WITHDRAWING
 from nexuslims_shared.settings import Settings, read_settings
 

@@ -7,6 +7,7 @@ or a ``typer.Typer`` for a group of commands. Modules of commands import light m
 
 import os
 import sys
+import traceback
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -32,20 +33,20 @@ class PluginGroup(TyperGroup):
         return list(_plugins())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Load one command; one that cannot be loaded says so when it is called."""
+        """Load one command; one that cannot be loaded reports that when it is called."""
         del ctx
         plugin = _plugins().get(cmd_name)
         return _command(plugin) if plugin else None
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what went wrong is one red line, and the exit code says which kind."""
+        """Run the command; an error is one red line, and the exit code tells its kind."""
         try:
             return super().invoke(ctx)
         except Exception as error:
             known = _known(error)
             if known is None or ctx.params.get("debug"):
                 raise
-            typer.secho(f"nexuslims: {known}", fg="red", err=True)
+            typer.secho(f"nexuslims: {_without_secrets(str(known))}", fg="red", err=True)
             code = WRONG_USE if isinstance(known, SettingsError) else FAILED
             raise typer.Exit(code) from error
 
@@ -101,7 +102,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415 - only here
 
-        typer.echo(f"nexuslims {version('nexuslims-console')}")
+        typer.echo(f"nexuslims {version('nexuslims-shared')}")
         raise typer.Exit
 
 
@@ -134,5 +135,15 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line."""
-    typer.main.get_command(app).main(sys.argv[1:], prog_name="nexuslims")
+    """Run the command line; the traceback of an error that nobody expected has no secrets in it."""
+    try:
+        typer.main.get_command(app).main(sys.argv[1:], prog_name="nexuslims")
+    except Exception:  # noqa: BLE001 - the process ends here
+        sys.stderr.write(_without_secrets(traceback.format_exc()))
+        sys.exit(FAILED)
+
+
+def _without_secrets(text: str) -> str:
+    from nexuslims_shared.secrets import hide  # noqa: PLC0415 - only where something went wrong
+
+    return hide(text)

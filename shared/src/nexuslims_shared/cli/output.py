@@ -1,4 +1,4 @@
-"""Showing things: tables for people, JSON for programs."""
+"""What commands print: tables for people, JSON for programs, messages on standard error."""
 
 import json
 import sys
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from nexuslims_shared.secrets import hide
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from nexuslims_console.views import SessionRow
+    from rich.text import Text
 
 WIDE: Final = 180
 """Columns of a table that goes into a file or a pipe."""
@@ -31,12 +32,9 @@ COLOURS: Final = {
 }
 
 
-_DAY: Final = len("2026-03-02")
-
-
 def say(text: str) -> None:
-    """Tell the operator something, on standard error."""
-    typer.echo(text, err=True)
+    """Print a message for the operator on standard error, without secrets."""
+    typer.echo(hide(text), err=True)
 
 
 def print_json(value: Any) -> None:
@@ -47,9 +45,18 @@ def print_json(value: Any) -> None:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], *, nothing: str = "nothing"
 ) -> None:
-    """Print a table on standard output, or say that there is nothing."""
+    """Print a table on standard output.
+
+    Parameters
+    ----------
+    columns
+        Their titles; all empty for a table without a head.
+    rows
+        Values of the cells; times are printed in local time.
+    nothing
+        Printed instead if there are no rows.
+    """
     from rich.table import Table  # noqa: PLC0415 - the command line starts fast
-    from rich.text import Text  # noqa: PLC0415 - the command line starts fast
 
     if not rows:
         typer.echo(nothing)
@@ -58,46 +65,27 @@ def print_table(
     for column in columns:
         table.add_column(column, no_wrap=column in WHOLE, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(shown := _shown(cell), COLOURS.get(shown, "")) for cell in row))
+        table.add_row(*(_cell(cell) for cell in row))
     console().print(table)
 
 
-def print_sessions(rows: "Sequence[SessionRow]") -> None:
-    """Print sessions as a table."""
-    print_table(
-        ("session", "when", "instrument", "status", "progress", "files", "record"),
-        [
-            (
-                row.session,
-                period(row.start, row.end),
-                row.instrument,
-                row.status,
-                row.reason or row.phase,
-                row.files,
-                row.record_path,
-            )
-            for row in rows
-        ],
-        nothing="no sessions",
-    )
-
-
-def period(start: datetime | None, end: datetime | None) -> str:
-    """Show when a session was, in local time: the end's day only where it is another one."""
-    begins, ends = _shown(start), _shown(end)
-    same_day = begins[:_DAY] == ends[:_DAY]
-    return f"{begins} - {ends[_DAY + 1 :] if same_day else ends}" if ends else begins
-
-
 def console(*, errors: bool = False) -> "Console":
-    """Make a rich console; wide where nobody looks at a terminal."""
+    """Make a rich console on standard output or error; wide if that is no terminal."""
     from rich.console import Console  # noqa: PLC0415 - the command line starts fast
 
     stream = sys.stderr if errors else sys.stdout
     return Console(stderr=errors, width=None if stream.isatty() else WIDE, highlight=False)
 
 
-def _shown(value: Any) -> str:
+def _cell(value: Any) -> "Text":
+    from rich.text import Text  # noqa: PLC0415 - the command line starts fast
+
+    text = as_text(value)
+    return Text(text, COLOURS.get(text, ""))
+
+
+def as_text(value: Any) -> str:
+    """Return the text of a cell: a time is local, nothing is empty."""
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     return "" if value is None else str(value)
@@ -110,4 +98,4 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"{type(value).__name__} cannot be shown as JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

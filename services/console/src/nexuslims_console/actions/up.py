@@ -1,22 +1,14 @@
-"""Running everything, or one service."""
+"""Running broker and services."""
 
 import asyncio
 import os
 from pathlib import Path
 
-import typer
-
-from nexuslims_console.asynchronous import run
-from nexuslims_console.facility import (
-    provision_topology,
-    read_services,
-    require_folders,
-    running,
-)
-from nexuslims_console.output import print_table, say
+from nexuslims_console.facility import read_services, require_folders, running
 from nexuslims_console.probes import until_ready
-from nexuslims_contracts.plugins import installed
-from nexuslims_shared.service import SERVICES, broker_url, main
+from nexuslims_shared.cli.asynchronous import run
+from nexuslims_shared.cli.output import print_table, say
+from nexuslims_shared.service import broker_url
 from nexuslims_shared.settings import Settings, read_settings
 
 
@@ -56,25 +48,3 @@ def _print_services(settings: Settings) -> None:
 async def _say_when_ready(name: str, port: int) -> None:
     await until_ready(port)
     say(f"{name} is ready")
-
-
-def run_service(name: str) -> None:
-    """Run one service in this process.
-
-    Raises
-    ------
-    typer.BadParameter
-        If it is not installed.
-    """
-    names = list(installed(SERVICES))
-    if name not in names:
-        raise typer.BadParameter(
-            f"no service {name!r} is installed here; there are: {', '.join(names)}"
-        )
-    main(name, read_settings())
-
-
-def provision() -> None:
-    """Create or update what the system needs on the broker."""
-    run(provision_topology(read_settings()))
-    say("the broker has all streams, consumers and buckets")

@@ -1,0 +1,25 @@
+"""Making the read model anew."""
+
+import asyncio
+
+from nexuslims_console.database import Database
+from nexuslims_console.projection import rebuild
+from nexuslims_shared.cli.asynchronous import run
+from nexuslims_shared.cli.output import say
+from nexuslims_shared.service import service_context
+from nexuslims_shared.settings import Settings, read_settings
+
+
+def rebuild_read_model() -> None:
+    """Make the read model anew from the events."""
+    say(f"the read model holds all events up to {run(_rebuild(read_settings()))}")
+
+
+async def _rebuild(settings: Settings) -> int:
+    database = Database(settings.read_model_url)
+    try:
+        async with service_context(settings, "console") as context:
+            await asyncio.to_thread(database.prepare)
+            return await rebuild(context.store, database)
+    finally:
+        database.close()

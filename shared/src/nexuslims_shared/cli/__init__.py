@@ -1,0 +1,1 @@
+"""The command line ``nexuslims``: its shell, and the commands that every distribution needs."""

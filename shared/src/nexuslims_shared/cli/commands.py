@@ -1,0 +1,74 @@
+"""Commands of every container and laptop: run, provision, doctor, config.
+
+What they do is imported when they are called, so that ``nexuslims --help`` is quick.
+"""
+
+from typing import Annotated
+
+import typer
+
+from nexuslims_shared.cli.options import Json
+
+
+def run(service: Annotated[str, typer.Argument(help="Which one.", show_default=False)]) -> None:
+    """Run one service in this process, as in a container."""
+    from nexuslims_contracts.plugins import installed  # noqa: PLC0415 - heavy
+    from nexuslims_shared.service import SERVICES, main  # noqa: PLC0415 - heavy
+    from nexuslims_shared.settings import read_settings  # noqa: PLC0415 - heavy
+
+    names = list(installed(SERVICES))
+    if service not in names:
+        raise typer.BadParameter(
+            f"no service {service!r} is installed here; there are: {', '.join(names)}"
+        )
+    main(service, read_settings())
+
+
+def provision(
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the broker answers.")] = False,
+) -> None:
+    """Create or update what the system needs on the broker; running it again changes nothing."""
+    from nexuslims_shared.cli import asynchronous  # noqa: PLC0415 - heavy
+    from nexuslims_shared.cli.output import say  # noqa: PLC0415 - heavy
+    from nexuslims_shared.service import provision_broker  # noqa: PLC0415 - heavy
+    from nexuslims_shared.settings import read_settings  # noqa: PLC0415 - heavy
+
+    asynchronous.run(provision_broker(read_settings(), wait=wait))
+    say("the broker has all streams, consumers and buckets")
+
+
+def doctor(*, as_json: Json = False) -> None:
+    """Check settings, folders, broker, services and destinations; name what is wrong.
+
+    What is checked depends on what is installed: a container checks what its service needs.
+    """
+    from dataclasses import asdict  # noqa: PLC0415 - heavy
+
+    from nexuslims_shared.cli import asynchronous  # noqa: PLC0415 - heavy
+    from nexuslims_shared.cli.output import print_json, print_table  # noqa: PLC0415 - heavy
+    from nexuslims_shared.doctor import examine  # noqa: PLC0415 - heavy
+
+    findings = asynchronous.run(examine())
+    ok = not any(finding.problem for finding in findings)
+    if as_json:
+        print_json({"ok": ok, "findings": [asdict(finding) for finding in findings]})
+    else:
+        rows = [(one.what, one.problem or "ok", one.detail) for one in findings]
+        print_table(("checked", "result", "detail"), rows)
+    raise typer.Exit(0 if ok else 1)
+
+
+def config(*, as_json: Json = False) -> None:
+    """List the settings in effect, of destinations and calendars too; secrets are hidden."""
+    from nexuslims_shared.cli.output import print_json, print_table, say  # noqa: PLC0415 - heavy
+    from nexuslims_shared.settings.display import display_all  # noqa: PLC0415 - heavy
+
+    values, problems = display_all()
+    if as_json:
+        print_json(values)
+    else:
+        print_table(("variable", "value"), list(values.items()))
+    for problem in problems:
+        say(problem)
+    raise typer.Exit(1 if problems else 0)
