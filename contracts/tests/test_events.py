@@ -172,3 +172,32 @@ def test_filters_match_as_the_server_says(pattern: list[str], subject: list[str]
         want in ("*", got) for want, got in zip(head, subject, strict=False)
     )
     assert subjects.matches(".".join(pattern), ".".join(subject)) is expected
+
+
+_tokens = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=4)
+
+
+@given(
+    st.lists(st.tuples(_tokens, st.booleans()), min_size=1, max_size=3),
+    st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=5),
+)
+def test_a_common_filter_matches_what_each_matches(
+    patterns: list[tuple[list[str], bool]], subject: list[str]
+):
+    texts = [".".join([*tokens, ">"] if tail else tokens) for tokens, tail in patterns]
+    common = subjects.common_filter(texts)
+    matched = [subjects.matches(text, ".".join(subject)) for text in texts]
+    assert subjects.matches(common, ".".join(subject)) >= any(matched)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "common"),
+    [
+        (["e.*.a"], "e.*.a"),
+        (["e.*.a", "e.*.b"], "e.*.*"),
+        (["e.s.*", "e.s.destination.*.*"], "e.s.>"),
+        (["e.s.>", "e.s.a"], "e.s.>"),
+    ],
+)
+def test_a_common_filter_is_narrow(patterns: list[str], common: str):
+    assert subjects.common_filter(patterns) == common

@@ -49,6 +49,11 @@ class Recorded:
         """The event itself."""
         return self.envelope.event
 
+    @property
+    def subject(self) -> str:
+        """The subject it is stored on."""
+        return self.envelope.subject
+
 
 def envelop(
     event: Event,

@@ -17,10 +17,16 @@ Replaces: TypeAlias = Annotated[
 
 
 class Event(ContractModel):
-    """What all events have: the session they are about, a stable type name, a subject."""
+    """What all events have: the session they are about, a stable type name, a subject.
+
+    A later statement on the same subject takes the place of an earlier one, so that the last event
+    of each subject is enough to know a session; unless the event is ``cumulative``: then all that
+    were ever stated on its subject count.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    cumulative: ClassVar[bool] = False
 
     session: SessionToken
 

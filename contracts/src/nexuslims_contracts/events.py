@@ -6,7 +6,7 @@ name in ``after`` the sequence of the statement they replace, so that going back
 content is a new fact too.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
@@ -25,6 +25,7 @@ from nexuslims_contracts.model import ContractModel
 
 __all__ = [
     "EVENT_TYPES",
+    "RECORD_INPUTS",
     "BookingTier",
     "ConsentDeclined",
     "DestinationEvent",
@@ -374,7 +375,12 @@ class WithdrawalFailed(DestinationEvent, name="withdrawal.failed"):
 
 
 class RebuildRequested(Event, name="rebuild.requested"):
-    """An operator wants the record made again, from the events or from the files too."""
+    """An operator wants the record made again, from the events or from the files too.
+
+    Each counts: one may name an extractor, and another one a second.
+    """
+
+    cumulative = True
 
     request: str
     re_extract: bool = False
@@ -405,3 +411,22 @@ class WithdrawalRequested(Event, name="withdrawal.requested"):
     def identity(self) -> tuple[str, ...]:
         """One request is one fact."""
         return (self.request,)
+
+
+RECORD_INPUTS: Final[tuple[type[Event], ...]] = (
+    SessionStarted,
+    SessionEnded,
+    SessionRevised,
+    SessionCancelled,
+    ReservationMatched,
+    ConsentDeclined,
+    ReservationMissing,
+    FileIndexed,
+    SessionIndexed,
+    FilesNotFound,
+    MetadataExtracted,
+    ExtractionFailed,
+    RebuildRequested,
+    RetryRequested,
+)
+"""What a record is made of: one that is stored after a record was built makes the record stale."""

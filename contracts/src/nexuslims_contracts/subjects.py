@@ -5,6 +5,9 @@
 ``nexus.events.<session>.destination.<destination>.<event>``.
 """
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 PREFIX = "nexus.events"
 ALL = f"{PREFIX}.>"
 FILE = "file"
@@ -34,6 +37,24 @@ def of_session(session: str) -> str:
 def beside_files(session: str) -> tuple[str, ...]:
     """Filters for everything about one session but its files."""
     return (session_subject(session, "*"), destination_subject(session, "*", "*"))
+
+
+def common_filter(patterns: Sequence[str]) -> str:
+    """Return the narrowest single filter for everything that any of the filters matches.
+
+    Parameters
+    ----------
+    patterns
+        Filters, with wildcards; at least one.
+    """
+    common: list[str] = []
+    for tokens in zip_longest(*(pattern.split(".") for pattern in patterns)):
+        if None in tokens:
+            return ".".join([*common[:-1], ">"])
+        if ">" in tokens:
+            return ".".join([*common, ">"])
+        common.append(tokens[0] if len(set(tokens)) == 1 else "*")
+    return ".".join(common)
 
 
 def matches(pattern: str, subject: str) -> bool:

@@ -109,22 +109,14 @@ EXTRACTOR = ConsumerSpec(
     description="Files to read",
 )
 
+_BEFORE_ANYTHING_IS_DUE = frozenset({events.SessionStarted, events.FileIndexed})
+"""Inputs of a record that never make one due: what follows them, an end or an outcome, does."""
+
 BUILDER = ConsumerSpec(
     name="builder",
     service="builder",
-    filters=(
-        events.SessionEnded.filter(),
-        events.SessionRevised.filter(),
-        events.SessionCancelled.filter(),
-        events.ReservationMatched.filter(),
-        events.ConsentDeclined.filter(),
-        events.ReservationMissing.filter(),
-        events.SessionIndexed.filter(),
-        events.FilesNotFound.filter(),
-        events.MetadataExtracted.filter(),
-        events.ExtractionFailed.filter(),
-        events.RebuildRequested.filter(),
-        events.RetryRequested.filter(),
+    filters=tuple(
+        model.filter() for model in events.RECORD_INPUTS if model not in _BEFORE_ANYTHING_IS_DUE
     ),
     description="Whatever may make a record due or stale",
 )

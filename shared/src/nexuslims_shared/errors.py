@@ -17,6 +17,10 @@ class ConflictError(StoreError):
     """Somebody else wrote first: read again, and decide again."""
 
 
+class IncompleteAnswerError(StoreError):
+    """A replica of the broker is behind, or messages were lost with a connection: ask again."""
+
+
 class BrokerUnavailableError(StoreError):
     """The broker did not answer for longer than we wait."""
 

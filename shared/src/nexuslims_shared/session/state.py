@@ -17,6 +17,7 @@ from immutables import Map
 
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import (
+    RECORD_INPUTS,
     ConsentDeclined,
     Event,
     ExtractionFailed,
@@ -133,23 +134,6 @@ class SessionState:
 
 INITIAL = SessionState()
 
-_INPUTS = (
-    SessionStarted,
-    SessionEnded,
-    SessionRevised,
-    SessionCancelled,
-    ReservationMatched,
-    ConsentDeclined,
-    ReservationMissing,
-    FileIndexed,
-    SessionIndexed,
-    FilesNotFound,
-    MetadataExtracted,
-    ExtractionFailed,
-    RebuildRequested,
-    RetryRequested,
-)
-
 
 def evolve(state: SessionState, recorded: Recorded) -> SessionState:
     """Take one event into the state of its session.
@@ -168,7 +152,7 @@ def evolve(state: SessionState, recorded: Recorded) -> SessionState:
         session=event.session,
         through=max(state.through, sequence),
         last_input=max(state.last_input, sequence)
-        if isinstance(event, _INPUTS)
+        if isinstance(event, RECORD_INPUTS)
         else state.last_input,
     )
 

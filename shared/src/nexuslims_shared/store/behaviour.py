@@ -16,7 +16,7 @@ from nexuslims_contracts.events import (
     SessionCancelled,
 )
 from nexuslims_shared.errors import ConflictError
-from nexuslims_shared.store.port import EventStore, Unreadable, read_session
+from nexuslims_shared.store.port import MOST_SUBJECTS, EventStore, Unreadable, read_session
 
 
 def retry(session: str, request: str) -> Envelope:
@@ -121,6 +121,45 @@ class EventStoreBehaviour:
         read = [item async for item in store.read(filters=filters)]
         kinds = [item.event.kind() for item in read if isinstance(item, Recorded)]
         assert kinds == ["retry-requested", "session-cancelled"]
+
+    async def test_the_last_event_of_each_subject_is_read_at_once(self, store: EventStore) -> None:
+        """In order; and only what is new, if a position is given."""
+        for request in "abc":
+            await store.append(retry("s-1", request))
+        await store.append(declined("s-1", "no"))
+        last = await store.append(retry("s-1", "d"))
+        await store.append(retry("s-2", "a"))
+        filters = (subjects.of_session("s-1"),)
+        events = [item.event for item in await self._last(store, filters)]
+        assert [event.kind() for event in events] == ["consent-declined", "retry-requested"]
+        (newest,) = await self._last(store, filters, after=last.sequence - 1)
+        assert newest.envelope == retry("s-1", "d")
+        assert await self._last(store, filters, after=last.sequence) == []
+        assert await self._last(store, (subjects.of_session("nobody"),)) == []
+
+    async def test_several_filters_are_alternatives_for_last_events(
+        self, store: EventStore
+    ) -> None:
+        """Each event comes once."""
+        await store.append(retry("s-1", "a"))
+        await store.append(declined("s-1", "no"))
+        filters = subjects.beside_files("s-1")
+        assert len(await self._last(store, filters)) == 2
+
+    async def test_too_many_subjects_for_one_answer_are_admitted(self, store: EventStore) -> None:
+        """Whoever asked reads all events then; an answer that lacks some would be wrong."""
+        many = [retry(f"s-{number}", "x") for number in range(MOST_SUBJECTS + 1)]
+        await store.append_all(many)
+        assert await store.read_last((subjects.ALL,)) is None
+        (one,) = await self._last(store, (subjects.of_session("s-7"),))
+        assert one.event.session == "s-7"
+
+    async def _last(
+        self, store: EventStore, filters: tuple[str, ...], after: int = 0
+    ) -> list[Recorded]:
+        items = await store.read_last(filters, after=after)
+        assert items is not None
+        return [item for item in items if isinstance(item, Recorded)]
 
     async def test_the_last_sequence_is_known(self, store: EventStore) -> None:
         """Of everything, and of a session."""

@@ -7,7 +7,7 @@ window; ``Nats-Msg-Id`` makes a retry within the window cheap. Facts about the s
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
@@ -20,13 +20,19 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_e
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
 from nexuslims_contracts.errors import UndecodableError
-from nexuslims_contracts.topology import EVENTS, StreamSpec
-from nexuslims_shared.errors import BrokerUnavailableError, ConflictError, StoreError, TopologyError
+from nexuslims_contracts.topology import EVENTS
+from nexuslims_shared.errors import (
+    BrokerUnavailableError,
+    ConflictError,
+    IncompleteAnswerError,
+    StoreError,
+    TopologyError,
+)
 from nexuslims_shared.store.acks import Ack, AckInbox
+from nexuslims_shared.store.direct import DirectReader, Stored
 from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
 
 if TYPE_CHECKING:
-    from nats.aio.msg import Msg
     from nats.js import JetStreamContext
 
 _EXPECTED: Final = api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value
@@ -35,9 +41,9 @@ _CONFLICTS: Final = frozenset({10071, 10164})
 _PASSING: Final = frozenset({10158, 10163})
 """The same id is being stored; the check is not possible for the moment."""
 _WINDOW: Final = 256
-_BUFFERED: Final = 1024
-_IDLE_CHECK_S: Final = 15.0
-_SHORT_REPLY: Final = 9
+_FIRST_PAUSE_S: Final = 0.01
+_LONGEST_PAUSE_S: Final = 0.25
+"""How long a reader who has everything waits before it asks again: growing, while nothing comes."""
 _SILENT: Final = "the broker does not answer ({!r}): check that it runs and can be reached"
 
 
@@ -61,6 +67,7 @@ def is_passing(error: BaseException) -> bool:
             nats.errors.NoRespondersError,
             nats.errors.OutboundBufferLimitError,
             nats.js.errors.NoStreamResponseError,
+            IncompleteAnswerError,
             ConnectionError,
         ),
     )
@@ -84,14 +91,12 @@ def one_error_for_silence() -> Iterator[None]:
 
 
 class JetStreamEventStore:
-    """Events in one JetStream stream.
+    """Events in the JetStream stream of events, which must exist.
 
     Parameters
     ----------
     jetstream
         A context on a live connection.
-    stream
-        The stream; it must exist.
     patience
         Seconds to go on trying while the broker does not answer.
     """
@@ -100,13 +105,14 @@ class JetStreamEventStore:
         self,
         jetstream: "JetStreamContext",
         *,
-        stream: StreamSpec = EVENTS,
         patience: float = 30.0,
     ) -> None:
         self._js = jetstream
-        self._stream = stream.name
+        self._stream = EVENTS.name
         self._patience = patience
-        self._acks = AckInbox(jetstream._nc)  # noqa: SLF001 - the context has no public way
+        client = jetstream._nc  # noqa: SLF001 - the context has no public way
+        self._acks = AckInbox(client)
+        self._reader = DirectReader(client, EVENTS.name)
 
     async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:
         """Store a fact, once; see the port."""
@@ -137,26 +143,40 @@ class JetStreamEventStore:
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored now, in order."""
-        end = max([await self.last_sequence(pattern) for pattern in filters])
-        if end <= after:
-            return
-        async with aclosing(self._chunks(filters, after)) as chunks:
-            async for chunk in chunks:
-                for message in chunk:
-                    sequence, stored_at = _position(message)
-                    if sequence <= end:
-                        yield _item(message, sequence, stored_at)
-                    if sequence >= end:
-                        return
+        subject = subjects.common_filter(filters)
+        end = await self.last_sequence(subject)
+        while after < end:
+            for message in await self._next(after, subject, required=True):
+                after = message.sequence
+                if after <= end and _is_wanted(message, filters):
+                    yield _decode(message)
 
     async def follow(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored, and then what comes."""
-        async with aclosing(self._chunks(filters, after)) as chunks:
-            async for chunk in chunks:
-                for message in chunk:
-                    yield _item(message, *_position(message))
+        subject = subjects.common_filter(filters)
+        pause = _FIRST_PAUSE_S
+        while True:
+            messages = await self._next(after, subject)
+            if not messages:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                continue
+            pause = _FIRST_PAUSE_S
+            for message in messages:
+                after = message.sequence
+                if _is_wanted(message, filters):
+                    yield _decode(message)
+
+    async def read_last(
+        self, filters: Sequence[str], *, after: int = 0, through: int = 0
+    ) -> list[Recorded | Unreadable] | None:
+        """Read the last event on each subject; see the port."""
+        async for attempt in self._retrying():
+            with attempt:
+                messages, complete = await self._reader.last(filters, after, through)
+        return [_decode(message) for message in messages] if complete else None
 
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
         """Sequence of the last event that matches, as the stream's leader knows it."""
@@ -175,7 +195,7 @@ class JetStreamEventStore:
             message = await self._js.get_msg(self._stream, sequence)
         except nats.js.errors.NotFoundError:
             return None
-        return _decode(
+        return _decode_parts(
             sequence,
             message.subject or "",
             message.headers or {},
@@ -239,57 +259,14 @@ class JetStreamEventStore:
 
     # --- reading ---
 
-    async def _chunks(
-        self, filters: Sequence[str], after: int
-    ) -> AsyncGenerator[list["Msg"], None]:
-        """Messages after a position, without end, as many at once as have arrived.
-
-        Where the stream moved on and nothing arrived, the subscription is made anew.
-        """
-        while True:
-            inbox = _Inbox()
-            subscription = await self._subscribe(filters, after, inbox)
-            try:
-                while True:
-                    chunk = await inbox.take(_IDLE_CHECK_S)
-                    if chunk:
-                        after, _ = _position(chunk[-1])
-                        yield chunk
-                    elif await self._is_behind(filters, after):
-                        break
-            finally:
-                await self._unsubscribe(subscription)
-
-    async def _subscribe(
-        self, filters: Sequence[str], after: int, inbox: "_Inbox"
-    ) -> "JetStreamContext.PushSubscription":
-        config = api.ConsumerConfig(
-            deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=after + 1,
-            filter_subjects=list(filters),
-            inactive_threshold=60.0,
-        )
+    async def _next(self, after: int, subject: str, *, required: bool = False) -> list[Stored]:
+        """Return the next messages after a position; ``required`` if there are some."""
         async for attempt in self._retrying():
             with attempt:
-                subscription = await self._js.subscribe(
-                    filters[0],
-                    stream=self._stream,
-                    ordered_consumer=True,
-                    config=config,
-                    cb=inbox.put,
-                )
-        return subscription
-
-    async def _unsubscribe(self, subscription: "JetStreamContext.PushSubscription") -> None:
-        """Drop the interest; the server removes the consumer itself if it cannot be told."""
-        try:
-            await subscription.unsubscribe()
-            await self._js.delete_consumer(self._stream, subscription._consumer)  # noqa: SLF001 - not public
-        except (nats.errors.Error, TimeoutError, ConnectionError):
-            return
-
-    async def _is_behind(self, filters: Sequence[str], after: int) -> bool:
-        return max([await self.last_sequence(pattern) for pattern in filters]) > after
+                messages = await self._reader.after(after, subject)
+                if required and not messages:
+                    raise IncompleteAnswerError("a replica of the broker is behind")
+        return messages
 
     def _require_stream(self, error: nats.js.errors.NotFoundError) -> None:
         if error.err_code == 10059:  # noqa: PLR2004 - "stream not found"
@@ -316,53 +293,20 @@ def _unavailable(state: object) -> None:
     raise BrokerUnavailableError(_SILENT.format(error)) from error
 
 
-class _Inbox:
-    """What arrived and was not taken yet; a full one makes the subscription wait."""
-
-    def __init__(self) -> None:
-        self._messages: list[Msg] = []
-        self._arrived = asyncio.Event()
-        self._taken = asyncio.Event()
-
-    async def put(self, message: "Msg") -> None:
-        """Take in one message; the subscription's callback."""
-        self._messages.append(message)
-        self._arrived.set()
-        if len(self._messages) >= _BUFFERED:
-            self._taken.clear()
-            await self._taken.wait()
-
-    async def take(self, patience: float) -> list["Msg"]:
-        """Hand out all there is, waiting for something; nothing after a while."""
-        if not self._messages:
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(patience):
-                    await self._arrived.wait()
-            except TimeoutError:
-                return []
-        messages, self._messages = self._messages, []
-        self._taken.set()
-        return messages
+def _is_wanted(message: Stored, filters: Sequence[str]) -> bool:
+    """Tell whether one of several filters matches; a single one was applied by the broker."""
+    if len(filters) == 1:
+        return True
+    return any(subjects.matches(pattern, message.subject) for pattern in filters)
 
 
-def _position(message: "Msg") -> tuple[int, datetime]:
-    """Stream sequence and time of a message, from its reply subject.
-
-    ``$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time ns>.<pending>``;
-    the longer form has domain and account before the stream (ADR-15).
-    """
-    tokens = message.reply.split(".")
-    first = 5 if len(tokens) == _SHORT_REPLY else 7
-    stored_at = datetime.fromtimestamp(int(tokens[first + 2]) / 1e9, UTC)
-    return int(tokens[first]), stored_at
+def _decode(message: Stored) -> Recorded | Unreadable:
+    return _decode_parts(
+        message.sequence, message.subject, message.headers, message.payload, message.stored_at
+    )
 
 
-def _item(message: "Msg", sequence: int, stored_at: datetime) -> Recorded | Unreadable:
-    return _decode(sequence, message.subject, message.headers or {}, message.data, stored_at)
-
-
-def _decode(
+def _decode_parts(
     sequence: int, subject: str, headers: Mapping[str, str], payload: bytes, stored_at: datetime
 ) -> Recorded | Unreadable:
     try:

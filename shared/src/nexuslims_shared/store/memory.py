@@ -8,7 +8,7 @@ from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_shared.errors import ConflictError
-from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
+from nexuslims_shared.store.port import EVERYTHING, MOST_SUBJECTS, Appended, Unreadable
 
 
 class MemoryEventStore:
@@ -65,6 +65,19 @@ class MemoryEventStore:
             position = max(position, end)
             async with self._grown:
                 await self._grown.wait_for(lambda: len(self._messages) > position)  # noqa: B023 - awaited here
+
+    async def read_last(
+        self, filters: Sequence[str], *, after: int = 0, through: int = 0
+    ) -> list[Recorded | Unreadable] | None:
+        """Read the last event on each subject; see the port."""
+        del through  # there is nothing behind
+        last: dict[str, int] = {}
+        for sequence, (subject, *_) in enumerate(self._messages, start=1):
+            if any(subjects.matches(pattern, subject) for pattern in filters):
+                last[subject] = sequence
+        if len(last) > MOST_SUBJECTS:
+            return None
+        return [self._item(sequence) for sequence in sorted(last.values()) if sequence > after]
 
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
         """Sequence of the last event that matches, 0 if there is none."""

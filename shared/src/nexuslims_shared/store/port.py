@@ -10,6 +10,9 @@ from nexuslims_contracts.errors import UndecodableError, UnknownEventError
 
 EVERYTHING = (subjects.ALL,)
 
+MOST_SUBJECTS = 1024
+"""Most subjects that one answer of :meth:`EventStore.read_last` covers: the broker's own limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Appended:
@@ -36,13 +39,18 @@ class Unreadable:
         """Say what decoding said."""
         return cls(sequence, subject, str(error), newer=isinstance(error, UnknownEventError))
 
+    def error(self, session: str) -> UndecodableError:
+        """Return the error for who needs all events of a session."""
+        kind = UnknownEventError if self.newer else UndecodableError
+        return kind(f"session {session}: event {self.sequence} on {self.subject}: {self.reason}")
+
 
 class EventStore(Protocol):
     """An append-only log of events.
 
     The id of an event decides whether it is the same fact: appending a fact that is on its subject
     already changes nothing, however long ago it was stored. An adapter must pass
-    ``shared/tests/store_behaviour.py``.
+    :class:`nexuslims_shared.store.behaviour.EventStoreBehaviour`.
     """
 
     async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:
@@ -95,6 +103,28 @@ class EventStore(Protocol):
         """Read what is stored, in order, and then what comes, without end."""
         ...
 
+    async def read_last(
+        self, filters: Sequence[str], *, after: int = 0, through: int = 0
+    ) -> list[Recorded | Unreadable] | None:
+        """Read the last event on each subject, in order, as of one moment.
+
+        Parameters
+        ----------
+        filters
+            Subjects, with wildcards.
+        after
+            Only what has a higher sequence.
+        through
+            Sequence of an event that matches and must be taken into account; in a cluster an
+            answer may otherwise be a moment behind.
+
+        Returns
+        -------
+        list or None
+            None if more than :data:`MOST_SUBJECTS` subjects match: use :meth:`read`.
+        """
+        ...
+
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
         """Sequence of the last event that matches a subject, 0 if there is none."""
         ...
@@ -131,9 +161,6 @@ async def read_session(
     filters = (subjects.of_session(session),) if files else subjects.beside_files(session)
     async for item in store.read(filters=filters, after=after):
         if isinstance(item, Unreadable):
-            error = UnknownEventError if item.newer else UndecodableError
-            raise error(
-                f"session {session}: event {item.sequence} on {item.subject}: {item.reason}"
-            )
+            raise item.error(session)
         recorded.append(item)
     return recorded
