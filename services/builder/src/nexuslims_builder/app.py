@@ -7,7 +7,6 @@ decide at once: the record's subject takes one of them, the other reads it and h
 import asyncio
 import json
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -25,14 +24,15 @@ from nexuslims_shared.artifacts import read_artifact, resolve, write_artifact
 from nexuslims_shared.consume import Handler, by_session
 from nexuslims_shared.errors import ConflictError
 from nexuslims_shared.service import Mount, Service, ServiceContext
-from nexuslims_shared.session.state import INITIAL, SessionState, fold
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.port import read_session
 
 log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/builder"
-_REMEMBERED: Final = 500
+_REMEMBERED: Final = 5_000
+"""Files and sessions; some 20 KB each."""
 _TOLD: Final = 20
 """Problems of a rejected record that its event names; an event has a size limit."""
 
@@ -56,42 +56,35 @@ async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
 
 
 class Builder:
-    """Builds records; remembers the sessions it saw last, so that folding stays incremental."""
+    """Builds records."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._around = context
         self._settings = context.settings
         self._version = version("nexuslims-builder")
-        self._states: OrderedDict[str, SessionState] = OrderedDict()
+        self._sessions = SessionRepository(context.store, datasets=True, capacity=_REMEMBERED)
 
     async def handle(self, batch: tuple[Recorded, ...]) -> None:
         """Take up what is new about one session, and build its record if it is due."""
         session = batch[0].event.session
-        state = await self._catch_up(session)
+        state = await self._sessions.open(session, through=max(item.sequence for item in batch))
         while is_due(state):
             outcome = await self._build(state)
             cause = batch[-1].envelope
             expected = state.record.sequence if state.record else 0
             try:
-                await self._around.store.append(
+                stored = await self._around.store.append(
                     envelop(outcome, source=SOURCE, cause=cause),
                     expect=expected if isinstance(outcome, RecordBuilt) else None,
                 )
             except ConflictError:
                 log.info("another builder was faster")
+                through = await self._around.store.last_sequence(outcome.subject)
             else:
                 log.info("%s", _describe(outcome))
                 await self._remove_former(state, outcome)
-            state = await self._catch_up(session)
-
-    async def _catch_up(self, session: str) -> SessionState:
-        known = self._states.pop(session, INITIAL)
-        new = await read_session(self._around.store, session, after=known.through)
-        state = fold(new, known)
-        self._states[session] = state
-        while len(self._states) > _REMEMBERED:
-            self._states.popitem(last=False)
-        return state
+                through = stored.sequence
+            state = await self._sessions.open(session, through=through)
 
     async def _build(self, state: SessionState) -> RecordBuilt | RecordRejected:
         record = record_input(state, await self._names(state), await self._long_extensions(state))

@@ -31,9 +31,9 @@ from nexuslims_shared.artifacts import resolve
 from nexuslims_shared.consume import Handler, RetryLater
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.service import Mount, Service, ServiceContext
-from nexuslims_shared.session.state import FileState, fold
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.state import FileState
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.port import read_session
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class Reader:
 
     def __init__(self, context: ServiceContext, pool: WorkerPool) -> None:
         self._store = context.store
+        self._sessions = SessionRepository(context.store)
         self._settings = context.settings
         self._pool = pool
 
@@ -110,7 +111,8 @@ class Reader:
         self, recorded: Recorded, request: str, concerned: Callable[[FileState], bool]
     ) -> None:
         """Read the files again that a request concerns and that were not read since."""
-        state = fold(await read_session(self._store, recorded.event.session))
+        session = recorded.event.session
+        state = await self._sessions.open(session, through=recorded.sequence)
         files = [
             file.indexed.event
             for file in state.current_files().values()

@@ -15,10 +15,10 @@ from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.finder import Found, Search, find_files
 from nexuslims_shared.consume import Handler, RetryLater, by_session
 from nexuslims_shared.service import Mount, Service, ServiceContext
-from nexuslims_shared.session.state import SessionState, fold
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import ended
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.port import read_session
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class Indexer:
 
     def __init__(self, context: ServiceContext) -> None:
         self._store = context.store
+        self._sessions = SessionRepository(context.store)
         self._settings = context.settings
         self._dead_letters = context.dead_letters
 
@@ -61,7 +62,8 @@ class Indexer:
             If there are none yet, or the share is away. The broker keeps the wait, so it outlives
             this process.
         """
-        state = fold(await read_session(self._store, batch[0].event.session))
+        session = batch[0].event.session
+        state = await self._sessions.open(session, through=max(item.sequence for item in batch))
         schedule = ended(state)
         window = window_of(schedule) if schedule else None
         if window is None or not _is_wanted(state, batch):
