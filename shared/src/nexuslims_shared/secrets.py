@@ -10,7 +10,7 @@ and ``nexuslims doctor`` pass through :func:`hide`; ``nexuslims config`` uses :f
 import json
 import re
 from typing import Any, Final, get_args
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
@@ -59,8 +59,7 @@ def remember(secret: str) -> None:
 def remember_credentials(text: str) -> None:
     """Have :func:`hide` look for the password, or the only token, of each address in a text."""
     for address in text.split(","):
-        parts = _credentials(address.strip())
-        if parts:
+        if parts := _credentials(address):
             remember(parts[-1])
 
 
@@ -101,10 +100,5 @@ def _holds_secret(annotation: Any) -> bool:
 
 def _credentials(address: str) -> list[str]:
     """Return user and password of an address, as far as it has them."""
-    if "://" not in address:
-        return []
-    try:
-        before, at, _ = urlsplit(address).netloc.rpartition("@")
-    except ValueError:  # no address after all, such as http://[
-        before, at, _ = address.partition("://")[2].rpartition("@")
+    before, at, _ = address.partition("://")[2].rpartition("@")
     return before.split(":", 1) if at else []

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -69,6 +70,20 @@ class Settings(Environment):
         tuple[str, ...] | None,
         Field(description="Where records go; the archive, and all that have settings, if unset"),
     ] = None
+
+    @field_validator("nats_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        """Refuse what the client would only stumble over when it connects."""
+        for server in filter(None, map(str.strip, value.split(","))):
+            try:
+                parts = urlsplit(server if "://" in server else f"nats://{server}")
+                usable = bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                usable = False
+            if not usable:
+                raise ValueError("not an address such as nats://broker.example.org:4222")
+        return value
 
     @field_validator("ignore_patterns", "destinations", mode="before")
     @classmethod
