@@ -115,6 +115,23 @@ def test_an_error_about_a_setting_never_repeats_a_secret(monkeypatch, tmp_path, 
     assert MARK not in message
 
 
+def test_which_settings_are_secret():
+    assert {
+        model.variable(name, number_of(model))
+        for model, name in FIELDS
+        if is_secret(name, model.model_fields[name])
+    } == {
+        "NX_CDCS_TOKEN",
+        "NX_ELABFTW_API_KEY",
+        "NX_ICS_ADDRESS_1",
+        "NX_LABARCHIVES_ACCESS_KEY_ID",
+        "NX_LABARCHIVES_ACCESS_PASSWORD",
+        "NX_LABARCHIVES_NOTEBOOK_ID",
+        "NX_LABARCHIVES_USER_ID",
+        "NX_NEMO_TOKEN_1",
+    }
+
+
 def test_every_command_is_called():
     assert set(CALLS) == set(installed(COMMANDS))
 
