@@ -60,7 +60,10 @@ def test_a_secret_is_found_in_every_form_in_which_it_is_quoted(secret: str) -> N
 def test_the_password_of_an_address_is_never_displayed(password: str, scheme: str) -> None:
     address = f"{scheme}://me:{password}@example.org:4222/path?token={password}"
     assert hide_in(address, secret=False) == f"{scheme}://{HIDDEN}@example.org:4222/path?{HIDDEN}"
-    assert password not in hide(f"no answer from {address}").replace("example.org:4222/path", "")
+    secrets._known.clear()
+    assert hide(f"no answer from {address}") == (
+        f"no answer from {scheme}://{HIDDEN}@example.org:4222/path?token={HIDDEN}"
+    )
     remember_credentials(f"nats://other.example.org,{address}")
     assert hide(f"wrong: {password}") == f"wrong: {HIDDEN}"
 
