@@ -59,7 +59,7 @@ def written(request, tmp_path, dm_file):
 
 def test_tags_become_canonical_fields_in_the_right_units(written):
     path, pixels = written
-    (signal,) = READER.open(path, None).signals
+    (signal,) = READER.open(path).signals
     assert signal.metadata["acceleration_voltage"] == (300000.0, "V")
     assert signal.metadata["stage_z"] == (39.5, "um")
     assert signal.metadata["exposure_time"] == (0.25, "s")
@@ -71,7 +71,7 @@ def test_tags_become_canonical_fields_in_the_right_units(written):
 
 
 def test_the_utc_tag_wins_and_the_local_date_gives_its_offset(written):
-    (signal,) = READER.open(written[0], None).signals
+    (signal,) = READER.open(written[0]).signals
     assert signal.acquired.when.isoformat() == "2018-11-13T12:49:32-05:00"
     assert signal.acquired.when.utcoffset() == timedelta(hours=-5)
 
@@ -85,7 +85,7 @@ def test_zero_means_that_the_microscope_told_nothing(tmp_path, dm_file):
     tags = {"Microscope Info": {"Voltage": (7, 0.0), "STEM Camera Length": (7, 0.0)}}
     path = tmp_path / "zero.dm3"
     path.write_bytes(dm_file(3).bytes({"ImageList": {"a": image(np.ones((2, 2)), tags)}}))
-    (signal,) = READER.open(path, None).signals
+    (signal,) = READER.open(path).signals
     assert "acceleration_voltage" not in signal.metadata
     assert "camera_length" not in signal.metadata
 
@@ -98,7 +98,7 @@ def test_only_whole_words_make_a_diffraction_pattern(tmp_path, dm_file, name):
     for stem, expected in ((name, "Image"), ("grain_saed_02.dm3", "Diffraction")):
         path = tmp_path / stem
         path.write_bytes(dm_file(3).bytes(tree))
-        assert READER.open(path, None).signals[0].dataset_type == expected
+        assert READER.open(path).signals[0].dataset_type == expected
 
 
 def test_tags_nested_without_end_are_refused(tmp_path, dm_file):
@@ -121,4 +121,4 @@ def test_damage_is_refused_with_a_reason_or_survived(written, at, byte, cut):
     raw[at % len(raw)] = byte
     path.write_bytes(raw[: max(1, len(raw) - cut)])
     with suppress(ExtractorError):
-        assert READER.open(path, None).signals
+        assert READER.open(path).signals

@@ -23,7 +23,7 @@ from nexuslims_formats.previews import render_preview
 path = Path(sys.argv[1])
 with path.open("rb") as stream:
     head = stream.read(HEAD_BYTES)
-signal = choose(path, head).open(path, None).signals[0]
+signal = choose(path, head).open(path).signals[0]
 picture = render_preview(signal)
 # not ru_maxrss: a child begins with the peak of the process that started it
 status = Path("/proc/self/status").read_text()

@@ -177,7 +177,7 @@ def test_a_date_of_two_readings_is_the_one_nearer_to_the_file(image, written, to
 
 def test_a_strip_of_words_below_the_image_is_not_drawn(image):
     path = image(JEOL.encode(), shape=(34, 40))
-    (signal,) = SemTextTiffExtractor().open(path, None).signals
+    (signal,) = SemTextTiffExtractor().open(path).signals
     assert signal.shape == (34, 40)
     assert signal.pixels().shape == (30, 40)
 

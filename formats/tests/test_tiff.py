@@ -120,7 +120,7 @@ def test_fei_sections_are_metres_and_radians(fei_tiff):
     path = fei_tiff("fei.tif", np.zeros((6, 8), np.uint8), SECTIONS)
     extractor = FeiTiffExtractor()
     assert extractor.supports(path, path.read_bytes()[:4096])
-    (signal,) = extractor.open(path, None).signals
+    (signal,) = extractor.open(path).signals
     assert signal.metadata["acceleration_voltage"] == (30000.0, "V")
     assert signal.metadata["stage_x"] == (0.009654, "m")
     assert signal.metadata["stage_rotation"] == (0.0010584, "rad")
@@ -186,7 +186,7 @@ def test_a_unit_that_is_not_known_is_told(tmp_path):
     )
     tags = [(65000, "s", 0, f"<ImageTags>{told}</ImageTags>", True)]
     tifffile.imwrite(path, np.ones((4, 5), np.uint8), extratags=tags, metadata=None)
-    parsed = OrionTiffExtractor().open(path, None)
+    parsed = OrionTiffExtractor().open(path)
     metadata = parsed.signals[0].metadata
     assert metadata["working_distance"] == (8500.0, "um")
     assert metadata["acceleration_voltage"] == (30.0, "kV")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from nexuslims_contracts.datasets import Axis, Dataset
 from nexuslims_contracts.metadata import partition_metadata
-from nexuslims_formats.json_tree import clean_text, json_safe
+from nexuslims_contracts.text import clean_text
+from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.model import InstrumentContext, Signal
 from nexuslims_formats.values import place
 

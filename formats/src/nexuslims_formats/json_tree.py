@@ -2,17 +2,15 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]|[\ud800-\udfff]"
-)
+from nexuslims_contracts.text import clean_text
+
 _ASCII = bytes(range(0x20, 0x7F)) + b"\t\r\n"
-_BYTES_SHOWN = 64
-_NUMBERS_SHOWN = 4096
+_BYTES_KEPT = 64
+_NUMBERS_KEPT = 4096
 
 
 def artifact_paths(relative: str, signals: int) -> list[tuple[str, str]]:
@@ -50,7 +48,7 @@ def json_safe(value: Any) -> Any:
     if is_dataclass(value):
         return {field.name: json_safe(getattr(value, field.name)) for field in fields(value)}
     if hasattr(value, "compute"):  # dask's arrays
-        is_small = getattr(value, "size", 0) <= _NUMBERS_SHOWN
+        is_small = getattr(value, "size", 0) <= _NUMBERS_KEPT
         return json_safe(value.compute()) if is_small else f"{value.dtype} array {value.shape}"
     if hasattr(value, "tolist"):  # numpy's scalars and small arrays
         return json_safe(value.tolist())
@@ -61,19 +59,5 @@ def _text_or_hex(value: bytes) -> str:
     text = value.rstrip(b"\0")
     if text and not text.translate(None, _ASCII):
         return text.decode("ascii")
-    head = value[:_BYTES_SHOWN].hex()
-    return f"{head}... ({len(value)} bytes)" if len(value) > _BYTES_SHOWN else head
-
-
-def shown(text: str) -> str:
-    """Return a file's name for people: what is not printable, or no Unicode, is escaped."""
-    unicode = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in unicode
-    )
-
-
-def clean_text(text: str) -> str:
-    """Return a text without control characters and lone surrogates."""
-    return _CONTROL.sub("", text)
+    head = value[:_BYTES_KEPT].hex()
+    return f"{head}... ({len(value)} bytes)" if len(value) > _BYTES_KEPT else head

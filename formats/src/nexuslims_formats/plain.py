@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal
+from nexuslims_formats.model import Moment, ParsedFile, Signal
 from nexuslims_formats.tiff.tags import (
     DATE_TIME,
     DESCRIPTION,
@@ -45,9 +45,8 @@ class PlainTiffExtractor:
         del path
         return is_tiff(head)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the directories."""
-        del instrument
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
         when = parse_datetime(tiff.text(DATE_TIME))
@@ -77,9 +76,8 @@ class PlainImageExtractor:
         del path
         return head.startswith(_IMAGE_HEADS)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the size and mode; pixels are decoded for a preview only."""
-        del instrument
         from PIL import Image, UnidentifiedImageError, __version__  # noqa: PLC0415 - images only
 
         try:
@@ -149,9 +147,8 @@ class TextExtractor:
             return False
         return head[:2] in _BOMS or not _UNPRINTABLE.search(head)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the beginning; the rest does not matter to a preview."""
-        del instrument
         with path.open("rb") as file:
             raw = file.read(_SHOWN_BYTES)
         text, encoding = decode_text(raw, cut=path.stat().st_size > len(raw))
@@ -194,8 +191,7 @@ class FallbackExtractor:
         del path, head
         return True
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Name the file; its modification time becomes the creation time."""
-        del instrument
         signal = Signal(name=path.stem, dataset_type="Unknown", data_type="Unknown")
         return ParsedFile(signals=[signal], native={}, reader="")

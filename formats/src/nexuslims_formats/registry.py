@@ -8,15 +8,16 @@ file, and the fallback always says yes.
 import logging
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
+from nexuslims_contracts import plugins
+from nexuslims_contracts.errors import PluginError
 from nexuslims_formats.errors import ExtractorError
-from nexuslims_formats.model import InstrumentContext, ParsedFile
+from nexuslims_formats.model import ParsedFile
 
-GROUP = "nexuslims.extractors"
-HEAD_BYTES = 4096
+GROUP: Final = "nexuslims.extractors"
+HEAD_BYTES: Final = 4096
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,18 @@ class Extractor(Protocol):
     extensions: tuple[str, ...]
 
     def supports(self, path: Path, head: bytes) -> bool:
-        """Whether the first :data:`HEAD_BYTES` bytes (or the name) show a file of this kind."""
+        """Tell whether this extractor reads a file.
+
+        Parameters
+        ----------
+        path
+            The file; it may be opened, but is better left alone.
+        head
+            Its first :data:`HEAD_BYTES` bytes.
+        """
         ...
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the headers once: metadata now, pixels lazily.
 
         Raises
@@ -57,21 +66,32 @@ def installed() -> tuple[Extractor, ...]:
     A plugin that cannot be imported is reported and left out: it must not take the others down.
     """
     found: list[Extractor] = []
-    for entry in entry_points(group=GROUP):
+    for name, plugin in plugins.installed(GROUP).items():
         try:
-            plugin = entry.load()()
+            extractor = plugin.load()()
+        except PluginError:
+            log.exception("an extractor is left out")
         except Exception:
-            log.exception("extractor %s (%s) cannot be loaded", entry.name, entry.value)
-            continue
-        if isinstance(plugin, Extractor):
-            found.append(plugin)
+            log.exception("extractor %s cannot be made", name)
         else:
-            log.error("extractor %s (%s) lacks parts of the port", entry.name, entry.value)
-    return tuple(sorted(found, key=lambda plugin: (-plugin.priority, plugin.name)))
+            if isinstance(extractor, Extractor):
+                found.append(extractor)
+            else:
+                log.error("extractor %s lacks parts of the port", name)
+    return tuple(sorted(found, key=lambda extractor: (-extractor.priority, extractor.name)))
 
 
 def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = None) -> Extractor:
     """Return the extractor for a file; the debug log tells why each was or was not taken.
+
+    Parameters
+    ----------
+    path
+        The file.
+    head
+        Its first :data:`HEAD_BYTES` bytes.
+    extractors
+        Those to choose from; all that are installed by default.
 
     Raises
     ------
@@ -89,12 +109,20 @@ def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = Non
                 log.debug("%s: not %s, %s comes first", path, other.name, plugin.name)
             return plugin
     raise ExtractorError(
-        f"no extractor for {path.name}: is nexuslims-extractor installed with its entry points?"
+        f"no extractor for {path.name}: is nexuslims-formats installed with its entry points?"
     )
 
 
 def is_misnamed(path: Path, taken_by: Extractor) -> bool:
-    """Whether a file has the name of a known format, but went to an extractor that takes any."""
+    """Tell whether a file has the ending of a known format, but none that knows it reads it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    taken_by
+        The extractor that was chosen for it.
+    """
     return not taken_by.extensions and any(
         _suffix(path) in plugin.extensions for plugin in installed()
     )

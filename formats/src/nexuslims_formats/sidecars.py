@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from nexuslims_contracts.text import printable
 from nexuslims_formats.errors import UnsafeFileError
-from nexuslims_formats.json_tree import shown
 
 
 def is_usable(companion: Path) -> bool:
@@ -24,7 +24,7 @@ def is_usable(companion: Path) -> bool:
     if not companion.is_file():
         return False
     if not companion.resolve().is_relative_to(companion.parent.resolve()):
-        raise UnsafeFileError(f"{shown(companion.name)} beside it leads outside its folder")
+        raise UnsafeFileError(f"{printable(companion.name)} beside it leads outside its folder")
     return True
 
 
@@ -38,4 +38,4 @@ def refuse_odd(companions: Iterable[Path]) -> None:
     """
     for companion in companions:
         if not is_usable(companion) and os.path.lexists(companion):
-            raise UnsafeFileError(f"{shown(companion.name)} beside it is no regular file")
+            raise UnsafeFileError(f"{printable(companion.name)} beside it is no regular file")

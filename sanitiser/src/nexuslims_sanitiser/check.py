@@ -6,7 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nexuslims_formats.json_tree import clean_text, json_safe
+from nexuslims_contracts.text import clean_text
+from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.registry import HEAD_BYTES, choose
 from nexuslims_sanitiser.formats import Format, recognise
 from nexuslims_sanitiser.hidden import text_without_images
@@ -28,7 +29,7 @@ def told(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     try:
-        parsed = choose(path, head).open(path, None)
+        parsed = choose(path, head).open(path)
     except Exception as error:  # noqa: BLE001 - the copy of a broken file must be as broken
         return {"error": f"{type(error).__name__}: {error}"}
     signals = [

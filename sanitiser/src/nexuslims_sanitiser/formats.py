@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nexuslims_formats.digitalmicrograph.dm import DigitalMicrographExtractor
+from nexuslims_formats.hdf5.signature import is_hdf5
 from nexuslims_formats.registry import HEAD_BYTES
 from nexuslims_formats.tia.ser import SERIES_HEAD
 from nexuslims_formats.tiff.tags import is_tiff
@@ -14,8 +15,6 @@ from nexuslims_sanitiser.independent import H5PY, TIFFFILE
 from nexuslims_sanitiser.plan import Plan, SanitiseError
 from nexuslims_sanitiser.tiff import plan_tiff
 
-HDF5_HEAD = b"\x89HDF\r\n\x1a\n"
-_HDF5_STARTS = (0, 512, 1024, 2048)
 _MRC_MAGIC = slice(208, 212)
 
 
@@ -63,7 +62,7 @@ def _by_content(path: Path, head: bytes) -> Format | None:
         return Format("DigitalMicrograph", binary.plan_dm, "digitalmicrograph")
     if head.startswith(SERIES_HEAD):
         return Format("TIA series", binary.plan_series, "tia")
-    if any(head.startswith(HDF5_HEAD, start) for start in _HDF5_STARTS):
+    if is_hdf5(head):
         return Format("HDF5", plan_hdf5, H5PY)
     if head.startswith(b"IMGBLO"):
         return Format("blockfile", binary.plan_blockfile)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pebble import ProcessExpired, ProcessPool
 
+from nexuslims_contracts.text import clean_text
 from nexuslims_formats.errors import ExtractorError
-from nexuslims_formats.json_tree import clean_text
 from nexuslims_formats.sandbox import Sandbox
 from nexuslims_sanitiser.job import sanitise
 

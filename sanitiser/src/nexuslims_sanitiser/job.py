@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.hdf5.links import check_links, is_hdf5
+from nexuslims_formats.hdf5.links import check_links
+from nexuslims_formats.hdf5.signature import is_hdf5
 from nexuslims_formats.registry import HEAD_BYTES
 from nexuslims_sanitiser.archive import pack
 from nexuslims_sanitiser.check import check_copy, everything, name_in

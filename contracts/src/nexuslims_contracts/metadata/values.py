@@ -4,7 +4,6 @@ Its message completes a sentence that begins with the field's name.
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,6 +14,7 @@ from pydantic import JsonValue
 
 from nexuslims_contracts.metadata.fields import Field
 from nexuslims_contracts.metadata.names import snake_case
+from nexuslims_contracts.text import clean_text
 from nexuslims_contracts.units import (
     NotANumberError,
     Quantity,
@@ -28,8 +28,6 @@ from nexuslims_contracts.units.table import RATIO
 
 Normaliser: TypeAlias = Callable[[object], Any]
 
-# What neither XML 1.0 nor a text column can hold.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]|[\ud800-\udfff]")
 _FLAGS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 _QUANTITY_KEYS = ({"value", "unit"}, {"value", "unit", "qudt:unit"})
 
@@ -166,11 +164,6 @@ def _vendor_quantity(value: object, path: str) -> JsonValue:
         unit = clean_text(unit).strip()
     number = float(number) if isinstance(number, Decimal) else number
     return {"value": _leaf(number, path), "unit": unit}
-
-
-def clean_text(text: str) -> str:
-    """Return a text without the control characters and lone surrogates that XML cannot hold."""
-    return _CONTROL.sub("", text)
 
 
 def _is_number(value: object) -> bool:

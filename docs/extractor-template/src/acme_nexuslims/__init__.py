@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.values import number, parse_datetime
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ class AcmeExtractor:
         del path
         return head.startswith(MAGIC)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the header, and never the pixels: these are mapped when a preview wants them."""
-        del instrument
         header, data_at = read_header(path)
         rows, columns = (int(number(header.get(key)) or 0) for key in ("Rows", "Columns"))
         if not 0 < rows * columns <= MAX_PIXELS:

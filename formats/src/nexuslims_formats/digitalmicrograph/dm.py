@@ -10,7 +10,7 @@ from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_formats.digitalmicrograph.fields import EXTENSION_GROUPS, FIELDS, TEXTS, ZERO_COUNTS
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef, Tree, read_tags
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.values import (
     from_filetime,
     from_unix,
@@ -87,9 +87,8 @@ class DigitalMicrographExtractor:
             return head[8:12] in (b"\0\0\0\0", b"\0\0\0\1")
         return head[:4] == b"\0\0\0\4" and head[12:16] in (b"\0\0\0\0", b"\0\0\0\1")
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read every image of the file except its thumbnails."""
-        del instrument
         tree = read_tags(path)
         signals = [image_signal(path, tree["byte_order"], image) for image in shown_images(tree)]
         return ParsedFile(signals=signals, native=tree, reader=f"dm tags {self.version}")

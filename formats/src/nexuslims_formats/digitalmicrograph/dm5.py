@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nexuslims_formats.digitalmicrograph.dm import image_signal, shown_images
 from nexuslims_formats.digitalmicrograph.tags import Tree
 from nexuslims_formats.hdf5.lazy import lazy_array
-from nexuslims_formats.hdf5.links import is_hdf5
-from nexuslims_formats.model import InstrumentContext, ParsedFile
+from nexuslims_formats.hdf5.signature import is_hdf5
+from nexuslims_formats.model import ParsedFile
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
@@ -30,9 +30,8 @@ class Dm5Extractor:
         """Tell by the extension, and by HDF5's signature."""
         return path.suffix.lower() == ".dm5" and is_hdf5(head)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read every image of the file except its thumbnails."""
-        del instrument
         import h5py  # noqa: PLC0415 - HDF5 only
 
         with h5py.File(path, "r") as file:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 MAX_OBJECTS = 200_000
 MAX_FILES = 1000
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_STARTS = (0, 512, 1024, 2048)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,6 @@ class _Reference:
         places = (Path.cwd(),) if self.is_raw else (folder, Path.cwd())
         there = [place / self.name for place in places]
         return next((one for one in there if one.exists()), there[0]).resolve()
-
-
-def is_hdf5(head: bytes) -> bool:
-    """Whether a file starts as HDF5, be it behind a block of the vendor's own."""
-    return any(head.startswith(_SIGNATURE, at) for at in _STARTS)
 
 
 def check_links(path: Path) -> None:

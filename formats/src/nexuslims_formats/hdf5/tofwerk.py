@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.hdf5.lazy import lazy_array, outer_product
-from nexuslims_formats.hdf5.links import is_hdf5
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.hdf5.signature import is_hdf5
+from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.tiff.vendor import mapped, nested
 from nexuslims_formats.values import from_filetime, leaves, number
 
@@ -62,9 +62,8 @@ class TofwerkExtractor:
         except OSError:
             return False
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the attributes of the file and of its groups."""
-        del instrument
         import h5py  # noqa: PLC0415 - HDF5 only
 
         with h5py.File(path, "r") as file:

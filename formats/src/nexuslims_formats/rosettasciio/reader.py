@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_contracts.text import clean_text
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
-from nexuslims_formats.json_tree import clean_text
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.hdf5.signature import SIGNATURE, is_hdf5
+from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 from nexuslims_formats.rosettasciio.workarounds import (
     UNREAD,
-    read_blockfile,
     read_jeol,
     read_velox_headers,
 )
@@ -28,8 +28,6 @@ from nexuslims_formats.values import leaves, parse_datetime, unit_of
 
 log = logging.getLogger(__name__)
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_HDF5_STARTS = (0, 512, 1024, 2048)
 _EAGER_BYTES = 256 << 20
 
 # extension -> rosettasciio's modules in the order to try, and how such a file starts
@@ -39,12 +37,12 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "msa": (("msa",), b"#"),
     "emsa": (("msa",), b"#"),
     "mib": (("quantumdetector",), b""),
-    "app5": (("topspin",), _HDF5),
-    "h5": (("delmic", "arina", "hspy"), _HDF5),
-    "hdf5": (("delmic", "hspy"), _HDF5),
-    "hspy": (("hspy",), _HDF5),
-    "nxs": (("nexus",), _HDF5),
-    "emd": (("emd",), _HDF5),
+    "app5": (("topspin",), SIGNATURE),
+    "h5": (("delmic", "arina", "hspy"), SIGNATURE),
+    "hdf5": (("delmic", "hspy"), SIGNATURE),
+    "hspy": (("hspy",), SIGNATURE),
+    "nxs": (("nexus",), SIGNATURE),
+    "emd": (("emd",), SIGNATURE),
     "mrc": (("mrc",), b""),
     "zspy": (("zspy",), b"PK"),
     "prz": (("pantarhei",), b"PK"),
@@ -60,11 +58,10 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "unf": (("semper",), b""),
     "bcf": (("bruker",), b"AAMVHFSS"),
     "spx": (("bruker",), b"<"),
-    "blo": (("blockfile",), b""),
 }
 
 # readers of ours in front of the library's, and for where it lacks a package
-_OURS = {"blockfile": read_blockfile, "jeol": read_jeol, "zspy": read_zspy}
+_OURS = {"jeol": read_jeol, "zspy": read_zspy}
 _HEADERS = {"emd": read_velox_headers}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
@@ -133,13 +130,12 @@ class RosettaSciIOExtractor:
         if suffix not in _READERS:
             return False
         magic = _READERS[suffix][1]
-        if magic == _HDF5:  # it may stand behind a block of the vendor's own
-            return any(head.startswith(_HDF5, at) for at in _HDF5_STARTS)
+        if magic == SIGNATURE:
+            return is_hdf5(head)
         return head.lstrip().startswith(magic)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read lazily: arrays stay in the file."""
-        del instrument
         if path.suffix.lower() == ".elid" and not bzip2_ends(path):
             raise UnreadableFileError("the file ends within its compressed data")
         read = _read(path)

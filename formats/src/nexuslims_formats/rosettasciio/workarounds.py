@@ -1,20 +1,21 @@
-"""What rosettasciio reads only with packages that we do without, read from the headers alone.
+"""The adapter to rosettasciio where it asks for packages that reading headers does not need.
 
-numba, sparse and scikit-image would double the size of the service, and serve the pixels of these
-formats, or writing. Spectrum images that are streams of events are told with their shape and
-metadata; they have no preview.
+numba and sparse would double the size of an installation, and serve the pixels of spectrum images
+only. Where a spectrum image is a stream of events, its shape and metadata are read here and its
+data are not: such a part is marked :data:`UNREAD` and has no preview.
+
+Only what the library offers is used: its reader of Velox files is subclassed, its parser of JEOL's
+trees is called.
 """
 
 import importlib
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from importlib.machinery import ModuleSpec
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import ModuleType
 from typing import Any, Final, TypeAlias
+
+from nexuslims_formats.errors import UnreadableFileError
 
 Part: TypeAlias = dict[str, Any]
 
@@ -23,18 +24,12 @@ UNREAD: Final = "headers_only"
 _CHANNELS: Final = 4096
 _SEM_KV: Final = 30.0
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - local time, as the file has it
+_ASW: Final = b"\0\0\0\0"
+_ASW_TREE: Final = 12
 _PTS: Final = 304
 _PTS_HEADER: Final = 20
 _PTS_DATE: Final = 296
 """Where the position of the header tree and the date stand, after magic, names and memo."""
-
-
-def read_blockfile(path: Path) -> list[Part]:
-    """Read a NanoMEGAS blockfile; scikit-image, which its module asks for, serves writing only."""
-    with _standing_in("skimage"):
-        module = importlib.import_module("rsciio.blockfile")
-    parts: list[Part] = module.file_reader(str(path), lazy=True)
-    return parts
 
 
 def read_velox_headers(path: Path) -> list[Part]:
@@ -42,13 +37,25 @@ def read_velox_headers(path: Path) -> list[Part]:
 
     The spectrum image covers the field of the image beside it, with the channels of its spectra.
     """
-    module = importlib.import_module("rsciio.emd")
-    importlib.import_module("dask.array")  # it would use the package, were it there
-    with _standing_in("sparse"):
-        spectra: list[Part] = module.file_reader(
-            str(path), lazy=True, select_type="single_spectrum"
-        )
-        images: list[Part] = module.file_reader(str(path), lazy=True, select_type="images")
+    import h5py  # type: ignore[import-untyped]  # noqa: PLC0415 - HDF5 only
+    from rsciio.emd._emd_velox import FeiEMDReader  # noqa: PLC0415 - this format only
+
+    class WithoutStreams(FeiEMDReader):  # type: ignore[misc]  # the library has no types
+        """Reads images and spectra, and never the streams of events."""
+
+        def _read_data(self, select_type: str | None) -> None:
+            del select_type
+            self.load_SI = False
+            self.load_images = self.load_single_spectrum = True
+            self._read_single_spectrum()
+            self.spectra = len(self.dictionaries)
+            self._read_images()
+
+    file = h5py.File(path, "r")  # arrays that are read lazily keep it open
+    reader = WithoutStreams(lazy=True)
+    reader.read_file(file)
+    spectra: list[Part] = reader.dictionaries[: reader.spectra]
+    images: list[Part] = reader.dictionaries[reader.spectra :]
     parts = [*spectra, *images]
     plane = next((image["axes"] for image in images if len(image["axes"]) == 2), None)  # noqa: PLR2004 - rows and columns
     if not spectra or plane is None:
@@ -63,16 +70,35 @@ def read_velox_headers(path: Path) -> list[Part]:
 
 
 def read_jeol(path: Path) -> list[Part]:
-    """Read what belongs to JEOL's Analysis Station; maps of spectra by their headers."""
+    """Read a file of JEOL's Analysis Station, or all that its project (``.asw``) lists.
+
+    Maps of spectra (``.pts``) are read by their headers.
+    """
     module = importlib.import_module("rsciio.jeol._api")
-    readers: dict[str, Callable[..., list[Part]]] = module.extension_to_reader_mapping
-    former = readers["pts"]
-    readers["pts"] = lambda name, **_: _read_pts(Path(name), module)
-    try:
+    if path.suffix.lower() == ".pts":
+        return _read_pts(path, module)
+    if path.suffix.lower() != ".asw":
         parts: list[Part] = module.file_reader(str(path), lazy=False)
-    finally:
-        readers["pts"] = former
-    return parts
+        return parts
+    with path.open("rb") as file:
+        if file.read(4) != _ASW:
+            raise UnreadableFileError("the file does not start as a project of Analysis Station")
+        file.seek(_ASW_TREE)
+        tree = module._parsejeol(file)  # noqa: SLF001 - the library's only reader of this tree
+    found = []
+    for view in _views(tree):
+        member = path.parent.joinpath(*PureWindowsPath(view["Filename"]).parts)
+        for part in read_jeol(member):
+            part["original_metadata"] |= {"asw": tree, "asw_viewdata": view}
+            found.append(part)
+    return found
+
+
+def _views(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a project says of each of its files."""
+    for sample in (tree.get("SampleInfo") or {}).values():
+        for view in (sample.get("ViewInfo") or {}).values():
+            yield from (view.get("ViewData") or {}).values()
 
 
 def _read_pts(path: Path, module: ModuleType) -> list[Part]:
@@ -143,17 +169,3 @@ def _absent(shape: tuple[int, ...], dtype: str) -> Any:
     import numpy as np  # noqa: PLC0415 - these formats only
 
     return np.broadcast_to(np.zeros((), dtype), shape)
-
-
-@contextmanager
-def _standing_in(name: str) -> Iterator[None]:
-    """Let a module be imported that imports a package which is not there, and does not use it."""
-    absent = name not in sys.modules and importlib.util.find_spec(name) is None
-    if absent:
-        sys.modules[name] = ModuleType(name)
-        sys.modules[name].__spec__ = ModuleSpec(name, None)
-    try:
-        yield
-    finally:
-        if absent:
-            del sys.modules[name]

@@ -8,7 +8,7 @@ from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_formats.errors import ExtractorError, UnreadableFileError
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.tia.labels import (
     label_extensions,
@@ -54,9 +54,8 @@ class TiaExtractor:
         """Tell a series by its head; an ``.emi`` has no magic number and goes by its name."""
         return path.suffix.lower() == ".emi" or head.startswith(SERIES_HEAD)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read an ``.emi`` with all its series, or one series with its part of the ``.emi``."""
-        del instrument
         if path.suffix.lower() == ".emi":
             return self._open_all(path)
         match = _SERIES_NAME.match(path.stem)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.tiff.camera import time_of_tag
 from nexuslims_formats.tiff.tags import (
@@ -72,9 +72,8 @@ class AxioVisionTiffExtractor:
             return False
         return "axiocam" in read_tiff(path).text(MODEL).lower() or _meta_of(path).is_file()
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the tags and the XML; one that cannot be read does not cost the image."""
-        del instrument
         tiff = read_tiff(path)
         told: dict[str, str] = {}
         problems: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Signal, Value
+from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.tia.labels import (
     label_extensions,
     label_metadata,
@@ -114,9 +114,8 @@ class FeiTiffExtractor:
         tags = read_tiff(path).pages[0]
         return any(code in tags for code in (*SECTIONS_TAGS, XML_TAG)) or bool(_tail_text(path))
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the vendor's metadata and the directory of the image."""
-        del instrument
         with path.open("rb") as file:
             head = file.read(_TAIL_BYTES)
         if head.startswith(_USER):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
+from nexuslims_formats.model import ParsedFile, Signal
 from nexuslims_formats.tiff.tags import Raster, is_tiff, rasters, read_tiff
 
 _UNIT, _ORIGIN, _SCALE = 65003, 65006, 65009
@@ -33,9 +33,8 @@ class GatanTiffExtractor:
         tags = read_tiff(path).pages[0]
         return _SCALE in tags and _UNIT in tags
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the directory of each image."""
-        del instrument
         tiff = read_tiff(path)
         scales: dict[str, tuple[float, float]] = {}
         units: dict[str, str] = {}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.tiff.tags import DESCRIPTION, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import (
     Described,
@@ -56,9 +56,8 @@ class JeolTiffExtractor:
         """Tell by the XML in the description."""
         return is_tiff(head) and b"<TemReporter" in read_tiff(path).raw(DESCRIPTION)[:4096]
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the XML and the directory of the image."""
-        del instrument
         tiff = read_tiff(path)
         tree: dict[str, Any] = xml_tree(parse_xml(tiff.raw(DESCRIPTION)))
         tree.pop("Measurement", None)  # what was drawn on the image, by far the longest part

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.tiff.tags import DATE_TIME, Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import (
     Described,
@@ -71,9 +71,8 @@ class OrionTiffExtractor:
             b"<ImageTags" in tiff.raw(ZEISS_TAG)[:512] or b"<Fibics" in tiff.raw(FIBICS_TAG)[:512]
         )
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the XML and the directory of the image."""
-        del instrument
         tiff = read_tiff(path)
         problems: list[str] = []
         if raw := tiff.raw(FIBICS_TAG):

@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.tiff.camera import time_of_tag
 from nexuslims_formats.tiff.hitachi import read_hitachi
 from nexuslims_formats.tiff.jeol_sem import MAKER_NOTE, NOTE_HEAD, read_jeol
@@ -36,9 +36,8 @@ class SemTextTiffExtractor:
         told, problem = _read(read_tiff(path))
         return told is not None or bool(problem)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the text; without it, the image alone is still a dataset."""
-        del instrument
         tiff = read_tiff(path)
         told, problem = _read(tiff)
         problems = [problem] if problem else []

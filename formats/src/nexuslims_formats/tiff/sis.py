@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile
+from nexuslims_formats.model import Moment, ParsedFile
 from nexuslims_formats.tiff.camera import measured, read_structure, time_of_tag
 from nexuslims_formats.tiff.tags import SOFTWARE, Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
@@ -41,9 +41,8 @@ class SisTiffExtractor:
         tags = read_tiff(path).pages[0]
         return SIS_TAG in tags or INI_TAG in tags
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the structure and the directory of the image."""
-        del instrument
         tiff = read_tiff(path)
         told, problem = read_structure(path, "sis_metadata")
         return ParsedFile(

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.tiff.tags import (
     ARTIST,
@@ -67,9 +67,8 @@ class TescanTiffExtractor:
         tiff = read_tiff(path)
         return TESCAN_TAG in tiff.pages[0] or "tescan" in tiff.text(MAKE).lower()
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the image's directory and the sidecar, if it is there."""
-        del instrument
         tiff = read_tiff(path)
         sections = _sections(tiff, path)
         metadata: dict[str, Value] = dict(mapped(nested(sections), _FIELDS))

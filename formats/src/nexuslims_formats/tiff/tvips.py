@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.tiff.camera import measured, read_structure, time_of_tag
 from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
@@ -49,9 +49,8 @@ class TvipsTiffExtractor:
         """Tell by the private tag 37706."""
         return is_tiff(head) and TVIPS_TAG in read_tiff(path).pages[0]
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the structure and the directory of the image."""
-        del instrument
         tiff = read_tiff(path)
         told, problem = read_structure(path, "tvips_metadata")
         return ParsedFile(

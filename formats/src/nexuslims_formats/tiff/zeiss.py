@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from nexuslims_formats.model import InstrumentContext, Moment, ParsedFile, Value
+from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.tiff.tags import WIDTH, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
 from nexuslims_formats.values import leaves, lines_of, local_time, quantity
@@ -59,9 +59,8 @@ class ZeissTiffExtractor:
         """Tell by the private tag 34118 and the parameters in it."""
         return is_tiff(head) and b"AP_" in read_tiff(path).raw(SMARTSEM_TAG)
 
-    def open(self, path: Path, instrument: InstrumentContext | None) -> ParsedFile:
+    def open(self, path: Path) -> ParsedFile:
         """Read the parameters and the directory of the image."""
-        del instrument
         tiff = read_tiff(path)
         told = read_parameters(tiff.raw(SMARTSEM_TAG).decode("cp1252", "replace"))
         metadata: dict[str, Value] = {}

@@ -12,11 +12,13 @@ from typing import Literal, TypeAlias
 
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.metadata import with_qudt
+from nexuslims_contracts.text import clean_text, printable
 from nexuslims_extractor.profiles import profile_of, with_profile
 from nexuslims_formats.datasets import to_dataset
 from nexuslims_formats.errors import ExtractorError, UnsupportedFileError
-from nexuslims_formats.hdf5.links import check_links, is_hdf5
-from nexuslims_formats.json_tree import artifact_paths, clean_text, shown, to_json_bytes
+from nexuslims_formats.hdf5.links import check_links
+from nexuslims_formats.hdf5.signature import is_hdf5
+from nexuslims_formats.json_tree import artifact_paths, to_json_bytes
 from nexuslims_formats.model import (
     NOBODY,
     Extraction,
@@ -95,7 +97,7 @@ def extract_file(
     wanted = _Wanted(artifacts_root, relative_path or path.name, previews, documents)
     result = _extract(path, instrument, wanted, on_step or _untold)
     if result.file.sha256 and _stamp(path) != before:
-        reason = f"{shown(path.name)}: the file changed while it was read"
+        reason = f"{printable(path.name)}: the file changed while it was read"
         return replace(result, outcome="failed", reason=reason, failure="changed", datasets=())
     return result
 
@@ -112,14 +114,14 @@ def _extract(
         return Extraction(
             file=FileFacts(str(path), 0, "", ""),
             outcome="failed",
-            reason=f"{shown(path.name)}: {_cause(error)}",
+            reason=f"{printable(path.name)}: {_cause(error)}",
             failure="missing" if isinstance(error, FileNotFoundError) else "unreadable",
             extractor=NOBODY,
         )
     result = Extraction(file=facts, outcome="failed", extractor=NOBODY)
     if facts.bytes == 0:
         return replace(
-            result, reason=f"{shown(path.name)}: the file is empty", failure="unreadable"
+            result, reason=f"{printable(path.name)}: the file is empty", failure="unreadable"
         )
     plugin: Extractor | None = None
     try:
@@ -153,9 +155,9 @@ def _parse(
     """Have a plugin read the headers, and add what is known of the instrument."""
     if is_hdf5(head):
         check_links(path)
-    parsed = plugin.open(path, instrument)
+    parsed = plugin.open(path)
     if is_misnamed(path, plugin):
-        problem = f"named {shown(path.suffix)}, but the content is of no kind that is known"
+        problem = f"named {printable(path.suffix)}, but the content is of no kind that is known"
         parsed = replace(parsed, problems=(*parsed.problems, problem))
     profile = profile_of(instrument)
     return with_profile(parsed, profile, path) if profile else parsed
@@ -205,7 +207,7 @@ def _version(plugin: Extractor, parsed: ParsedFile | None = None) -> ExtractorVe
 def _reason(path: Path, plugin: Extractor | None, error: Exception) -> str:
     """Return why a file failed, naming the extractor and the cause."""
     who = f"{plugin.name} {plugin.version}: " if plugin else ""
-    return clean_text(f"{shown(path.name)}: {who}{_cause(error)}")[:_REASON_LENGTH]
+    return clean_text(f"{printable(path.name)}: {who}{_cause(error)}")[:_REASON_LENGTH]
 
 
 def _cause(error: Exception) -> str:
@@ -257,7 +259,7 @@ def _finish(
     return replace(
         result,
         outcome="partial" if problems else "extracted",
-        reason=clean_text(f"{shown(path.name)}: {'; '.join(problems)}")[:_REASON_LENGTH]
+        reason=clean_text(f"{printable(path.name)}: {'; '.join(problems)}")[:_REASON_LENGTH]
         if problems
         else None,
         datasets=tuple(datasets),

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
-from nexuslims_formats.json_tree import shown
+from nexuslims_contracts.text import printable
 from nexuslims_formats.model import NOBODY, Extraction, FileFacts, InstrumentContext
 from nexuslims_formats.sandbox import Sandbox
 from nexuslims_formats.values import from_mtime
@@ -196,7 +196,7 @@ def _lost(job: Job, extractor: ExtractorVersion, failure: FailureKind, fate: str
     return Extraction(
         file=_plain_facts(job.path),
         outcome="failed",
-        reason=f"{shown(job.path.name)}: {who}{fate}",
+        reason=f"{printable(job.path.name)}: {who}{fate}",
         failure=failure,
         extractor=extractor,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nexuslims_formats.json_tree import clean_text
+from nexuslims_contracts.text import clean_text
 from nexuslims_formats.model import ParsedFile, Signal, Value
 
 log = logging.getLogger(__name__)

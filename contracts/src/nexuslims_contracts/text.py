@@ -1,0 +1,24 @@
+"""Texts as JSON, XML and people can take them."""
+
+import re
+
+_LINE_SEPARATORS = re.compile("\r\n|[\r\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """Return a text without what XML 1.0 or a text column cannot hold.
+
+    Control characters, noncharacters and lone surrogates are removed; the line ends of every
+    system, and Unicode's line and paragraph separators, become line feeds.
+    """
+    return _CONTROL.sub("", _LINE_SEPARATORS.sub("\n", text))
+
+
+def printable(text: str) -> str:
+    """Return a file's name for people: what is not printable, or no Unicode, is escaped."""
+    unicode = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in unicode
+    )

@@ -1,0 +1,31 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from nexuslims_contracts.text import clean_text, printable
+
+
+def test_line_ends_of_every_system_become_line_feeds():
+    assert clean_text("a\r\nb\rc\u2028d\u2029e\nf") == "a\nb\nc\nd\ne\nf"
+
+
+def test_what_xml_cannot_hold_is_removed():
+    assert clean_text("a\x00b\x1b[0m\x85\ud800\uffffc\td") == "ab[0mc\td"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_xml_holds_every_clean_text_as_it_is(text):
+    clean = clean_text(text)
+    element = etree.Element("text")
+    element.text = clean
+    assert etree.fromstring(etree.tostring(element)).text == (clean or None)
+    assert clean_text(clean) == clean
+
+
+@given(st.text(st.characters(codec=None)))
+def test_names_are_printed_on_one_line(name):
+    assert printable(name).isprintable()
+
+
+def test_a_name_that_is_no_unicode_shows_its_bytes():
+    assert printable(b"ma\xdf.tif".decode("utf-8", "surrogateescape")) == "ma\\xdf.tif"
