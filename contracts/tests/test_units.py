@@ -14,13 +14,15 @@ from nexuslims_contracts.units import (
     UnknownUnitError,
     WrongDimensionError,
     dimension_of,
+    known_unit,
     normalise_unit,
     qudt_uri,
     registry,
     to_decimal,
     to_preferred,
+    written_unit,
 )
-from nexuslims_contracts.units.table import DIMENSIONS, QUDT, SPELLINGS, UNITS
+from nexuslims_contracts.units.table import DIMENSIONS, FOLDED, QUDT, SPELLINGS, UNITS
 
 NOT_IN_PINT = {"kx"}  # a thousand times: Pint has no unit for a ratio, hence no prefix for it
 
@@ -62,6 +64,35 @@ def test_conversion_is_decimal_faithful(value, unit, preferred, expected):
 def test_spellings_of_vendors_have_one_symbol(text, symbol):
     assert normalise_unit(text) == symbol
     assert normalise_unit(symbol) == symbol
+
+
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [
+        ("MICRONS", "um"),
+        ("KVolts", "kV"),
+        ("Sec", "s"),
+        ("\u212b", "angstrom"),
+        ("nm\u22121", "1/nm"),
+    ],
+)
+def test_names_are_taken_in_any_case(text, symbol):
+    assert known_unit(text) == symbol == normalise_unit(text)
+
+
+def test_symbols_keep_their_case():
+    assert [known_unit(text) for text in ("mV", "MV", "mPa", "MPA")] == ["mV", "MV", "mPa", None]
+
+
+def test_names_in_lower_case_are_of_one_unit_each():
+    names = {name: symbol for name, symbol in SPELLINGS.items() if name.lower() in FOLDED}
+    assert {FOLDED[name.lower()] for name in names} == set(names.values())
+    assert all(FOLDED[name.lower()] == symbol for name, symbol in names.items())
+
+
+@pytest.mark.parametrize("symbol", UNITS)
+def test_what_people_write_is_read_back(symbol):
+    assert known_unit(written_unit(symbol)) == symbol
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,11 @@ class Dataset(ContractModel):
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     extensions: dict[str, JsonValue] = Field(default_factory=dict)
     warnings: Annotated[
-        tuple[str, ...], Field(description="Fields the vendor's software fills unreliably")
+        tuple[str, ...],
+        Field(
+            description="Fields that the vendor's software fills unreliably, by name;"
+            " and in words, values that were left out of the metadata and why"
+        ),
     ] = ()
     preview: ArtifactRef | None = None
 

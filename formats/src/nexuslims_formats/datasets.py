@@ -8,6 +8,7 @@ from nexuslims_contracts.metadata import partition_metadata
 from nexuslims_contracts.text import clean_text
 from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.model import InstrumentContext, Signal
+from nexuslims_formats.quantities import spelled_unit
 from nexuslims_formats.values import place
 
 
@@ -54,7 +55,7 @@ def to_dataset(
         axes=axes,
         metadata=valid.metadata,
         extensions=valid.extensions,
-        warnings=valid.warnings,
+        warnings=(*valid.warnings, *map(clean_text, problems)),
     )
     return dataset, (*problems, *unsound)
 
@@ -64,7 +65,7 @@ def _sound(axes: Sequence[Axis]) -> tuple[tuple[Axis, ...], tuple[str, ...]]:
     sound: list[Axis] = []
     problems: list[str] = []
     for axis in axes:
-        texts = {"name": clean_text(axis.name), "unit": clean_text(axis.unit)}
+        texts = {"name": clean_text(axis.name), "unit": spelled_unit(clean_text(axis.unit))}
         if math.isfinite(axis.scale) and math.isfinite(axis.offset):
             sound.append(axis.model_copy(update=texts))
         else:

@@ -1,8 +1,7 @@
-"""Small readings shared by the formats: numbers, names and times as vendors write them."""
+"""Small readings shared by the formats: names and times as vendors write them."""
 
 import math
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -10,29 +9,7 @@ from zoneinfo import ZoneInfo
 
 from nexuslims_formats.model import InstrumentContext, Moment
 
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_KINDS = {
-    unit: kind
-    for kind, units in enumerate(
-        ("pm nm um mm cm m", "mV V kV", "fA pA nA uA mA A", "ns us ms s", "mrad rad degree",
-         "meV eV keV", "Pa hPa mbar torr", "K")
-    )
-    for unit in units.split()
-}  # fmt: skip
-_SPELLINGS = {
-    "volt": "V", "volts": "V", "kv": "kV", "kvolt": "kV", "kvolts": "kV", "kilovolt": "kV",
-    "kilovolts": "kV", "picoamp": "pA", "picoamps": "pA", "nanoamp": "nA", "nanoamps": "nA",
-    "microamp": "uA", "microamps": "uA", "micron": "um", "microns": "um", "micrometer": "um",
-    "micrometers": "um", "micrometre": "um", "micrometres": "um", "nanometer": "nm",
-    "nanometers": "nm", "nanometre": "nm", "nanometres": "nm", "millimeter": "mm",
-    "millimeters": "mm", "millimetre": "mm", "millimetres": "mm", "meter": "m", "meters": "m",
-    "metre": "m", "metres": "m", "sec": "s", "second": "s", "seconds": "s", "msec": "ms",
-    "millisecond": "ms", "milliseconds": "ms", "usec": "us", "microsecond": "us",
-    "microseconds": "us", "nanosecond": "ns", "nanoseconds": "ns", "deg": "degree", "°": "degree",
-    "degrees": "degree", "dg": "degree", "radian": "rad", "radians": "rad", "pascal": "Pa",
-    "millibar": "mbar", "ev": "eV", "kev": "keV",
-}  # fmt: skip
 _NOT_NAME = re.compile(r"[^0-9a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _QUARTER = timedelta(minutes=15)
@@ -47,40 +24,6 @@ _DATE_FORMATS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y:%m:%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d %b %Y",
     "%d-%b-%Y", "%d %B %Y", "%b %d %Y", "%m/%d/%y", "%d.%m.%y",
 )  # fmt: skip
-
-
-def number(value: Any) -> float | None:
-    """Return the finite number that a vendor's value starts with, or None."""
-    found = quantity(value)
-    return found[0] if found else None
-
-
-def quantity(value: Any, unit: str = "") -> tuple[float, str] | None:
-    """Return ``(number, unit)`` of ``5`` or ``"15000 Volt"``; ``unit`` where none is told."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return (float(value), unit) if abs(value) <= sys.float_info.max else None
-    match = _NUMBER.match(str(value))
-    if not match or not math.isfinite(float(match[1])):
-        return None
-    return float(match[1]), match[2] or unit
-
-
-def unit_of(text: str) -> str | None:
-    """Return a unit as Pint spells it, however a vendor does (``µm``, ``Microns``, ``kVolts``)."""
-    plain = text.strip().replace("µ", "u").replace("μ", "u")
-    lowered = plain.lower().replace(" ", "")
-    unit = plain if plain in _KINDS else _SPELLINGS.get(lowered, lowered)
-    return unit if unit in _KINDS else None
-
-
-def unit_told(text: str, like: str) -> str | None:
-    """Return the unit that a vendor tells, if it is known and of the same kind as another one."""
-    if text.strip().lower() == like.lower():
-        return like
-    unit = unit_of(text)
-    return unit if unit and _KINDS[unit] == _KINDS.get(like) else None
 
 
 def lines_of(text: str) -> list[str]:

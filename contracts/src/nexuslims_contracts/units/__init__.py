@@ -20,17 +20,19 @@ from nexuslims_contracts.units.errors import (
     UnknownUnitError,
     WrongDimensionError,
 )
-from nexuslims_contracts.units.table import DIMENSIONS, SPELLINGS, UNITS
+from nexuslims_contracts.units.table import DIMENSIONS, FOLDED, SPELLINGS, UNITS, WRITTEN
 
 if TYPE_CHECKING:
     import pint
 
 __all__ = [
     "NotANumberError", "Quantity", "UnitError", "UnknownUnitError", "WrongDimensionError",
-    "dimension_of", "normalise_unit", "qudt_uri", "to_decimal", "to_preferred",
+    "dimension_of", "known_unit", "normalise_unit", "qudt_uri", "to_decimal", "to_preferred",
+    "written_unit",
 ]  # fmt: skip
 
-_MICRO = str.maketrans({"µ": "u", "μ": "u"})  # micro sign, Greek mu
+# micro sign, Greek mu; the ångström sign; minus sign and hyphens that are no ASCII
+_ASCII = str.maketrans({"µ": "u", "μ": "u", "\u212b": "Å", "\u2212": "-", "\u2010": "-", "º": "°"})
 _PER_SAMPLE = re.compile(r"/(?:ch|channel|px|pixel)$")
 # What a double can tell: beyond it, a division that does not come out even shows noise.
 _DOUBLE = Context(prec=15)
@@ -62,7 +64,8 @@ def normalise_unit(text: str) -> str:
     """Return the canonical symbol of a unit as a vendor writes it.
 
     Canonical symbols are ASCII. What is counted per channel or per pixel loses that: ``eV/ch`` is
-    ``eV``. A pure ratio is ``x``.
+    ``eV``. A pure ratio is ``x``. Names are taken in any case (``Microns``), symbols are not: a mV
+    is no MV.
 
     Parameters
     ----------
@@ -74,11 +77,27 @@ def normalise_unit(text: str) -> str:
     UnknownUnitError
         If it names no unit.
     """
-    compact = "".join(text.split()).translate(_MICRO)
-    found = SPELLINGS.get(compact)
-    if found is None and (stripped := _PER_SAMPLE.sub("", compact)) != compact:
-        return normalise_unit(stripped)
-    return found or _pint.parse(compact)
+    return known_unit(text) or _pint.parse(_compact(text))
+
+
+@lru_cache(maxsize=4096)
+def known_unit(text: str) -> str | None:
+    """Return the canonical symbol of a unit that the table has; None for all others.
+
+    Unlike :func:`normalise_unit` it never loads Pint: for texts that are often no units at all,
+    such as those of axes.
+    """
+    compact = _compact(text)
+    return SPELLINGS.get(compact) or FOLDED.get(compact.lower())
+
+
+def _compact(text: str) -> str:
+    return _PER_SAMPLE.sub("", "".join(text.split()).translate(_ASCII))
+
+
+def written_unit(symbol: str) -> str:
+    """Return a canonical symbol as people write it: ``µm`` for ``um``, ``°`` for ``degree``."""
+    return WRITTEN.get(symbol, symbol)
 
 
 def qudt_uri(unit: str) -> str | None:

@@ -127,42 +127,48 @@ UNITS: dict[str, Unit] = {
 
 _SPELLINGS = {
     "m": "meter metre meters metres",
+    "cm": "centimeter centimetre centimeters centimetres",
     "mm": "millimeter millimetre millimeters millimetres",
-    "um": "micron microns Micron Microns micrometer micrometre micrometers micrometres",
+    "um": "micron microns micrometer micrometre micrometers micrometres",
     "nm": "nanometer nanometre nanometers nanometres",
-    "angstrom": "Å Ang ang Angstrom Angstroms angstroms",
+    "pm": "picometer picometre picometers picometres",
+    "angstrom": "Å A° Ang ang angstroms Ångström",
     "1/angstrom": "1/Å Å^-1 Å-1 1/Ang 1/A",
-    "V": "Volt volt Volts volts",
-    "kV": "KV kVolt kVolts kilovolt kilovolts kiloVolts",
-    "eV": "ev electron_volt electronvolt",
-    "keV": "KeV kev kiloelectron_volt kiloelectronvolt",
-    "A": "Amp amp Amps amps ampere amperes",
-    "uA": "microAmps microamps microampere microamperes",
-    "nA": "nanoAmps nanoamps nanoampere nanoamperes",
-    "pA": "picoAmps picoamps picoampere picoamperes",
-    "s": "S sec Sec secs Secs second seconds",
-    "ms": "mS msec mSec millisecond milliseconds MilliSeconds",
-    "us": "usec uSec microsecond microseconds MicroSeconds",
-    "ns": "nsec nSec nanosecond nanoseconds NanoSeconds",
-    "min": "mins Mins minute minutes",
+    "V": "volt volts",
+    "kV": "KV kv kvolt kvolts kilovolt kilovolts",
+    "mV": "millivolt millivolts",
+    "MV": "megavolt megavolts",
+    "eV": "ev EV electron_volt electronvolt electronvolts",
+    "keV": "KeV kev KEV kiloelectron_volt kiloelectronvolt",
+    "A": "amp amps ampere amperes",
+    "mA": "milliamp milliamps milliampere milliamperes",
+    "uA": "microamp microamps microampere microamperes",
+    "nA": "nanoamp nanoamps nanoampere nanoamperes",
+    "pA": "picoamp picoamps picoampere picoamperes",
+    "s": "S sec secs second seconds",
+    "ms": "mS msec msecs millisecond milliseconds",
+    "us": "uS usec usecs microsecond microseconds",
+    "ns": "nS nsec nsecs nanosecond nanoseconds",
+    "min": "mins minute minutes",
     "h": "hr hrs hour hours",
-    "rad": "radian radians Radians",
+    "rad": "radian radians",
     "mrad": "mR mr milliradian milliradians",
-    "degree": "deg Deg Degree degrees Degrees °",
-    "Pa": "pascal Pascal pascals",
-    "torr": "Torr",
+    "degree": "deg degs degrees dg °",
+    "Pa": "pascal pascals",
+    "torr": "Torr TORR",
+    "mbar": "mBar millibar millibars",
     "bar": "Bar",
-    "K": "kelvin Kelvin",
-    "degC": "°C celsius Celsius degree_Celsius",
+    "K": "kelvin kelvins",
+    "degC": "°C celsius degree_Celsius",
     RATIO: "X times dimensionless 1",
-    "kx": "KX kX",
-    "%": "percent Percent",
-    "counts": "count Count Counts",
+    "kx": "KX kX Kx",
+    "%": "percent",
+    "counts": "count cts",
 }
 
 SPELLINGS: dict[str, str] = {
     **{symbol: symbol for symbol in UNITS},
-    **{spelling: symbol for symbol, told in _SPELLINGS.items() for spelling in told.split()},
+    **{spelling: symbol for symbol, names in _SPELLINGS.items() for spelling in names.split()},
     **{
         f"{inner}{power}": f"1/{inner}"
         for inner in ("m", "cm", "um", "nm", "pm")
@@ -171,3 +177,22 @@ SPELLINGS: dict[str, str] = {
     **{f"1/({inner})": f"1/{inner}" for inner in ("m", "cm", "um", "nm", "pm")},
 }
 """What vendors write, without spaces and with ``u`` for micro -> canonical symbol."""
+
+_SHORTEST_NAME = 3
+FOLDED: dict[str, str] = {
+    spelling.lower(): symbol
+    for symbol, names in _SPELLINGS.items()
+    for spelling in (symbol, *names.split())
+    if spelling.isalpha() and len(spelling) >= _SHORTEST_NAME
+}
+"""Names of units in lower case, for those that vendors write in any; symbols are not among them."""
+
+WRITTEN: dict[str, str] = {
+    **{f"u{unit}": f"µ{unit}" for unit in ("m", "A", "V", "s", "rad", "Pa")},
+    "1/um": "1/µm",
+    "degree": "°",
+    "degC": "°C",
+    "angstrom": "Å",
+    "1/angstrom": "1/Å",
+}
+"""Canonical symbol -> what people write, where that is no ASCII."""

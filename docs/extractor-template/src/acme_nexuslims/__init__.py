@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.values import number, parse_datetime
+from nexuslims_formats.quantities import number
+from nexuslims_formats.values import parse_datetime
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,12 +11,12 @@ from nexuslims_formats.digitalmicrograph.fields import EXTENSION_GROUPS, FIELDS,
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef, Tree, read_tags
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.quantities import mapped, measures, number, quantity, spelled_unit
 from nexuslims_formats.values import (
     from_filetime,
     from_unix,
     leaves,
     local_time,
-    number,
     parse_datetime,
     reveal_offset,
 )
@@ -36,7 +36,7 @@ _PACKED = (27, 28)
 _SI_PIXEL_TIME = "SI/Acquisition/Pixel time (s)"
 _SCAN_SAMPLE_TIME = "DigiScan/Sample Time"
 _SIGNALS = {"EELS": "EELS", "X-ray": "EDS", "CL": "CL"}
-_RECIPROCAL = ("1/", "-1", "mrad", "rad", "deg")
+_RECIPROCAL = ("inverse length", "angle")
 _DIFFRACTION_WORDS = {"diffraction", "saed", "sadp", "cbed"}
 _LOCAL_TIMES = (
     ("DataBar/Acquisition Date", "DataBar/Acquisition Time"),
@@ -205,10 +205,10 @@ def _axes(data: Tree, sizes: tuple[int, ...], technique: str) -> tuple[Axis, ...
     for index, (size, calibration) in enumerate(
         zip(sizes, reversed(calibrations[: len(sizes)]), strict=True)
     ):
-        unit = str(calibration.get("Units") or "").strip()
+        unit = spelled_unit(calibration.get("Units"))
         scale = number(calibration.get("Scale")) or 1.0
         name = names[min(len(sizes) - index - 1, 4)]
-        if unit in ("eV", "keV"):
+        if measures(unit) == "energy":
             name = "energy_loss" if technique == "EELS" else "energy"
         offset = -(number(calibration.get("Origin")) or 0.0) * scale
         axes.append(Axis(name=name, size=size, scale=scale, offset=offset + 0.0, unit=unit))
@@ -216,7 +216,7 @@ def _axes(data: Tree, sizes: tuple[int, ...], technique: str) -> tuple[Axis, ...
 
 
 def _is_energy(axis: Axis) -> bool:
-    return axis.unit in ("eV", "keV")
+    return measures(axis.unit) == "energy"
 
 
 def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> DatasetType:
@@ -228,7 +228,7 @@ def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> Datase
     if len(shown) <= 1 and len(axes) <= 2:  # noqa: PLR2004 - a line, stored as one or two axes
         return "Spectrum"
     imaging = tags.text("Microscope Info/Imaging Mode").upper()
-    reciprocal = any(mark in axes[-1].unit for mark in _RECIPROCAL)
+    reciprocal = measures(axes[-1].unit) in _RECIPROCAL
     if reciprocal or form.startswith("Diffraction"):
         return "Diffraction"
     if "DIFFRACTION" in imaging and _mode(tags) == "TEM":
@@ -265,17 +265,15 @@ def _marked(axes: tuple[Axis, ...], dataset_type: DatasetType) -> Iterator[Axis]
 
 def _metadata(tags: _Tags, dataset_type: DatasetType) -> Iterator[tuple[str, Value]]:
     done = set()
-    pixel_time = number(tags.find(_SI_PIXEL_TIME))
-    if dataset_type in ("SpectrumImage", "Spectrum") and pixel_time:
-        yield "dwell_time", (pixel_time, "s")
-    elif sample_time := number(tags.find(_SCAN_SAMPLE_TIME)):
-        yield "dwell_time", (sample_time, "us")
-    for field, path, unit in FIELDS:
-        value = number(tags.find(path))
-        if field in done or value is None or (value == 0 and field not in ZERO_COUNTS):
-            continue
+    pixel_time = quantity(tags.find(_SI_PIXEL_TIME), "s")
+    if dataset_type in ("SpectrumImage", "Spectrum") and pixel_time and pixel_time[0]:
+        yield "dwell_time", pixel_time
+    elif (sample_time := quantity(tags.find(_SCAN_SAMPLE_TIME), "us")) and sample_time[0]:
+        yield "dwell_time", sample_time
+    counted = (row for row in FIELDS if row[0] in ZERO_COUNTS or number(tags.find(row[1])))
+    for field, value in mapped(tags.find, counted):
         done.add(field)
-        yield field, ((value, unit) if unit else value)
+        yield field, value
     for field, path in TEXTS:
         if field not in done and (text := tags.text(path)):
             done.add(field)
@@ -288,11 +286,10 @@ def _add_sampling(
     metadata: dict[str, Value], axes: tuple[Axis, ...], dataset_type: DatasetType
 ) -> None:
     """Add what the axes know: the size of a pixel, or the width of a channel."""
-    lengths = {"nm", "µm", "um", "mm", "m", "pm", "Å"}
     if dataset_type == "Image":
         for field, axis in zip(("pixel_height", "pixel_width"), axes[-2:], strict=False):
-            if axis.unit in lengths:
-                metadata[field] = (abs(axis.scale), axis.unit.replace("µ", "u"))
+            if measures(axis.unit) == "length":
+                metadata[field] = (abs(axis.scale), axis.unit)
     energy = next((axis for axis in axes if _is_energy(axis)), None)
     if energy is not None:
         metadata["channel_size"] = (energy.scale, energy.unit)

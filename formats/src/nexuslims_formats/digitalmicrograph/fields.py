@@ -1,6 +1,8 @@
 """Where DigitalMicrograph keeps what we know, below the tags of an image."""
 
-FIELDS: tuple[tuple[str, str, str], ...] = (
+from nexuslims_formats.quantities import Row
+
+FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "Microscope Info/Voltage", "V"),
     ("magnification", "Microscope Info/Indicated Magnification", "x"),
     ("magnification", "Microscope Info/Actual Magnification", "x"),

@@ -19,8 +19,9 @@ from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.hdf5.lazy import lazy_array, outer_product
 from nexuslims_formats.hdf5.signature import is_hdf5
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.tiff.vendor import mapped, nested
-from nexuslims_formats.values import from_filetime, leaves, number
+from nexuslims_formats.quantities import Row, converted, mapped, number, quantity
+from nexuslims_formats.trees import nested
+from nexuslims_formats.values import from_filetime, leaves
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
@@ -33,7 +34,7 @@ _PEAKS = "PeakData/PeakData"
 _GROUPS = ("FIBParams", "FullSpectra", "TimingData")
 
 # the field of view is told in millimetres
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "FIBParams/Voltage", "V"),
     ("beam_current", "FIBParams/Current", "A"),
     ("horizontal_field_width", "FIBParams/ViewField", "mm"),
@@ -118,11 +119,11 @@ def _layout(file: "h5py.File", native: Mapping[str, Any]) -> tuple[tuple[int, ..
 
 def _axes(shape: tuple[int, ...], native: Mapping[str, Any]) -> tuple[Axis, ...]:
     names = ("depth", "y", "x")[-(len(shape) - 1) :]
-    field = number(nested(native)("FIBParams/ViewField"))
+    field = converted(quantity(nested(native)("FIBParams/ViewField"), "mm"), "um")
     axes = []
     for name, size in zip(names, shape, strict=False):
         calibrated = bool(field) and name != "depth" and size > 0
-        scale = (field or 0.0) * 1000 / size if calibrated else 1.0
+        scale = (field or 0.0) / size if calibrated else 1.0
         unit = "um" if calibrated else ""
         axes.append(Axis(name=name, size=size, scale=scale, unit=unit, navigate=True))
     return (*axes, Axis(name="time of flight", size=shape[-1]))

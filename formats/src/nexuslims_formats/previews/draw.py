@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from nexuslims_contracts.datasets import Axis
+from nexuslims_contracts.units import written_unit
 from nexuslims_formats.previews.pixels import SIDE, Array
 
 _MICRO = "µ"
-_UNITS = {"um": "µm", "μm": "µm", "1/um": "1/µm", "1/μm": "1/µm", "nm^-1": "1/nm"}
-_LENGTHS = ("pm", "nm", "µm", "mm", "m")
+_LENGTHS = ("pm", "nm", "um", "mm", "m")
 _THOUSAND = 1000.0
 _BAR_SHARE = 0.25
 _MARGIN = 10
@@ -74,7 +74,7 @@ def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
 
     The picture spans the whole axis.
     """
-    unit = _UNITS.get(axis.unit, axis.unit)
+    unit = axis.unit
     extent = abs(axis.scale) * axis.size
     if not unit or unit in ("px", "pixel") or not math.isfinite(extent) or extent <= 0:
         return picture
@@ -84,7 +84,7 @@ def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
         length, unit = length / _THOUSAND, _LENGTHS[_LENGTHS.index(unit) + 1]
     while unit in _LENGTHS[1:] and length < 1:
         length, unit = length * _THOUSAND, _LENGTHS[_LENGTHS.index(unit) - 1]
-    label = f"{length:g} {unit}"
+    label = f"{length:g} {written_unit(unit)}"
     size = max(10, min(20, picture.width // 25))
     shown = picture if picture.mode == "RGB" else picture.convert("L")
     draw = ImageDraw.Draw(shown)
@@ -106,7 +106,7 @@ def axis_label(axis: Axis) -> str:
     name = _NAMES.get(axis.name, axis.name.replace("_", " ").capitalize()) or "Channel"
     if axis.name == "x" and not axis.unit:
         name = "Channel"
-    unit = _UNITS.get(axis.unit, axis.unit)
+    unit = written_unit(axis.unit)
     if unit in ("nm", "µm") and axis.name == "x":
         name = "Wavelength" if unit == "nm" else "Position"
     return f"{name} ({unit})" if unit else name

@@ -11,9 +11,12 @@ from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.text import clean_text
+from nexuslims_contracts.units import known_unit
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.signature import SIGNATURE, is_hdf5
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.plain import decode_text
+from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 from nexuslims_formats.rosettasciio.workarounds import (
     UNREAD,
@@ -22,13 +25,14 @@ from nexuslims_formats.rosettasciio.workarounds import (
 )
 from nexuslims_formats.rosettasciio.zspy import read_zspy
 from nexuslims_formats.sidecars import refuse_odd
-from nexuslims_formats.tiff.vendor import mapped, nested
+from nexuslims_formats.trees import nested
 from nexuslims_formats.truncation import bzip2_ends, mrc_byte_order, what_is_missing
-from nexuslims_formats.values import leaves, parse_datetime, unit_of
+from nexuslims_formats.values import leaves, parse_datetime
 
 log = logging.getLogger(__name__)
 
 _EAGER_BYTES = 256 << 20
+_HEAD_BYTES = 1 << 16
 
 # extension -> rosettasciio's modules in the order to try, and how such a file starts
 _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
@@ -66,7 +70,7 @@ _HEADERS = {"emd": read_velox_headers}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
 # https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "beam_energy", "kV"),
     ("beam_current", "beam_current", "nA"),
     ("magnification", "magnification", "x"),
@@ -99,7 +103,7 @@ _CORRECTIONS = {
     "emd": {"stage_x": "m", "stage_y": "m", "stage_z": "m"},
     "bruker": {"stage_x": "um", "stage_y": "um", "stage_z": "um"},
 }
-_UNITS = {"µm": "um", "μm": "um", "1 / nm": "1/nm", "nm^-1": "1/nm", "<undefined>": ""}
+_UNDEFINED = "<undefined>"
 _DE_MOVIE = re.compile(r"\d{8}_\d+")
 """How Direct Electron's files of one acquisition begin; a movie is read with all of them."""
 _QUANTITY_AND_UNIT = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
@@ -195,13 +199,24 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
         return _OURS[name](path)
     module = importlib.import_module(f"rsciio.{name}")
     try:
-        order = {"endianness": ">"} if name == "mrc" and mrc_byte_order(path) == ">" else {}
-        parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy, **order)
+        parts: list[dict[str, Any]] = module.file_reader(
+            str(path), lazy=lazy, **_parameters(name, path)
+        )
     except ModuleNotFoundError:
         if name not in _HEADERS:
             raise
         return _HEADERS[name](path)
     return parts
+
+
+def _parameters(name: str, path: Path) -> dict[str, str]:
+    """Return what the library does not find out by itself: byte order, or encoding."""
+    if name == "mrc":
+        return {"endianness": mrc_byte_order(path)}
+    if name == "msa":
+        with path.open("rb") as file:
+            return {"encoding": decode_text(file.read(_HEAD_BYTES), cut=True)[1]}
+    return {}
 
 
 def _log_as_we_do() -> None:
@@ -253,7 +268,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     )
     metadata: dict[str, Value] = dict(_metadata(below, module))
     metadata |= dict(vendor_metadata(module, part.get("original_metadata") or {}))
-    energy = next((axis for axis in axes if axis.unit in ("eV", "keV")), None)
+    energy = next((axis for axis in axes if measures(axis.unit) == "energy"), None)
     if energy is not None:
         metadata["channel_size"] = (energy.scale, energy.unit)
         metadata["starting_energy"] = (energy.offset, energy.unit)
@@ -275,14 +290,14 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     )
 
 
-def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
-    ordered = sorted(told, key=lambda axis: axis.get("index_in_array") or 0)
+def _axes(given: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
+    ordered = sorted(given, key=lambda axis: axis.get("index_in_array") or 0)
     if len(ordered) != len(shape):
         ordered = [{} for _ in shape]
     for axis, size in zip(ordered, shape, strict=True):
         scale, offset = axis.get("scale") or 1.0, axis.get("offset") or 0.0
         steps = axis.get("axis")
-        if steps is not None:  # told value by value: a line where it is one, channels otherwise
+        if steps is not None:  # given value by value: a line where it is one, channels otherwise
             scale, offset = _line(steps) or (1.0, 0.0)
         yield Axis(
             name=str(axis.get("name") or ""),
@@ -294,19 +309,19 @@ def _axes(told: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
         )
 
 
-def _uneven(told: list[dict[str, Any]]) -> Iterator[str]:
-    for axis in told:
+def _uneven(given: list[dict[str, Any]]) -> Iterator[str]:
+    for axis in given:
         if axis.get("axis") is not None and _line(axis["axis"]) is None:
             name = clean_text(str(axis.get("name") or "")) or "without a name"
             yield f"the axis {name} is not evenly spaced: it is shown by channels"
 
 
-def _unit(told: object) -> str:
+def _unit(units: object) -> str:
     """Return a unit as we write it; some write the quantity before it: ``Energy Loss (eV)``."""
-    text = str(told or "").strip()
-    if match := _QUANTITY_AND_UNIT.fullmatch(text):
-        text = unit_of(match[1]) or text
-    return _UNITS.get(text, text)
+    text = str(units or "").strip()
+    if (match := _QUANTITY_AND_UNIT.fullmatch(text)) and known_unit(match[1]):
+        text = match[1]
+    return "" if text == _UNDEFINED else spelled_unit(text)
 
 
 def _line(steps: Any) -> tuple[float, float] | None:
@@ -327,27 +342,24 @@ def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:
     signal = [axis for axis in axes if not axis.navigate]
     if not signal and len(axes) == _PLANE:  # Phenom's images: every axis is of the scan
         return "Image"
-    if len(signal) >= _PLANE and not any(axis.unit in ("eV", "keV") for axis in axes):
-        reciprocal = any(axis.unit.startswith("1/") or "-1" in axis.unit for axis in signal)
+    if len(signal) >= _PLANE and not any(measures(axis.unit) == "energy" for axis in axes):
+        reciprocal = any(measures(axis.unit) == "inverse length" for axis in signal)
         scanned = sum(axis.navigate for axis in axes) >= _PLANE
         return "Diffraction" if reciprocal or scanned or "diff" in signal_type else "Image"
     return "SpectrumImage" if any(a.size > 1 for a in axes if a.navigate) else "Spectrum"
 
 
 def _metadata(below: Mapping[str, Any], module: str) -> Iterator[tuple[str, Value]]:
-    """Yield the fields of the generic tree, in its own units where it states them."""
+    """Yield the fields of the generic tree; a unit that it states counts more than the table's."""
     corrections = _CORRECTIONS.get(module, {})
+    rows = ((field, path, corrections.get(field, unit)) for field, path, unit in _FIELDS)
     look_up = nested(below)
 
     def with_unit(path: str) -> Any:
         value, unit = look_up(path), look_up(f"{path}_units")
         return f"{value!r} {unit}" if unit and isinstance(value, int | float) else value
 
-    for field, value in mapped(with_unit, _FIELDS):
-        if field in corrections and isinstance(value, tuple):
-            yield field, (value[0], corrections[field])
-        else:
-            yield field, value
+    yield from mapped(with_unit, rows)
 
 
 def _acquired(look_up: Any) -> Moment | None:

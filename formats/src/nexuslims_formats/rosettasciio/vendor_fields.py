@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from nexuslims_formats.model import Value
-from nexuslims_formats.tiff.vendor import mapped, nested
+from nexuslims_formats.quantities import Row, mapped
+from nexuslims_formats.trees import nested
 
-Table: TypeAlias = tuple[tuple[str, str, str], ...]
+Table: TypeAlias = tuple[Row, ...]
 
 # ISO 22029: the unit stands in the key, and keys are padded
 _MSA: Table = (

@@ -9,6 +9,7 @@ from typing import Any
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_formats.errors import ExtractorError, UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.quantities import quantity, readable_length
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.tia.labels import (
     label_extensions,
@@ -17,8 +18,8 @@ from nexuslims_formats.tia.labels import (
     read_labels,
 )
 from nexuslims_formats.tia.ser import SERIES_HEAD, Series, read_series
-from nexuslims_formats.tiff.vendor import nested, parse_xml, readable_length, xml_tree
-from nexuslims_formats.values import number, parse_datetime
+from nexuslims_formats.trees import nested, parse_xml, xml_tree
+from nexuslims_formats.values import parse_datetime
 
 _OPEN, _CLOSE = b"<ObjectInfo>", b"</ObjectInfo>"
 _MAX_BLOCKS, _MAX_BLOCK_BYTES = 256, 1 << 20
@@ -235,9 +236,8 @@ def _metadata(block: _Block | None) -> dict[str, Value]:
         ("detector_energy_resolution", "AcquireInfo/EnergyResolution", "eV"),
         ("elevation_angle", "AcquireInfo/ElevationAngle", "degree"),
     ):
-        value = number(block.look_up(path))
-        if value is not None:
-            metadata[field] = (value, unit)
+        if value := quantity(block.look_up(path), unit):
+            metadata[field] = value
     # the labels repeat the tilts rounded to a hundredth of a degree
     metadata = label_metadata(block.told, block.units) | metadata
     for field, path in (

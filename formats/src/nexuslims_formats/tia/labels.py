@@ -3,10 +3,11 @@
 from typing import Any
 
 from nexuslims_formats.model import Value
-from nexuslims_formats.values import leaves, quantity
+from nexuslims_formats.quantities import NUMBER, Row, mapped
+from nexuslims_formats.values import leaves
 
 # (field, label, unit where the file tells none)
-_LABELS: tuple[tuple[str, str, str], ...] = (
+_LABELS: tuple[Row, ...] = (
     ("acceleration_voltage", "High tension", "kV"),
     ("extraction_voltage", "Extraction voltage", "V"),
     ("emission_current", "Emission", "uA"),
@@ -14,14 +15,13 @@ _LABELS: tuple[tuple[str, str, str], ...] = (
     ("magnification", "Magnification", "x"),
     ("camera_length", "Camera length", "m"),
     ("scan_rotation", "Stem rotation", "degree"),
-    ("spot_size", "Spot size", ""),
+    ("spot_size", "Spot size", NUMBER),
     ("stage_x", "Stage X", "um"),
     ("stage_y", "Stage Y", "um"),
     ("stage_z", "Stage Z", "um"),
     ("stage_alpha", "Stage A", "degree"),
     ("stage_beta", "Stage B", "degree"),
 )
-_UNITS = {"deg": "degree", "%": "", "µm": "um"}
 
 
 def read_labels(root: Any) -> tuple[dict[str, str], dict[str, str]]:
@@ -38,11 +38,11 @@ def read_labels(root: Any) -> tuple[dict[str, str], dict[str, str]]:
 
 def label_metadata(told: dict[str, str], units: dict[str, str]) -> dict[str, Value]:
     """Return the core fields among the labels."""
-    metadata: dict[str, Value] = {}
-    for field, label, default in _LABELS:
-        unit = _UNITS.get(units.get(label, ""), units.get(label, "")) or default
-        if found := quantity(told.get(label), unit):
-            metadata[field] = (found[0], unit) if unit else found[0]
+
+    def value_with_unit(label: str) -> str:
+        return f"{told.get(label, '')} {units.get(label, '')}"
+
+    metadata: dict[str, Value] = dict(mapped(value_with_unit, _LABELS))
     if mode := told.get("Mode"):
         metadata["illumination_mode"] = mode
     if user := told.get("User"):

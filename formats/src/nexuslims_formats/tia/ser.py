@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
-from nexuslims_formats.tiff.vendor import readable_length
+from nexuslims_formats.quantities import readable_length
 from nexuslims_formats.values import from_unix
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import Any
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.quantities import Row, mapped, pixel_size, quantity
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.tiff.camera import time_of_tag
 from nexuslims_formats.tiff.tags import (
@@ -21,15 +22,9 @@ from nexuslims_formats.tiff.tags import (
     is_tiff,
     read_tiff,
 )
-from nexuslims_formats.tiff.vendor import (
-    Described,
-    image_signals,
-    mapped,
-    nested,
-    parse_xml,
-    xml_tree,
-)
-from nexuslims_formats.values import leaves, number, parse_datetime
+from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.trees import nested, parse_xml, xml_tree
+from nexuslims_formats.values import leaves, parse_datetime
 
 HOST_COMPUTER = 316
 _META = "_meta.xml"
@@ -43,8 +38,8 @@ _NAMES = {
     "2074": "StagePositionY", "2075": "MicroscopeName", "2076": "ObjectiveMagnification",
     "2077": "ObjectiveNA", "2105": "ObjectiveImmersion", "2564": "ExposureTime",
 }  # fmt: skip
-_METRES = {"76": 1e-6, "77": 1e-9}
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_SCALE_UNITS = {"76": "um", "77": "nm"}
+_FIELDS: tuple[Row, ...] = (
     ("magnification", "ObjectiveMagnification", "x"),
     ("exposure_time", "ExposureTime", "ms"),
     ("stage_x", "StagePositionX", "um"),
@@ -140,27 +135,29 @@ def _described(tiff: Tiff, told: Mapping[str, str]) -> Described:
         metadata["acquisition_device"] = model
     if software := tags.get("Software"):
         metadata["software"] = software
-    pixel_size = _pixel_size(told)
-    if pixel_size:
-        metadata |= {"pixel_height": (pixel_size[0], "m"), "pixel_width": (pixel_size[1], "m")}
+    scales = _scales(told)
+    if scales:
+        metadata |= {"pixel_height": (scales[0], "m"), "pixel_width": (scales[1], "m")}
     return Described(
         data_type="Optical_Imaging",
         metadata=metadata,
         extensions=dict(leaves({**tags, **told}, "axiovision")),
         acquired=_acquired(tiff, told),
-        pixel_size=pixel_size,
+        pixel_size=scales,
         warnings=("operator",) if "operator" in metadata else (),
     )
 
 
-def _pixel_size(told: Mapping[str, str]) -> tuple[float, float] | None:
-    """Return the scales in metres, where their unit is known; 76 is the micrometre, 77 the nm."""
-    sizes = [
-        (number(told.get(f"ScaleFactorFor{axis}")) or 0.0)
-        * _METRES.get(told.get(f"ScaleUnitFor{axis}", ""), 0.0)
+def _scales(entries: Mapping[str, str]) -> tuple[float, float] | None:
+    """Return the scales in metres, where the number of their unit is known."""
+    height, width = (
+        quantity(
+            entries.get(f"ScaleFactorFor{axis}"),
+            _SCALE_UNITS.get(entries.get(f"ScaleUnitFor{axis}", ""), ""),
+        )
         for axis in "YX"
-    ]
-    return (sizes[0], sizes[1]) if min(sizes) > 0 else None
+    )
+    return pixel_size(height, width)
 
 
 def _acquired(tiff: Tiff, told: Mapping[str, str]) -> Moment | None:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nexuslims_formats.model import Moment, Value
+from nexuslims_formats.quantities import Row, mapped
 from nexuslims_formats.tiff.tags import DATE_TIME, Tiff
-from nexuslims_formats.tiff.vendor import mapped, nested
+from nexuslims_formats.trees import nested
 from nexuslims_formats.values import parse_datetime
 
 
@@ -30,7 +31,7 @@ def read_structure(
     return (dict(told), "") if told and isinstance(told, Mapping) else ({}, problem)
 
 
-def measured(told: Mapping[str, Any], fields: tuple[tuple[str, str, str], ...]) -> dict[str, Value]:
+def measured(told: Mapping[str, Any], fields: tuple[Row, ...]) -> dict[str, Value]:
     """Return the fields of a table ``(field, vendor's name, unit)``; zero means not measured."""
     return {
         field: value

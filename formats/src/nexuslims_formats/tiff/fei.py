@@ -6,6 +6,7 @@ from typing import Any
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.quantities import NUMBER, Row, converted, mapped, number, pixel_size
 from nexuslims_formats.tia.labels import (
     label_extensions,
     label_metadata,
@@ -13,16 +14,9 @@ from nexuslims_formats.tia.labels import (
     read_labels,
 )
 from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
-from nexuslims_formats.tiff.vendor import (
-    Described,
-    image_signals,
-    ini_sections,
-    mapped,
-    nested,
-    parse_xml,
-    xml_tree,
-)
-from nexuslims_formats.values import leaves, local_time, number, parse_datetime
+from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.trees import ini_sections, nested, parse_xml, xml_tree
+from nexuslims_formats.values import leaves, local_time, parse_datetime
 
 SECTIONS_TAGS = (34682, 34680)
 XML_TAG = 34683
@@ -32,7 +26,7 @@ _TAIL_BYTES = 1 << 17
 _USER = b"[User]"
 
 # Lengths are metres and angles radians throughout. {beam} and {scan} are named by section [Beam].
-_SECTION_FIELDS: tuple[tuple[str, str, str], ...] = (
+_SECTION_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "Beam/HV", "V"),
     ("acceleration_voltage", "{beam}/HV", "V"),
     ("beam_current", "{beam}/BeamCurrent", "A"),
@@ -43,7 +37,7 @@ _SECTION_FIELDS: tuple[tuple[str, str, str], ...] = (
     ("horizontal_field_width", "{scan}/HorFieldsize", "m"),
     ("vertical_field_width", "{beam}/VFW", "m"),
     ("vertical_field_width", "{scan}/VerFieldsize", "m"),
-    ("spot_size", "Beam/Spot", ""),
+    ("spot_size", "Beam/Spot", NUMBER),
     ("scan_rotation", "Beam/ScanRotation", "rad"),
     ("scan_rotation", "{beam}/ScanRotation", "rad"),
     ("dwell_time", "Scan/Dwelltime", "s"),
@@ -71,7 +65,7 @@ _SECTION_FIELDS: tuple[tuple[str, str, str], ...] = (
     ("detector_type", "Detectors/Name", "text"),
     ("operator", "User/User", "text"),
 )
-_XML_FIELDS: tuple[tuple[str, str, str], ...] = (
+_XML_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "Optics/AccelerationVoltage", "V"),
     ("beam_current", "Optics/BeamCurrent", "A"),
     ("emission_current", "Optics/EmissionCurrent", "A"),
@@ -196,7 +190,6 @@ def _sem(sections: dict[str, dict[str, str]], xml: dict[str, Any]) -> Described:
         metadata["electron_source"] = source
     if software := system.get("Software"):
         metadata["software"] = software
-    height, width = (metadata.get(field) for field in ("pixel_height", "pixel_width"))
     return Described(
         data_type={"IBeam": "FIB_Imaging", "IRBeam": "NavCam_Imaging"}.get(
             names["beam"], "SEM_Imaging"
@@ -204,9 +197,7 @@ def _sem(sections: dict[str, dict[str, str]], xml: dict[str, Any]) -> Described:
         metadata=metadata,
         extensions=extensions,
         acquired=_acquired(sections, xml),
-        pixel_size=(height[0], width[0])
-        if isinstance(height, tuple) and isinstance(width, tuple)
-        else None,
+        pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
         rows=int(number(sections.get("Image", {}).get("ResolutionY")) or 0) or None,
         warnings=("operator",) if "operator" in metadata else (),
     )
@@ -218,8 +209,9 @@ def _correct(
     """Add what takes more than a look-up: magnification, corrections that are on, no detector."""
     canvas = number(sections.get("Image", {}).get("MagCanvasRealWidth"))
     field_width = metadata.get("horizontal_field_width")
-    if canvas and isinstance(field_width, tuple) and field_width[0] > 0:
-        metadata["magnification"] = (round(canvas / field_width[0], 3), "x")
+    seen = converted(field_width, "m")
+    if canvas and seen and seen > 0:
+        metadata["magnification"] = (round(canvas / seen, 3), "x")
     column = sections.get(beam, {})
     for field, key in (
         ("tilt_correction", "TiltCorrectionIsOn"),

@@ -10,12 +10,11 @@ from pathlib import Path
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import ParsedFile, Signal
+from nexuslims_formats.quantities import measures, spelled_unit
 from nexuslims_formats.tiff.tags import Raster, is_tiff, rasters, read_tiff
 
 _UNIT, _ORIGIN, _SCALE = 65003, 65006, 65009
 _ORDER = ("x", "y", "z")
-_RECIPROCAL = ("1/", "-1")
-_UNITS = {"µm": "um", "μm": "um"}
 
 
 class GatanTiffExtractor:
@@ -39,12 +38,11 @@ class GatanTiffExtractor:
         scales: dict[str, tuple[float, float]] = {}
         units: dict[str, str] = {}
         for place, name in enumerate(_ORDER):
-            told = tiff.numbers(_SCALE + place)
+            step = tiff.numbers(_SCALE + place)
             origin = tiff.numbers(_ORIGIN + place)
-            if told and told[0]:
-                scales[name] = (told[0], -told[0] * origin[0] if any(origin) else 0.0)
-                unit = tiff.text(_UNIT + place)
-                units[name] = _UNITS.get(unit, unit)
+            if step and step[0]:
+                scales[name] = (step[0], -step[0] * origin[0] if any(origin) else 0.0)
+                units[name] = spelled_unit(tiff.text(_UNIT + place))
         signals = [_signal(path, raster, scales, units) for raster in rasters(tiff)]
         if not signals:
             raise UnreadableFileError("the TIFF file holds no image")
@@ -62,7 +60,7 @@ def _signal(
         axes.append(
             Axis(name=name, size=size, scale=scale, offset=offset, unit=unit, navigate=name == "z")
         )
-    reciprocal = any(mark in units.get("x", "") for mark in _RECIPROCAL)
+    reciprocal = measures(units.get("x", "")) in ("inverse length", "angle")
     return Signal(
         name=path.stem,
         dataset_type="Diffraction" if reciprocal else "Image",

@@ -9,12 +9,13 @@ known: they are kept as they are.
 
 import re
 
-from nexuslims_formats.tiff.sidecar_text import SemText, told_fields, told_metres
-from nexuslims_formats.tiff.vendor import ini_sections
+from nexuslims_formats.quantities import Row, mapped
+from nexuslims_formats.tiff.sidecar_text import SemText, metres
+from nexuslims_formats.trees import ini_sections
 
 _HEAD = re.compile(r"\ufeff?\s*\[(SemImageFile|TemImageFile)\]")
 _SIZE = re.compile(r"\s*(\d+)\s*[xX*]\s*(\d+)")
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "AcceleratingVoltage", "V"),
     ("stage_bias", "DecelerationVoltage", "V"),
     ("emission_current", "EmissionCurrent", "nA"),
@@ -35,16 +36,16 @@ def read_hitachi(text: str) -> SemText | None:
     head = _HEAD.match(text)
     if head is None:
         return None
-    told = ini_sections(text[head.start(1) - 1 :]).get(head[1], {})
-    size = _SIZE.match(told.get("DataSize", ""))
-    pixel = told_metres(told.get("PixelSize", ""), "nm")
+    entries = ini_sections(text[head.start(1) - 1 :]).get(head[1], {})
+    size = _SIZE.match(entries.get("DataSize", ""))
+    pixel = metres(entries.get("PixelSize", ""), "nm")
     return SemText(
         vendor="hitachi",
         data_type=f"{head[1][:3].upper()}_Imaging",
-        told=told,
-        metadata=dict(told_fields(told, _FIELDS)),
-        date=told.get("Date", ""),
-        clock=told.get("Time", ""),
+        entries=entries,
+        metadata=dict(mapped(entries.get, _FIELDS)),
+        date=entries.get("Date", ""),
+        clock=entries.get("Time", ""),
         size=(int(size[1]), int(size[2])) if size else None,
         pixel_size=(pixel, pixel) if pixel else None,
     )

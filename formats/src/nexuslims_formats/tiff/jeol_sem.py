@@ -10,12 +10,13 @@ programs put the same text, its entries separated by tabs, into the tag MakerNot
 import re
 
 from nexuslims_formats.model import Value
-from nexuslims_formats.tiff.sidecar_text import SemText, told_fields, told_metres, told_quantity
+from nexuslims_formats.quantities import NUMBER, OWN_UNIT, Row, mapped, quantity
+from nexuslims_formats.tiff.sidecar_text import SemText, metres
 
 MAKER_NOTE, NOTE_HEAD = 37500, b"UNICODE"
 _ENTRY = re.compile(r"\$+([A-Z]\w*)[ \t=]*([^\r\n\t\0]*)")
 _HEAD = re.compile(r"\s*\$+(?:CM|SM|SEM)_")
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "CM_ACCEL_VOLT", "kV"),
     ("acceleration_voltage", "CM_ACCEL_VOLTAGE", "kV"),
     ("stage_bias", "SM_STAGE_BIAS_VOLT", "kV"),
@@ -25,9 +26,9 @@ _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("magnification", "CM_MAG", "x"),
     ("working_distance", "SM_WD", "mm"),
     ("scan_rotation", "SM_SCAN_ROTATION", "degree"),
-    ("dwell_time", "SM_DWELL_TIME", ""),
-    ("frames", "SM_INTEGRATION_NUMBER", "number"),
-    ("frames", "SM_INTEG_NO", "number"),
+    ("dwell_time", "SM_DWELL_TIME", OWN_UNIT),
+    ("frames", "SM_INTEGRATION_NUMBER", NUMBER),
+    ("frames", "SM_INTEG_NO", NUMBER),
     ("detector_type", "CM_DETECTOR_NAME", "text"),
     ("detector_type", "FE_DETECTOR_NAME", "text"),
     ("detector_type", "CM_DETECTOR", "text"),
@@ -53,69 +54,71 @@ def read_jeol(text: str) -> SemText | None:
     """Return what a text of JEOL's tells; None for another text."""
     if not _HEAD.match(text):
         return None
-    told: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for name, value in _ENTRY.findall(text):
-        told.setdefault(name, value.strip())
-    metadata: dict[str, Value] = dict(told_fields(told, _FIELDS))
-    metadata |= _stage(told)
-    field = _words(told, "CM_FIELD_OF_VIEW")
+        entries.setdefault(name, value.strip())
+    metadata: dict[str, Value] = dict(mapped(entries.get, _FIELDS))
+    metadata |= _stage(entries)
+    field = _words(entries, "CM_FIELD_OF_VIEW")
     for name, length in zip(
         ("horizontal_field_width", "vertical_field_width"), field, strict=False
     ):
-        if value := told_quantity(length, "um"):
+        if value := quantity(length, "um"):
             metadata[name] = value
     return SemText(
         vendor="jeol",
-        data_type=_data_type(told),
-        told=told,
+        data_type=_data_type(entries),
+        entries=entries,
         metadata=metadata,
-        date=told.get("CM_DATE", ""),
-        clock=told.get("CM_TIME", ""),
-        size=_size(told),
-        pixel_size=_pixel_size(told),
+        date=entries.get("CM_DATE", ""),
+        clock=entries.get("CM_TIME", ""),
+        size=_size(entries),
+        pixel_size=_pixel_size(entries),
     )
 
 
-def _words(told: dict[str, str], *names: str) -> list[str]:
+def _words(entries: dict[str, str], *names: str) -> list[str]:
     """Return the words of the first entry that has any; a unit may stand apart from its number."""
-    text = next((told[name] for name in names if told.get(name)), "")
+    text = next((entries[name] for name in names if entries.get(name)), "")
     return re.sub(r"(?<=\d)\s+(?=[^\d\s.+-])", "", text).split()
 
 
-def _stage(told: dict[str, str]) -> dict[str, Value]:
+def _stage(entries: dict[str, str]) -> dict[str, Value]:
     """Return the stage's position: five numbers in order, or each named (``X=1.2,Y=3.4``)."""
     found: dict[str, Value] = {}
-    words = _words(told, "CM_STAGE_POSITION", "CM_STAGE_POS")
+    words = _words(entries, "CM_STAGE_POSITION", "CM_STAGE_POS")
     for axis, place in _PLACE.findall(" ".join(words)) or zip(_STAGE, words, strict=False):
         field, unit = _STAGE[axis]
-        if value := told_quantity(place, unit):
+        if value := quantity(place, unit):
             found[field] = value
     return found
 
 
-def _data_type(told: dict[str, str]) -> str:
+def _data_type(entries: dict[str, str]) -> str:
     """Return the technique; JEOL's transmission microscopes (JEM) write the same text."""
-    if not told.get("CM_INSTRUMENT", "").upper().startswith("JEM"):
+    if not entries.get("CM_INSTRUMENT", "").upper().startswith("JEM"):
         return "SEM_Imaging"
-    return "TEM_Imaging" if told.get("CM_SIGNAL", "").upper() == "TEM" else "STEM_Imaging"
+    return "TEM_Imaging" if entries.get("CM_SIGNAL", "").upper() == "TEM" else "STEM_Imaging"
 
 
-def _size(told: dict[str, str]) -> tuple[int, int] | None:
-    size = [int(word) for word in _words(told, "CM_IMAGE_SIZE", "CM_FULL_SIZE") if word.isdecimal()]
+def _size(entries: dict[str, str]) -> tuple[int, int] | None:
+    size = [
+        int(word) for word in _words(entries, "CM_IMAGE_SIZE", "CM_FULL_SIZE") if word.isdecimal()
+    ]
     return (size[0], size[1]) if len(size) > 1 and min(size[:2]) > 0 else None
 
 
-def _pixel_size(told: dict[str, str]) -> tuple[float, float] | None:
-    """Return the pixel size: of the field, as told, or of the scale bar, the least precise."""
-    size = _size(told)
-    field = [told_metres(length, "um") for length in _words(told, "CM_FIELD_OF_VIEW")]
+def _pixel_size(entries: dict[str, str]) -> tuple[float, float] | None:
+    """Return the pixel size: of the field, as entries, or of the scale bar, the least precise."""
+    size = _size(entries)
+    field = [metres(length, "um") for length in _words(entries, "CM_FIELD_OF_VIEW")]
     if size and len(field) > 1 and field[0] and field[1]:
         return field[1] / size[1], field[0] / size[0]
-    pixel = [told_metres(length, "nm") for length in _words(told, "CM_PIXEL_SIZE")]
+    pixel = [metres(length, "nm") for length in _words(entries, "CM_PIXEL_SIZE")]
     if pixel and pixel[0]:
         return (pixel[1] if len(pixel) > 1 and pixel[1] else pixel[0]), pixel[0]
-    marker = told_metres(told.get("SM_MICRON_MARKER", ""))
-    bar = told_quantity(told.get("SM_MICRON_BAR", ""), "")
+    marker = metres(entries.get("SM_MICRON_MARKER", ""))
+    bar = quantity(entries.get("SM_MICRON_BAR", ""), "")
     if marker and bar and bar[0] > 0:
         return marker / bar[0], marker / bar[0]
     return None

@@ -6,35 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.quantities import NUMBER, Row, converted, mapped, measures, number, quantity
 from nexuslims_formats.tiff.tags import DESCRIPTION, is_tiff, read_tiff
-from nexuslims_formats.tiff.vendor import (
-    Described,
-    image_signals,
-    mapped,
-    nested,
-    parse_xml,
-    xml_tree,
-)
-from nexuslims_formats.values import leaves, number, parse_datetime
+from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.trees import nested, parse_xml, xml_tree
+from nexuslims_formats.values import leaves, parse_datetime
 
 _CAMERA = "Camera"
 _ANY_CAMERA = re.compile(r"Jem\w*Camera")  # JemBaumerCamera, measured; others by their pattern
 _RESOLUTION = f"{_CAMERA}/Parameter/ImageDataInformation/PixelsPerMeter"
-_LENGTHS = {"mm": "mm", "cm": "cm", "m": "m"}
 
 # stage positions lie within limits that the file gives in micrometres; the beam's current is in pA
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "ElectronGun/AccelerationVoltage", "V"),
     ("emission_current", "ElectronGun/EmissionCurrent", "uA"),
     ("beam_current", "ElectronGun/BeamCurrent", "pA"),
-    ("spot_size", "IlluminationSystem/SpotSizeString", ""),
+    ("spot_size", "IlluminationSystem/SpotSizeString", NUMBER),
     ("stage_x", "GonioStage/StagePosition/MX", "um"),
     ("stage_y", "GonioStage/StagePosition/MY", "um"),
     ("stage_z", "GonioStage/StagePosition/MZ", "um"),
     ("stage_alpha", "GonioStage/StagePosition/TX", "degree"),
     ("stage_beta", "GonioStage/StagePosition/TY", "degree"),
     ("exposure_time", f"{_CAMERA}/Parameter/ExposureTimeValue", "us"),
-    ("frames", f"{_CAMERA}/Parameter/FrameIntegration", ""),
+    ("frames", f"{_CAMERA}/Parameter/FrameIntegration", NUMBER),
     ("acquisition_device", f"{_CAMERA}/Modelname", "text"),
     ("detector_type", "ImageSourceDetector", "text"),
     ("electron_source", "ElectronGun/FilamentType", "text"),
@@ -91,18 +85,19 @@ def _mode(tree: Mapping[str, Any]) -> str:
 
 def _projection(tree: Mapping[str, Any]) -> dict[str, Value]:
     """Return the magnification or, where the selector counts a length, the camera length."""
-    system = tree.get("ImageFormingSystem")
-    if not isinstance(system, Mapping) or (told := number(system.get("SelectorValue"))) is None:
+    look_up = nested(tree)
+    unit = str(look_up("ImageFormingSystem/SelectorUnitString") or "X").strip()
+    selected = quantity(look_up("ImageFormingSystem/SelectorValue"), unit)
+    if selected is None:
         return {}
-    unit = str(system.get("SelectorUnitString") or "X").strip()
-    if unit in _LENGTHS:
-        return {"camera_length": (told, _LENGTHS[unit])}
-    return {"magnification": (told, "x")} if unit.upper() == "X" else {}
+    field = "camera_length" if measures(selected[1]) == "length" else "magnification"
+    return {field: selected}
 
 
 def _pixel_size(look_up: Any, magnification: Value | None) -> tuple[float, float] | None:
     """Return the size on the specimen from that on the camera, in metres."""
     down, across = (number(look_up(f"{_RESOLUTION}/{way}")) for way in ("Vertical", "Horizontal"))
-    if not down or not across or not isinstance(magnification, tuple) or not magnification[0]:
+    times = converted(magnification, "x")
+    if not down or not across or not times:
         return None
-    return 1 / (down * magnification[0]), 1 / (across * magnification[0])
+    return 1 / (down * times), 1 / (across * times)

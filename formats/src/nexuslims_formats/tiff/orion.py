@@ -4,20 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.quantities import Row, mapped, number, pixel_size, quantity
 from nexuslims_formats.tiff.tags import DATE_TIME, Tiff, is_tiff, read_tiff
-from nexuslims_formats.tiff.vendor import (
-    Described,
-    image_signals,
-    mapped,
-    nested,
-    parse_xml,
-    xml_tree,
-)
-from nexuslims_formats.values import leaves, number, parse_datetime, unit_told
+from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.trees import nested, parse_xml, xml_tree
+from nexuslims_formats.values import leaves, parse_datetime
 
 ZEISS_TAG, FIBICS_TAG = 65000, 51023
 
-_FIBICS_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIBICS_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "BeamInfo/AccV", "V"),
     ("beam_current", "BeamInfo/BeamI", "pA"),
     ("dwell_time", "Scan/Dwell", "ns"),
@@ -33,7 +28,7 @@ _FIBICS_FIELDS: tuple[tuple[str, str, str], ...] = (
     ("detector_type", "Image/Detector", "text"),
 )
 # each entry of the Zeiss tree has a Value and its Units
-_ZEISS_FIELDS: tuple[tuple[str, str, str], ...] = (
+_ZEISS_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "AccelerationVoltage", "V"),
     ("extraction_voltage", "ExtractionVoltage", "V"),
     ("working_distance", "WorkingDistance", "mm"),
@@ -74,28 +69,24 @@ class OrionTiffExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read the XML and the directory of the image."""
         tiff = read_tiff(path)
-        problems: list[str] = []
         if raw := tiff.raw(FIBICS_TAG):
             tree = dict(xml_tree(parse_xml(raw)))
             described = _fibics(tiff, tree)
         else:
             tree = dict(xml_tree(parse_xml(tiff.raw(ZEISS_TAG))))
-            described, problems = _zeiss(tree)
+            described = _zeiss(tree)
         return ParsedFile(
             signals=image_signals(tiff, described),
             native=tree,
             reader=f"tiff tags {self.version}",
-            problems=tuple(problems),
         )
 
 
 def _fibics(tiff: Tiff, tree: dict[str, Any]) -> Described:
     look_up = nested(tree)
     metadata: dict[str, Value] = dict(mapped(look_up, _FIBICS_FIELDS))
-    height = abs(number(look_up("Scan/Vy")) or 0.0)
-    width = number(look_up("Scan/Ux")) or 0.0
-    if height:
-        metadata["pixel_height"] = (height, "um")
+    if down := quantity(look_up("Scan/Vy"), "um"):  # rows run upwards: it is negative
+        metadata["pixel_height"] = (abs(down[0]), down[1])
     when = parse_datetime(str(look_up("Application/Date") or "")) or parse_datetime(
         tiff.text(DATE_TIME)
     )
@@ -104,33 +95,24 @@ def _fibics(tiff: Tiff, tree: dict[str, Any]) -> Described:
         metadata=metadata,
         extensions=dict(leaves(tree, "fibics")),
         acquired=Moment(when, "Fibics Application/Date") if when else None,
-        pixel_size=(height * 1e-6, width * 1e-6) if height and width else None,
+        pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
     )
 
 
-def _zeiss(tree: dict[str, Any]) -> tuple[Described, list[str]]:
-    metadata: dict[str, Value] = {}
-    problems: list[str] = []
-    for field, name, default in _ZEISS_FIELDS:
-        entry = tree.get(name)
-        if not isinstance(entry, dict):
-            continue
-        if default == "text":
-            metadata[field] = str(entry.get("Value", ""))
-        elif (value := number(entry.get("Value"))) is not None:
-            told = str(entry.get("Units") or "").strip()
-            if unit := unit_told(told, default) if told else default:
-                metadata[field] = (value, unit)
-            else:
-                problems.append(f"{name} is in {told!r}, a unit that is not known")
-    height, width = (number(nested(tree)(f"Scaling{axis}/Value")) for axis in "YX")
-    stamp = str(nested(tree)("TimeStamp/Value") or nested(tree)("DateTime/Value") or "")
+def _zeiss(tree: dict[str, Any]) -> Described:
+    look_up = nested(tree)
+
+    def value_with_unit(name: str) -> Any:
+        value, unit = look_up(f"{name}/Value"), str(look_up(f"{name}/Units") or "").strip()
+        return f"{value} {unit}" if unit and number(value) is not None else value
+
+    metadata: dict[str, Value] = dict(mapped(value_with_unit, _ZEISS_FIELDS))
+    stamp = str(look_up("TimeStamp/Value") or look_up("DateTime/Value") or "")
     when = parse_datetime(stamp)
-    described = Described(
+    return Described(
         data_type="HIM_Imaging",
         metadata=metadata,
         extensions=dict(leaves(tree, "zeiss")),
         acquired=Moment(when, "ImageTags TimeStamp") if when else None,
-        pixel_size=(height, width) if height and width else None,
+        pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
     )
-    return described, problems

@@ -45,7 +45,7 @@ class SemTextTiffExtractor:
             problems.append(_misfit(tiff, told.size))
         return ParsedFile(
             signals=image_signals(tiff, _described(tiff, told)),
-            native=dict(told.told) if told else {},
+            native=dict(told.entries) if told else {},
             reader=f"tiff tags {self.version}",
             problems=tuple(problems),
         )
@@ -76,7 +76,7 @@ def _described(tiff: Tiff, told: SemText | None) -> Described:
     return Described(
         data_type=told.data_type,
         metadata=metadata,
-        extensions=dict(leaves(told.told, told.vendor)),
+        extensions=dict(leaves(told.entries, told.vendor)),
         acquired=_acquired(tiff, told),
         pixel_size=pixel_size,
         rows=told.size[1] if told.size and fits else None,

@@ -1,27 +1,26 @@
 """What a scanning microscope tells in plain text: in a file beside the image, or in a tag of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Value
 from nexuslims_formats.plain import decode_text
+from nexuslims_formats.quantities import converted, quantity
 from nexuslims_formats.sidecars import is_usable
-from nexuslims_formats.values import quantity, unit_of
 
 _SUFFIXES = (".txt", ".TXT")
 _LARGEST = 1 << 20
-METRES = {"pm": 1e-12, "nm": 1e-9, "um": 1e-6, "mm": 1e-3, "m": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemText:
-    """What a text in a vendor's dialect tells."""
+    """What a text of one vendor holds."""
 
     vendor: str
     data_type: str
-    told: Mapping[str, str]
+    entries: Mapping[str, str]
     """Every entry, by the vendor's name."""
     metadata: Mapping[str, Value]
     date: str = ""
@@ -66,50 +65,15 @@ def sidecar_text(raw: bytes) -> str:
     return decode_text(raw)[0]
 
 
-def told_quantity(text: str, unit: str) -> tuple[float, str] | None:
-    """Return ``(number, unit)`` of a text like ``15000 Volt``; ``unit`` where the text has none.
+def metres(text: str, unit: str = "") -> float | None:
+    """Return a positive length in metres; None for another, or one of an unknown unit.
 
-    A unit of another kind stays as it is: the schema refuses and reports it.
+    Parameters
+    ----------
+    text
+        For example ``12.5 um``.
+    unit
+        Of a length that comes without one.
     """
-    found = quantity(text, unit)
-    if found is None:
-        return None
-    return found[0], unit_of(found[1]) or found[1]
-
-
-def told_metres(text: str, unit: str = "") -> float | None:
-    """Return a positive length in metres; None for another or one whose unit is not known."""
-    length = told_quantity(text, unit)
-    if length is None or length[0] <= 0 or length[1] not in METRES:
-        return None
-    return length[0] * METRES[length[1]]
-
-
-def told_fields(
-    told: Mapping[str, str], fields: Iterable[tuple[str, str, str]]
-) -> Iterator[tuple[str, Value]]:
-    """Yield the fields of a table ``(field, vendor's name, default unit)``; the first told wins.
-
-    A unit of ``text`` takes the words as they are, one of ``number`` the count, if it is of any;
-    where the default is empty, only a value that tells its unit is taken.
-    """
-    done: set[str] = set()
-    for field, name, unit in fields:
-        text = told.get(name, "").strip()
-        if not text or field in done:
-            continue
-        value = _value(text, unit)
-        if value is not None:
-            done.add(field)
-            yield field, value
-
-
-def _value(text: str, unit: str) -> Value | None:
-    if unit == "text":
-        return text
-    found = told_quantity(text, "" if unit == "number" else unit)
-    if found is None:
-        return None
-    if unit == "number":
-        return found[0] if found[0] > 0 else None
-    return found if found[1] else None
+    length = converted(quantity(text, unit), "m")
+    return length if length and length > 0 else None

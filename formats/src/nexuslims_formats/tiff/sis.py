@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.model import Moment, ParsedFile
+from nexuslims_formats.quantities import Row, pixel_size
 from nexuslims_formats.tiff.camera import measured, read_structure, time_of_tag
 from nexuslims_formats.tiff.tags import SOFTWARE, Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
-from nexuslims_formats.values import leaves, number
+from nexuslims_formats.values import leaves
 
 SIS_TAG, INI_TAG = 33560, 33471
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIELDS: tuple[Row, ...] = (
     ("magnification", "magnification", "x"),
     ("pixel_width", "pixelsizex", "m"),
     ("pixel_height", "pixelsizey", "m"),
@@ -57,13 +58,12 @@ def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
     metadata = measured(told, _FIELDS)
     if software := tiff.text(SOFTWARE):
         metadata["software"] = software
-    height, width = (number(told.get(f"pixelsize{axis}")) or 0.0 for axis in "yx")
     return Described(
         data_type="TEM_Imaging",
         metadata=metadata,
         extensions=dict(leaves(told, "sis")),
         acquired=_acquired(tiff, told),
-        pixel_size=(height, width) if height > 0 and width > 0 else None,
+        pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
     )
 
 

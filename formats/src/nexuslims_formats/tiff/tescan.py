@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.quantities import Row, mapped, number, pixel_size
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.tiff.tags import (
     ARTIST,
@@ -17,17 +18,12 @@ from nexuslims_formats.tiff.tags import (
     is_tiff,
     read_tiff,
 )
-from nexuslims_formats.tiff.vendor import (
-    Described,
-    image_signals,
-    ini_sections,
-    mapped,
-    nested,
-)
-from nexuslims_formats.values import leaves, local_time, number, parse_datetime
+from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.trees import ini_sections, nested
+from nexuslims_formats.values import leaves, local_time, parse_datetime
 
 TESCAN_TAG = 50431
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "SEM/HV", "V"),
     ("acceleration_voltage", "SEM/AcceleratorVoltage", "V"),
     ("magnification", "MAIN/Magnification", "x"),
@@ -80,13 +76,12 @@ class TescanTiffExtractor:
             metadata["microscope"] = model
         if software := tiff.text(SOFTWARE):
             metadata.setdefault("software", software)
-        height, width = (number(main.get(f"PixelSize{axis}")) for axis in "YX")
         described = Described(
             data_type="SEM_Imaging",
             metadata=metadata,
             extensions=extensions,
             acquired=_acquired(tiff, main),
-            pixel_size=(height, width) if height and width else None,
+            pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
             rows=tiff.integer(HEIGHT) - int(number(main.get("ImageStripSize")) or 0) or None,
             warnings=("operator",) if "operator" in metadata else (),
         )

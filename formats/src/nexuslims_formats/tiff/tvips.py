@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.quantities import Row, number, pixel_size
 from nexuslims_formats.tiff.camera import measured, read_structure, time_of_tag
 from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
-from nexuslims_formats.values import leaves, number
+from nexuslims_formats.values import leaves
 
 TVIPS_TAG = 37706
 _DIFFRACTION = 3
-_FIELDS: tuple[tuple[str, str, str], ...] = (
+_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "TemHighTension", "V"),
     ("exposure_time", "ExposureTime", "ms"),
     ("pixel_width", "PixelSizeX", "nm"),
@@ -79,7 +80,7 @@ def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
         metadata=metadata,
         extensions=dict(leaves(told, "tvips")),
         acquired=Moment(when, "TVIPS Date and Time") if when else time_of_tag(tiff),
-        pixel_size=_pixel_size(metadata),
+        pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
     )
 
 
@@ -96,13 +97,6 @@ def _binning(told: Mapping[str, Any]) -> str:
         int(number(told.get(f"Binning{axis}", told.get("Binning"))) or 0) for axis in "YX"
     )
     return f"{across} x {down}" if down > 0 and across > 0 else ""
-
-
-def _pixel_size(metadata: Mapping[str, Value]) -> tuple[float, float] | None:
-    height, width = metadata.get("pixel_height"), metadata.get("pixel_width")
-    if not isinstance(height, tuple) or not isinstance(width, tuple):
-        return None
-    return height[0] * 1e-9, width[0] * 1e-9
 
 
 def _acquired(told: Mapping[str, Any]) -> datetime | None:

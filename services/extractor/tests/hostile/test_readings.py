@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from nexuslims_contracts.text import clean_text, printable
 from nexuslims_formats.json_tree import to_json_bytes
 from nexuslims_formats.model import InstrumentContext
-from nexuslims_formats.tiff.vendor import ini_sections
+from nexuslims_formats.quantities import quantity
 from nexuslims_formats.tiff.zeiss import read_parameters
+from nexuslims_formats.trees import ini_sections
 from nexuslims_formats.values import (
     from_filetime,
     from_unix,
@@ -18,7 +19,6 @@ from nexuslims_formats.values import (
     local_time,
     parse_datetime,
     place,
-    quantity,
 )
 
 SAME = settings(derandomize=True, deadline=None, database=None, max_examples=200)

@@ -1,0 +1,137 @@
+"""From what vendors write to numbers with units: the one way that every reader takes.
+
+The units are those of :mod:`nexuslims_contracts.units`. A unit that is not known stays as the
+vendor wrote it: validation then refuses the value and reports it, with its unit, in words.
+"""
+
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeAlias
+
+from nexuslims_contracts.units import UnitError, dimension_of, known_unit, to_preferred
+from nexuslims_formats.model import Value
+
+Row: TypeAlias = tuple[str, str, str]
+"""Core field, the vendor's name or path, and the unit of a value that comes without one."""
+
+TEXT: Final = "text"
+"""In the place of a unit: the words as they are."""
+NUMBER: Final = "number"
+"""In the place of a unit: a plain number."""
+OWN_UNIT: Final = "own unit"
+"""In the place of a unit: a value counts only where it comes with its unit."""
+
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
+_LENGTHS = ("mm", "um", "nm")
+
+
+def number(value: Any) -> float | None:
+    """Return the finite number that a vendor's value starts with, or None."""
+    found = quantity(value)
+    return found[0] if found else None
+
+
+def quantity(value: Any, unit: str = "") -> tuple[float, str] | None:
+    """Return number and unit of ``5`` or ``"15000 Volt"``; None where there is no finite number.
+
+    Parameters
+    ----------
+    value
+        A number, or a text that starts with one; what follows it is taken as its unit.
+    unit
+        Of a value that comes without one.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return (float(value), unit) if abs(value) <= sys.float_info.max else None
+    match = _NUMBER.match(str(value))
+    if not match or not math.isfinite(float(match[1])):
+        return None
+    return float(match[1]), spelled_unit(match[2]) or unit
+
+
+def converted(value: object, unit: str) -> float | None:
+    """Return the number of a quantity in another unit; None where it cannot be that.
+
+    Parameters
+    ----------
+    value
+        ``(number, unit)``; anything else gives None.
+    unit
+        The unit wanted, for example ``m``.
+    """
+    if not (isinstance(value, tuple) and len(value) == 2):  # noqa: PLR2004 - a pair
+        return None
+    given, of = value
+    try:
+        return float(to_preferred(given, of, unit).value)
+    except UnitError:
+        return None
+
+
+def pixel_size(height: object, width: object) -> tuple[float, float] | None:
+    """Return the size of a pixel in metres; None unless both lengths are known and positive.
+
+    Parameters
+    ----------
+    height, width
+        Each ``(number, unit)``, or None.
+    """
+    down, across = converted(height, "m"), converted(width, "m")
+    return (down, across) if down and across and min(down, across) > 0 else None
+
+
+def spelled_unit(text: object) -> str:
+    """Return a unit in its canonical spelling; an unknown one as it is written."""
+    words = str(text or "").strip()
+    return known_unit(words) or words
+
+
+def measures(unit: str) -> str:
+    """Return what a unit measures, for example ``length``; empty for what is no known unit."""
+    symbol = known_unit(unit)
+    return dimension_of(symbol) if symbol else ""
+
+
+def readable_length(metres: float) -> tuple[float, str]:
+    """Return a length in nm, um or mm, whichever reads best; what is not finite is in mm."""
+    if not math.isfinite(metres):
+        return metres, "mm"
+    shortest = float(to_preferred(metres, "m", "nm").value), "nm"
+    lengths = ((float(to_preferred(metres, "m", unit).value), unit) for unit in _LENGTHS)
+    return next((found for found in lengths if abs(found[0]) >= 1), shortest)
+
+
+def mapped(look_up: Callable[[str], Any], rows: Iterable[Row]) -> Iterator[tuple[str, Value]]:
+    """Yield the core fields of a table; of several rows for a field, the first with a value counts.
+
+    Parameters
+    ----------
+    look_up
+        Returns the vendor's value of a name or path; None where there is none.
+    rows
+        The table. In the place of a unit may stand :data:`TEXT`, :data:`NUMBER` or
+        :data:`OWN_UNIT`.
+    """
+    done: set[str] = set()
+    for field, name, unit in rows:
+        if field in done:
+            continue
+        value = _value(look_up(name), unit)
+        if value is not None:
+            done.add(field)
+            yield field, value
+
+
+def _value(raw: Any, unit: str) -> Value | None:
+    if unit == TEXT:
+        return str(raw or "").strip() or None
+    found = quantity(raw, "" if unit in (NUMBER, OWN_UNIT) else unit)
+    if found is None:
+        return None
+    if unit == NUMBER:
+        return found[0]
+    return found if found[1] else None

@@ -1,0 +1,94 @@
+"""Vendors' texts as nested dicts: ini sections, XML, and look-ups by path."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.values import lines_of
+
+
+def ini_sections(text: str) -> dict[str, dict[str, str]]:
+    """Return the sections of a vendor's ini text; what comes before the first is under ``""``.
+
+    Vendors repeat section names (``[MultiGISGas1]`` once per unit): a repeated one is numbered.
+    """
+    sections: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = sections.setdefault("", {})
+    names = _Names()
+    for line in lines_of(text):
+        entry = line.strip().strip("\0")
+        if entry.startswith("[") and entry.endswith("]"):
+            current = sections.setdefault(names.unused(entry[1:-1]), {})
+        elif "=" in entry:
+            key, _, value = entry.partition("=")
+            current[key.strip()] = value.strip()
+    return {name: section for name, section in sections.items() if section}
+
+
+def parse_xml(data: bytes) -> Any:
+    """Return the root of foreign XML, read without entities, network or size limits lifted.
+
+    Raises
+    ------
+    UnreadableFileError
+        It is not well-formed.
+    """
+    from lxml import etree  # noqa: PLC0415 - XML only
+
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False
+    )
+    try:
+        return etree.fromstring(data.strip(b"\0 \r\n\t"), parser)
+    except etree.XMLSyntaxError as error:
+        raise UnreadableFileError(f"the XML metadata is damaged: {error}") from None
+
+
+def xml_tree(element: Any) -> Any:
+    """Return an element as nested dicts; repeated children are numbered ``name#2``."""
+    children = [child for child in element if isinstance(child.tag, str)]
+    if not children:
+        return (element.text or "").strip()
+    names = _Names()
+    return {
+        names.unused(child.get("name") or child.tag.rpartition("}")[2]): xml_tree(child)
+        for child in children
+    }
+
+
+class _Names:
+    """Numbers the names that repeat: ``name``, ``name#2``, ..."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._last: Counter[str] = Counter()
+
+    def unused(self, name: str) -> str:
+        """Return the name, or the next number of it."""
+        found = name
+        while found in self._taken:
+            self._last[name] += 1
+            found = f"{name}#{self._last[name] + 1}"
+        self._taken.add(found)
+        return found
+
+
+def nested(tree: Mapping[str, Any], *, whole: bool = False) -> Callable[[str], Any]:
+    """Return a function that looks slash-separated paths up in nested dicts.
+
+    Parameters
+    ----------
+    tree
+        The nested dicts.
+    whole
+        Whether a path may lead to a dict; otherwise only to what stands in one.
+    """
+
+    def look_up(path: str) -> Any:
+        node: Any = tree
+        for part in path.split("/"):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return None if isinstance(node, Mapping) and not whole else node
+
+    return look_up
