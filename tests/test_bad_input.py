@@ -33,7 +33,7 @@ class Villain:
     def supports(self, path, head):
         return head.startswith(b"villain")
 
-    def open(self, path, instrument):
+    def open(self, path):
         if b"kill" in path.read_bytes():
             os.kill(os.getpid(), signal.SIGSEGV)
         signal.pause()

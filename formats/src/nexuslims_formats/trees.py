@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nexuslims_contracts import xml
+from nexuslims_contracts.errors import MalformedXmlError
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.values import lines_of
 
@@ -34,14 +36,9 @@ def parse_xml(data: bytes) -> Any:
     UnreadableFileError
         It is not well-formed.
     """
-    from lxml import etree  # noqa: PLC0415 - XML only
-
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False
-    )
     try:
-        return etree.fromstring(data.strip(b"\0 \r\n\t"), parser)
-    except etree.XMLSyntaxError as error:
+        return xml.parse_xml(data.strip(b"\0 \r\n\t"))
+    except MalformedXmlError as error:
         raise UnreadableFileError(f"the XML metadata is damaged: {error}") from None
 
 

@@ -31,7 +31,7 @@ class Made:
     def supports(self, path, head):
         return path.suffix == ".made"
 
-    def open(self, path, instrument):
+    def open(self, path):
         self.meanwhile(path)
         if isinstance(self.result, Exception):
             raise self.result
