@@ -13,7 +13,7 @@ from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.topology import UPLOADER
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.consume import Handler, MessageProcessor, by_session
-from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext, service_named
@@ -61,7 +61,9 @@ async def upload(
     store = JetStreamEventStore(jetstream)
     records = await write_sessions(settings, store, count, size)
     service = service_named("uploader", settings)
-    context = ServiceContext(settings, store, MemoryPeople(), DeadLetters(jetstream), jetstream)
+    context = ServiceContext(
+        settings, store, MemoryPeople(), StreamDeadLetters(jetstream), jetstream
+    )
     async with service.work(context) as handler:
         counted = Counted(handler, count)
         processor = MessageProcessor(

@@ -17,7 +17,7 @@ from nexuslims_shared.consume import (
     by_session,
     growing_delay,
 )
-from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.errors import DiskError
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import read_session
@@ -35,7 +35,7 @@ class Office:
     def __init__(self, client: Client) -> None:
         self.js = client.jetstream()
         self.store = JetStreamEventStore(self.js)
-        self.letters = DeadLetters(self.js)
+        self.letters = StreamDeadLetters(self.js)
         self.seen: list[tuple[int, ...]] = []
         self.processor: MessageProcessor
 

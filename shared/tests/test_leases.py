@@ -1,58 +1,42 @@
 """One at a time, on the real broker; a dead holder does not hold for long."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from pathlib import Path
 
 import nats.js.errors
 import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
 
 from nexuslims_contracts.topology import LEASES
-from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.embedded import start_embedded
-from nexuslims_shared.errors import LeaseHeldError, LeaseLostError
+from nexuslims_shared.errors import LeaseLostError
 from nexuslims_shared.leases import BucketLeases, Leases, MemoryLeases
+from nexuslims_shared.testing.leases import LeasesBehaviour
 
 
 @pytest.fixture
-async def jetstream(tmp_path: Path) -> AsyncIterator[object]:
-    broker = start_embedded(tmp_path)
-    client = await connect(broker.url, name="test")
-    await provision(client.jetstream())
-    yield client.jetstream()
-    await client.close()
-    broker.stop()
+def jetstream(client: Client) -> JetStreamContext:
+    return client.jetstream()
 
 
-@pytest.fixture(params=["memory", pytest.param("bucket", marks=pytest.mark.broker)])
-def pair(request) -> tuple[Leases, Leases]:
-    """Leases as two processes see them."""
-    if request.param == "memory":
-        one = MemoryLeases()
-        return one, one
-    jetstream = request.getfixturevalue("jetstream")
-    return BucketLeases(jetstream), BucketLeases(jetstream)
+class TestInMemory(LeasesBehaviour):
+    @pytest.fixture
+    def ours(self) -> Leases:
+        return MemoryLeases()
+
+    @pytest.fixture
+    def theirs(self, ours: Leases) -> Leases:
+        return ours
 
 
-async def test_one_at_a_time(pair) -> None:
-    ours, theirs = pair
-    for _ in range(3):
-        async with ours.hold("file-1"), theirs.hold("file-2"):
-            with pytest.raises(LeaseHeldError, match="file-1"):
-                async with theirs.hold("file-1"):
-                    raise AssertionError
-        async with theirs.hold("file-1"):
-            pass
+@pytest.mark.broker
+class TestInTheBucket(LeasesBehaviour):
+    @pytest.fixture
+    def ours(self, jetstream) -> Leases:
+        return BucketLeases(jetstream)
 
-
-async def test_given_back_after_an_error(pair) -> None:
-    ours, theirs = pair
-    with suppress(ZeroDivisionError):
-        async with ours.hold("file-1"):
-            raise ZeroDivisionError
-    async with theirs.hold("file-1"):
-        pass
+    @pytest.fixture
+    def theirs(self, jetstream) -> Leases:
+        return BucketLeases(jetstream)
 
 
 @pytest.mark.broker
@@ -93,21 +77,3 @@ async def test_a_lost_lease_ends_the_work_and_is_left_to_its_holder(jetstream) -
     with pytest.raises(LeaseLostError):
         await work()
     assert (await bucket.get("file-1")).value == b"somebody else"
-
-
-@pytest.mark.broker
-async def test_work_that_is_cancelled_is_cancelled(jetstream) -> None:
-    begun = asyncio.Event()
-
-    async def work() -> None:
-        async with BucketLeases(jetstream).hold("file-1"):
-            begun.set()
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(work())
-    await begun.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    async with BucketLeases(jetstream).hold("file-1"):
-        pass

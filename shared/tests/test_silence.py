@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.people import BucketPeople, Person
@@ -18,7 +18,7 @@ async def test_people_and_dead_letters_say_that_the_broker_is_gone(tmp_path: Pat
     try:
         jetstream = client.jetstream(timeout=0.3)
         await provision(jetstream)
-        people, letters = BucketPeople(jetstream), DeadLetters(jetstream)
+        people, letters = BucketPeople(jetstream), StreamDeadLetters(jetstream)
         assert await people.find("person-nobody") is None
     finally:
         broker.stop()

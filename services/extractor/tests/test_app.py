@@ -12,6 +12,8 @@ from nexuslims_contracts.events import (
 from nexuslims_contracts.identifiers import file_token
 from nexuslims_extractor.app import Reader
 from nexuslims_extractor.core import extract_file
+from nexuslims_shared.dead_letters import MemoryDeadLetters
+from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.settings import Settings
@@ -46,7 +48,7 @@ class Facility:
         settings = Settings(instrument_data_path=self.root, data_path=folder / "data")
         self.store = MemoryEventStore()
         self.pool = Pool()
-        context = ServiceContext(settings, self.store, None, None, None)
+        context = ServiceContext(settings, self.store, MemoryPeople(), MemoryDeadLetters(), None)
         self.reader = Reader(context, self.pool)
 
     def indexed(self, path):

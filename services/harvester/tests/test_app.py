@@ -18,7 +18,7 @@ from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.file_calendar import FileCalendar
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.people import BucketPeople
@@ -135,7 +135,7 @@ async def test_two_harvesters_on_one_broker_state_each_session_once(broker, sett
             stack.push_async_callback(client.close)
             js = client.jetstream()
             await provision(js)
-            store, letters = JetStreamEventStore(js), DeadLetters(js)
+            store, letters = JetStreamEventStore(js), StreamDeadLetters(js)
             context = ServiceContext(settings, store, BucketPeople(js), letters, js)
             (calendar,) = app.calendars(settings)
             runs.append(Harvest(context, calendar))

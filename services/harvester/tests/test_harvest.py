@@ -12,6 +12,7 @@ from nexuslims_harvester import app, harvest
 from nexuslims_harvester.calendar import DeletedEntry, EntryProblem
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
+from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import ServiceContext
@@ -19,22 +20,6 @@ from nexuslims_shared.store.memory import MemoryEventStore
 
 WHOLE = ["session-started", "reservation-matched", "session-ended"]
 HOUR, OVERLAP = timedelta(hours=1), timedelta(days=7)
-
-
-class Letters:
-    """Dead letters in a list."""
-
-    def __init__(self) -> None:
-        self.lying: list[DeadLetter] = []
-
-    async def write(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
-        self.lying.append(
-            DeadLetter(consumer=consumer, sequence=sequence, subject=subject, reason=reason)
-        )
-
-    async def read(self):
-        for letter in self.lying:
-            yield letter
 
 
 class Book:
@@ -62,7 +47,8 @@ class Facility:
     """What a harvester works with, in memory."""
 
     def __init__(self, settings) -> None:
-        self.store, self.letters, self.people = MemoryEventStore(), Letters(), MemoryPeople()
+        self.store, self.people = MemoryEventStore(), MemoryPeople()
+        self.letters = MemoryDeadLetters()
         self.context = ServiceContext(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
 
     def harvest(self, calendar) -> Harvest:
@@ -73,6 +59,9 @@ class Facility:
 
     async def events(self) -> list[Event]:
         return [item.event async for item in self.store.read()]
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        return [letter async for letter in self.letters.read()]
 
 
 @pytest.fixture
@@ -124,20 +113,22 @@ async def test_a_wrong_entry_is_one_dead_letter_and_stops_no_other(facility, pro
         again = facility.harvest(book)
         await again.once()
         await again.once()
-    (letter,) = facility.letters.lying
+    (letter,) = await facility.dead_letters()
     assert (letter.consumer, letter.sequence) == ("harvester", 0)
     assert (letter.subject, letter.reason) == ("calendar book, session 2", wrong.problem)
     assert await facility.history() == WHOLE
-    facility.letters.lying.clear()
+    await facility.letters.remove(letter.number)
     await again.once()
-    assert len(facility.letters.lying) == 1, "who drops a letter wants to know whether it is so"
+    assert len(await facility.dead_letters()) == 1, (
+        "who drops a letter wants to know whether it is so"
+    )
 
 
 async def test_an_entry_too_long_for_an_event_is_a_dead_letter_too(facility, processor) -> None:
     poisoned = processor.entry(id="1", purpose="x" * 300_000)
     await facility.harvest(Book(poisoned, processor.entry(id="2"))).once()
     assert await facility.history("book-2") == WHOLE
-    (letter,) = facility.letters.lying
+    (letter,) = await facility.dead_letters()
     assert letter.subject == "calendar book, session 1"
     assert "at most 262144 fit an event" in letter.reason
 
@@ -191,7 +182,7 @@ async def test_half_a_character_is_a_dead_letter(facility, processor) -> None:
     broken = processor.entry(id="1", title="half: \ud800")
     await facility.harvest(Book(broken, processor.entry(id="2"))).once()
     assert await facility.history("book-2") == WHOLE
-    (letter,) = facility.letters.lying
+    (letter,) = await facility.dead_letters()
     assert letter.subject == "calendar book, session 1"
 
 

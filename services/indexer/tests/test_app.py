@@ -17,7 +17,7 @@ from nexuslims_indexer.app import Indexer
 from nexuslims_indexer.dry_run import files as dry_run
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.consume import MessageProcessor, RetryLater, by_session
-from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.dead_letters import MemoryDeadLetters, StreamDeadLetters
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
 from nexuslims_shared.people import MemoryPeople
@@ -27,16 +27,6 @@ from nexuslims_shared.session.status import Status, files_complete, progress
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
-
-
-class Letters:
-    """Dead letters in a list."""
-
-    def __init__(self) -> None:
-        self.written: list[tuple[str, int, str, str]] = []
-
-    async def write(self, *letter) -> None:
-        self.written.append(letter)
 
 
 class Breaking(MemoryEventStore):
@@ -57,7 +47,7 @@ class Office:
     def __init__(self, settings, facts) -> None:
         self.facts = facts
         self.store = Breaking()
-        self.letters = Letters()
+        self.letters = MemoryDeadLetters()
         self.indexer = Indexer(
             ServiceContext(settings, self.store, MemoryPeople(), self.letters, None)  # type: ignore[arg-type]
         )
@@ -221,9 +211,10 @@ async def test_a_file_that_no_event_can_name_is_a_dead_letter(office, share) -> 
     await office.state(*office.facts.over())
     await office.wake()
     assert len(await office.said(FileIndexed)) == 1
-    ((consumer, sequence, subject, reason),) = office.letters.written
-    assert (consumer, sequence, subject) == ("indexer", 0, "session file-1")
-    assert "caf\\udce9.dm3: the name is not Unicode: rename it" in reason
+    (letter,) = [letter async for letter in office.letters.read()]
+    assert (letter.consumer, letter.sequence) == ("indexer", 0)
+    assert letter.subject == "session file-1"
+    assert "caf\\udce9.dm3: the name is not Unicode: rename it" in letter.reason
 
 
 # --- on the real broker ----------------------------------------------------------------------
@@ -246,7 +237,7 @@ class Shift:
         self.client = await connect(self.broker.url, name="test", wait=False)
         js = self.client.jetstream()
         await provision(js)
-        self.js, self.store, letters = js, JetStreamEventStore(js), DeadLetters(js)
+        self.js, self.store, letters = js, JetStreamEventStore(js), StreamDeadLetters(js)
         indexer = Indexer(ServiceContext(self.settings, self.store, MemoryPeople(), letters, js))
         self.processor = MessageProcessor(INDEXER.name, indexer.handle, letters, by_session)
         return self

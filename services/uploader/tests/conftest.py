@@ -22,6 +22,7 @@ from nexuslims_contracts.events import (
     UploadPlan,
 )
 from nexuslims_shared.artifacts import write_artifact
+from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
@@ -145,7 +146,7 @@ class Office:
 
     def context(self, strategy: str = "all") -> ServiceContext:
         settings = self.settings.model_copy(update={"export_strategy": strategy})
-        return ServiceContext(settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+        return ServiceContext(settings, self.store, MemoryPeople(), MemoryDeadLetters(), None)  # type: ignore[arg-type]
 
     def staff(self, *destinations: Any, strategy: str = "all") -> Uploader:
         names = [destination.name for destination in destinations]

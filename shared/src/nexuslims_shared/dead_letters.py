@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 import nats.js.errors
 from nats.js import api
@@ -15,12 +15,14 @@ from nexuslims_shared.store.jetstream import one_error_for_silence
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
+_NO_SUCH_SEQUENCE: Final = 10043
 
-class DeadLetters:
-    """The dead letters' stream."""
 
-    def __init__(self, jetstream: "JetStreamContext") -> None:
-        self._js = jetstream
+class DeadLetters(Protocol):
+    """Where services report what they cannot use.
+
+    An adapter must pass :class:`nexuslims_shared.testing.dead_letters.DeadLettersBehaviour`.
+    """
 
     async def write(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
         """Report something that cannot be used; the same report twice within minutes is one.
@@ -28,14 +30,81 @@ class DeadLetters:
         Parameters
         ----------
         consumer
-            Who cannot use it.
+            Name of the consumer that cannot use it.
         sequence
-            Of the event in the log; 0 for something that never became one.
+            Sequence of the event in the log; 0 for something that never became one.
         subject
-            Of the event, or the name of the calendar entry.
+            Subject of the event, or the name of the calendar entry.
         reason
             What is wrong, and the remedy.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            If the broker does not answer.
         """
+        ...
+
+    def read(self) -> AsyncIterator[DeadLetter]:
+        """Read all dead letters, oldest first."""
+        ...
+
+    async def remove(self, number: int) -> None:
+        """Drop the dead letter of that number, which was dealt with."""
+        ...
+
+    async def write_once(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
+        """Report something, unless the same report is there; parameters as for :meth:`write`."""
+        async for letter in self.read():
+            if (letter.consumer, letter.sequence, letter.subject, letter.reason) == (
+                consumer,
+                sequence,
+                subject,
+                reason,
+            ):
+                return
+        await self.write(consumer, sequence, subject, reason)
+
+
+class MemoryDeadLetters(DeadLetters):
+    """Dead letters in memory, for tests."""
+
+    def __init__(self) -> None:
+        self._letters: dict[int, DeadLetter] = {}
+        self._number = 0
+
+    async def write(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
+        """Report something; see the port."""
+        letter = DeadLetter(consumer=consumer, sequence=sequence, subject=subject, reason=reason)
+        known = (one.model_copy(update={"number": 0}) for one in self._letters.values())
+        if letter not in known:
+            self._number += 1
+            self._letters[self._number] = letter.model_copy(update={"number": self._number})
+
+    async def read(self) -> AsyncIterator[DeadLetter]:
+        """Read all dead letters; see the port."""
+        for letter in list(self._letters.values()):
+            yield letter
+
+    async def remove(self, number: int) -> None:
+        """Drop a dead letter; see the port."""
+        self._letters.pop(number, None)
+
+
+class StreamDeadLetters(DeadLetters):
+    """Dead letters in a stream of the broker.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    """
+
+    def __init__(self, jetstream: "JetStreamContext") -> None:
+        self._js = jetstream
+
+    async def write(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
+        """Report something; see the port."""
         letter = DeadLetter(consumer=consumer, sequence=sequence, subject=subject, reason=reason)
         msg_id = digest([consumer, str(sequence), subject, reason])
         with one_error_for_silence():
@@ -45,15 +114,8 @@ class DeadLetters:
                 headers={api.Header.MSG_ID.value: msg_id},
             )
 
-    async def write_once(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
-        """Report something, unless the same report lies there; see :meth:`write`."""
-        async for letter in self.read():
-            if (letter.consumer, letter.sequence, letter.reason) == (consumer, sequence, reason):
-                return
-        await self.write(consumer, sequence, subject, reason)
-
     async def read(self) -> AsyncIterator[DeadLetter]:
-        """Read all dead letters, oldest first."""
+        """Read all dead letters; see the port."""
         number = 0
         while True:
             try:
@@ -68,5 +130,10 @@ class DeadLetters:
             yield DeadLetter(**{**content, "number": number})
 
     async def remove(self, number: int) -> None:
-        """Drop a dead letter that was dealt with."""
-        await self._js.delete_msg(DEAD_LETTERS.name, number)
+        """Drop a dead letter; see the port."""
+        try:
+            with one_error_for_silence():
+                await self._js.delete_msg(DEAD_LETTERS.name, number)
+        except nats.js.errors.APIError as error:
+            if error.err_code != _NO_SUCH_SEQUENCE:
+                raise

@@ -133,12 +133,11 @@ class BucketPeople:
 
     async def everybody(self) -> dict[str, Person | None]:
         """Return all names; see the port."""
-        try:
-            with one_error_for_silence():
-                keys = await (await self._open()).keys()
-        except nats.js.errors.NoKeysError:
-            return {}
-        return {key: await self.find(key) for key in sorted(keys) if key != _SALT}
+        prefix = f"$KV.{PEOPLE.name}."
+        with one_error_for_silence():
+            info = await self._js.stream_info(f"KV_{PEOPLE.name}", subjects_filter=f"{prefix}>")
+        keys = {subject.removeprefix(prefix) for subject in info.state.subjects or ()} - {_SALT}
+        return {key: await self.find(key) for key in sorted(keys)}
 
     async def _read(self, person_id: str) -> bytes:
         """Return what is kept under an id, nothing if there is no such key."""

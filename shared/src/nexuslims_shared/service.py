@@ -30,7 +30,7 @@ from nexuslims_contracts.topology import EVENTS, ConsumerSpec
 from nexuslims_shared import logs
 from nexuslims_shared.broker import connect, consumer_config, missing, provision
 from nexuslims_shared.consume import Handler, Key, MessageProcessor, each_alone
-from nexuslims_shared.dead_letters import DeadLetters
+from nexuslims_shared.dead_letters import DeadLetters, StreamDeadLetters
 from nexuslims_shared.embedded import running_broker
 from nexuslims_shared.errors import SettingsError, TopologyError
 from nexuslims_shared.health import Check, Health, Notes, check_broker, check_mount
@@ -198,7 +198,7 @@ def _service_context(settings: Settings, client: Client) -> ServiceContext:
         settings,
         JetStreamEventStore(jetstream),
         BucketPeople(jetstream),
-        DeadLetters(jetstream),
+        StreamDeadLetters(jetstream),
         jetstream,
     )
 

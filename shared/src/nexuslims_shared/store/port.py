@@ -50,7 +50,7 @@ class EventStore(Protocol):
 
     The id of an event decides whether it is the same fact: appending a fact that is on its subject
     already changes nothing, however long ago it was stored. An adapter must pass
-    :class:`nexuslims_shared.store.behaviour.EventStoreBehaviour`.
+    :class:`nexuslims_shared.testing.event_store.EventStoreBehaviour`.
     """
 
     async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:

@@ -1,7 +1,4 @@
-"""How every event store behaves: a suite that each adapter's tests inherit.
-
-Not imported by the product; published so that another adapter can be held against it.
-"""
+"""How every event store behaves."""
 
 import asyncio
 from contextlib import aclosing
