@@ -136,7 +136,7 @@ def put_record(settings: Settings) -> Callable[..., Any]:
     return put
 
 
-class Office:
+class UploaderHarness:
     """An uploader, its log of events, and the record's folder."""
 
     def __init__(self, settings, facts, put_record: Callable[..., Any], store: Any) -> None:
@@ -148,32 +148,32 @@ class Office:
         settings = self.settings.model_copy(update={"export_strategy": strategy})
         return ServiceContext(settings, self.store, MemoryPeople(), MemoryDeadLetters(), None)  # type: ignore[arg-type]
 
-    def staff(self, *destinations: Any, strategy: str = "all") -> Uploader:
+    def use(self, *destinations: Any, strategy: str = "all") -> Uploader:
         names = [destination.name for destination in destinations]
         calls = GuardedCalls(names, clock=lambda: self.clock, now=lambda: NOON)
         self.uploader = Uploader(self.context(strategy), destinations, calls)
         return self.uploader
 
-    async def state(self, *events: Event) -> None:
+    async def append(self, *events: Event) -> None:
         for event in events:
             await self.store.append(envelop(event, source="test"))
 
     async def begin(self, content: bytes = ONE) -> None:
-        await self.state(self.facts.matched(), self.facts.ended())
+        await self.append(self.facts.matched(), self.facts.ended())
         await self.build(content)
 
     async def build(self, content: bytes, through: int = 2) -> None:
         self.put_record(content)
-        await self.state(self.facts.built(content, through))
+        await self.append(self.facts.built(content, through))
 
     async def history(self) -> list[Recorded]:
         return await read_session(self.store, self.facts.session)
 
-    async def wake(self, uploader: Uploader | None = None) -> None:
+    async def handle(self, uploader: Uploader | None = None) -> None:
         self.clock += 6
         await (uploader or self.uploader).handle(tuple((await self.history())[-1:]))
 
-    async def said(self) -> list[RecordUploaded | UploadFailed]:
+    async def upload_events(self) -> list[RecordUploaded | UploadFailed]:
         kinds = RecordUploaded | UploadFailed
         return [one.event for one in await self.history() if isinstance(one.event, kinds)]
 
@@ -182,5 +182,5 @@ class Office:
 
 
 @pytest.fixture
-def office(settings, facts, put_record) -> Office:
-    return Office(settings, facts, put_record, MemoryEventStore())
+def harness(settings, facts, put_record) -> UploaderHarness:
+    return UploaderHarness(settings, facts, put_record, MemoryEventStore())

@@ -33,137 +33,137 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONE, TWO = small_record_xml("One"), small_record_xml("Two")
 
 
-async def test_a_record_goes_to_all_in_order_and_each_knows_the_former(office) -> None:
+async def test_a_record_goes_to_all_in_order_and_each_knows_the_former(harness) -> None:
     first, second = FakeDestination("first", 2), FakeDestination("second", 1)
-    office.staff(first, second)
-    await office.begin()
-    await office.wake()
-    assert [event.destination for event in await office.said()] == ["first", "second"]
+    harness.use(first, second)
+    await harness.begin()
+    await harness.handle()
+    assert [event.destination for event in await harness.upload_events()] == ["first", "second"]
     record, previous = second.calls[0]
     assert record.xml == ONE
     assert record.artifact.read_bytes() == ONE
     assert record.start.isoformat() == "2018-11-13T09:00:00-07:00"
     assert previous["first"].url == "https://first.example.org/file-1"
-    assert await office.exported() is True
-    envelope = (await office.history())[-1].envelope
-    assert envelope.causation == (await office.history())[2].envelope.id
+    assert await harness.exported() is True
+    envelope = (await harness.history())[-1].envelope
+    assert envelope.causation == (await harness.history())[2].envelope.id
 
 
-async def test_what_is_done_is_not_done_again(office) -> None:
+async def test_what_is_done_is_not_done_again(harness) -> None:
     fake = FakeDestination()
-    office.staff(fake)
-    await office.begin()
+    harness.use(fake)
+    await harness.begin()
     for through in (2, 3, 4):
-        await office.build(ONE, through)
-        await office.wake()
+        await harness.build(ONE, through)
+        await harness.handle()
     assert len(fake.calls) == 1
-    assert len(await office.said()) == 1
+    assert len(await harness.upload_events()) == 1
 
 
-async def test_a_record_that_comes_back_to_earlier_bytes_is_brought_again(office) -> None:
+async def test_a_record_that_comes_back_to_earlier_bytes_is_brought_again(harness) -> None:
     fake = FakeDestination()
-    office.staff(fake)
-    await office.begin()
+    harness.use(fake)
+    await harness.begin()
     for number, content in enumerate((ONE, TWO, ONE)):
-        await office.build(content, number + 3)
-        await office.wake()
+        await harness.build(content, number + 3)
+        await harness.handle()
     assert [call[0].xml for call in fake.calls] == [ONE, TWO, ONE]
     assert fake.calls[1][1]["fake"].record_id == "file-1"
-    assert len(await office.said()) == 3
-    assert await office.exported() is True
+    assert len(await harness.upload_events()) == 3
+    assert await harness.exported() is True
 
 
-async def test_the_newest_record_counts(office) -> None:
+async def test_the_newest_record_counts(harness) -> None:
     fake = FakeDestination()
-    office.staff(fake)
-    await office.begin()
-    await office.build(TWO, 3)
-    await office.uploader.handle(tuple((await office.history())[2:3]))
+    harness.use(fake)
+    await harness.begin()
+    await harness.build(TWO, 3)
+    await harness.uploader.handle(tuple((await harness.history())[2:3]))
     assert [call[0].xml for call in fake.calls] == [TWO]
 
 
-async def test_one_that_is_away_is_asked_again_ever_more_slowly(office) -> None:
+async def test_one_that_is_away_is_asked_again_ever_more_slowly(harness) -> None:
     outage, well = FakeDestination("away", 2, ["away"] * 7), FakeDestination("well", 1)
-    office.staff(outage, well)
-    await office.begin()
+    harness.use(outage, well)
+    await harness.begin()
     delays = []
     for _ in range(7):
         with pytest.raises(RetryLater, match="away") as later:
-            await office.wake()
+            await harness.handle()
         delays.append(later.value.delay.total_seconds())
-        said = await office.said()
+        events = await harness.upload_events()
     assert delays == [1, 2, 4, 8, 16, 32, 64]
-    assert [(event.destination, event.type_name()) for event in said] == [
+    assert [(event.destination, event.type_name()) for event in events] == [
         ("well", RecordUploaded.type_name()),
         ("away", UploadFailed.type_name()),
     ]
-    assert not said[1].permanent
-    assert await office.exported() is False
-    await office.wake()
-    assert await office.exported() is True
+    assert not events[1].permanent
+    assert await harness.exported() is False
+    await harness.handle()
+    assert await harness.exported() is True
     assert (len(outage.calls), len(well.calls)) == (8, 1)
 
 
-async def test_absence_is_stated_after_so_many_attempts_and_not_before(office) -> None:
-    office.staff(FakeDestination(faults=["away"] * PATIENCE))
-    await office.begin()
+async def test_absence_is_stated_after_so_many_attempts_and_not_before(harness) -> None:
+    harness.use(FakeDestination(faults=["away"] * PATIENCE))
+    await harness.begin()
     for attempt in range(1, PATIENCE + 1):
         with pytest.raises(RetryLater):
-            await office.wake()
-        assert len(await office.said()) == (attempt == PATIENCE)
+            await harness.handle()
+        assert len(await harness.upload_events()) == (attempt == PATIENCE)
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(90, 90), (0.1, 1), (10**6, 3600)])
-async def test_a_destination_may_say_when_to_come_again(office, asked, waits) -> None:
-    office.staff(FakeDestination(faults=["away"], retry_after=timedelta(seconds=asked)))
-    await office.begin()
+async def test_a_destination_may_say_when_to_come_again(harness, asked, waits) -> None:
+    harness.use(FakeDestination(faults=["away"], retry_after=timedelta(seconds=asked)))
+    await harness.begin()
     with pytest.raises(RetryLater) as later:
-        await office.wake()
+        await harness.handle()
     assert later.value.delay.total_seconds() == waits
 
 
-async def test_one_that_asks_for_an_hour_does_not_hold_back_the_others(office) -> None:
+async def test_one_that_asks_for_an_hour_does_not_hold_back_the_others(harness) -> None:
     hour = timedelta(hours=1)
     busy = FakeDestination("busy", 2, ["away"], retry_after=hour)
-    office.staff(busy, FakeDestination("away", 1, ["away"]))
-    await office.begin()
+    harness.use(busy, FakeDestination("away", 1, ["away"]))
+    await harness.begin()
     with pytest.raises(RetryLater) as later:
-        await office.wake()
+        await harness.handle()
     assert later.value.delay.total_seconds() == 1
     with pytest.raises(RetryLater) as later:
-        await office.wake()
-    assert [event.destination for event in await office.said()] == ["away"]
+        await harness.handle()
+    assert [event.destination for event in await harness.upload_events()] == ["away"]
     assert len(busy.calls) == 1
     assert timedelta(minutes=59) < later.value.delay <= hour
 
 
-async def test_a_refusal_is_stated_and_stands_until_a_retry(office, facts) -> None:
+async def test_a_refusal_is_stated_and_stands_until_a_retry(harness, facts) -> None:
     fake, other = FakeDestination("fake", 2, ["refuses"]), FakeDestination("other", 1)
-    office.staff(fake, other)
-    await office.begin()
-    await office.wake()
-    await office.wake()
-    refused, _ = await office.said()
+    harness.use(fake, other)
+    await harness.begin()
+    await harness.handle()
+    await harness.handle()
+    refused, _ = await harness.upload_events()
     assert (refused.permanent, refused.reason) == (True, "not wanted; change it")
-    assert await office.exported() is False
-    await office.state(facts.retry())
-    await office.wake()
+    assert await harness.exported() is False
+    await harness.append(facts.retry())
+    await harness.handle()
     assert (len(fake.calls), len(other.calls)) == (2, 1)
-    assert await office.exported() is True
+    assert await harness.exported() is True
 
 
-async def test_first_success_goes_on_only_after_a_stated_failure(office) -> None:
+async def test_first_success_goes_on_only_after_a_stated_failure(harness) -> None:
     outage, well = FakeDestination("away", 2, ["away"] * 99), FakeDestination("well", 1)
-    office.staff(outage, well, strategy="first_success")
-    await office.begin()
+    harness.use(outage, well, strategy="first_success")
+    await harness.begin()
     for _ in range(PATIENCE - 1):
         with pytest.raises(RetryLater):
-            await office.wake()
+            await harness.handle()
     assert not well.calls
     with pytest.raises(RetryLater):
-        await office.wake()
-    assert await office.exported() is True
-    await office.wake()
+        await harness.handle()
+    assert await harness.exported() is True
+    await harness.handle()
     assert (len(outage.calls), len(well.calls)) == (PATIENCE, 1)
 
 
@@ -176,59 +176,59 @@ async def test_first_success_goes_on_only_after_a_stated_failure(office) -> None
     ],
 )
 async def test_it_heals_when_the_destination_is_back_and_only_that_one_is_tried(
-    office, strategy, meanwhile, tried_when_back
+    harness, strategy, meanwhile, tried_when_back
 ) -> None:
     """Also by an uploader that was started meanwhile: nothing but the events is remembered."""
     outage, well = FakeDestination("away", 2, ["away"] * PATIENCE), FakeDestination("well", 1)
-    office.staff(outage, well, strategy=strategy)
-    await office.begin()
+    harness.use(outage, well, strategy=strategy)
+    await harness.begin()
     for _ in range(PATIENCE):
         with pytest.raises(RetryLater):
-            await office.wake()
-    assert await office.exported() is meanwhile
-    office.staff(outage, well, strategy=strategy)
-    await office.wake()
-    assert await office.exported() is True
+            await harness.handle()
+    assert await harness.exported() is meanwhile
+    harness.use(outage, well, strategy=strategy)
+    await harness.handle()
+    assert await harness.exported() is True
     assert (len(outage.calls), len(well.calls)) == (PATIENCE + tried_when_back, 1)
 
 
-async def test_a_faulty_destination_does_not_keep_the_others_from_the_record(office) -> None:
+async def test_a_faulty_destination_does_not_keep_the_others_from_the_record(harness) -> None:
     faulty, well = FakeDestination("faulty", 2, ["is faulty"] * 99), FakeDestination("well", 1)
-    office.staff(faulty, well)
-    await office.begin()
+    harness.use(faulty, well)
+    await harness.begin()
     for _ in range(PATIENCE):
         with pytest.raises(RetryLater):
-            await office.wake()
+            await harness.handle()
     assert well.records == {"file-1": ONE}
-    assert "ZeroDivisionError" in (await office.said())[-1].reason
+    assert "ZeroDivisionError" in (await harness.upload_events())[-1].reason
 
 
-async def test_withdrawn_consent_keeps_the_record_here(office, facts) -> None:
+async def test_withdrawn_consent_keeps_the_record_here(harness, facts) -> None:
     fake = FakeDestination()
-    office.staff(fake)
-    await office.begin()
-    await office.state(facts.declined())
-    await office.wake()
+    harness.use(fake)
+    await harness.begin()
+    await harness.append(facts.declined())
+    await harness.handle()
     assert not fake.calls
 
 
-async def test_killed_between_upload_and_event(office) -> None:
-    archive = ArchiveDestination(office.settings.records, office.settings.data_path)
+async def test_killed_between_upload_and_event(harness) -> None:
+    archive = ArchiveDestination(harness.settings.records, harness.settings.data_path)
     fake = FakeDestination(faults=["crashes after accepting"])
-    office.staff(archive, fake)
-    await office.begin()
+    harness.use(archive, fake)
+    await harness.begin()
     with pytest.raises(Crash):
-        await office.wake()
-    office.staff(archive, fake)
-    await office.wake()
-    assert [event.destination for event in await office.said()] == ["archive", "fake"]
+        await harness.handle()
+    harness.use(archive, fake)
+    await harness.handle()
+    assert [event.destination for event in await harness.upload_events()] == ["archive", "fake"]
     assert fake.records == {"file-1": ONE}
 
 
-async def test_killed_before_the_event_leaves_the_archive_as_it_is(office, monkeypatch) -> None:
-    records = office.settings.records
-    office.staff(ArchiveDestination(records, office.settings.data_path))
-    await office.begin()
+async def test_killed_before_the_event_leaves_the_archive_as_it_is(harness, monkeypatch) -> None:
+    records = harness.settings.records
+    harness.use(ArchiveDestination(records, harness.settings.data_path))
+    await harness.begin()
 
     def die(*arguments: Any, **options: Any) -> None:
         raise Crash
@@ -236,20 +236,20 @@ async def test_killed_before_the_event_leaves_the_archive_as_it_is(office, monke
     with monkeypatch.context() as mortal:
         mortal.setattr(MemoryEventStore, "append", die)
         with pytest.raises(Crash):
-            await office.wake()
+            await harness.handle()
     before = {path: path.stat().st_mtime_ns for path in records.rglob("*.*ml")}
     assert len(before) == 4
-    await office.wake()
+    await harness.handle()
     assert {path: path.stat().st_mtime_ns for path in records.rglob("*.*ml")} == before
-    assert len(await office.said()) == 1
+    assert len(await harness.upload_events()) == 1
 
 
-async def test_two_uploaders_state_one_fact(office) -> None:
+async def test_two_uploaders_state_one_fact(harness) -> None:
     fake = FakeDestination()
-    one, two = office.staff(fake), office.staff(fake)
-    await office.begin()
-    await asyncio.gather(office.wake(one), office.wake(two))
-    assert len(await office.said()) == 1
+    one, two = harness.use(fake), harness.use(fake)
+    await harness.begin()
+    await asyncio.gather(harness.handle(one), harness.handle(two))
+    assert len(await harness.upload_events()) == 1
 
 
 class Slow(FakeDestination):
@@ -266,52 +266,52 @@ class Slow(FakeDestination):
         return await super().upload(record, previous)
 
 
-async def test_an_uploader_that_was_overtaken_brings_the_newer_record_again(office) -> None:
+async def test_an_uploader_that_was_overtaken_brings_the_newer_record_again(harness) -> None:
     slow = Slow()
-    late, quick = office.staff(slow), office.staff(slow)
-    await office.begin(ONE)
+    late, quick = harness.use(slow), harness.use(slow)
+    await harness.begin(ONE)
 
     async def overtake() -> None:
-        await office.build(TWO, 3)
-        await office.wake(quick)
+        await harness.build(TWO, 3)
+        await harness.handle(quick)
         assert slow.records == {"file-1": TWO}
 
     slow.meanwhile = overtake
-    await office.wake(late)
+    await harness.handle(late)
     assert [call[0].xml for call in slow.calls] == [TWO, ONE, TWO]
     assert slow.records == {"file-1": TWO}
-    assert await office.exported() is True
+    assert await harness.exported() is True
 
 
-async def test_a_destination_taken_out_of_the_settings_no_longer_counts(office, facts) -> None:
+async def test_a_destination_taken_out_of_the_settings_no_longer_counts(harness, facts) -> None:
     well, refusing = FakeDestination("well", 2), FakeDestination("refusing", 1, ["refuses"])
-    office.staff(well, refusing)
-    await office.begin()
-    await office.wake()
-    assert await office.exported() is False
-    office.staff(well)
-    await office.state(facts.retry())
+    harness.use(well, refusing)
+    await harness.begin()
+    await harness.handle()
+    assert await harness.exported() is False
+    harness.use(well)
+    await harness.append(facts.retry())
     for _ in range(2):
-        await office.wake()
-    assert await office.exported() is True
+        await harness.handle()
+    assert await harness.exported() is True
     assert len(well.calls) == 1
-    assert len(await office.said()) == 3
+    assert len(await harness.upload_events()) == 3
 
 
-async def test_a_changed_artifact_is_not_uploaded(office) -> None:
+async def test_a_changed_artifact_is_not_uploaded(harness) -> None:
     fake = FakeDestination()
-    office.staff(fake)
-    await office.begin()
-    office.put_record(TWO)
+    harness.use(fake)
+    await harness.begin()
+    harness.put_record(TWO)
     with pytest.raises(ArtifactError, match=r"r\.xml"):
-        await office.wake()
+        await harness.handle()
     assert not fake.calls
 
 
-async def test_files_of_the_session_are_not_read(office, facts) -> None:
+async def test_files_of_the_session_are_not_read(harness, facts) -> None:
     """A session of fifty thousand files costs the uploader what one of five does."""
-    office.staff(FakeDestination())
-    await office.begin()
+    harness.use(FakeDestination())
+    await harness.begin()
     indexed = FileIndexed(
         session=facts.session,
         file=file_token("f", 1, 1),
@@ -320,15 +320,15 @@ async def test_files_of_the_session_are_not_read(office, facts) -> None:
         mtime_ns=1,
         instrument=facts.ended().instrument,
     )
-    await office.state(indexed)
-    events = await read_session(office.store, facts.session, files=False)
+    await harness.append(indexed)
+    events = await read_session(harness.store, facts.session, files=False)
     assert [type(one.event) for one in events] == [
-        type(one.event) for one in await office.history()
+        type(one.event) for one in await harness.history()
     ][:-1]
 
 
 @pytest.mark.broker
-async def test_on_the_real_broker(office, settings, facts, tmp_path: Path) -> None:
+async def test_on_the_real_broker(harness, settings, facts, tmp_path: Path) -> None:
     """The installed service with its message processor: one record, one event, all settled."""
     service = service_named("uploader", settings)
     assert service.consumer is UPLOADER
@@ -337,10 +337,10 @@ async def test_on_the_real_broker(office, settings, facts, tmp_path: Path) -> No
     client = await connect(broker.url, name="test")
     jetstream = client.jetstream()
     await provision(jetstream)
-    office.store = JetStreamEventStore(jetstream)
-    await office.begin()
-    await office.build(ONE, 3)
-    context = ServiceContext(settings, office.store, MemoryPeople(), None, jetstream)  # type: ignore[arg-type]
+    harness.store = JetStreamEventStore(jetstream)
+    await harness.begin()
+    await harness.build(ONE, 3)
+    context = ServiceContext(settings, harness.store, MemoryPeople(), None, jetstream)  # type: ignore[arg-type]
     subscription = await jetstream.pull_subscribe_bind(UPLOADER.name, stream="NEXUS_EVENTS")
     async with service.work(context) as handler:
 
@@ -351,12 +351,12 @@ async def test_on_the_real_broker(office, settings, facts, tmp_path: Path) -> No
             await processor.drain(10)
 
         await work(2)
-        (uploaded,) = await office.said()
+        (uploaded,) = await harness.upload_events()
         assert (settings.records / "uploaded" / "r.xml").read_bytes() == ONE
         assert uploaded.destination == "archive"
-        await office.state(facts.declined())
+        await harness.append(facts.declined())
         await work(1)
         assert not (settings.records / "uploaded" / "r.xml").exists()
-    assert isinstance((await office.history())[-1].event, RecordWithdrawn)
+    assert isinstance((await harness.history())[-1].event, RecordWithdrawn)
     await client.close()
     broker.stop()

@@ -1,4 +1,6 @@
-"""Which destinations are tried, as a fold over what they said."""
+"""What is done next for a session: a function of its events, and of who does not answer."""
+
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -8,20 +10,37 @@ from nexuslims_contracts.events import (
     ConsentDeclined,
     Event,
     RecordRejected,
+    RecordWithdrawn,
     SessionCancelled,
     SessionRevised,
     UploadPlan,
+    WithdrawalFailed,
 )
-from nexuslims_shared.session.status import exported
-from nexuslims_uploader.decide import SessionHistory, decide, forget_uploads
+from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.session.status import exported, holding, withdrawn
+from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_action
 from nexuslims_uploader.destination import UploadResult
+from nexuslims_uploader.errors import PermanentUploadError
+from nexuslims_uploader.guarded_calls import Deferred
+from nexuslims_uploader.history import SessionHistory
+from nexuslims_uploader.outcomes import after_conflict, upload_event, withdrawal_event
 
 ONE, TWO = b"one", b"two"
 NAMES = ("a", "b", "c")
+SECOND = timedelta(seconds=1)
 
 
-def plan(strategy: str = "all") -> UploadPlan:
-    return UploadPlan(strategy=strategy, destinations=NAMES)
+def plan(strategy: str = "all", names: tuple[str, ...] = NAMES) -> UploadPlan:
+    return UploadPlan(strategy=strategy, destinations=names)
+
+
+def asked(state: SessionState, wanted: UploadPlan, *away: str) -> tuple[str, ...]:
+    """Which destinations would be tried, if none of them answered."""
+    waiting, names = dict.fromkeys(away, SECOND), []
+    while isinstance(action := next_action(state, wanted, waiting), Upload | Withdraw):
+        names.append(action.destination)
+        waiting[action.destination] = SECOND
+    return tuple(names)
 
 
 @pytest.fixture
@@ -29,52 +48,67 @@ def begun(facts) -> list[Event]:
     return [facts.matched(), facts.ended(), facts.built(ONE)]
 
 
-@pytest.mark.parametrize("strategy", ["all", "best_effort", "first_success"])
+@pytest.mark.parametrize("strategy", ["all", "best_effort"])
 def test_a_new_record_goes_everywhere_in_order(facts, begun, strategy) -> None:
-    assert decide(facts.state(*begun), plan(strategy)) == NAMES
+    assert next_action(facts.state(*begun), plan(strategy), {}) == Upload("a")
+    assert asked(facts.state(*begun), plan(strategy)) == NAMES
 
 
 def test_only_what_is_missing_is_tried(facts, begun) -> None:
     state = facts.state(*begun, facts.uploaded(ONE, plan(), "b"))
-    assert decide(state, plan()) == ("a", "c")
-    assert decide(state, plan("first_success")) == ()
+    assert asked(state, plan()) == ("a", "c")
+    everywhere = [facts.uploaded(ONE, plan(), name) for name in NAMES]
+    assert next_action(facts.state(*begun, *everywhere), plan(), {}) is None
 
 
 def test_a_refusal_stands_until_a_retry_or_another_record(facts, begun) -> None:
     refused = [*begun, facts.failed(ONE, plan(), "a"), facts.uploaded(ONE, plan(), "b")]
-    assert decide(facts.state(*refused), plan()) == ("c",)
-    assert decide(facts.state(*refused, facts.retry()), plan()) == ("a", "c")
-    assert decide(facts.state(*refused, facts.built(TWO, 5)), plan()) == NAMES
+    assert asked(facts.state(*refused), plan()) == ("c",)
+    assert asked(facts.state(*refused, facts.retry()), plan()) == ("a", "c")
+    assert asked(facts.state(*refused, facts.built(TWO, 5)), plan()) == NAMES
 
 
-def test_the_same_bytes_built_again_are_not_brought_again(facts, begun) -> None:
+def test_the_same_bytes_built_again_are_not_uploaded_again(facts, begun) -> None:
     uploads = [facts.uploaded(ONE, plan(), name) for name in NAMES]
-    assert decide(facts.state(*begun, *uploads, facts.built(ONE, 6)), plan()) == ()
+    assert next_action(facts.state(*begun, *uploads, facts.built(ONE, 6)), plan(), {}) is None
 
 
 def test_a_destination_that_is_away_is_tried_again_but_not_at_once(facts, begun) -> None:
     state = facts.state(*begun, facts.failed(ONE, plan(), "a", permanent=False))
-    assert decide(state, plan()) == NAMES
-    assert decide(state, plan(), tried={"a"}) == ("b", "c")
+    assert asked(state, plan()) == NAMES
+    assert asked(state, plan(), "a") == ("b", "c")
+    assert next_action(state, plan(), {"a": 3 * SECOND, "b": SECOND, "c": 2 * SECOND}) == Wait(
+        SECOND, "a, b, c is away"
+    )
 
 
 def test_first_success_waits_for_one_that_is_away_only_for_a_moment(facts, begun) -> None:
     first = plan("first_success")
-    assert decide(facts.state(*begun), first, tried={"a"}) == ()
+    assert next_action(facts.state(*begun), first, {"a": SECOND}) == Wait(SECOND, "a is away")
     for_long = facts.state(*begun, facts.failed(ONE, first, "a", permanent=False))
-    assert decide(for_long, first, tried={"a"}) == ("b", "c")
+    assert next_action(for_long, first, {"a": SECOND}) == Upload("b")
     for_good = facts.state(*begun, facts.failed(ONE, first, "a"))
-    assert decide(for_good, first) == ("b", "c")
+    assert next_action(for_good, first, {}) == Upload("b")
+
+
+def test_first_success_ends_with_the_first_that_takes_the_record(facts, begun) -> None:
+    first = plan("first_success")
+    assert next_action(facts.state(*begun), first, {}) == Upload("a")
+    state = facts.state(*begun, facts.uploaded(ONE, first, "b"))
+    assert next_action(state, first, {}) is None
 
 
 def test_first_success_replaces_the_record_where_it_is(facts, begun) -> None:
     first = plan("first_success")
     events = [*begun, facts.failed(ONE, first, "a"), facts.uploaded(ONE, first, "b")]
-    assert decide(facts.state(*events, facts.built(TWO, 5)), first) == ("b", "a", "c")
+    events += [facts.built(TWO, 5)]
+    assert next_action(facts.state(*events), first, {}) == Upload("b")
+    events += [facts.failed(TWO, first, "b")]
+    assert next_action(facts.state(*events), first, {}) == Upload("a")
 
 
 @pytest.mark.parametrize("end", ["declined", "cancelled", "rejected", "in use again"])
-def test_nothing_leaves_that_may_not(facts, begun, end) -> None:
+def test_nothing_is_uploaded_that_may_not_be(facts, begun, end) -> None:
     common = {"session": facts.session, "reason": "no"}
     ended = facts.ended()
     later = {
@@ -91,12 +125,42 @@ def test_nothing_leaves_that_may_not(facts, begun, end) -> None:
             session=facts.session, instrument=ended.instrument, start=ended.start, after=2
         ),
     }[end]
-    assert decide(facts.state(*begun), plan()) == NAMES
-    assert decide(facts.state(*begun, later), plan()) == ()
-    assert decide(facts.state(*begun[:2]), plan()) == ()
+    assert isinstance(next_action(facts.state(*begun), plan(), {}), Upload)
+    action = next_action(facts.state(*begun, later), plan(), dict.fromkeys(NAMES))
+    assert action is None
+    assert next_action(facts.state(*begun[:2]), plan(), {}) is None
 
 
-def test_a_story_knows_where_the_record_is_after_a_failure_too(facts, begun) -> None:
+def test_a_declined_record_is_withdrawn_everywhere_before_anything_else(facts, begun) -> None:
+    state = facts.state(*begun, facts.uploaded(ONE, plan(), "b"), facts.declined())
+    assert next_action(state, plan(), {}) == Withdraw("a")
+    assert asked(state, plan()) == NAMES
+    assert next_action(state, plan(), {"a": None, "b": SECOND}) == Withdraw("c")
+    assert next_action(state, plan(), {"a": None, "b": SECOND, "c": None}) == Wait(
+        SECOND, "b is away"
+    )
+
+
+def test_a_destination_that_is_not_in_use_cannot_withdraw(facts, begun) -> None:
+    state = facts.state(*begun, facts.uploaded(ONE, plan(), "b"), facts.declined())
+    action = next_action(state, plan(names=("a",)), {"a": None})
+    assert isinstance(action, Append)
+    assert isinstance(action.event, WithdrawalFailed)
+    assert (action.event.destination, action.event.permanent) == ("b", True)
+    assert "NX_DESTINATIONS" in action.event.reason
+
+
+def test_where_the_record_is_is_stated_again_when_it_means_something_else(facts, begun) -> None:
+    events = [*begun, facts.uploaded(ONE, plan(), "a"), facts.failed(ONE, plan(), "b")]
+    state = facts.state(*events, facts.failed(ONE, plan(), "c"))
+    assert next_action(state, plan(), {}) is None
+    action = next_action(state, plan(names=("a",)), {})
+    assert isinstance(action, Append)
+    assert (action.event.destination, action.event.plan) == ("a", plan(names=("a",)))
+    assert action.event.after == 4
+
+
+def test_a_history_knows_where_the_record_is_after_a_failure_too(facts, begun) -> None:
     events = [*begun, facts.uploaded(ONE, plan()), facts.built(TWO, 4), facts.failed(TWO, plan())]
     history = SessionHistory.of(facts.record(*events))
     assert history.results() == {"a": UploadResult("1")}
@@ -104,40 +168,114 @@ def test_a_story_knows_where_the_record_is_after_a_failure_too(facts, begun) -> 
     assert history.last_sequence("elsewhere") == 0
 
 
-def test_what_is_unsaid_is_tried_again(facts, begun) -> None:
-    state = facts.state(*begun, *(facts.uploaded(ONE, plan(), name) for name in NAMES))
-    assert decide(forget_uploads(state, {"b", "z"}), plan()) == ("b",)
+class TestAfterConflict:
+    """Another uploader appended an event about the same destination first."""
+
+    def test_the_same_record_needs_no_second_event(self, facts, begun) -> None:
+        state = facts.state(*begun, facts.uploaded(ONE, plan()))
+        assert after_conflict(facts.uploaded(ONE, plan()), state) is None
+
+    def test_an_older_record_that_lies_over_a_newer_is_stated(self, facts, begun) -> None:
+        newer = [facts.built(TWO, 4), facts.uploaded(TWO, plan())]
+        event = after_conflict(facts.uploaded(ONE, plan()), facts.state(*begun, *newer))
+        assert event == facts.uploaded(ONE, plan(), after=5)
+        assert next_action(facts.state(*begun, *newer, event), plan(), {}) == Upload("a")
+
+    def test_a_record_that_was_withdrawn_after_it_came_back_is_uploaded_again(self, facts, begun):
+        back = [facts.uploaded(ONE, plan()), facts.declined(), _withdrawn(facts, 4)]
+        back += [
+            facts.matched().model_copy(update={"after": 5}),
+            facts.uploaded(ONE, plan(), after=6),
+        ]
+        event = after_conflict(_withdrawn(facts, 4), facts.state(*begun, *back))
+        assert event == _withdrawn(facts, 8)
+        state = facts.state(*begun, *back, event)
+        assert next_action(state, plan(), {}) == Upload("a")
+        assert after_conflict(_withdrawn(facts, 4), state) is None
+
+    def test_a_failure_changed_nothing(self, facts, begun) -> None:
+        state = facts.state(*begun, facts.uploaded(TWO, plan()))
+        assert after_conflict(facts.failed(ONE, plan()), state) is None
 
 
-outcomes = st.sampled_from(["uploaded", "refused", "away"])
-steps = st.lists(
-    st.one_of(st.tuples(outcomes, st.sampled_from(NAMES)), st.just(("retry", "")))
-    | st.tuples(st.just("built"), st.sampled_from(["one", "two"])),
-    max_size=12,
-)
+def _withdrawn(facts, after: int) -> RecordWithdrawn:
+    return RecordWithdrawn(
+        session=facts.session,
+        destination="a",
+        record_sha256=facts.built(ONE).record.sha256,
+        plan=plan(),
+        record_id="1",
+        reason="no",
+        after=after,
+    )
+
+
+answers = st.sampled_from(["takes", "refuses", "away", "away for long"])
+changes = st.sampled_from(["built one", "built two", "retry", "declined", "matched"])
+steps = st.lists(st.one_of(st.tuples(answers, answers, answers), changes), max_size=10)
 
 
 @given(steps, st.sampled_from(["all", "best_effort", "first_success"]))
-def test_decisions_and_status_agree(facts, steps, strategy) -> None:
-    """What is done everywhere is left alone; what nobody knows yet is tried."""
+def test_handling_ends_and_agrees_with_the_status(facts, steps, strategy) -> None:
+    """Whatever happens, the destinations hold what the events say when nothing is left to do."""
     wanted = plan(strategy)
     events: list[Event] = [facts.matched(), facts.ended(), facts.built(ONE)]
-    content = ONE
-    for number, (step, what) in enumerate(steps):
-        match step:
-            case "built":
-                content = what.encode()
-                events.append(facts.built(content, number + 3))
-            case "retry":
-                events.append(facts.retry(str(number)))
-            case "uploaded":
-                events.append(facts.uploaded(content, wanted, what, after=number))
-            case _:
-                events.append(facts.failed(content, wanted, what, permanent=step == "refused"))
-    state = facts.state(*events)
-    due = decide(state, wanted)
-    if exported(state, wanted) is None:
-        assert due
-    if exported(state, wanted) is True and strategy != "best_effort":
-        assert not due
-    assert len(set(due)) == len(due)
+    held: dict[str, str] = {}
+    for step in [*steps, ("takes",) * 3]:
+        if isinstance(step, str):
+            events.append(_change(facts, step, len(events)))
+            continue
+        action, asked_for = _handle(
+            facts, events, wanted, dict(zip(NAMES, step, strict=True)), held
+        )
+        state = facts.state(*events)
+        assert {name: one.event.record_sha256 for name, one in holding(state).items()} == held
+        assert (action is None) == all(fate in ("takes", "refuses") for fate in asked_for)
+        if action is None and not withdrawn(state):
+            assert exported(state, wanted) is not None
+
+
+def _change(facts, step: str, after: int) -> Event:
+    match step:
+        case "built one" | "built two":
+            return facts.built(step.encode(), after)
+        case "retry":
+            return facts.retry(str(after))
+        case "declined":
+            return facts.declined(after)
+        case _:
+            return facts.matched().model_copy(update={"after": after})
+
+
+def _handle(facts, events: list[Event], wanted: UploadPlan, fates: dict[str, str], held):
+    """Do what is due, as the uploader does, at destinations that are a table."""
+    waiting: dict[str, timedelta | None] = {}
+    asked_for: list[str] = []
+    for _ in range(10):
+        state = facts.state(*events)
+        action = next_action(state, wanted, waiting)
+        if not isinstance(action, Upload | Withdraw):
+            return action, asked_for
+        name = action.destination
+        asked_for.append(fates[name])
+        outcome = _ask(fates[name], name)
+        if isinstance(action, Upload):
+            event = upload_event(outcome or UploadResult("1"), state, wanted, name)
+            if outcome is None:
+                held[name] = event.record_sha256
+        else:
+            event = withdrawal_event(outcome, state, wanted, name)
+            if outcome is None:
+                held.pop(name, None)
+        if isinstance(outcome, Deferred):
+            waiting[name] = outcome.delay
+        elif event is None:
+            waiting[name] = None
+        events += [event] if event else []
+    pytest.fail("the same destinations are asked again and again")
+
+
+def _ask(fate: str, name: str) -> PermanentUploadError | Deferred | None:
+    if fate == "refuses":
+        return PermanentUploadError("no", destination=name, session="s", remedy="change it")
+    return None if fate == "takes" else Deferred(SECOND, "away", lasting=fate == "away for long")

@@ -12,12 +12,14 @@ import pytest
 from nexuslims_shared.leases import MemoryLeases
 from nexuslims_shared.network import Network
 from nexuslims_uploader.destination import UploadResult
+from nexuslims_uploader.destination_calls import DestinationCalls
 from nexuslims_uploader.errors import (
     MisconfiguredError,
     PermanentUploadError,
     RefusedError,
     TransientUploadError,
 )
+from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 from nexuslims_uploader.labarchives.client import LabarchivesClient
 from nexuslims_uploader.labarchives.destination import LabarchivesDestination
 from nexuslims_uploader.labarchives.settings import LabarchivesSettings
@@ -35,7 +37,6 @@ from nexuslims_uploader.testing.labarchives import (
     complain,
     complain_as_before,
 )
-from nexuslims_uploader.uploader import Uploader
 
 ONE, TWO = (record_to_upload(small_record_xml(title)) for title in ("One", "Two"))
 SESSIONS = ("file-1", "file-2", "file-3")
@@ -388,17 +389,13 @@ class Slow(FakeDestination):
         return await super().upload(record, previous)
 
 
-async def test_one_at_a_time_waits_in_line_and_for_other_processes(office) -> None:
-    slow = Slow("alone", one_at_a_time=True)
-    uploader = office.staff(slow)
-    await office.begin()
-    await asyncio.gather(
-        *(uploader._call(slow, ONE, lambda: slow.upload(ONE, {})) for _ in range(3))
-    )
+async def test_one_at_a_time_waits_in_line_and_for_other_processes() -> None:
+    slow, leases = Slow("alone", one_at_a_time=True), MemoryLeases()
+    calls = DestinationCalls([slow], GuardedCalls(["alone"]), leases)
+    await asyncio.gather(*(calls.upload("alone", ONE, {}) for _ in range(3)))
     assert Slow.most == 1
-    leases = MemoryLeases()
-    two = Uploader(office.context(), (slow,), leases=leases)
     async with leases.hold("destination.alone"):
-        waits = await two._call(slow, ONE, lambda: slow.upload(ONE, {}))
-    assert not waits.lasting
+        outcome = await calls.upload("alone", ONE, {})
+    assert isinstance(outcome, Deferred)
+    assert not outcome.lasting
     assert len(slow.calls) == 3

@@ -30,21 +30,21 @@ class Watchful(FakeDestination):
         return await super().upload(record, previous)
 
 
-async def test_two_uploaders_never_call_for_one_session_at_once(office) -> None:
+async def test_two_uploaders_never_call_for_one_session_at_once(harness) -> None:
     leases, fake = MemoryLeases(), Watchful()
-    one, two = (Uploader(office.context(), (fake,), leases=leases) for _ in range(2))
-    await office.begin()
+    one, two = (Uploader(harness.context(), (fake,), leases=leases) for _ in range(2))
+    await harness.begin()
 
     async def intrude() -> None:
         with pytest.raises(RetryLater, match="somebody else"):
-            await office.wake(two)
+            await harness.handle(two)
 
     fake.meanwhile = intrude
-    await office.wake(one)
+    await harness.handle(one)
     fake.meanwhile = None
-    await office.wake(two)
+    await harness.handle(two)
     assert len(fake.calls) == 1
-    assert len(await office.said()) == 1
+    assert len(await harness.upload_events()) == 1
 
 
 async def test_many_records_are_under_way_at_once(tmp_path) -> None:

@@ -20,31 +20,31 @@ from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
 TWO = small_record_xml("Two")
 
 
-async def _standing(office) -> tuple[str, str, str]:
-    at = progress(fold(await office.history()))
+async def _standing(harness) -> tuple[str, str, str]:
+    at = progress(fold(await harness.history()))
     return at.status, at.phase, at.reason
 
 
-async def _gone(office) -> list[RecordWithdrawn | WithdrawalFailed]:
+async def _gone(harness) -> list[RecordWithdrawn | WithdrawalFailed]:
     kinds = RecordWithdrawn | WithdrawalFailed
-    return [one.event for one in await office.history() if isinstance(one.event, kinds)]
+    return [one.event for one in await harness.history() if isinstance(one.event, kinds)]
 
 
 @pytest.fixture
-async def uploaded(office):
+async def uploaded(harness):
     """Two destinations that hold the record."""
-    office.fakes = FakeDestination("first", 2), FakeDestination("second", 1)
-    office.staff(*office.fakes)
-    await office.begin()
-    await office.wake()
-    return office
+    harness.fakes = FakeDestination("first", 2), FakeDestination("second", 1)
+    harness.use(*harness.fakes)
+    await harness.begin()
+    await harness.handle()
+    return harness
 
 
 async def test_declined_consent_takes_the_record_away_everywhere(uploaded, facts) -> None:
-    await uploaded.state(facts.declined())
+    await uploaded.append(facts.declined())
     assert await _standing(uploaded) == ("NO_CONSENT", "withdrawing from first, second", "no")
     for _ in range(2):
-        await uploaded.wake()
+        await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{}, {}]
     assert [(one.destination, one.record_id, one.reason) for one in await _gone(uploaded)] == [
         ("first", "file-1", "no"),
@@ -55,29 +55,29 @@ async def test_declined_consent_takes_the_record_away_everywhere(uploaded, facts
 
 
 async def test_consent_given_again_brings_it_back_and_may_be_declined_again(uploaded, facts):
-    await uploaded.state(facts.declined())
-    await uploaded.wake()
-    await uploaded.state(facts.matched().model_copy(update={"after": 6}))
+    await uploaded.append(facts.declined())
+    await uploaded.handle()
+    await uploaded.append(facts.matched().model_copy(update={"after": 6}))
     await uploaded.build(TWO, 9)
-    await uploaded.wake()
+    await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
     assert await uploaded.exported() is True
-    await uploaded.state(facts.declined(9))
-    await uploaded.wake()
+    await uploaded.append(facts.declined(9))
+    await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{}, {}]
     assert len(await _gone(uploaded)) == 4
 
 
 async def test_an_operator_withdraws_and_takes_it_back(uploaded, facts) -> None:
-    await uploaded.state(WithdrawalRequested(session=facts.session, request="1", reason="by mail"))
-    await uploaded.wake()
+    await uploaded.append(WithdrawalRequested(session=facts.session, request="1", reason="by mail"))
+    await uploaded.handle()
     assert await _standing(uploaded) == ("NO_CONSENT", "withdrawn", "by mail")
     await uploaded.build(TWO, 9)
-    await uploaded.wake()
+    await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{}, {}]
     undo = WithdrawalRequested(session=facts.session, request="2", withdrawn=False)
-    await uploaded.state(undo)
-    await uploaded.wake()
+    await uploaded.append(undo)
+    await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
     assert await uploaded.exported() is True
 
@@ -85,17 +85,17 @@ async def test_an_operator_withdraws_and_takes_it_back(uploaded, facts) -> None:
 async def test_one_that_is_away_gives_it_back_later_and_the_others_at_once(uploaded, facts):
     first, second = uploaded.fakes
     first.faults += ["away"] * PATIENCE
-    await uploaded.state(facts.declined())
+    await uploaded.append(facts.declined())
     for _ in range(PATIENCE):
         with pytest.raises(RetryLater, match="first"):
-            await uploaded.wake()
+            await uploaded.handle()
         assert second.records == {}
-    said = [one for one in await _gone(uploaded) if isinstance(one, WithdrawalFailed)]
-    assert [(one.destination, one.permanent) for one in said] == [("first", False)]
+    failed = [one for one in await _gone(uploaded) if isinstance(one, WithdrawalFailed)]
+    assert [(one.destination, one.permanent) for one in failed] == [("first", False)]
     status, phase, reason = await _standing(uploaded)
     assert (status, phase) == ("ERROR", "not withdrawn")
     assert reason == "first: away since 2026-01-01 12:00 UTC: no answer; wait"
-    await uploaded.wake()
+    await uploaded.handle()
     assert first.records == {}
     assert await _standing(uploaded) == ("NO_CONSENT", "no consent", "no")
 
@@ -103,59 +103,59 @@ async def test_one_that_is_away_gives_it_back_later_and_the_others_at_once(uploa
 async def test_one_that_refuses_is_asked_again_after_a_retry(uploaded, facts) -> None:
     first, _ = uploaded.fakes
     first.faults.append("refuses")
-    await uploaded.state(facts.declined())
+    await uploaded.append(facts.declined())
     for _ in range(2):
-        await uploaded.wake()
+        await uploaded.handle()
     assert await _standing(uploaded) == (
         "ERROR",
         "not withdrawn",
         "first: not wanted; change it",
     )
     assert len(first.withdrawals) == 1
-    await uploaded.state(facts.retry())
-    await uploaded.wake()
+    await uploaded.append(facts.retry())
+    await uploaded.handle()
     assert first.records == {}
 
 
-async def test_an_upload_that_nobody_told_of_is_taken_away(office, facts) -> None:
+async def test_an_upload_without_an_event_is_withdrawn(harness, facts) -> None:
     fake = FakeDestination(faults=["crashes after accepting"])
-    office.staff(fake)
-    await office.begin()
+    harness.use(fake)
+    await harness.begin()
     with pytest.raises(Crash):
-        await office.wake()
-    await office.state(facts.declined())
-    await office.wake()
+        await harness.handle()
+    await harness.append(facts.declined())
+    await harness.handle()
     assert fake.records == {}
-    assert await _gone(office) == []
+    assert await _gone(harness) == []
 
 
 async def test_killed_between_withdrawal_and_event(uploaded, facts) -> None:
     first, _ = uploaded.fakes
     first.faults.append("crashes after accepting")
-    await uploaded.state(facts.declined())
+    await uploaded.append(facts.declined())
     with pytest.raises(Crash):
-        await uploaded.wake()
-    await uploaded.wake()
+        await uploaded.handle()
+    await uploaded.handle()
     assert len(await _gone(uploaded)) == 2
 
 
 async def test_a_destination_that_is_no_longer_used_is_named(uploaded, facts) -> None:
     _, second = uploaded.fakes
-    uploaded.staff(second)
-    await uploaded.state(facts.declined())
+    uploaded.use(second)
+    await uploaded.append(facts.declined())
     for _ in range(2):
-        await uploaded.wake()
+        await uploaded.handle()
     gone, refused = await _gone(uploaded)
     assert isinstance(refused, WithdrawalFailed)
     assert "NX_DESTINATIONS" in refused.reason
     assert gone.destination == "second"
 
 
-async def test_nothing_is_asked_where_no_record_was_ever_built(office, facts) -> None:
+async def test_nothing_is_asked_where_no_record_was_ever_built(harness, facts) -> None:
     fake = FakeDestination()
-    office.staff(fake)
-    await office.state(facts.matched(), facts.ended(), facts.declined())
-    await office.wake()
+    harness.use(fake)
+    await harness.append(facts.matched(), facts.ended(), facts.declined())
+    await harness.handle()
     assert not fake.withdrawals
 
 
@@ -165,8 +165,8 @@ async def test_a_record_that_cannot_be_read_any_more_is_taken_away(uploaded, fac
     artifact.unlink()
     if content is not None:
         artifact.write_bytes(content)
-    await uploaded.state(facts.declined())
-    await uploaded.wake()
+    await uploaded.append(facts.declined())
+    await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{}, {}]
     assert await _standing(uploaded) == ("NO_CONSENT", "no consent", "no")
 
@@ -174,16 +174,16 @@ async def test_a_record_that_cannot_be_read_any_more_is_taken_away(uploaded, fac
 async def test_a_session_that_the_calendar_cancels_is_taken_away(uploaded, facts) -> None:
     first, _ = uploaded.fakes
     first.faults.append("refuses")
-    await uploaded.state(SessionCancelled(session=facts.session, reason="never was", after=2))
+    await uploaded.append(SessionCancelled(session=facts.session, reason="never was", after=2))
     assert await _standing(uploaded) == (
         "CANCELLED",
         "withdrawing from first, second",
         "never was",
     )
-    await uploaded.wake()
+    await uploaded.handle()
     assert (await _standing(uploaded))[:2] == ("ERROR", "not withdrawn")
-    await uploaded.state(facts.retry())
-    await uploaded.wake()
+    await uploaded.append(facts.retry())
+    await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{}, {}]
     assert await _standing(uploaded) == ("CANCELLED", "cancelled", "never was")
 
@@ -191,27 +191,27 @@ async def test_a_session_that_the_calendar_cancels_is_taken_away(uploaded, facts
 async def test_a_session_that_was_cancelled_by_mistake_is_brought_again(uploaded, facts) -> None:
     for number in (1, 2):
         after = len(await uploaded.history())
-        await uploaded.state(SessionCancelled(session=facts.session, reason="no", after=after))
-        await uploaded.wake()
+        await uploaded.append(SessionCancelled(session=facts.session, reason="no", after=after))
+        await uploaded.handle()
         assert [fake.records for fake in uploaded.fakes] == [{}, {}]
         ended = facts.ended()
         times = {"instrument": ended.instrument, "start": ended.start, "end": ended.end}
         after = len(await uploaded.history())
-        await uploaded.state(SessionRevised(session=facts.session, after=after, **times))
+        await uploaded.append(SessionRevised(session=facts.session, after=after, **times))
         await uploaded.build(TWO, 20 * number)
-        await uploaded.wake()
+        await uploaded.handle()
         assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
 
 
-async def test_the_archive_forgets_it(office, facts) -> None:
-    records = office.settings.records
-    office.staff(ArchiveDestination(records, office.settings.data_path))
-    await office.begin()
-    await office.wake()
+async def test_the_archive_forgets_it(harness, facts) -> None:
+    records = harness.settings.records
+    harness.use(ArchiveDestination(records, harness.settings.data_path))
+    await harness.begin()
+    await harness.handle()
     assert "r.html" in (records / "index.html").read_text()
-    await office.state(facts.declined())
-    await office.wake()
+    await harness.append(facts.declined())
+    await harness.handle()
     assert "r.html" not in (records / "index.html").read_text()
     assert not list((records / "uploaded").glob("r.*"))
-    uploads = [one for one in await office.history() if isinstance(one.event, RecordUploaded)]
+    uploads = [one for one in await harness.history() if isinstance(one.event, RecordUploaded)]
     assert len(uploads) == 1

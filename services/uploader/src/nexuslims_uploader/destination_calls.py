@@ -1,0 +1,88 @@
+"""Calling destinations: through the circuit breakers, and one at a time where only one may."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from nexuslims_shared.errors import LeaseHeldError
+from nexuslims_shared.leases import Leases
+from nexuslims_uploader.destination import Destination, RecordToUpload, UploadResult
+from nexuslims_uploader.errors import PermanentUploadError
+from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
+from nexuslims_uploader.outcomes import UploadOutcome, WithdrawalOutcome
+
+RETRY_AFTER_OTHERS: Final = timedelta(seconds=2)
+"""When to come again for what another uploader is at work on."""
+
+T = TypeVar("T")
+
+
+class DestinationCalls:
+    """Uploads to destinations, and withdraws from them.
+
+    Parameters
+    ----------
+    destinations
+        All that are in use.
+    calls
+        The circuit breakers.
+    leases
+        Who is at work where, of all uploaders.
+    """
+
+    def __init__(
+        self, destinations: Iterable[Destination], calls: GuardedCalls, leases: Leases
+    ) -> None:
+        self._destinations = {destination.name: destination for destination in destinations}
+        self._queues = {name: asyncio.Lock() for name in self._destinations}
+        self._calls = calls
+        self._leases = leases
+
+    async def upload(
+        self, name: str, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> UploadOutcome:
+        """Upload a record.
+
+        Parameters
+        ----------
+        name
+            The destination.
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
+        destination = self._destinations[name]
+        return await self._call(destination, record, lambda: destination.upload(record, previous))
+
+    async def withdraw(
+        self, name: str, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> WithdrawalOutcome:
+        """Withdraw a session's record.
+
+        Parameters
+        ----------
+        name
+            The destination.
+        record
+            The session's current record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
+        destination = self._destinations[name]
+        return await self._call(destination, record, lambda: destination.withdraw(record, previous))
+
+    async def _call(
+        self, destination: Destination, record: RecordToUpload, work: Callable[[], Awaitable[T]]
+    ) -> T | PermanentUploadError | Deferred:
+        """Call a destination; if only one call may be under way there, this process queues."""
+        name = destination.name
+        if not destination.one_at_a_time:
+            return await self._calls.call(name, record, work)
+        async with self._queues[name]:
+            try:
+                async with self._leases.hold(f"destination.{name}"):
+                    return await self._calls.call(name, record, work)
+            except LeaseHeldError as error:
+                return Deferred(RETRY_AFTER_OTHERS, str(error), lasting=False)

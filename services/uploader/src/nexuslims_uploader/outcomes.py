@@ -1,0 +1,176 @@
+"""The events that state what a destination answered: pure functions of the answer and the state."""
+
+from typing import Any, TypeAlias
+
+from nexuslims_contracts.events import (
+    RecordUploaded,
+    RecordWithdrawn,
+    UploadFailed,
+    UploadPlan,
+    WithdrawalFailed,
+)
+from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.session.status import holding, standing_uploads, withdrawn
+from nexuslims_uploader.destination import UploadResult
+from nexuslims_uploader.errors import PermanentUploadError, UploaderError
+from nexuslims_uploader.guarded_calls import Deferred
+
+DestinationEvent: TypeAlias = RecordUploaded | UploadFailed | RecordWithdrawn | WithdrawalFailed
+UploadOutcome: TypeAlias = UploadResult | PermanentUploadError | Deferred
+WithdrawalOutcome: TypeAlias = PermanentUploadError | Deferred | None
+"""None where the destination holds no record of the session any more."""
+
+
+def upload_event(
+    outcome: UploadOutcome, state: SessionState, plan: UploadPlan, name: str
+) -> RecordUploaded | UploadFailed | None:
+    """Return the event that states how an upload ended, None if there is nothing new to state.
+
+    Parameters
+    ----------
+    outcome
+        What the destination answered.
+    state
+        The session, as it was when its record was uploaded.
+    plan
+        The destinations and the strategy in use.
+    name
+        The destination.
+    """
+    facts = _facts(state, plan, name)
+    match outcome:
+        case UploadResult(record_id=record_id, url=url):
+            return RecordUploaded(**facts, record_id=record_id, url=url)
+        case PermanentUploadError(explanation=reason):
+            return UploadFailed(**facts, reason=reason, permanent=True)
+        case Deferred(reason=reason, lasting=True) if name not in standing_uploads(state):
+            return UploadFailed(**facts, reason=reason, permanent=False)
+        case Deferred():
+            return None
+
+
+def withdrawal_event(
+    outcome: WithdrawalOutcome, state: SessionState, plan: UploadPlan, name: str
+) -> RecordWithdrawn | WithdrawalFailed | None:
+    """Return the event that states how a withdrawal ended, None if there is nothing to state.
+
+    Parameters
+    ----------
+    outcome
+        What the destination answered.
+    state
+        The session, as it was when the destination was asked.
+    plan
+        The destinations and the strategy in use.
+    name
+        The destination.
+    """
+    facts = _facts(state, plan, name)
+    held = holding(state).get(name)
+    match outcome:
+        case None:
+            if held is None:
+                return None
+            taken = held.event.record_id
+            return RecordWithdrawn(**facts, record_id=taken, reason=withdrawn(state))
+        case PermanentUploadError(explanation=reason):
+            return WithdrawalFailed(**facts, reason=reason, permanent=True)
+        case Deferred(reason=reason, lasting=True) if not _failure_is_stated(state, name):
+            return WithdrawalFailed(**facts, reason=reason, permanent=False)
+        case Deferred():
+            return None
+
+
+def destination_unused(state: SessionState, plan: UploadPlan, name: str) -> WithdrawalFailed:
+    """Return the event that states that nobody can withdraw a record from a destination.
+
+    Parameters
+    ----------
+    state
+        The session.
+    plan
+        The destinations in use.
+    name
+        A destination that holds a record and is not among them.
+    """
+    reason = f"{name} is not in use any more: add it to NX_DESTINATIONS, then retry"
+    return WithdrawalFailed(**_facts(state, plan, name), reason=reason, permanent=True)
+
+
+def after_conflict(event: DestinationEvent, state: SessionState) -> DestinationEvent | None:
+    """Return what is still to be stated after another uploader stated something first.
+
+    A destination that was changed is stated as it was left: our older record may lie over a newer
+    one, which is then uploaded again. A failure changed nothing there.
+
+    Parameters
+    ----------
+    event
+        What could not be appended.
+    state
+        The session, read again.
+    """
+    held = holding(state).get(event.destination)
+    match event:
+        case RecordUploaded():
+            is_stated = held is not None and held.event.record_sha256 == event.record_sha256
+        case RecordWithdrawn():
+            is_stated = held is None
+        case _:
+            is_stated = True
+    if is_stated:
+        return None
+    return event.model_copy(update={"after": latest_sequence(state, event.destination)})
+
+
+def describe(event: DestinationEvent) -> str:
+    """Say in one line what an event states, for the log."""
+    match event:
+        case RecordUploaded():
+            return f"{event.destination} has the record as {event.record_id}"
+        case RecordWithdrawn():
+            return f"{event.destination} no longer has the record: {event.reason}"
+        case UploadFailed():
+            what = "refuses the record" if event.permanent else "is away, and will be tried again"
+            return f"{event.destination} {what}: {event.reason}"
+        case WithdrawalFailed():
+            return f"{event.destination} still has the record: {event.reason}"
+
+
+def latest_sequence(state: SessionState, name: str) -> int:
+    """Return the sequence of the latest event about a destination, 0 for none.
+
+    Parameters
+    ----------
+    state
+        The session.
+    name
+        The destination.
+    """
+    latest = (state.uploads.get(name), state.withdrawals.get(name))
+    return max(one.sequence if one else 0 for one in latest)
+
+
+def _facts(state: SessionState, plan: UploadPlan, name: str) -> dict[str, Any]:
+    """Return what all events about a session's record at a destination have in common."""
+    if state.record is None:
+        raise UploaderError(f"session {state.session} has no record")
+    return {
+        "session": state.session,
+        "destination": name,
+        "record_sha256": state.record.event.record.sha256,
+        "plan": plan,
+        "after": latest_sequence(state, name),
+    }
+
+
+def _failure_is_stated(state: SessionState, name: str) -> bool:
+    """Tell whether an event says already that a destination still shows the record."""
+    failure = state.withdrawals.get(name)
+    held = holding(state).get(name)
+    since = held.sequence if held else 0
+    return (
+        failure is not None
+        and isinstance(failure.event, WithdrawalFailed)
+        and failure.sequence > since
+    )

@@ -1,0 +1,81 @@
+"""Reading a session's record from the records folder, with what a destination wants to know."""
+
+import asyncio
+import logging
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from nexuslims_contracts.events import RecordBuilt
+from nexuslims_shared.artifacts import read_artifact, resolve
+from nexuslims_shared.errors import ArtifactError
+from nexuslims_uploader.destination import RecordToUpload
+from nexuslims_uploader.errors import UnreadableRecordError, UploaderError
+from nexuslims_uploader.experiment import Experiment, read_experiment
+from nexuslims_uploader.history import SessionHistory
+
+log = logging.getLogger(__name__)
+
+
+class RecordReader:
+    """Reads the record of one session, once for all its destinations.
+
+    Parameters
+    ----------
+    records
+        The records folder.
+    """
+
+    def __init__(self, records: Path) -> None:
+        self._records = records
+        self._last: RecordToUpload | None = None
+
+    async def to_upload(self, history: SessionHistory) -> RecordToUpload:
+        """Read the current record.
+
+        Raises
+        ------
+        ArtifactError
+            If its file is missing, or is not the one the builder wrote.
+        UnreadableRecordError
+            If it is not a record.
+        """
+        built = _built(history)
+        if self._last is None or self._last.sha256 != built.record.sha256:
+            self._last = await asyncio.to_thread(self._read, built, history)
+        return self._last
+
+    async def to_withdraw(self, history: SessionHistory) -> RecordToUpload:
+        """Read the current record; without content if its file cannot be read any more."""
+        try:
+            return await self.to_upload(history)
+        except (ArtifactError, UnreadableRecordError) as error:
+            log.warning("the record is withdrawn unread: %s", error)
+            return self._assemble(_built(history), history, b"", Experiment())
+
+    def _read(self, built: RecordBuilt, history: SessionHistory) -> RecordToUpload:
+        xml = read_artifact(self._records, built.record)
+        return self._assemble(built, history, xml, read_experiment(xml))
+
+    def _assemble(
+        self, built: RecordBuilt, history: SessionHistory, xml: bytes, experiment: Experiment
+    ) -> RecordToUpload:
+        schedule = history.schedule()
+        if schedule is None or schedule.end is None:
+            raise UploaderError(f"session {built.session} was never over: it can have no record")
+        zone = ZoneInfo(schedule.instrument.timezone)
+        return RecordToUpload(
+            session=built.session,
+            xml=xml,
+            sha256=built.record.sha256,
+            artifact=resolve(self._records, built.record.path),
+            experiment=experiment,
+            instrument=schedule.instrument,
+            start=schedule.start.astimezone(zone),
+            end=schedule.end.astimezone(zone),
+        )
+
+
+def _built(history: SessionHistory) -> RecordBuilt:
+    if history.state.record is None:
+        raise UploaderError(f"session {history.state.session} has no record")
+    return history.state.record.event
