@@ -25,12 +25,13 @@ from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext
-from nexuslims_shared.session.state import SessionState, fold
+from nexuslims_shared.session.state import fold
 from nexuslims_shared.session.status import exported
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
 from nexuslims_uploader.guarded_calls import GuardedCalls
+from nexuslims_uploader.record_state import RecordState
 from nexuslims_uploader.testing import small_record_xml
 from nexuslims_uploader.uploader import Uploader
 
@@ -107,8 +108,8 @@ class Facts:
             for number, event in enumerate(events, start=1)
         ]
 
-    def state(self, *events: Event) -> SessionState:
-        return fold(self.record(*events))
+    def state(self, *events: Event) -> RecordState:
+        return RecordState.of(fold(self.record(*events)))
 
 
 @pytest.fixture(scope="session")

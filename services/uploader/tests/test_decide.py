@@ -16,14 +16,14 @@ from nexuslims_contracts.events import (
     UploadPlan,
     WithdrawalFailed,
 )
-from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import exported, holding, withdrawn
+from nexuslims_shared.session.status import exported
 from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_action
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred
 from nexuslims_uploader.history import SessionHistory
 from nexuslims_uploader.outcomes import after_conflict, upload_event, withdrawal_event
+from nexuslims_uploader.record_state import RecordState
 
 ONE, TWO = b"one", b"two"
 NAMES = ("a", "b", "c")
@@ -34,7 +34,7 @@ def plan(strategy: str = "all", names: tuple[str, ...] = NAMES) -> UploadPlan:
     return UploadPlan(strategy=strategy, destinations=names)
 
 
-def asked(state: SessionState, wanted: UploadPlan, *away: str) -> tuple[str, ...]:
+def asked(state: RecordState, wanted: UploadPlan, *away: str) -> tuple[str, ...]:
     """Which destinations would be tried, if none of them answered."""
     waiting, names = dict.fromkeys(away, SECOND), []
     while isinstance(action := next_action(state, wanted, waiting), Upload | Withdraw):
@@ -163,7 +163,7 @@ def test_where_the_record_is_is_stated_again_when_it_means_something_else(facts,
 def test_a_history_knows_where_the_record_is_after_a_failure_too(facts, begun) -> None:
     events = [*begun, facts.uploaded(ONE, plan()), facts.built(TWO, 4), facts.failed(TWO, plan())]
     history = SessionHistory.of(facts.record(*events))
-    assert history.results() == {"a": UploadResult("1")}
+    assert history.state.results() == {"a": UploadResult("1")}
     assert history.last_sequence(events[3].subject) == 4
     assert history.last_sequence("elsewhere") == 0
 
@@ -229,10 +229,10 @@ def test_handling_ends_and_agrees_with_the_status(facts, steps, strategy) -> Non
             facts, events, wanted, dict(zip(NAMES, step, strict=True)), held
         )
         state = facts.state(*events)
-        assert {name: one.event.record_sha256 for name, one in holding(state).items()} == held
+        assert {name: one.event.record_sha256 for name, one in state.held.items()} == held
         assert (action is None) == all(fate in ("takes", "refuses") for fate in asked_for)
-        if action is None and not withdrawn(state):
-            assert exported(state, wanted) is not None
+        if action is None and not state.withdrawn:
+            assert exported(state.session, wanted) is not None
 
 
 def _change(facts, step: str, after: int) -> Event:

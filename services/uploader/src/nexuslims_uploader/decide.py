@@ -5,24 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
-from nexuslims_contracts.events import (
-    RecordBuilt,
-    RecordUploaded,
-    RecordWithdrawn,
-    ReservationMissing,
-    UploadFailed,
-    UploadPlan,
-)
-from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import (
-    cancelled,
-    ended,
-    exported,
-    holding,
-    standing_uploads,
-    withdrawn,
-)
-from nexuslims_uploader.outcomes import DestinationEvent, destination_unused, latest_sequence
+from nexuslims_contracts.events import RecordUploaded, RecordWithdrawn, UploadFailed, UploadPlan
+from nexuslims_shared.session.status import exported
+from nexuslims_uploader.outcomes import DestinationEvent, destination_unused
+from nexuslims_uploader.record_state import RecordState
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +47,7 @@ left alone; None for one that was found to hold no record, and of which no event
 """
 
 
-def next_action(state: SessionState, plan: UploadPlan, waiting: Waiting) -> Action | None:
+def next_action(state: RecordState, plan: UploadPlan, waiting: Waiting) -> Action | None:
     """Return what to do now for a session, None if all is done.
 
     A record that may not be shown is withdrawn first. Otherwise the current record is uploaded
@@ -72,7 +58,7 @@ def next_action(state: SessionState, plan: UploadPlan, waiting: Waiting) -> Acti
     Parameters
     ----------
     state
-        The session.
+        The record of the session.
     plan
         The destinations in order of priority, and the strategy: ``all`` and ``best_effort`` try
         each; ``first_success`` the next one only after the one before has failed for good or for
@@ -95,67 +81,52 @@ def next_action(state: SessionState, plan: UploadPlan, waiting: Waiting) -> Acti
     return Append(event) if event else None
 
 
-def _to_withdraw(state: SessionState, plan: UploadPlan) -> Iterator[str]:
+def _to_withdraw(state: RecordState, plan: UploadPlan) -> Iterator[str]:
     """List the destinations to withdraw the session's record from, in this order.
 
     All of the plan, because an upload may have ended without an event, and all others that hold
     one by the events. One that refused is left alone until a retry is requested.
     """
-    if not withdrawn(state) or state.record is None:
+    if not state.withdrawn or state.session.record is None:
         return
-    others = sorted(holding(state).keys() - set(plan.destinations))
+    others = sorted(state.held.keys() - set(plan.destinations))
     for name in (*plan.destinations, *others):
         if not _has_answered(state, name):
             yield name
 
 
-def _has_answered(state: SessionState, name: str) -> bool:
+def _has_answered(state: RecordState, name: str) -> bool:
     """Tell whether a destination has withdrawn the record, or refused to for good."""
-    answer = state.withdrawals.get(name)
-    called_off = state.schedule if cancelled(state) else None
-    causes = (state.booking, called_off, state.withdrawal, state.held.get(name))
-    if answer is None or answer.sequence < max(one.sequence for one in causes if one is not None):
+    answer, held = state.session.withdrawals.get(name), state.held.get(name)
+    since = max(state.withdrawn_at, held.sequence if held else 0)
+    if answer is None or answer.sequence < since:
         return False
-    retried = state.retry.sequence if state.retry else 0
+    retry = state.session.retry
     return isinstance(answer.event, RecordWithdrawn) or (
-        answer.event.permanent and answer.sequence > retried
+        answer.event.permanent and (retry is None or answer.sequence > retry.sequence)
     )
 
 
 def _to_upload(
-    state: SessionState, plan: UploadPlan, delays: Mapping[str, timedelta]
+    state: RecordState, plan: UploadPlan, delays: Mapping[str, timedelta]
 ) -> Iterator[str]:
     """List the destinations to try the current record at, in this order."""
-    if _withheld(state):
+    if not state.may_upload:
         return
-    stated = {name: upload.event for name, upload in standing_uploads(state).items()}
+    ended = {name: upload.event for name, upload in state.uploads.items()}
     first_success = plan.strategy == "first_success"
     names = list(plan.destinations)
     if first_success:
-        if any(isinstance(stated.get(name), RecordUploaded) for name in names):
+        if any(isinstance(ended.get(name), RecordUploaded) for name in names):
             return
-        names.sort(key=lambda name: not _holds_earlier(state, name))
+        names.sort(key=lambda name: name not in state.held)
     for name in names:
-        if _is_settled(stated.get(name)):
+        if _is_settled(ended.get(name)):
             continue
         if name not in delays:
             yield name
-        elif first_success and name not in stated:
+        elif first_success and name not in ended:
             return  # away only for a moment: its turn is not over
-
-
-def _withheld(state: SessionState) -> bool:
-    """Tell whether there is no record to upload.
-
-    None was built, the last attempt was rejected, or a later event of the calendar forbids it.
-    """
-    return (
-        state.built is None
-        or not isinstance(state.built.event, RecordBuilt)
-        or ended(state) is None
-        or bool(withdrawn(state))
-        or (state.booking is not None and isinstance(state.booking.event, ReservationMissing))
-    )
 
 
 def _is_settled(event: RecordUploaded | UploadFailed | None) -> bool:
@@ -163,19 +134,15 @@ def _is_settled(event: RecordUploaded | UploadFailed | None) -> bool:
     return event is not None and (isinstance(event, RecordUploaded) or event.permanent)
 
 
-def _holds_earlier(state: SessionState, name: str) -> bool:
-    return name in state.uploads and isinstance(state.uploads[name].event, RecordUploaded)
-
-
-def _restatement(state: SessionState, plan: UploadPlan) -> RecordUploaded | None:
+def _restatement(state: RecordState, plan: UploadPlan) -> RecordUploaded | None:
     """Return the last upload once more with today's plan, if that changes what it means.
 
     So a session is done when the destination it waited for is taken out of the settings.
     """
-    if _withheld(state) or exported(state) is exported(state, plan):
+    if not state.may_upload or exported(state.session) is exported(state.session, plan):
         return None
-    for name, upload in standing_uploads(state).items():
+    for name, upload in state.uploads.items():
         if name in plan.destinations and isinstance(upload.event, RecordUploaded):
-            changed = {"plan": plan, "after": latest_sequence(state, name)}
+            changed = {"plan": plan, "after": state.latest(name)}
             return upload.event.model_copy(update=changed)
     return None

@@ -1,26 +1,25 @@
-"""The history of a session: its events, and the state they fold to."""
+"""The history of a session: its events, and the state of its record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import SessionEnded, SessionRevised
-from nexuslims_shared.session.state import SessionState, fold
-from nexuslims_shared.session.status import holding
-from nexuslims_uploader.destination import UploadResult
+from nexuslims_shared.session.state import fold
+from nexuslims_uploader.record_state import RecordState
 
 
 @dataclass(frozen=True, slots=True)
 class SessionHistory:
-    """The events of a session, without those of its files, and the state they fold to."""
+    """The events of a session, without those of its files, and the state of its record."""
 
     events: tuple[Recorded, ...]
-    state: SessionState
+    state: RecordState
 
     @classmethod
     def of(cls, events: Sequence[Recorded]) -> "SessionHistory":
         """Fold the events."""
-        return cls(tuple(events), fold(events))
+        return cls(tuple(events), RecordState.of(fold(events)))
 
     def last_sequence(self, subject: str) -> int:
         """Return the sequence of the last event on a subject, 0 for none."""
@@ -34,10 +33,3 @@ class SessionHistory:
             if isinstance(event, SessionEnded) or (isinstance(event, SessionRevised) and event.end):
                 return event
         return None
-
-    def results(self) -> dict[str, UploadResult]:
-        """Return where the session's current or earlier record is, by destination."""
-        return {
-            name: UploadResult(register.event.record_id, register.event.url)
-            for name, register in holding(self.state).items()
-        }

@@ -9,11 +9,10 @@ from nexuslims_contracts.events import (
     UploadPlan,
     WithdrawalFailed,
 )
-from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import holding, standing_uploads, withdrawn
 from nexuslims_uploader.destination import UploadResult
-from nexuslims_uploader.errors import PermanentUploadError, UploaderError
+from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred
+from nexuslims_uploader.record_state import RecordState
 
 DestinationEvent: TypeAlias = RecordUploaded | UploadFailed | RecordWithdrawn | WithdrawalFailed
 UploadOutcome: TypeAlias = UploadResult | PermanentUploadError | Deferred
@@ -22,7 +21,7 @@ WithdrawalOutcome: TypeAlias = PermanentUploadError | Deferred | None
 
 
 def upload_event(
-    outcome: UploadOutcome, state: SessionState, plan: UploadPlan, name: str
+    outcome: UploadOutcome, state: RecordState, plan: UploadPlan, name: str
 ) -> RecordUploaded | UploadFailed | None:
     """Return the event that states how an upload ended, None if there is nothing new to state.
 
@@ -31,7 +30,7 @@ def upload_event(
     outcome
         What the destination answered.
     state
-        The session, as it was when its record was uploaded.
+        The record of the session, as it was when it was uploaded.
     plan
         The destinations and the strategy in use.
     name
@@ -43,14 +42,14 @@ def upload_event(
             return RecordUploaded(**facts, record_id=record_id, url=url)
         case PermanentUploadError(explanation=reason):
             return UploadFailed(**facts, reason=reason, permanent=True)
-        case Deferred(reason=reason, lasting=True) if name not in standing_uploads(state):
+        case Deferred(reason=reason, lasting=True) if name not in state.uploads:
             return UploadFailed(**facts, reason=reason, permanent=False)
         case Deferred():
             return None
 
 
 def withdrawal_event(
-    outcome: WithdrawalOutcome, state: SessionState, plan: UploadPlan, name: str
+    outcome: WithdrawalOutcome, state: RecordState, plan: UploadPlan, name: str
 ) -> RecordWithdrawn | WithdrawalFailed | None:
     """Return the event that states how a withdrawal ended, None if there is nothing to state.
 
@@ -59,20 +58,20 @@ def withdrawal_event(
     outcome
         What the destination answered.
     state
-        The session, as it was when the destination was asked.
+        The record of the session, as it was when the destination was asked.
     plan
         The destinations and the strategy in use.
     name
         The destination.
     """
     facts = _facts(state, plan, name)
-    held = holding(state).get(name)
+    held = state.held.get(name)
     match outcome:
         case None:
             if held is None:
                 return None
             taken = held.event.record_id
-            return RecordWithdrawn(**facts, record_id=taken, reason=withdrawn(state))
+            return RecordWithdrawn(**facts, record_id=taken, reason=state.withdrawn)
         case PermanentUploadError(explanation=reason):
             return WithdrawalFailed(**facts, reason=reason, permanent=True)
         case Deferred(reason=reason, lasting=True) if not _failure_is_stated(state, name):
@@ -81,13 +80,13 @@ def withdrawal_event(
             return None
 
 
-def destination_unused(state: SessionState, plan: UploadPlan, name: str) -> WithdrawalFailed:
+def destination_unused(state: RecordState, plan: UploadPlan, name: str) -> WithdrawalFailed:
     """Return the event that states that nobody can withdraw a record from a destination.
 
     Parameters
     ----------
     state
-        The session.
+        The record of the session.
     plan
         The destinations in use.
     name
@@ -97,7 +96,7 @@ def destination_unused(state: SessionState, plan: UploadPlan, name: str) -> With
     return WithdrawalFailed(**_facts(state, plan, name), reason=reason, permanent=True)
 
 
-def after_conflict(event: DestinationEvent, state: SessionState) -> DestinationEvent | None:
+def after_conflict(event: DestinationEvent, state: RecordState) -> DestinationEvent | None:
     """Return what is still to be stated after another uploader stated something first.
 
     A destination that was changed is stated as it was left: our older record may lie over a newer
@@ -108,9 +107,9 @@ def after_conflict(event: DestinationEvent, state: SessionState) -> DestinationE
     event
         What could not be appended.
     state
-        The session, read again.
+        The record of the session, read again.
     """
-    held = holding(state).get(event.destination)
+    held = state.held.get(event.destination)
     match event:
         case RecordUploaded():
             is_stated = held is not None and held.event.record_sha256 == event.record_sha256
@@ -120,7 +119,7 @@ def after_conflict(event: DestinationEvent, state: SessionState) -> DestinationE
             is_stated = True
     if is_stated:
         return None
-    return event.model_copy(update={"after": latest_sequence(state, event.destination)})
+    return event.model_copy(update={"after": state.latest(event.destination)})
 
 
 def describe(event: DestinationEvent) -> str:
@@ -137,37 +136,21 @@ def describe(event: DestinationEvent) -> str:
             return f"{event.destination} still has the record: {event.reason}"
 
 
-def latest_sequence(state: SessionState, name: str) -> int:
-    """Return the sequence of the latest event about a destination, 0 for none.
-
-    Parameters
-    ----------
-    state
-        The session.
-    name
-        The destination.
-    """
-    latest = (state.uploads.get(name), state.withdrawals.get(name))
-    return max(one.sequence if one else 0 for one in latest)
-
-
-def _facts(state: SessionState, plan: UploadPlan, name: str) -> dict[str, Any]:
+def _facts(state: RecordState, plan: UploadPlan, name: str) -> dict[str, Any]:
     """Return what all events about a session's record at a destination have in common."""
-    if state.record is None:
-        raise UploaderError(f"session {state.session} has no record")
     return {
-        "session": state.session,
+        "session": state.current.session,
         "destination": name,
-        "record_sha256": state.record.event.record.sha256,
+        "record_sha256": state.current.record.sha256,
         "plan": plan,
-        "after": latest_sequence(state, name),
+        "after": state.latest(name),
     }
 
 
-def _failure_is_stated(state: SessionState, name: str) -> bool:
+def _failure_is_stated(state: RecordState, name: str) -> bool:
     """Tell whether an event says already that a destination still shows the record."""
-    failure = state.withdrawals.get(name)
-    held = holding(state).get(name)
+    failure = state.session.withdrawals.get(name)
+    held = state.held.get(name)
     since = held.sequence if held else 0
     return (
         failure is not None

@@ -39,7 +39,7 @@ class RecordReader:
         UnreadableRecordError
             If it is not a record.
         """
-        built = _built(history)
+        built = history.state.current
         if self._last is None or self._last.sha256 != built.record.sha256:
             self._last = await asyncio.to_thread(self._read, built, history)
         return self._last
@@ -50,7 +50,7 @@ class RecordReader:
             return await self.to_upload(history)
         except (ArtifactError, UnreadableRecordError) as error:
             log.warning("the record is withdrawn unread: %s", error)
-            return self._assemble(_built(history), history, b"", Experiment())
+            return self._assemble(history.state.current, history, b"", Experiment())
 
     def _read(self, built: RecordBuilt, history: SessionHistory) -> RecordToUpload:
         xml = read_artifact(self._records, built.record)
@@ -73,9 +73,3 @@ class RecordReader:
             start=schedule.start.astimezone(zone),
             end=schedule.end.astimezone(zone),
         )
-
-
-def _built(history: SessionHistory) -> RecordBuilt:
-    if history.state.record is None:
-        raise UploaderError(f"session {history.state.session} has no record")
-    return history.state.record.event

@@ -118,11 +118,11 @@ class Uploader:
         outcome: UploadOutcome | WithdrawalOutcome
         if isinstance(action, Upload):
             record = await reader.to_upload(history)
-            outcome = uploaded = await self._calls.upload(name, record, history.results())
+            outcome = uploaded = await self._calls.upload(name, record, state.results())
             event = upload_event(uploaded, state, plan, name)
         else:
             record = await reader.to_withdraw(history)
-            outcome = answer = await self._calls.withdraw(name, record, history.results())
+            outcome = answer = await self._calls.withdraw(name, record, state.results())
             event = withdrawal_event(answer, state, plan, name)
         if isinstance(outcome, Deferred):
             waiting[name] = outcome.delay
