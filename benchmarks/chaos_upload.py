@@ -179,7 +179,7 @@ def attached(elabftw: FakeElabftw, sessions: Iterable[str]) -> dict[str, list[by
     """Return the records attached to experiments, by session; an experiment of none counts too."""
     names = {key_of(session): session for session in sessions}
     found: dict[str, list[bytes]] = {}
-    for entry in elabftw.shown():
+    for entry in elabftw.visible():
         key = entry.content["metadata"]["extra_fields"].get(KEY, {}).get("value", "")
         files = [one for one in entry.uploads if (one.state, one.comment) == (1, COMMENT)]
         found.setdefault(names.get(key, key), []).extend(one.content for one in files)

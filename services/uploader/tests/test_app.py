@@ -26,7 +26,7 @@ from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
 from nexuslims_uploader.archive import ArchiveDestination
-from nexuslims_uploader.guarded_calls import PATIENCE
+from nexuslims_uploader.guarded_calls import ATTEMPTS_BEFORE_FAILURE
 from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -105,12 +105,12 @@ async def test_one_that_is_away_is_asked_again_ever_more_slowly(harness) -> None
 
 
 async def test_absence_is_stated_after_so_many_attempts_and_not_before(harness) -> None:
-    harness.use(FakeDestination(faults=["away"] * PATIENCE))
+    harness.use(FakeDestination(faults=["away"] * ATTEMPTS_BEFORE_FAILURE))
     await harness.begin()
-    for attempt in range(1, PATIENCE + 1):
+    for attempt in range(1, ATTEMPTS_BEFORE_FAILURE + 1):
         with pytest.raises(RetryLater):
             await harness.handle()
-        assert len(await harness.upload_events()) == (attempt == PATIENCE)
+        assert len(await harness.upload_events()) == (attempt == ATTEMPTS_BEFORE_FAILURE)
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(90, 90), (0.1, 1), (10**6, 3600)])
@@ -156,7 +156,7 @@ async def test_first_success_goes_on_only_after_a_stated_failure(harness) -> Non
     outage, well = FakeDestination("away", 2, ["away"] * 99), FakeDestination("well", 1)
     harness.use(outage, well, strategy="first_success")
     await harness.begin()
-    for _ in range(PATIENCE - 1):
+    for _ in range(ATTEMPTS_BEFORE_FAILURE - 1):
         with pytest.raises(RetryLater):
             await harness.handle()
     assert not well.calls
@@ -164,7 +164,7 @@ async def test_first_success_goes_on_only_after_a_stated_failure(harness) -> Non
         await harness.handle()
     assert await harness.exported() is True
     await harness.handle()
-    assert (len(outage.calls), len(well.calls)) == (PATIENCE, 1)
+    assert (len(outage.calls), len(well.calls)) == (ATTEMPTS_BEFORE_FAILURE, 1)
 
 
 @pytest.mark.parametrize(
@@ -179,24 +179,27 @@ async def test_it_heals_when_the_destination_is_back_and_only_that_one_is_tried(
     harness, strategy, meanwhile, tried_when_back
 ) -> None:
     """Also by an uploader that was started meanwhile: nothing but the events is remembered."""
-    outage, well = FakeDestination("away", 2, ["away"] * PATIENCE), FakeDestination("well", 1)
+    outage, well = (
+        FakeDestination("away", 2, ["away"] * ATTEMPTS_BEFORE_FAILURE),
+        FakeDestination("well", 1),
+    )
     harness.use(outage, well, strategy=strategy)
     await harness.begin()
-    for _ in range(PATIENCE):
+    for _ in range(ATTEMPTS_BEFORE_FAILURE):
         with pytest.raises(RetryLater):
             await harness.handle()
     assert await harness.exported() is meanwhile
     harness.use(outage, well, strategy=strategy)
     await harness.handle()
     assert await harness.exported() is True
-    assert (len(outage.calls), len(well.calls)) == (PATIENCE + tried_when_back, 1)
+    assert (len(outage.calls), len(well.calls)) == (ATTEMPTS_BEFORE_FAILURE + tried_when_back, 1)
 
 
 async def test_a_faulty_destination_does_not_keep_the_others_from_the_record(harness) -> None:
     faulty, well = FakeDestination("faulty", 2, ["is faulty"] * 99), FakeDestination("well", 1)
     harness.use(faulty, well)
     await harness.begin()
-    for _ in range(PATIENCE):
+    for _ in range(ATTEMPTS_BEFORE_FAILURE):
         with pytest.raises(RetryLater):
             await harness.handle()
     assert well.records == {"file-1": ONE}

@@ -117,11 +117,11 @@ async def test_the_pages_say_what_the_record_says(destination, records) -> None:
     await destination.upload(record, {})
     index = Page(records / "index.html").text
     page = Page(records / "uploaded/2018-11-13_FEI-Titan-TEM_204.html").text
-    for said in ("Grain boundaries", "FEI Titan TEM", "2018-11-13"):
-        assert said in index
-        assert said in page
-    for said in ("Acceleration Voltage", "300.0 kV", "00001.dm3", "Stage X", "unreliable", "09:30"):
-        assert said in page
+    for text in ("Grain boundaries", "FEI Titan TEM", "2018-11-13"):
+        assert text in index
+        assert text in page
+    for text in ("Acceleration Voltage", "300.0 kV", "00001.dm3", "Stage X", "unreliable", "09:30"):
+        assert text in page
 
 
 async def test_what_people_write_stays_text(destination, records) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from nexuslims_uploader.breaker import TOLERATED, CircuitBreaker
 from nexuslims_uploader.errors import RefusedError, TransientUploadError
-from nexuslims_uploader.guarded_calls import PATIENCE, Deferred, GuardedCalls
+from nexuslims_uploader.guarded_calls import ATTEMPTS_BEFORE_FAILURE, Deferred, GuardedCalls
 from nexuslims_uploader.testing import record_to_upload
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -147,12 +147,12 @@ async def test_one_poisonous_record_does_not_keep_the_others_away(clock) -> None
     poison.error = outage()
     bad, good = record_to_upload(session="bad"), record_to_upload(session="good")
     delay = 0.0
-    for attempt in range(PATIENCE):
+    for attempt in range(ATTEMPTS_BEFORE_FAILURE):
         outcome = await calls.call("far", bad, poison)
         assert isinstance(outcome, Deferred)
         assert outcome.delay.total_seconds() > delay
         delay = outcome.delay.total_seconds()
-        assert outcome.lasting == (attempt == PATIENCE - 1)
+        assert outcome.lasting == (attempt == ATTEMPTS_BEFORE_FAILURE - 1)
         clock.seconds += 1
         assert await calls.call("far", good, well) is None
         clock.seconds += delay

@@ -62,7 +62,7 @@ def held(elabftw):
 
     def by_session() -> dict[str, list[bytes]]:
         found: dict[str, list[bytes]] = {}
-        for entry in elabftw.shown():
+        for entry in elabftw.visible():
             fields = entry.content["metadata"]["extra_fields"]
             key = fields.get(KEY, {}).get("value")
             session = next(one for one in SESSIONS if key_of(one) == key)
@@ -90,10 +90,10 @@ async def test_an_experiment_is_written_as_the_incumbent_writes_it(elabftw, conn
     assert "<strong>Session ID:</strong> https://calendar.example.org/204" in body
     assert '<a href="https://cdcs.example.org/data?id=17">View in CDCS</a>' in body
     fields = entry.content["metadata"]["extra_fields"]
-    told = {name: (one["type"], one["value"]) for name, one in fields.items()}
-    assert told["Start Time"] == ("datetime-local", "2018-11-13T09:00")
-    assert told["End Time"] == ("datetime-local", "2018-11-13T12:00")
-    assert told["CDCS Record"] == ("url", "https://cdcs.example.org/data?id=17")
+    values = {name: (one["type"], one["value"]) for name, one in fields.items()}
+    assert values["Start Time"] == ("datetime-local", "2018-11-13T09:00")
+    assert values["End Time"] == ("datetime-local", "2018-11-13T12:00")
+    assert values["CDCS Record"] == ("url", "https://cdcs.example.org/data?id=17")
     (file,) = entry.uploads
     assert (file.name, file.comment, file.content) == (ONE.file_name, COMMENT, ONE.xml)
 
@@ -138,7 +138,7 @@ async def test_a_crash_at_any_request_is_completed_by_the_next_upload(
     elabftw.choose = lambda _: None
     await connect().upload(ONE, {})
     assert held() == {"file-1": [ONE.xml]}
-    assert elabftw.shown()[0].content["metadata"]["extra_fields"]["Record digest"]["value"]
+    assert elabftw.visible()[0].content["metadata"]["extra_fields"]["Record digest"]["value"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -208,7 +208,7 @@ async def test_a_post_that_arrives_late_is_cleared_away(elabftw, destination, he
     elabftw.put(**posted)
     assert await destination.upload(ONE, {"elabftw": first}) == first
     assert held() == {"file-1": [ONE.xml]}
-    assert len(elabftw.shown()) == 1
+    assert len(elabftw.visible()) == 1
 
 
 async def test_a_copy_that_somebody_made_is_left_alone(elabftw, destination) -> None:
@@ -225,7 +225,7 @@ async def test_two_uploaders_at_once_leave_one_experiment(elabftw, connect, held
     assert len({result.record_id for result in results}) == 1
     assert list(held()) == ["file-1"]
     assert set(held()["file-1"]) == {ONE.xml}
-    assert len(elabftw.shown()) == 1
+    assert len(elabftw.visible()) == 1
     await connect().upload(ONE, {})
     assert held() == {"file-1": [ONE.xml]}
 
@@ -238,7 +238,7 @@ async def test_another_facilitys_session_of_the_same_name_is_not_ours(elabftw, c
     assert await connect().upload(TWO, {}) == second
     assert await connect().upload(theirs, {"elabftw": first}) == first
     await connect().withdraw(TWO, {})
-    assert [str(one.id) for one in elabftw.shown()] == [first.record_id]
+    assert [str(one.id) for one in elabftw.visible()] == [first.record_id]
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -273,7 +273,7 @@ async def test_a_withdrawn_record_leaves_no_bytes(elabftw, destination) -> None:
     assert [one.state for one in elabftw.experiments[1].uploads] == [2, 1]
     await destination.withdraw(ONE, {"elabftw": first})
     await destination.withdraw(ONE, {})
-    assert elabftw.shown() == []
+    assert elabftw.visible() == []
     assert not elabftw.experiments[1].uploads
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from nexuslims_shared.network import Network
-from nexuslims_uploader.answers import said
+from nexuslims_uploader.answers import error_text
 from nexuslims_uploader.errors import (
     MisconfiguredError,
     PermanentUploadError,
@@ -52,7 +52,7 @@ async def api(server) -> AsyncIterator[Api]:
 
 
 def _schema_message(response: httpx.Response) -> str:
-    return said(response) if "not expected" in response.text else ""
+    return error_text(response) if "not expected" in response.text else ""
 
 
 async def ask(api: Api, **content: object) -> object:
@@ -173,7 +173,7 @@ async def test_no_secret_in_messages_or_logs(api, server, caplog) -> None:
     ],
 )
 def test_what_a_server_says_is_one_short_line(body, kind, text) -> None:
-    assert said(httpx.Response(400, content=body, headers={"Content-Type": kind})) == text
+    assert error_text(httpx.Response(400, content=body, headers={"Content-Type": kind})) == text
 
 
 def test_who_may_be_trusted(caplog) -> None:

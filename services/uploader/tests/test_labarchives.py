@@ -190,8 +190,8 @@ async def test_a_page_of_the_incumbent_is_taken_over(labarchives, destination, h
     top = labarchives.put("0", "NexusLIMS Records", is_page=False)
     folder = labarchives.put(top, "FEI-Titan-TEM", is_page=False)
     theirs = labarchives.put(folder, NAME, is_page=True)
-    said = "<h1>NexusLIMS Microscopy Session</h1><li>Session ID: https://calendar.example.org/204"
-    labarchives.add(theirs, "text entry", said.encode())
+    text = "<h1>NexusLIMS Microscopy Session</h1><li>Session ID: https://calendar.example.org/204"
+    labarchives.add(theirs, "text entry", text.encode())
     labarchives.add(theirs, "Attachment", b"<old/>", "old.xml", COMMENT)
     result = await destination.upload(ONE, {})
     assert result.record_id == theirs
@@ -229,9 +229,9 @@ async def test_a_withdrawn_record_is_out_of_sight(labarchives, destination) -> N
     await destination.withdraw(TWO, {})
     assert labarchives.pages() == []
     assert labarchives.path(first.record_id).startswith("API Deleted Items/")
-    shown = b"".join(one.content for one in labarchives.on(first.record_id))
-    assert b"Two" not in shown
-    assert b"Experiment" not in shown
+    texts = b"".join(one.content for one in labarchives.on(first.record_id))
+    assert b"Two" not in texts
+    assert b"Experiment" not in texts
     again = await destination.upload(ONE, {"labarchives": first})
     assert again.record_id != first.record_id
 

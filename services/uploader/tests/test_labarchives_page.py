@@ -56,10 +56,10 @@ def test_pictures_are_shown_up_to_a_limit(tmp_path: Path) -> None:
         path = tmp_path / preview.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 100)
-    shown = pictures(record.previews, tmp_path, most=3, most_bytes=1000)
-    assert [one.caption for one in shown] == ["00001.dm3", "00002.dm3", "00003.dm3"]
+    images = pictures(record.previews, tmp_path, most=3, most_bytes=1000)
+    assert [one.caption for one in images] == ["00001.dm3", "00002.dm3", "00003.dm3"]
     assert len(pictures(record.previews, tmp_path, most=9, most_bytes=250)) == 2
-    html = html_of(record, {}, shown)
+    html = html_of(record, {}, images)
     assert html.count('<img src="data:image/png;base64,eHh4') == 3
     assert "And 3 more." in html
 

@@ -14,7 +14,7 @@ from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.session.status import progress
 from nexuslims_uploader.archive import ArchiveDestination
-from nexuslims_uploader.guarded_calls import PATIENCE
+from nexuslims_uploader.guarded_calls import ATTEMPTS_BEFORE_FAILURE
 from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
 
 TWO = small_record_xml("Two")
@@ -84,9 +84,9 @@ async def test_an_operator_withdraws_and_takes_it_back(uploaded, facts) -> None:
 
 async def test_one_that_is_away_gives_it_back_later_and_the_others_at_once(uploaded, facts):
     first, second = uploaded.fakes
-    first.faults += ["away"] * PATIENCE
+    first.faults += ["away"] * ATTEMPTS_BEFORE_FAILURE
     await uploaded.append(facts.declined())
-    for _ in range(PATIENCE):
+    for _ in range(ATTEMPTS_BEFORE_FAILURE):
         with pytest.raises(RetryLater, match="first"):
             await uploaded.handle()
         assert second.records == {}

@@ -11,7 +11,7 @@ _SHOWN: Final = 400
 """Characters of what a server says."""
 
 
-def said(response: httpx.Response) -> str:
+def error_text(response: httpx.Response) -> str:
     """Return what a server says about an error: its JSON, or its text, in one short line."""
     if is_page(response):
         return "a web page"
@@ -28,7 +28,15 @@ def said(response: httpx.Response) -> str:
 
 
 def without(secrets: Iterable[str], text: str) -> str:
-    """Take secrets out of a text."""
+    """Take secrets out of a text.
+
+    Parameters
+    ----------
+    secrets
+        What must not be repeated.
+    text
+        Where they may stand.
+    """
     for secret in filter(None, secrets):
         text = text.replace(secret, "(hidden)")
     return text

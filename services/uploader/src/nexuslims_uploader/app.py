@@ -1,4 +1,4 @@
-"""The uploader: takes records to the destinations that lack them, and away if none may be shown."""
+"""The uploader service: takes records to the destinations that lack them, and withdraws them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -67,12 +67,28 @@ class ArchiveDestination:
     async def upload(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
     ) -> UploadResult:
-        """Copy the record, write its page and renew the index; see the port."""
+        """Copy the record, write its page and renew the index; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
         del previous
         return await self._at_work(self._store, record)
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
-        """Remove the record and its page, and renew the index; see the port."""
+        """Remove the record and its page, and renew the index; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
         del previous
         await self._at_work(self._take_out, record)
 

@@ -1,4 +1,4 @@
-"""Leaving a destination alone while it is away: its records wait, the others go on."""
+"""A circuit breaker: a destination that does not answer is left alone for a while."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,15 +10,15 @@ from nexuslims_shared.consume import growing_delay
 from nexuslims_uploader.errors import TransientUploadError
 
 TOLERATED: Final = 4
-"""Failures in a row that may be chance: where one request in three is lost, it is no absence."""
+"""Failures in a row that may be chance: where one request in three is lost, it is no outage."""
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 _PROBE: Final = timedelta(seconds=1)
-"""How long others wait while one asks whether the destination is back."""
+"""How long other uploads wait while one tries whether the destination answers again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A destination that does not answer: since when, how often, and what happened last."""
+    """A destination that does not answer: since when, failed attempts, and the last reason."""
 
     since: datetime
     failures: int
@@ -28,11 +28,11 @@ class Outage:
 
 
 class CircuitBreaker:
-    """What one uploader knows of one destination's presence.
+    """The circuit breaker of one destination, in one uploader.
 
-    After some failures in a row it is left alone, for a while that doubles, or as long as it asks
-    for. Then one upload finds out whether it is back, before the others follow. Failures of uploads
-    that began before the last one was known count once.
+    After some failures in a row it opens, for a time that doubles, or as long as the destination
+    asks for. Then one upload tries whether it answers again, before the others follow. Failures of
+    uploads that were under way together count once.
 
     Parameters
     ----------
@@ -51,19 +51,19 @@ class CircuitBreaker:
         self.outage: Outage | None = None
 
     def wait(self) -> timedelta | None:
-        """Say how long to leave the destination alone; None to try it now."""
+        """Return how long to leave the destination alone; None to try it now."""
         remaining = self._open_until - self._clock()
         if remaining > 0:
             return timedelta(seconds=remaining)
         return _PROBE if self._probing else None
 
     def outage_duration(self) -> timedelta:
-        """Say for how long nothing was answered."""
+        """Return for how long it has not answered."""
         return timedelta(seconds=self._clock() - self.outage.began if self.outage else 0)
 
     @contextmanager
     def asking(self) -> Iterator[int]:
-        """Note that somebody asks the destination; gives what :meth:`failed` wants to know."""
+        """Note that a call is under way; yields what :meth:`failed` wants to know."""
         self._probing = self.outage is not None and self.outage.failures > TOLERATED
         try:
             yield self._generation
@@ -71,7 +71,7 @@ class CircuitBreaker:
             self._probing = False
 
     def answered(self) -> None:
-        """Note that the destination took or refused something: it is there."""
+        """Note that the destination answered, be it with a refusal."""
         self.outage = None
         self._open_until = 0.0
 
@@ -81,7 +81,7 @@ class CircuitBreaker:
         Parameters
         ----------
         begun
-            What :meth:`asking` gave.
+            What :meth:`asking` yielded.
         error
             What happened.
         """

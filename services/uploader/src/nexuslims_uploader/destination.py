@@ -120,8 +120,8 @@ class Destination(Protocol):
     ) -> UploadResult:
         """Take a record in, so that afterwards there is this one of its session and no other.
 
-        May be called again with the same record, also after a crash between its work and the
-        event that tells of it: it then finds its work done. It sets its own time limits.
+        May be called again with the same record, also after a crash before the event was
+        appended: it then finds its work done. It sets its own time limits.
 
         Parameters
         ----------
@@ -182,15 +182,15 @@ def load_destinations(settings: Settings) -> tuple[Destination, ...]:
     """
     plugins = installed(DESTINATIONS)
     names = _configured(plugins) if settings.destinations is None else settings.destinations
-    shown = f"NX_DESTINATIONS={','.join(names)}"
+    setting = f"NX_DESTINATIONS={','.join(names)}"
     if not names:
-        raise SettingsError(f"{shown}: name at least one of {', '.join(plugins)}")
+        raise SettingsError(f"{setting}: name at least one of {', '.join(plugins)}")
     if len(set(names)) < len(names):
-        raise SettingsError(f"{shown}: a destination is named twice")
+        raise SettingsError(f"{setting}: a destination is named twice")
     for name in names:
         if name not in plugins:
             raise SettingsError(
-                f"{shown}: no destination {name!r} is installed, but {', '.join(plugins)};"
+                f"{setting}: no destination {name!r} is installed, but {', '.join(plugins)};"
                 " correct the name, or install its plugin"
             )
     loaded = [_load(plugins[name], settings) for name in names]

@@ -1,4 +1,4 @@
-"""Calls to destinations: what they answer, and how patient we are with those that do not."""
+"""Calls to destinations through circuit breakers: one that does not answer is called less often."""
 
 import asyncio
 import logging
@@ -16,17 +16,27 @@ from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
 
 log = logging.getLogger(__name__)
 
-PATIENCE: Final = 5
-"""Attempts with one record, over about half a minute, before a destination's absence is stated."""
-PATIENCE_WITH_ALL: Final = timedelta(seconds=30)
-"""The same for a destination that answers nobody."""
+ATTEMPTS_BEFORE_FAILURE: Final = 5
+"""Attempts with one record, over about half a minute, before an event states that it failed."""
+OUTAGE_BEFORE_FAILURE: Final = timedelta(seconds=30)
+"""How long a destination may answer no record at all before events state that uploads failed."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A destination is away: when to come again, why, and whether that is to be stated."""
+    """A destination does not answer.
+
+    Parameters
+    ----------
+    delay
+        When to try again.
+    reason
+        Why it is deferred, for people.
+    lasting
+        Whether it has lasted so long that an event states it.
+    """
 
     delay: timedelta
     reason: str
@@ -34,7 +44,7 @@ class Deferred:
 
 
 class GuardedCalls:
-    """All calls of one uploader; what it knows of the destinations' presence is in memory only.
+    """All calls of one uploader; which destinations do not answer is kept in memory only.
 
     Parameters
     ----------
@@ -60,7 +70,7 @@ class GuardedCalls:
     async def call(
         self, destination: str, record: RecordToUpload, work: Callable[[], Awaitable[T]]
     ) -> T | PermanentUploadError | Deferred:
-        """Do something at a destination, unless it is to be left alone.
+        """Call a destination, unless its circuit breaker is open.
 
         Parameters
         ----------
@@ -87,9 +97,9 @@ class GuardedCalls:
         return outcome
 
     def notes(self) -> dict[str, str]:
-        """Say of each destination that is away since when, why, and how many sessions wait."""
+        """Describe the outage of each destination that does not answer, for the health page."""
         return {
-            name: f"away since {_shown(breaker.outage.since)}, {breaker.outage.failures} attempts;"
+            name: f"away since {_minute(breaker.outage.since)}, {breaker.outage.failures} attempts;"
             f" {len(self._waiting[name])} sessions wait: {breaker.outage.reason}"
             for name, breaker in self._breakers.items()
             if breaker.outage is not None
@@ -107,19 +117,19 @@ class GuardedCalls:
         attempts = self._attempts[key]
         asked = min(error.retry_after or timedelta(), LONGEST_RETRY_AFTER)
         delay = max(timedelta(seconds=growing_delay(attempts)), asked)
-        lasting = attempts >= PATIENCE or _lasts(self._breakers[destination])
+        lasting = attempts >= ATTEMPTS_BEFORE_FAILURE or _lasts(self._breakers[destination])
         return _deferred(delay, outage, lasting=lasting)
 
 
 def _lasts(breaker: CircuitBreaker) -> bool:
-    return breaker.outage_duration() >= PATIENCE_WITH_ALL
+    return breaker.outage_duration() >= OUTAGE_BEFORE_FAILURE
 
 
 def _deferred(delay: timedelta, outage: Outage, *, lasting: bool) -> Deferred:
-    return Deferred(delay, f"away since {_shown(outage.since)}: {outage.reason}", lasting)
+    return Deferred(delay, f"away since {_minute(outage.since)}: {outage.reason}", lasting)
 
 
-def _shown(moment: datetime) -> str:
+def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
@@ -135,7 +145,7 @@ async def _attempt(
     except Exception as error:
         log.exception("destination %s failed in a way it should not", destination)
         return TransientUploadError(
-            f"the destination failed with a {type(error).__name__}",
+            f"its plugin raised a {type(error).__name__}",
             destination=destination,
             session=session,
             remedy="see the uploader's log, and tell the author of the plugin",

@@ -1,8 +1,9 @@
-"""Speaking HTTP with a destination: time limits, trust, and what an answer means.
+"""The HTTP client of destinations: time limits, certificates, and what an answer means.
 
-Every trouble becomes one of two errors: a passing one (no answer, a busy or broken server) or one
-that lasts until somebody changes something (a token, an address, the record). Redirects are not
-followed: they turn a POST into a GET. No message holds a token, a header or a query.
+Every failure becomes one of two errors: a transient one (no answer, a busy or broken server) or a
+permanent one, which lasts until somebody changes something (a token, an address, the record).
+Redirects are not followed: they turn a POST into a GET. No message holds a token, a header or a
+query.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from tenacity import (
 
 from nexuslims_shared.network import Network, retry_after, tls_context
 from nexuslims_shared.settings import read
-from nexuslims_uploader.answers import asked_for, is_page, quoted, said, without
+from nexuslims_uploader.answers import asked_for, error_text, is_page, quoted, without
 from nexuslims_uploader.errors import (
     MisconfiguredError,
     PermanentUploadError,
@@ -124,9 +125,10 @@ class Api:
     peer
         Who is spoken to.
     refusal
-        Tells a server error that is a refusal from one that passes; by default all pass.
+        Distinguishes a server error that is a refusal from a transient one; by default all are
+        transient.
     complaint
-        For servers that tell of errors in their own way, also with a status of success.
+        For servers that report errors in their own way, also with a status of success.
     """
 
     def __init__(
@@ -154,8 +156,8 @@ class Api:
     ) -> httpx.Response:
         """Send a request, and return an answer of success.
 
-        Where doing it twice is doing it once, a lost answer or a busy server is not told before a
-        few attempts in quick succession; a silent server is not asked again.
+        A request that may be repeated is sent up to three times in quick succession if its answer
+        is lost or the server is busy; a silent server is not asked again.
 
         Parameters
         ----------
@@ -211,6 +213,13 @@ class Api:
     ) -> httpx.Response | None:
         """Send a request about one thing; None if the service says that it is not there.
 
+        Parameters
+        ----------
+        method, path
+            Of the request; the path relative to the client's address.
+        session
+            Token of the session it is about; empty for none.
+
         Raises
         ------
         MisconfiguredError
@@ -228,6 +237,17 @@ class Api:
     ) -> T:
         """Send a request, and return what answers it, in its shape; see :meth:`json`.
 
+        Parameters
+        ----------
+        method, path
+            Of the request; the path relative to the client's address.
+        shape
+            The type that is expected.
+        session
+            Token of the session it is about; empty for none.
+        **content
+            As httpx takes them.
+
         Raises
         ------
         MisconfiguredError
@@ -238,6 +258,15 @@ class Api:
 
     async def json(self, method: str, path: str, *, session: str, **content: Any) -> Any:
         """Send a request, and return the document that answers it; see :meth:`send`.
+
+        Parameters
+        ----------
+        method, path
+            Of the request; the path relative to the client's address.
+        session
+            Token of the session it is about; empty for none.
+        **content
+            As httpx takes them.
 
         Raises
         ------
@@ -250,7 +279,17 @@ class Api:
         return self.document(response, session=session)
 
     def shaped(self, shape: TypeAdapter[T], response: httpx.Response, *, session: str) -> T:
-        """Read an answer in its shape; raises as :meth:`read` does."""
+        """Read an answer in its shape; raises as :meth:`read` does.
+
+        Parameters
+        ----------
+        shape
+            The type that is expected.
+        response
+            The answer.
+        session
+            Token of the session it is about; empty for none.
+        """
         document = self.document(response, session=session)
         try:
             return shape.validate_python(document)
@@ -264,7 +303,15 @@ class Api:
             ) from error
 
     def document(self, response: httpx.Response, *, session: str) -> Any:
-        """Read an answer as JSON; raises as :meth:`json` does."""
+        """Read an answer as JSON; raises as :meth:`json` does.
+
+        Parameters
+        ----------
+        response
+            The answer.
+        session
+            Token of the session it is about; empty for none.
+        """
         try:
             return response.json()
         except ValueError as error:
@@ -280,7 +327,19 @@ class Api:
     def transient(
         self, reason: str, session: str, remedy: str = "", *, asked: str = ""
     ) -> TransientUploadError:
-        """Make an error that passes; ``asked`` is the server's ``Retry-After``."""
+        """Make a transient error.
+
+        Parameters
+        ----------
+        reason
+            What went wrong, without secrets.
+        session
+            Token of the session it is about; empty for none.
+        remedy
+            What somebody can do about it; a general one if not given.
+        asked
+            The server's ``Retry-After``, if it gave one.
+        """
         return TransientUploadError(
             self._clean(reason),
             destination=self._peer.destination,
@@ -290,11 +349,31 @@ class Api:
         )
 
     def misconfigured(self, reason: str, session: str, remedy: str) -> MisconfiguredError:
-        """Make an error that lasts until a setting is corrected."""
+        """Make an error that lasts until a setting is corrected.
+
+        Parameters
+        ----------
+        reason
+            What went wrong, without secrets.
+        session
+            Token of the session it is about; empty for none.
+        remedy
+            What somebody can do about it; a general one if not given.
+        """
         return self._permanent(MisconfiguredError, reason, session, remedy)
 
     def refused(self, reason: str, session: str, remedy: str) -> RefusedError:
-        """Make an error that lasts until the record is another."""
+        """Make an error that lasts until the record is another.
+
+        Parameters
+        ----------
+        reason
+            What went wrong, without secrets.
+        session
+            Token of the session it is about; empty for none.
+        remedy
+            What somebody can do about it; a general one if not given.
+        """
         return self._permanent(RefusedError, reason, session, remedy)
 
     async def _exchange(
@@ -317,7 +396,7 @@ class Api:
         self, asked: str, session: str, response: httpx.Response
     ) -> PermanentUploadError | TransientUploadError:
         status, peer = response.status_code, self._peer
-        answer = f"{asked} was answered with {status}{quoted(said(response))}"
+        answer = f"{asked} was answered with {status}{quoted(error_text(response))}"
         if status in (401, 403):
             remedy = f"{peer.access} must be valid, and its owner may do this; then retry"
             return self.misconfigured(answer, session, remedy)
@@ -357,7 +436,7 @@ class Api:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether asking again at once may help: not where the server is silent, or says when."""
+    """Tell whether to repeat a request at once: not where the server is silent, or says when."""
     return (
         isinstance(error, TransientUploadError)
         and not error.retry_after

@@ -5,12 +5,14 @@ import logging
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.events import RecordBuilt
+from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.artifacts import read_artifact, resolve
 from nexuslims_shared.errors import ArtifactError
 from nexuslims_uploader.destination import RecordToUpload
-from nexuslims_uploader.errors import UnreadableRecordError, UploaderError
-from nexuslims_uploader.experiment import Experiment, read_experiment
+from nexuslims_uploader.errors import UploaderError
 from nexuslims_uploader.history import SessionHistory
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ class RecordReader:
 
     def _read(self, built: RecordBuilt, history: SessionHistory) -> RecordToUpload:
         xml = read_artifact(self._records, built.record)
-        return self._assemble(built, history, xml, read_experiment(xml))
+        return self._assemble(built, history, xml, read_record(xml))
 
     def _assemble(
         self, built: RecordBuilt, history: SessionHistory, xml: bytes, experiment: Experiment

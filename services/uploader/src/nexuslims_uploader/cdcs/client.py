@@ -9,7 +9,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from nexuslims_shared.network import Network
-from nexuslims_uploader.answers import said
+from nexuslims_uploader.answers import error_text
 from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.http import Api, Peer, open_client
@@ -114,7 +114,15 @@ class CdcsClient:
         return UploadResult(str(record), f"{self._url}data?id={record}")
 
     async def templates(self, title: str, session: str) -> list[Template]:
-        """Return the templates with a title that may be used."""
+        """Return the templates with a title that may be used.
+
+        Parameters
+        ----------
+        title
+            Of the template.
+        session
+            Token of the session it is about; empty for none.
+        """
         path = "rest/template-version-manager/global/"
         found = await self.api.read(
             _TEMPLATES, "GET", path, session=session, params={"title": title}
@@ -128,7 +136,15 @@ class CdcsClient:
         )
 
     async def find(self, titles: Sequence[str], session: str) -> list[Data]:
-        """Return the records with one of these titles, oldest first; titles are not unique."""
+        """Return the records with one of these titles, oldest first; titles are not unique.
+
+        Parameters
+        ----------
+        titles
+            Any of these.
+        session
+            Token of the session it is about; empty for none.
+        """
         query = {"query": {}, "title": {"$in": list(titles)}, "all": "true"}
         found = await self.api.read(
             _MANY_DATA,
@@ -141,13 +157,33 @@ class CdcsClient:
         return sorted(found, key=lambda data: (len(str(data.id)), str(data.id)))
 
     async def get(self, record: str, session: str) -> Data | None:
-        """Return a record by its id, None if it is gone."""
+        """Return a record by its id, None if it is gone.
+
+        Parameters
+        ----------
+        record
+            Number of the record.
+        session
+            Token of the session it is about; empty for none.
+        """
         path = f"rest/data/{record}/"
         response = await self.api.send_unless_gone("GET", path, session=session)
         return None if response is None else self.api.shaped(_DATA, response, session=session)
 
     async def create(self, title: str, xml: str, place: Place, owner: Id | None) -> Data:
-        """Make a record, at once in its workspace and with its owner (None: the token's)."""
+        """Make a record, at once in its workspace and with its owner (None: the token's).
+
+        Parameters
+        ----------
+        title
+            Of the template.
+        xml
+            The content.
+        place
+            Template and workspace.
+        owner
+            Number of the account it will belong to; the token's own if not given.
+        """
         document = {"template": place.template, "title": title, "xml_content": xml}
         if place.workspace is not None:
             document["workspace"] = place.workspace
@@ -157,7 +193,17 @@ class CdcsClient:
         return await self.api.read(_DATA, "POST", path, session=title, json=document)
 
     async def change(self, record: Id, title: str, xml: str) -> None:
-        """Give a record its title and another content."""
+        """Give a record its title and another content.
+
+        Parameters
+        ----------
+        record
+            Number of the record.
+        title
+            Of the template.
+        xml
+            The content.
+        """
         document = {"title": title, "xml_content": xml}
         await self.api.send("PATCH", f"rest/data/{record}/", session=title, json=document)
 
@@ -165,6 +211,17 @@ class CdcsClient:
         """Put a record (``data``) or a file (``blob``) into a workspace.
 
         The path has no final slash in core 2.18, where one is not found; later cores want it.
+
+        Parameters
+        ----------
+        kind
+            ``data`` for a record, ``blob`` for a file.
+        record
+            Number of the record.
+        workspace
+            Number of the workspace.
+        session
+            Token of the session it is about; empty for none.
         """
         path = f"rest/{kind}/{record}/assign/{workspace}"
         response = await self.api.send("PATCH", path, session=session, expected=(301, 404))
@@ -172,7 +229,17 @@ class CdcsClient:
             await self.api.send("PATCH", f"{path}/", session=session)
 
     async def delete(self, kind: str, record: Id, session: str) -> None:
-        """Remove a record or a file; one that is gone already is well."""
+        """Remove a record or a file; one that is gone already is well.
+
+        Parameters
+        ----------
+        kind
+            ``data`` for a record, ``blob`` for a file.
+        record
+            Number of the record.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self.api.send_unless_gone("DELETE", f"rest/{kind}/{record}/", session=session)
 
     async def users(self, session: str) -> list[User]:
@@ -180,19 +247,45 @@ class CdcsClient:
         return await self.api.read(_USERS, "GET", "rest/user/", session=session)
 
     async def add_user(self, username: str, password: str, session: str) -> User:
-        """Make an account."""
+        """Make an account.
+
+        Parameters
+        ----------
+        username
+            Name of the account.
+        password
+            Its password.
+        session
+            Token of the session it is about; empty for none.
+        """
         names = {"username": username, "email": "", "first_name": "", "last_name": ""}
         return await self.api.read(
             _USER, "POST", "rest/user/", session=session, json={**names, "password": password}
         )
 
     async def blobs(self, filename: str, session: str) -> list[Blob]:
-        """Return our files with a name."""
+        """Return our files with a name.
+
+        Parameters
+        ----------
+        filename
+            Name of the file.
+        session
+            Token of the session it is about; empty for none.
+        """
         found = await self._blobs(session, {"filename": filename})
         return [one for one in found if one.filename == filename]
 
     async def blobs_below(self, prefix: str, session: str) -> list[Blob]:
-        """Return our files whose names begin so; asks for the list of all."""
+        """Return our files whose names begin so; asks for the list of all.
+
+        Parameters
+        ----------
+        prefix
+            Beginning of the file's name.
+        session
+            Token of the session it is about; empty for none.
+        """
         found = await self._blobs(session, {})
         return [one for one in found if one.filename.startswith(prefix)]
 
@@ -200,22 +293,50 @@ class CdcsClient:
         return await self.api.read(_BLOBS, "GET", "rest/blob/", session=session, params=params)
 
     async def blob_content(self, blob: Id, session: str) -> bytes:
-        """Return the bytes of a file."""
+        """Return the bytes of a file.
+
+        Parameters
+        ----------
+        blob
+            Number of the file.
+        session
+            Token of the session it is about; empty for none.
+        """
         path = f"rest/blob/download/{blob}/"
         return (await self.api.send("GET", path, session=session)).content
 
     async def add_blob(self, filename: str, content: bytes, session: str) -> Blob:
-        """Make a file."""
+        """Make a file.
+
+        Parameters
+        ----------
+        filename
+            Name of the file.
+        content
+            The bytes.
+        session
+            Token of the session it is about; empty for none.
+        """
         files = {"blob": (filename, content)}
         return await self.api.read(_BLOB, "POST", "rest/blob/", session=session, files=files)
 
     async def link_blob(self, blob: Id, record: Id, session: str) -> None:
-        """Say which record a file belongs to."""
+        """Say which record a file belongs to.
+
+        Parameters
+        ----------
+        blob
+            Number of the file.
+        record
+            Number of the record.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self.api.send("POST", f"rest/blob/{blob}/metadata/{record}/", session=session)
 
 
 def _refusal(response: httpx.Response) -> str:
-    text = said(response)
+    text = error_text(response)
     writes = response.request.method in ("POST", "PATCH")
     about_a_record = writes and _RECORDS.search(response.request.url.path)
     return text if about_a_record and _REFUSALS.search(text) else ""

@@ -65,7 +65,15 @@ class CdcsDestination:
     async def upload(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
     ) -> UploadResult:
-        """Make the session's record, or change it; see the port."""
+        """Make the session's record, or change it; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
         place = await self._places.place(record.session)
         known = previous.get(self.name)
         data = await self._found(record, known.record_id if known else "")
@@ -80,7 +88,15 @@ class CdcsDestination:
         return self._client.result(data.id)
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
-        """Delete the session's record, and its pictures; see the port."""
+        """Delete the session's record, and its pictures; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
         known = previous.get(self.name)
         data = await self._found(record, known.record_id if known else "")
         if data is not None:

@@ -50,6 +50,13 @@ class Places:
         """Return the account of a record's first experimenter; None for the token's own.
 
         The account is made if there is none, as the incumbent does; nobody knows its password.
+
+        Parameters
+        ----------
+        experimenters
+            As the record names them.
+        session
+            Token of the session it is about; empty for none.
         """
         if not self._settings.user_owned_records or not experimenters:
             return None

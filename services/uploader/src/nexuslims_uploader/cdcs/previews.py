@@ -27,7 +27,17 @@ class Previews:
         self._data = data
 
     async def bring(self, record: RecordToUpload, data: Id, workspace: Id | None) -> None:
-        """Bring the pictures that are on our disk and not there, or are others there."""
+        """Bring the pictures that are on our disk and not there, or are others there.
+
+        Parameters
+        ----------
+        record
+            The record.
+        data
+            Number of the record they belong to.
+        workspace
+            Number of the workspace; None for none.
+        """
         for preview in record.previews:
             file = resolve(self._data, preview.path)
             if await asyncio.to_thread(file.is_file):
@@ -36,7 +46,15 @@ class Previews:
                 await self._bring_one(name, content, record.session, data, workspace)
 
     async def drop(self, record: RecordToUpload, former: str) -> None:
-        """Remove the pictures of an earlier record, by its XML, that this one no longer has."""
+        """Remove the pictures of an earlier record, by its XML, that this one no longer has.
+
+        Parameters
+        ----------
+        record
+            The record.
+        former
+            XML of the session's earlier record; empty for none.
+        """
         current = {blob_name(record.session, preview.path) for preview in record.previews}
         earlier = {blob_name(record.session, path) for path in _pictures(former)}
         for name in sorted(earlier - current):
@@ -73,6 +91,14 @@ def _pictures(xml: str) -> list[str]:
 
 
 def blob_name(session: str, path: str) -> str:
-    """Name a picture so that it is found again: the session, and a digest of the picture's path."""
+    """Name a picture so that it is found again: the session, and a digest of the picture's path.
+
+    Parameters
+    ----------
+    session
+        Token of the session.
+    path
+        Of the picture, below the data path.
+    """
     digest = hashlib.sha256(path.encode()).hexdigest()[:16]
     return f"{session}.{digest}{''.join(PurePosixPath(path).suffixes[-2:])}"

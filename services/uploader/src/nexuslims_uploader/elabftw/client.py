@@ -122,13 +122,29 @@ class ElabftwClient:
         return UploadResult(str(number), f"{self._url}experiments.php?mode=view&id={number}")
 
     def is_locked(self, number: int, session: str) -> RefusedError:
-        """Make the error of an experiment that people have locked."""
+        """Make the error of an experiment that people have locked.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        session
+            Token of the session it is about; empty for none.
+        """
         return self.api.refused(
             f"experiment {number} is locked by a user", session, "unlock it there, then retry"
         )
 
     def still_there(self, number: int, session: str) -> RefusedError:
-        """Make the error of an experiment that does not go away."""
+        """Make the error of an experiment that does not go away.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        session
+            Token of the session it is about; empty for none.
+        """
         return self.api.refused(
             f"experiment {number} is still shown after it was deleted",
             session,
@@ -136,7 +152,15 @@ class ElabftwClient:
         )
 
     def lost(self, number: int, session: str) -> TransientUploadError:
-        """Make the error of an experiment that was made, and is not there."""
+        """Make the error of an experiment that was made, and is not there.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        session
+            Token of the session it is about; empty for none.
+        """
         return self.api.transient(f"experiment {number} was made, and is not there", session)
 
     async def may_write(self) -> bool:
@@ -145,7 +169,15 @@ class ElabftwClient:
         return any(key.can_write for key in keys if str(key.id) == self._own)
 
     async def get(self, number: str, session: str) -> Experiment | None:
-        """Return an experiment, None if there is none, or a deleted one."""
+        """Return an experiment, None if there is none, or a deleted one.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        session
+            Token of the session it is about; empty for none.
+        """
         response = await self.api.send_unless_gone("GET", f"experiments/{number}", session=session)
         if response is None:
             return None
@@ -153,7 +185,15 @@ class ElabftwClient:
         return None if found.is_deleted else found
 
     async def search(self, text: str, session: str) -> list[Experiment]:
-        """Return the experiments, archived ones too, that hold a text, whole and by number."""
+        """Return the experiments, archived ones too, that hold a text, whole and by number.
+
+        Parameters
+        ----------
+        text
+            A word in its title or text.
+        session
+            Token of the session it is about; empty for none.
+        """
         found: list[Experiment] = []
         for page in range(_PAGES):
             params: dict[str, str | int] = {
@@ -172,25 +212,69 @@ class ElabftwClient:
         return sorted(found, key=lambda one: one.id)
 
     async def create(self, content: dict[str, Any], session: str) -> int:
-        """Make an experiment, and return its number."""
+        """Make an experiment, and return its number.
+
+        Parameters
+        ----------
+        content
+            Its fields.
+        session
+            Token of the session it is about; empty for none.
+        """
         response = await self.api.send("POST", "experiments", session=session, json=content)
         return self._number(response, session)
 
     async def change(self, number: int, content: dict[str, Any], session: str) -> None:
-        """Change what is given of an experiment."""
+        """Change what is given of an experiment.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        content
+            Its fields.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self.api.send("PATCH", f"experiments/{number}", session=session, json=content)
 
     async def delete(self, number: int, session: str) -> None:
-        """Delete an experiment; eLabFTW keeps it out of sight."""
+        """Delete an experiment; eLabFTW keeps it out of sight.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self.api.send_unless_gone("DELETE", f"experiments/{number}", session=session)
 
     async def tags(self, number: int, session: str) -> list[str]:
-        """Return an experiment's tags."""
+        """Return an experiment's tags.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        session
+            Token of the session it is about; empty for none.
+        """
         tags = await self.api.read(_TAGS, "GET", f"experiments/{number}/tags", session=session)
         return [one.tag for one in tags]
 
     async def tag(self, number: int, tag: str, session: str) -> None:
-        """Add a tag; twice is once."""
+        """Add a tag; twice is once.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        tag
+            The tag.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self.api.send(
             "POST",
             f"experiments/{number}/tags",
@@ -202,7 +286,17 @@ class ElabftwClient:
     async def attachments(
         self, number: int, session: str, *, replaced: bool = False
     ) -> list[Attachment]:
-        """Return our attachments of an experiment, oldest first; replaced ones if asked for."""
+        """Return our attachments of an experiment, oldest first; replaced ones if asked for.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        session
+            Token of the session it is about; empty for none.
+        replaced
+            Whether to list those that were replaced, too.
+        """
         path, states = f"experiments/{number}/uploads", "1,2" if replaced else "1"
         found = await self.api.read(
             _ATTACHMENTS, "GET", path, session=session, params={"state": states}
@@ -210,7 +304,17 @@ class ElabftwClient:
         return sorted((one for one in found if one.comment == COMMENT), key=lambda one: one.id)
 
     async def content(self, number: int, attachment: int, session: str) -> bytes:
-        """Return the bytes of an attachment."""
+        """Return the bytes of an attachment.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        attachment
+            Number of the attachment.
+        session
+            Token of the session it is about; empty for none.
+        """
         path = f"experiments/{number}/uploads/{attachment}"
         response = await self.api.send("GET", path, session=session, params={"format": "binary"})
         return response.content
@@ -218,7 +322,21 @@ class ElabftwClient:
     async def attach(
         self, number: int, name: str, content: bytes, session: str, *, instead_of: int | None
     ) -> None:
-        """Attach a file, in the place of another one if there is one."""
+        """Attach a file, in the place of another one if there is one.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        name
+            Name of the file.
+        content
+            Its fields.
+        session
+            Token of the session it is about; empty for none.
+        instead_of
+            Number of the attachment that it replaces; None for none.
+        """
         path = f"experiments/{number}/uploads" + (f"/{instead_of}" if instead_of else "")
         await self.api.send(
             "POST",
@@ -228,7 +346,17 @@ class ElabftwClient:
         )
 
     async def detach(self, number: int, attachment: int, session: str) -> None:
-        """Delete an attachment."""
+        """Delete an attachment.
+
+        Parameters
+        ----------
+        number
+            Of the experiment.
+        attachment
+            Number of the attachment.
+        session
+            Token of the session it is about; empty for none.
+        """
         path = f"experiments/{number}/uploads/{attachment}"
         await self.api.send_unless_gone("DELETE", path, session=session)
 

@@ -60,7 +60,15 @@ class ElabftwDestination:
     async def upload(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
     ) -> UploadResult:
-        """Make the session's experiment, or bring it up to date; see the port."""
+        """Make the session's experiment, or bring it up to date; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
         links = {name: one for name, one in previous.items() if name != self.name}
         known = previous.get(self.name)
         experiment = await self._only_one(record, known)
@@ -82,6 +90,13 @@ class ElabftwDestination:
         """Delete the session's experiments, their attachments first; see the port.
 
         eLabFTW keeps deleted experiments out of sight, with their text.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
         """
         session, known = record.session, previous.get(self.name)
         for experiment in await self._found(record, known):
@@ -195,13 +210,13 @@ class ElabftwDestination:
 
 def _is_keyed(experiment: Experiment, key: str) -> bool:
     """Tell whether an experiment has our key; people may have cleared its fields."""
-    told = experiment.field(KEY)
-    return told == key if told else key in (experiment.body or "")
+    stated = experiment.field(KEY)
+    return stated == key if stated else key in (experiment.body or "")
 
 
 def _is_about(experiment: Experiment, record: RecordToUpload) -> bool:
-    told = experiment.field(SESSION)
-    return told == session_id(record) if told else session_id(record) in experiment.text
+    stated = experiment.field(SESSION)
+    return stated == session_id(record) if stated else session_id(record) in experiment.text
 
 
 def _says(experiment: Experiment, content: Mapping[str, Any]) -> bool:

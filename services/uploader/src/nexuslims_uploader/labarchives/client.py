@@ -82,14 +82,34 @@ class LabarchivesClient:
         return replies.notebooks(await self._read("GET", "users/user_info_via_id", session=""))
 
     async def level(self, parent: str, session: str) -> list[Node]:
-        """Return what is in a folder."""
+        """Return what is in a folder.
+
+        Parameters
+        ----------
+        parent
+            Id of the folder.
+        session
+            Token of the session it is about; empty for none.
+        """
         params = {"nbid": self._notebook, "parent_tree_id": parent}
         return replies.nodes(
             await self._read("GET", "tree_tools/get_tree_level", session=session, params=params)
         )
 
     async def insert(self, parent: str, name: str, session: str, *, folder: bool) -> str:
-        """Make a folder or a page, and return its id. Twice is two."""
+        """Make a folder or a page, and return its id. Twice is two.
+
+        Parameters
+        ----------
+        parent
+            Id of the folder.
+        name
+            The name.
+        session
+            Token of the session it is about; empty for none.
+        folder
+            Whether to make a folder, and not a page.
+        """
         params = {
             "nbid": self._notebook,
             "parent_tree_id": parent,
@@ -101,15 +121,43 @@ class LabarchivesClient:
         )
 
     async def rename(self, page: str, name: str, session: str) -> None:
-        """Give a page another name."""
+        """Give a page another name.
+
+        Parameters
+        ----------
+        page
+            Id of the page.
+        name
+            The name.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self._update_node(page, session, display_text=name)
 
     async def move(self, page: str, parent: str, session: str) -> None:
-        """Move a page to another folder."""
+        """Move a page to another folder.
+
+        Parameters
+        ----------
+        page
+            Id of the page.
+        parent
+            Id of the folder.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self._update_node(page, session, parent_tree_id=parent)
 
     async def entries(self, page: str, session: str) -> list[Entry]:
-        """Return what is on a page, with its texts."""
+        """Return what is on a page, with its texts.
+
+        Parameters
+        ----------
+        page
+            Id of the page.
+        session
+            Token of the session it is about; empty for none.
+        """
         params = {"nbid": self._notebook, "page_tree_id": page, "entry_data": "true"}
         return replies.entries(
             await self._read(
@@ -118,7 +166,17 @@ class LabarchivesClient:
         )
 
     async def write(self, page: str, html: str, session: str) -> str:
-        """Add a text to a page, and return its id. Twice is two."""
+        """Add a text to a page, and return its id. Twice is two.
+
+        Parameters
+        ----------
+        page
+            Id of the page.
+        html
+            The text.
+        session
+            Token of the session it is about; empty for none.
+        """
         form = {
             "nbid": self._notebook,
             "pid": page,
@@ -128,7 +186,17 @@ class LabarchivesClient:
         return await self._make("eid", "POST", "entries/add_entry", session=session, data=form)
 
     async def rewrite(self, entry: str, html: str, session: str) -> None:
-        """Put another text in the place of one; LabArchives keeps the former as a version."""
+        """Put another text in the place of one; LabArchives keeps the former as a version.
+
+        Parameters
+        ----------
+        entry
+            Id of the entry.
+        html
+            The text.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self._read(
             "POST",
             "entries/update_entry",
@@ -139,7 +207,19 @@ class LabarchivesClient:
         )
 
     async def attach(self, page: str, name: str, content: bytes, session: str) -> str:
-        """Attach a file to a page, and return its id. Twice is two."""
+        """Attach a file to a page, and return its id. Twice is two.
+
+        Parameters
+        ----------
+        page
+            Id of the page.
+        name
+            The name.
+        content
+            The bytes.
+        session
+            Token of the session it is about; empty for none.
+        """
         params = {"nbid": self._notebook, "pid": page, **_file(name)}
         return await self._make(
             "eid",
@@ -152,7 +232,19 @@ class LabarchivesClient:
         )
 
     async def replace(self, entry: str, name: str, content: bytes, session: str) -> None:
-        """Put another file in the place of one; LabArchives keeps the former as a version."""
+        """Put another file in the place of one; LabArchives keeps the former as a version.
+
+        Parameters
+        ----------
+        entry
+            Id of the entry.
+        name
+            The name.
+        content
+            The bytes.
+        session
+            Token of the session it is about; empty for none.
+        """
         await self._read(
             "POST",
             "entries/update_attachment",
@@ -164,14 +256,30 @@ class LabarchivesClient:
         )
 
     async def content(self, entry: str, session: str) -> bytes:
-        """Return the bytes of a file."""
+        """Return the bytes of a file.
+
+        Parameters
+        ----------
+        entry
+            Id of the entry.
+        session
+            Token of the session it is about; empty for none.
+        """
         response = await self.api.send(
             "GET", "entries/entry_attachment", session=session, params={"eid": entry}
         )
         return response.content
 
     def still_there(self, page: str, session: str) -> UploadError:
-        """Make the error of a page that was moved and is not."""
+        """Make the error of a page that was moved and is not.
+
+        Parameters
+        ----------
+        page
+            Id of the page.
+        session
+            Token of the session it is about; empty for none.
+        """
         address = self.result(page).url
         return self.api.refused(
             f"page {page} is where it was, after it was moved", session, f"move {address} by hand"
@@ -181,10 +289,12 @@ class LabarchivesClient:
         params = {"nbid": self._notebook, "tree_id": page, **changes}
         await self._read("GET", "tree_tools/update_node", session=session, params=params)
 
-    async def _make(self, told: str, method: str, path: str, session: str, **content: Any) -> str:
+    async def _make(
+        self, element: str, method: str, path: str, session: str, **content: Any
+    ) -> str:
         """Make something: never repeated blindly, also where LabArchives wants it by GET."""
         root = await self._read(method, path, session=session, repeatable=False, **content)
-        made = replies.new_id(root, told)
+        made = replies.new_id(root, element)
         if not made:
             raise self.api.transient(f"the answer to {path} does not say what was made", session)
         return made
@@ -206,18 +316,18 @@ class LabarchivesClient:
 
     def _complaint(self, response: httpx.Response, session: str) -> UploadError | None:
         """Read an error out of an answer of any status."""
-        said = replies.complaint(response.content)
-        if said is None:
+        error = replies.complaint(response.content)
+        if error is None:
             return None
         asked = f"{response.request.method} {response.request.url.path}"
-        answer = f"{asked} was answered with error {said.code}: {said.text}"
-        if said.code == _EXPIRED:
+        answer = f"{asked} was answered with error {error.code}: {error.text}"
+        if error.code == _EXPIRED:
             remedy = "set this machine's clock: LabArchives takes signatures of this minute only"
             return self.api.transient(answer, session, remedy)
-        if said.code in _NO_PERMISSION:
+        if error.code in _NO_PERMISSION:
             remedy = "let NX_LABARCHIVES_USER_ID write in NX_LABARCHIVES_NOTEBOOK_ID, then retry"
             return self.api.misconfigured(answer, session, remedy)
-        if said.code in _NOT_LET_IN:
+        if error.code in _NOT_LET_IN:
             return self.api.misconfigured(answer, session, f"correct {_ACCESS}, then retry")
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             return self.api.transient(answer, session)

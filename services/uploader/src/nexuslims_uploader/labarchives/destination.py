@@ -107,7 +107,15 @@ class LabarchivesDestination:
     async def upload(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
     ) -> UploadResult:
-        """Make the session's page, or bring it up to date; see the port."""
+        """Make the session's page, or bring it up to date; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
         known = previous.get(self.name)
         elsewhere = {name: one for name, one in previous.items() if name != self.name}
         try:
@@ -122,6 +130,13 @@ class LabarchivesDestination:
         """Empty the session's page, and move it out of sight; see the port.
 
         LabArchives keeps the versions of its entries: only the notebook's owner can look at them.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
         """
         try:
             async for attempt in _looking_again():
@@ -167,13 +182,13 @@ class LabarchivesDestination:
             await self._client.rewrite(there.id, html, record.session)
 
     def _html(self, record: RecordToUpload, elsewhere: Mapping[str, UploadResult]) -> str:
-        shown = pictures(
+        images = pictures(
             record.previews,
             self._data,
             most=self._settings.previews,
             most_bytes=self._settings.preview_bytes,
         )
-        return html_of(record, elsewhere, shown)
+        return html_of(record, elsewhere, images)
 
     async def _attach(self, page: Page, record: RecordToUpload, content: bytes) -> None:
         """Leave these bytes in every file of ours; there is one, unless somebody copied it."""
@@ -231,8 +246,8 @@ class LabarchivesDestination:
             entries = await self._client.entries(page, record.session)
         except RefusedError:
             return None
-        shown = [one for one in entries if is_ours(one, record.session) and not is_withdrawn(one)]
-        return Page(page, "", entries) if shown else None
+        current = [one for one in entries if is_ours(one, record.session) and not is_withdrawn(one)]
+        return Page(page, "", entries) if current else None
 
     async def _pages(self, record: RecordToUpload, *, make: bool) -> list[Node]:
         """Return what is in the instrument's folder; nothing if it is not there, nor made."""

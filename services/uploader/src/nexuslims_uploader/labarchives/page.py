@@ -49,7 +49,15 @@ def page_name(record: RecordToUpload) -> str:
 
 
 def may_be_of(record: RecordToUpload, name: str) -> bool:
-    """Tell whether a page is a session's by its name; the session may have begun on another day."""
+    """Tell whether a page is a session's by its name; the session may have begun on another day.
+
+    Parameters
+    ----------
+    record
+        The record.
+    name
+        Name of a page.
+    """
     return same(plain(name).partition(_DASH)[2], page_name(record).partition(_DASH)[2])
 
 
@@ -60,7 +68,15 @@ def plain(text: str) -> str:
 
 
 def same(one: str, other: str) -> bool:
-    """Compare two names, whatever a server has made of them."""
+    """Compare two names, whatever a server has made of them.
+
+    Parameters
+    ----------
+    one
+        A name.
+    other
+        Another.
+    """
     return _normal(one) == _normal(other)
 
 
@@ -69,12 +85,28 @@ def _normal(name: str) -> str:
 
 
 def is_ours(entry: Entry, session: str) -> bool:
-    """Tell whether a text is the one that we wrote for a session."""
+    """Tell whether a text is the one that we wrote for a session.
+
+    Parameters
+    ----------
+    entry
+        An entry of a page.
+    session
+        Token of the session.
+    """
     return not entry.is_file and key_of(session) in entry.text
 
 
 def is_incumbents(entry: Entry, record: RecordToUpload) -> bool:
-    """Tell whether a text is one that the incumbent wrote for a session."""
+    """Tell whether a text is one that the incumbent wrote for a session.
+
+    Parameters
+    ----------
+    entry
+        An entry of a page.
+    record
+        The record.
+    """
     text = unescape(entry.text)
     return HEADING in text and f"{KEY}:" not in text and session_id(record) in text
 
@@ -85,7 +117,15 @@ def is_withdrawn(entry: Entry) -> bool:
 
 
 def is_record(entry: Entry, record: RecordToUpload) -> bool:
-    """Tell whether a file is the one that we attached: by its caption, or its name."""
+    """Tell whether a file is the one that we attached: by its caption, or its name.
+
+    Parameters
+    ----------
+    entry
+        An entry of a page.
+    record
+        The record.
+    """
     return entry.is_file and (entry.caption == COMMENT or entry.file_name == record.file_name)
 
 
@@ -118,7 +158,7 @@ def pictures(
 
 
 def html_of(
-    record: RecordToUpload, elsewhere: Mapping[str, UploadResult], shown: list[Picture]
+    record: RecordToUpload, elsewhere: Mapping[str, UploadResult], images: list[Picture]
 ) -> str:
     """Return the text of a page.
 
@@ -128,7 +168,7 @@ def html_of(
         The record.
     elsewhere
         Where the record is too, by destination.
-    shown
+    images
         The pictures.
     """
     details = {
@@ -143,8 +183,8 @@ def html_of(
         heading=HEADING,
         details={name: value for name, value in details.items() if value},
         links=links_of(elsewhere),
-        rows=[shown[at : at + _ROW] for at in range(0, len(shown), _ROW)],
-        pictures_left_out=len(record.previews) - len(shown),
+        rows=[images[at : at + _ROW] for at in range(0, len(images), _ROW)],
+        pictures_left_out=len(record.previews) - len(images),
         files=files[:_FILES],
         files_left_out=max(0, len(files) - _FILES),
         attached=record.file_name,

@@ -110,7 +110,15 @@ def notebooks(root: "_Element") -> dict[str, str]:
 
 
 def new_id(root: "_Element", name: str) -> str:
-    """Return the id of what was made; empty if it is not told."""
+    """Return the id of what was made; empty if it is not told.
+
+    Parameters
+    ----------
+    root
+        The reply.
+    name
+        Name of the element that holds it.
+    """
     return _text(root, name)
 
 

@@ -29,7 +29,7 @@ class DestinationBehaviour:
         assert held() == {record.session: [record.xml]}
 
     async def test_the_same_record_twice_is_one(self, destination: Destination, held: Held) -> None:
-        """Also when the first upload was not told: a crash came between."""
+        """Also when no event states the first upload, because a crash came between."""
         record = record_to_upload()
         first = await destination.upload(record, {})
         assert await destination.upload(record, {}) == first

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from nexuslims_uploader.testing.server import Answer, FakeServer, Request
 
@@ -40,6 +40,9 @@ class Entry:
     state: int = 1
     tags: list[str] = field(default_factory=list)
     uploads: list[Stored] = field(default_factory=list)
+
+
+_ONE: Final = r"experiments/(\d+)"
 
 
 class FakeElabftw(FakeServer):
@@ -74,7 +77,7 @@ class FakeElabftw(FakeServer):
         self.experiments[self._last] = Entry(self._last, content)
         return self._last
 
-    def shown(self) -> list[Entry]:
+    def visible(self) -> list[Entry]:
         """Return the experiments that are not deleted."""
         return [one for one in self.experiments.values() if one.state != _DELETED]
 
@@ -85,7 +88,7 @@ class FakeElabftw(FakeServer):
             return Answer.json(401, {"code": 401, "message": "Unauthorized", "description": "No"})
         if request.method != "GET" and not self.keys[key]:
             return Answer.json(403, {"code": 403, "message": "Forbidden", "description": "Read"})
-        for (method, pattern), route in _ROUTES.items():
+        for (method, pattern), route in self._ROUTES.items():
             match = re.fullmatch(pattern, request.path.removeprefix(_TOP))
             if match and method == request.method:
                 numbers = [int(part) for part in match.groups()]
@@ -94,13 +97,13 @@ class FakeElabftw(FakeServer):
                 return route(self, request, *numbers)
         return Answer.json(404, {"code": 404, "message": "Not found"})
 
-    def list_keys(self, request: Request) -> Answer:
+    def _list_keys(self, request: Request) -> Answer:
         """Answer with the keys."""
         del request
         rows = [{"id": int(k.partition("-")[0]), "can_write": int(v)} for k, v in self.keys.items()]
         return Answer.json(200, rows)
 
-    def search(self, request: Request) -> Answer:
+    def _search(self, request: Request) -> Answer:
         """Answer with the experiments whose title or text holds a word."""
         states = {int(one) for one in request.query.get("state", "1").split(",")}
         text = request.query.get("q", "")
@@ -114,12 +117,12 @@ class FakeElabftw(FakeServer):
         some = found[start : start + size]
         return Answer.json(200, [{"id": one.id, "title": one.content["title"]} for one in some])
 
-    def create(self, request: Request) -> Answer:
+    def _create(self, request: Request) -> Answer:
         """Make an experiment."""
         number = self.put(**request.json())
         return _made(f"http://elsewhere.example.org{_TOP}experiments/{number}")
 
-    def get(self, request: Request, number: int) -> Answer:
+    def _get(self, request: Request, number: int) -> Answer:
         """Answer with an experiment, a deleted one too; metadata are text."""
         del request
         entry = self.experiments[number]
@@ -127,27 +130,27 @@ class FakeElabftw(FakeServer):
         content = {**entry.content, "metadata": metadata, "tags": "|".join(entry.tags)}
         return Answer.json(200, {"id": number, "state": entry.state, **content})
 
-    def change(self, request: Request, number: int) -> Answer:
+    def _change(self, request: Request, number: int) -> Answer:
         """Change the fields that are given, unless a user has locked it."""
         if self.experiments[number].content.get("locked"):
             return Answer.json(403, {"code": 403, "message": "This entry is locked"})
         self.experiments[number].content |= request.json()
-        return self.get(request, number)
+        return self._get(request, number)
 
-    def delete(self, request: Request, number: int) -> Answer:
+    def _delete(self, request: Request, number: int) -> Answer:
         """Put an experiment out of sight."""
         del request
         if self.deletes:
             self.experiments[number].state = _DELETED
         return Answer(204)
 
-    def list_tags(self, request: Request, number: int) -> Answer:
+    def _list_tags(self, request: Request, number: int) -> Answer:
         """Answer with the tags of an experiment."""
         del request
         tags = self.experiments[number].tags
         return Answer.json(200, [{"id": i, "tag": tag} for i, tag in enumerate(tags)])
 
-    def add_tag(self, request: Request, number: int) -> Answer:
+    def _add_tag(self, request: Request, number: int) -> Answer:
         """Add a tag."""
         if not self.new_tags:
             return Answer.json(400, {"code": 400, "message": "Only admins create tags"})
@@ -156,11 +159,11 @@ class FakeElabftw(FakeServer):
             self.experiments[number].tags.append(tag)
         return Answer(201)
 
-    def list_uploads(self, request: Request, number: int) -> Answer:
+    def _list_uploads(self, request: Request, number: int) -> Answer:
         """Answer with the files of an experiment that are shown, or replaced if asked for."""
         states = {int(one) for one in request.query.get("state", "1").split(",")}
-        shown = [one for one in self.experiments[number].uploads if one.state in states]
-        return Answer.json(200, [self._described(one) for one in shown])
+        visible = [one for one in self.experiments[number].uploads if one.state in states]
+        return Answer.json(200, [self._described(one) for one in visible])
 
     def _described(self, one: Stored) -> dict[str, Any]:
         digest = hashlib.sha256(one.content).hexdigest() if self.tells_hash else "5d41"
@@ -170,50 +173,48 @@ class FakeElabftw(FakeServer):
             "hash": digest, "hash_algorithm": algorithm, "filesize": len(one.content),
         }  # fmt: skip
 
-    def add_upload(self, request: Request, number: int) -> Answer:
+    def _add_upload(self, request: Request, number: int) -> Answer:
         """Take a file in."""
         name, comment, content = _file(request)
         self._last += 1
         self.experiments[number].uploads.append(Stored(self._last, name, comment, content))
         return _made(f"{_TOP}experiments/{number}/uploads/{self._last}")
 
-    def replace_upload(self, request: Request, number: int, upload: int) -> Answer:
+    def _replace_upload(self, request: Request, number: int, upload: int) -> Answer:
         """Take a file in, and archive the one it replaces."""
         for one in self.experiments[number].uploads:
             if one.id == upload:
                 one.state = 2
-        return self.add_upload(request, number)
+        return self._add_upload(request, number)
 
-    def get_upload(self, request: Request, number: int, upload: int) -> Answer:
+    def _get_upload(self, request: Request, number: int, upload: int) -> Answer:
         """Answer with the bytes of a file."""
         del request
         (one,) = (one for one in self.experiments[number].uploads if one.id == upload)
         return Answer(200, one.content, "application/octet-stream")
 
-    def delete_upload(self, request: Request, number: int, upload: int) -> Answer:
+    def _delete_upload(self, request: Request, number: int, upload: int) -> Answer:
         """Delete a file."""
         del request
         entry = self.experiments[number]
         entry.uploads = [one for one in entry.uploads if one.id != upload]
         return Answer(204)
 
-
-_ONE: Final = r"experiments/(\d+)"
-_ROUTES: Final[dict[tuple[str, str], Route]] = {
-    ("GET", "apikeys"): FakeElabftw.list_keys,
-    ("GET", "experiments"): FakeElabftw.search,
-    ("POST", "experiments"): FakeElabftw.create,
-    ("GET", _ONE): FakeElabftw.get,
-    ("PATCH", _ONE): FakeElabftw.change,
-    ("DELETE", _ONE): FakeElabftw.delete,
-    ("GET", rf"{_ONE}/tags"): FakeElabftw.list_tags,
-    ("POST", rf"{_ONE}/tags"): FakeElabftw.add_tag,
-    ("GET", rf"{_ONE}/uploads"): FakeElabftw.list_uploads,
-    ("POST", rf"{_ONE}/uploads"): FakeElabftw.add_upload,
-    ("GET", rf"{_ONE}/uploads/(\d+)"): FakeElabftw.get_upload,
-    ("POST", rf"{_ONE}/uploads/(\d+)"): FakeElabftw.replace_upload,
-    ("DELETE", rf"{_ONE}/uploads/(\d+)"): FakeElabftw.delete_upload,
-}
+    _ROUTES: ClassVar[dict[tuple[str, str], Route]] = {
+        ("GET", "apikeys"): _list_keys,
+        ("GET", "experiments"): _search,
+        ("POST", "experiments"): _create,
+        ("GET", _ONE): _get,
+        ("PATCH", _ONE): _change,
+        ("DELETE", _ONE): _delete,
+        ("GET", rf"{_ONE}/tags"): _list_tags,
+        ("POST", rf"{_ONE}/tags"): _add_tag,
+        ("GET", rf"{_ONE}/uploads"): _list_uploads,
+        ("POST", rf"{_ONE}/uploads"): _add_upload,
+        ("GET", rf"{_ONE}/uploads/(\d+)"): _get_upload,
+        ("POST", rf"{_ONE}/uploads/(\d+)"): _replace_upload,
+        ("DELETE", rf"{_ONE}/uploads/(\d+)"): _delete_upload,
+    }
 
 
 def _made(place: str) -> Answer:
@@ -226,8 +227,8 @@ def _file(request: Request) -> tuple[str, str, bytes]:
     form = BytesParser(policy=HTTP).parsebytes(head + request.body)
     name, comment, content = "", "", b""
     for part in form.iter_parts():
-        told = part.get_payload(decode=True)
-        value = told if isinstance(told, bytes) else b""
+        payload = part.get_payload(decode=True)
+        value = payload if isinstance(payload, bytes) else b""
         if part.get_filename():
             name, content = str(part.get_filename()), value
         else:

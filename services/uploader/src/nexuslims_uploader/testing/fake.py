@@ -46,7 +46,15 @@ class FakeDestination:
     async def upload(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
     ) -> UploadResult:
-        """Take the record, or fail as it was told to."""
+        """Take the record, or fail as it was told to.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
         self.calls.append((record, dict(previous)))
         fault = self._fail(record)
         self.records[record.session] = record.xml
@@ -55,7 +63,15 @@ class FakeDestination:
         return UploadResult(record.session, f"https://{self.name}.example.org/{record.session}")
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
-        """Let go of the record, or fail as it was told to."""
+        """Let go of the record, or fail as it was told to.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
         del previous
         self.withdrawals.append(record)
         fault = self._fail(record)

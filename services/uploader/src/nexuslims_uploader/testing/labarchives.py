@@ -7,7 +7,7 @@ their tests expect; what a live server adds is not in it.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
@@ -70,14 +70,38 @@ class FakeLabarchives(FakeServer):
         self._last = 0
 
     def put(self, parent: str, name: str, *, is_page: bool) -> str:
-        """Hold a folder or a page; returns its id."""
+        """Hold a folder or a page; returns its id.
+
+        Parameters
+        ----------
+        parent
+            Id of the folder it is in.
+        name
+            Its name.
+        is_page
+            Whether it is a page, and not a folder.
+        """
         self._last += 1
         made = Place(f"tree/{self._last}=", parent, name, is_page)
         self.places[made.id] = made
         return made.id
 
     def add(self, page: str, kind: str, content: bytes, name: str = "", caption: str = "") -> str:
-        """Hold an entry; returns its id."""
+        """Hold an entry; returns its id.
+
+        Parameters
+        ----------
+        page
+            Id of the page.
+        kind
+            ``text entry`` or ``Attachment``.
+        content
+            The bytes.
+        name
+            Its name.
+        caption
+            Of an attachment.
+        """
         self._last += 1
         made = Part(f"eid+{self._last}=", page, kind, content, name, caption)
         self.parts[made.id] = made
@@ -118,7 +142,7 @@ class FakeLabarchives(FakeServer):
         form = dict(request.query)
         if request.headers.get("content-type") == "application/x-www-form-urlencoded":
             form |= dict(parse_qsl(request.body.decode(), keep_blank_values=True))
-        route = _ROUTES.get((request.method, path))
+        route = self._ROUTES.get((request.method, path))
         try:
             return route(self, form, request.body) if route else complain(404, "404", "No method")
         except KeyError as error:
@@ -136,14 +160,14 @@ class FakeLabarchives(FakeServer):
             return complain(401, "4520", "The supplied signature parameter was invalid")
         return None
 
-    def user_info(self, form: Form, body: bytes) -> Answer:
+    def _user_info(self, form: Form, body: bytes) -> Answer:
         """Answer with the account and its notebooks."""
         del form, body
         notebook = f"<notebook><name>Ours</name><id>{self.notebook}</id></notebook>"
         inside = f"<id>{self.user}</id><notebooks type='array'>{notebook}</notebooks>"
         return _xml(f"<users>{inside}</users>")
 
-    def level(self, form: Form, body: bytes) -> Answer:
+    def _level(self, form: Form, body: bytes) -> Answer:
         """Answer with what is in a folder."""
         del body
         parent = self._folder(form)
@@ -156,14 +180,14 @@ class FakeLabarchives(FakeServer):
         )
         return _xml(f"<tree-tools><level-nodes type='array'>{inside}</level-nodes></tree-tools>")
 
-    def insert(self, form: Form, body: bytes) -> Answer:
+    def _insert(self, form: Form, body: bytes) -> Answer:
         """Make a folder or a page; names may repeat."""
         del body
         is_page = form["is_folder"] != "true"
         made = self.put(self._folder(form), form["display_text"], is_page=is_page)
         return _xml(f"<tree-tools><node><tree-id>{made}</tree-id></node></tree-tools>")
 
-    def update_node(self, form: Form, body: bytes) -> Answer:
+    def _update_node(self, form: Form, body: bytes) -> Answer:
         """Rename or move."""
         del body
         place = self.places[form["tree_id"]]
@@ -172,7 +196,7 @@ class FakeLabarchives(FakeServer):
             place.parent = self._folder(form)
         return _xml(f"<tree-tools><node><tree-id>{place.id}</tree-id></node></tree-tools>")
 
-    def entries(self, form: Form, body: bytes) -> Answer:
+    def _entries(self, form: Form, body: bytes) -> Answer:
         """Answer with the entries of a page."""
         del body
         page = self.places[form["page_tree_id"]]
@@ -181,33 +205,33 @@ class FakeLabarchives(FakeServer):
 
     def _described(self, part: Part) -> str:
         is_text = part.kind == "text entry"
-        told = {
+        elements = {
             "eid": part.id,
             "part-type": part.kind,
             "attach-file-name": part.name,
             "caption": part.caption,
             "entry-data": part.content.decode() if is_text else part.caption,
         }
-        inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in told.items())
+        inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in elements.items())
         return f"<entry>{inside}</entry>"
 
-    def add_entry(self, form: Form, body: bytes) -> Answer:
+    def _add_entry(self, form: Form, body: bytes) -> Answer:
         """Add a text to a page."""
         del body
         page = self.places[form["pid"]].id
         return _entry(self.add(page, form["part_type"], form["entry_data"].encode()))
 
-    def add_attachment(self, form: Form, body: bytes) -> Answer:
+    def _add_attachment(self, form: Form, body: bytes) -> Answer:
         """Add a file to a page."""
         page = self.places[form["pid"]].id
         return _entry(self.add(page, "Attachment", body, form["filename"], form["caption"]))
 
-    def update_entry(self, form: Form, body: bytes) -> Answer:
+    def _update_entry(self, form: Form, body: bytes) -> Answer:
         """Change a text; the former stays as a version."""
         del body
         return self._update(form, form["entry_data"].encode())
 
-    def update_attachment(self, form: Form, body: bytes) -> Answer:
+    def _update_attachment(self, form: Form, body: bytes) -> Answer:
         """Change a file; the former stays as a version."""
         part = self.parts[form["eid"]]
         part.name, part.caption = form["filename"], form["caption"]
@@ -219,7 +243,7 @@ class FakeLabarchives(FakeServer):
         part.content = content
         return _entry(part.id)
 
-    def attachment(self, form: Form, body: bytes) -> Answer:
+    def _attachment(self, form: Form, body: bytes) -> Answer:
         """Answer with the bytes of a file."""
         del body
         return Answer(200, self.parts[form["eid"]].content, "application/octet-stream")
@@ -231,30 +255,49 @@ class FakeLabarchives(FakeServer):
         parent = form["parent_tree_id"]
         return parent if parent == _ROOT else self.places[parent].id
 
-
-_ROUTES: Final[dict[tuple[str, str], Route]] = {
-    ("GET", "users/user_info_via_id"): FakeLabarchives.user_info,
-    ("GET", "tree_tools/get_tree_level"): FakeLabarchives.level,
-    ("GET", "tree_tools/insert_node"): FakeLabarchives.insert,
-    ("GET", "tree_tools/update_node"): FakeLabarchives.update_node,
-    ("GET", "tree_tools/get_entries_for_page"): FakeLabarchives.entries,
-    ("GET", "entries/entry_attachment"): FakeLabarchives.attachment,
-    ("POST", "entries/add_entry"): FakeLabarchives.add_entry,
-    ("POST", "entries/add_attachment"): FakeLabarchives.add_attachment,
-    ("POST", "entries/update_entry"): FakeLabarchives.update_entry,
-    ("POST", "entries/update_attachment"): FakeLabarchives.update_attachment,
-}
+    _ROUTES: ClassVar[dict[tuple[str, str], Route]] = {
+        ("GET", "users/user_info_via_id"): _user_info,
+        ("GET", "tree_tools/get_tree_level"): _level,
+        ("GET", "tree_tools/insert_node"): _insert,
+        ("GET", "tree_tools/update_node"): _update_node,
+        ("GET", "tree_tools/get_entries_for_page"): _entries,
+        ("GET", "entries/entry_attachment"): _attachment,
+        ("POST", "entries/add_entry"): _add_entry,
+        ("POST", "entries/add_attachment"): _add_attachment,
+        ("POST", "entries/update_entry"): _update_entry,
+        ("POST", "entries/update_attachment"): _update_attachment,
+    }
 
 
 def complain(status: int, code: str, text: str) -> Answer:
-    """Tell of an error as LabArchives does now."""
+    """Tell of an error as LabArchives does now.
+
+    Parameters
+    ----------
+    status
+        Of the answer.
+    code
+        Of the error.
+    text
+        Of the error.
+    """
     inside = f"<error-code type='integer'>{code}</error-code>"
     described = f"<error-description>{escape(text)}</error-description>"
     return _xml(f"<error>{inside}{described}</error>", status)
 
 
 def complain_as_before(status: int, code: str, text: str) -> Answer:
-    """Tell of an error as LabArchives did."""
+    """Tell of an error as LabArchives did.
+
+    Parameters
+    ----------
+    status
+        Of the answer.
+    code
+        Of the error.
+    text
+        Of the error.
+    """
     inside = f"<code>{code}</code><msg>{escape(text)}</msg>"
     return _xml(f"<response><error>{inside}</error></response>", status)
 

@@ -74,7 +74,17 @@ def record_to_upload(
     session: str = "file-1",
     file_name: str = "2018-11-13_FEI-Titan-TEM_204.xml",
 ) -> RecordToUpload:
-    """Make a record on its way, of a session of three hours on an instrument in Denver."""
+    """Make a record on its way, of a session of three hours on an instrument in Denver.
+
+    Parameters
+    ----------
+    xml
+        The content; a small record if not given.
+    session
+        Token of the session.
+    file_name
+        Name of the record's file.
+    """
     content = small_record_xml() if xml is None else xml
     return RecordToUpload(
         session=session,

@@ -50,7 +50,15 @@ class Answer:
 
     @classmethod
     def json(cls, status: int, document: Any) -> Self:
-        """Answer with a document."""
+        """Answer with a document.
+
+        Parameters
+        ----------
+        status
+            Of the answer.
+        document
+            What it holds.
+        """
         return cls(status, json.dumps(document, ensure_ascii=False).encode())
 
     def to_bytes(self) -> bytes:

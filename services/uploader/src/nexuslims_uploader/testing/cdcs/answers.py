@@ -77,7 +77,15 @@ class Blob:
 
 
 def template(number: int, title: str) -> Document:
-    """Return a template of one version as the API lists it."""
+    """Return a template of one version as the API lists it.
+
+    Parameters
+    ----------
+    number
+        Its number.
+    title
+        Its title.
+    """
     return {
         "id": number,
         "versions": [str(number)],
@@ -92,12 +100,28 @@ def template(number: int, title: str) -> Document:
 
 
 def workspace(number: int, title: str) -> Document:
-    """Return a public workspace as the API lists it."""
+    """Return a public workspace as the API lists it.
+
+    Parameters
+    ----------
+    number
+        Its number.
+    title
+        Its title.
+    """
     return {"id": number, "title": title, "owner": None, "is_public": True}
 
 
 def account(number: int, username: str) -> Document:
-    """Return an account as the API lists it."""
+    """Return an account as the API lists it.
+
+    Parameters
+    ----------
+    number
+        Its number.
+    username
+        Its name.
+    """
     return {"id": number, "username": username, "email": f"{username}@example.org"}
 
 
@@ -116,7 +140,15 @@ def paged(documents: list[Document]) -> Answer:
 
 
 def matches(record: Record, query: Document) -> bool:
-    """Tell whether a record has what a query asks for beside the content."""
+    """Tell whether a record has what a query asks for beside the content.
+
+    Parameters
+    ----------
+    record
+        The record.
+    query
+        As it was posted.
+    """
     title = query.get("title", record.title)
     titles = title.get("$in", []) if isinstance(title, dict) else [title]
     templates = [int(one["id"]) for one in query.get("templates", [])]

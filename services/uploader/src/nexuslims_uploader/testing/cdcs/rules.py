@@ -30,7 +30,15 @@ def title_problem(title: Any) -> str:
 
 
 def xml_problem(text: str, schema: "XMLSchema | None") -> str:
-    """Say what the parser, the schema or the database has against a record; empty for nothing."""
+    """Say what the parser, the schema or the database has against a record; empty for nothing.
+
+    Parameters
+    ----------
+    text
+        The XML.
+    schema
+        Of the template; None for none.
+    """
     try:
         root = parse_xml(text.encode(), huge_tree=True)
     except MalformedXmlError as error:

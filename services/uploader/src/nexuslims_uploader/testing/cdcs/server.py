@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from nexuslims_uploader.testing.cdcs.answers import (
     Blob,
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Route: TypeAlias = Callable[..., Answer]
 
 _PAGE: Final = b'<!doctype html>\n<html lang="en"><head><title>Not Found</title></head></html>'
+
+
+_ID: Final = r"(\d+)"
 
 
 class FakeCdcs(FakeServer):
@@ -60,14 +63,34 @@ class FakeCdcs(FakeServer):
         self._last = 0
 
     def put(self, title: str, xml: str, *, workspace: int | None = 1, id: int = 0) -> int:  # noqa: A002 - CDCS's word
-        """Hold a record that somebody else made; returns its id."""
+        """Hold a record that somebody else made; returns its id.
+
+        Parameters
+        ----------
+        title
+            Its title.
+        xml
+            Its content.
+        workspace
+            Number of its workspace; None for none.
+        id
+            Its number; the next one if not given.
+        """
         number = id or self._next()
         self._last = max(self._last, number)
         self.records[number] = Record(number, 1, workspace, self.ADMIN, title, xml)
         return number
 
     def put_blob(self, filename: str, content: bytes) -> int:
-        """Hold a file that somebody else made; returns its id."""
+        """Hold a file that somebody else made; returns its id.
+
+        Parameters
+        ----------
+        filename
+            Its name.
+        content
+            The bytes.
+        """
         number = max(self.blobs, default=0) + 1
         self.blobs[number] = Blob(number, self.ADMIN, filename, content)
         return number
@@ -84,7 +107,7 @@ class FakeCdcs(FakeServer):
         path = request.path.lstrip("/")
         if self.assign_ends_in_slash and "/assign/" in path:
             path = path.removesuffix("/") if path.endswith("/") else f"{path}/"
-        for pattern, routes in _ROUTES.items():
+        for pattern, routes in self._ROUTES.items():
             match = re.fullmatch(pattern, path)
             if match:
                 return self._routed(routes, request, [int(part) for part in match.groups()])
@@ -111,24 +134,24 @@ class FakeCdcs(FakeServer):
 
     # --- templates, workspaces, accounts ---
 
-    def list_templates(self, request: Request, user: int) -> Answer:
+    def _list_templates(self, request: Request, user: int) -> Answer:
         """Answer with the global templates."""
         del user
         title = request.query.get("title")
         return Answer.json(200, [one for one in self.templates if title in (None, one["title"])])
 
-    def list_workspaces(self, request: Request, user: int) -> Answer:
+    def _list_workspaces(self, request: Request, user: int) -> Answer:
         """Answer with the workspaces, in no order."""
         del request, user
         return Answer.json(200, self.workspaces)
 
-    def list_users(self, request: Request, user: int) -> Answer:
+    def _list_users(self, request: Request, user: int) -> Answer:
         """Answer with all accounts."""
         del request
         self._superuser(user)
         return Answer.json(200, [account(number, name) for number, name in self.users.items()])
 
-    def make_user(self, request: Request, user: int) -> Answer:
+    def _make_user(self, request: Request, user: int) -> Answer:
         """Make an account."""
         self._superuser(user)
         username = body_of(request).get("username", "")
@@ -139,7 +162,7 @@ class FakeCdcs(FakeServer):
         self.users[number] = username
         return Answer.json(201, account(number, username))
 
-    def settings(self, request: Request, user: int) -> Answer:
+    def _settings(self, request: Request, user: int) -> Answer:
         """Answer with versions."""
         del request, user
         database = {"engine": "PostgreSQL", "version": 150018}
@@ -148,11 +171,11 @@ class FakeCdcs(FakeServer):
 
     # --- records ---
 
-    def make(self, request: Request, user: int) -> Answer:
+    def _make(self, request: Request, user: int) -> Answer:
         """Make a record; titles may repeat."""
         return Answer.json(201, self._made(body_of(request), user).document())
 
-    def make_owned(self, request: Request, user: int) -> Answer:
+    def _make_owned(self, request: Request, user: int) -> Answer:
         """Make a record of another user."""
         self._superuser(user)
         document = body_of(request)
@@ -176,18 +199,18 @@ class FakeCdcs(FakeServer):
         self.records[number] = record
         return record
 
-    def list_own(self, request: Request, user: int) -> Answer:
+    def _list_own(self, request: Request, user: int) -> Answer:
         """Answer with the records of the token's owner."""
         title = request.query.get("title")
         own = [one for one in self.records.values() if one.owner == user]
         return paged([one.document() for one in own if title in (None, one.title)])
 
-    def get(self, request: Request, user: int, record: int) -> Answer:
+    def _get(self, request: Request, user: int, record: int) -> Answer:
         """Answer with a record."""
         del request, user
         return Answer.json(200, self._record(record).document())
 
-    def change(self, request: Request, user: int, record: int) -> Answer:
+    def _change(self, request: Request, user: int, record: int) -> Answer:
         """Change title and content; anything else is ignored."""
         held = self._writable(record, user)
         document = {"title": held.title, "xml_content": held.xml, **body_of(request)}
@@ -195,19 +218,19 @@ class FakeCdcs(FakeServer):
         held.title, held.xml = document["title"], document["xml_content"]
         return Answer.json(200, held.document())
 
-    def delete(self, request: Request, user: int, record: int) -> Answer:
+    def _delete(self, request: Request, user: int, record: int) -> Answer:
         """Remove a record."""
         del request
         self._writable(record, user)
         del self.records[record]
         return Answer(204)
 
-    def download(self, request: Request, user: int, record: int) -> Answer:
+    def _download(self, request: Request, user: int, record: int) -> Answer:
         """Answer with the XML, of no said encoding."""
         del request, user
         return Answer(200, self._record(record).xml.encode(), "text/xml")
 
-    def assign(self, request: Request, user: int, record: int, workspace: int) -> Answer:
+    def _assign(self, request: Request, user: int, record: int, workspace: int) -> Answer:
         """Put a record into a workspace."""
         del request
         if record not in self.records or workspace not in [one["id"] for one in self.workspaces]:
@@ -217,14 +240,14 @@ class FakeCdcs(FakeServer):
         self.records[record].workspace = workspace
         return Answer.json(200, {})
 
-    def change_owner(self, request: Request, user: int, record: int, owner: int) -> Answer:
+    def _change_owner(self, request: Request, user: int, record: int, owner: int) -> Answer:
         """Give a record to another user."""
         del request
         self._superuser(user)
         self._record(record).owner = owner
         return Answer.json(200, {})
 
-    def query(self, request: Request, user: int) -> Answer:
+    def _query(self, request: Request, user: int) -> Answer:
         """Answer with the records of a title, a workspace, a template; by content is not ours."""
         del user
         document = body_of(request)
@@ -237,14 +260,14 @@ class FakeCdcs(FakeServer):
 
     # --- files ---
 
-    def make_blob(self, request: Request, user: int) -> Answer:
+    def _make_blob(self, request: Request, user: int) -> Answer:
         """Keep a file."""
         filename, content = uploaded_file(request)
         blob = self.blobs[self.put_blob(filename, content)]
         blob.owner = user
         return Answer.json(201, blob.document(self.url))
 
-    def list_blobs(self, request: Request, user: int) -> Answer:
+    def _list_blobs(self, request: Request, user: int) -> Answer:
         """Answer with the files of the token's owner."""
         name = request.query.get("filename")
         own = [one for one in self.blobs.values() if one.owner == user]
@@ -252,25 +275,25 @@ class FakeCdcs(FakeServer):
             200, [one.document(self.url) for one in own if name in (None, one.filename)]
         )
 
-    def blob_content(self, request: Request, user: int, blob: int) -> Answer:
+    def _blob_content(self, request: Request, user: int, blob: int) -> Answer:
         """Answer with a file."""
         del request, user
         return Answer(200, self.blobs[blob].content, "image/png")
 
-    def delete_blob(self, request: Request, user: int, blob: int) -> Answer:
+    def _delete_blob(self, request: Request, user: int, blob: int) -> Answer:
         """Remove a file."""
         del request, user
         if self.blobs.pop(blob, None) is None:
             raise StopError(404, {"message": "Blob not found."})
         return Answer(204)
 
-    def assign_blob(self, request: Request, user: int, blob: int, workspace: int) -> Answer:
+    def _assign_blob(self, request: Request, user: int, blob: int, workspace: int) -> Answer:
         """Put a file into a workspace."""
         del request, user
         self.blobs[blob].workspace = workspace
         return Answer.json(200, {})
 
-    def link_blob(self, request: Request, user: int, blob: int, record: int) -> Answer:
+    def _link_blob(self, request: Request, user: int, blob: int, record: int) -> Answer:
         """Note which record a file belongs to."""
         del request, user
         self.blobs[blob].of.add(record)
@@ -321,27 +344,25 @@ class FakeCdcs(FakeServer):
         if refusal:
             raise StopError(500, {"message": refusal})
 
-
-_ID: Final = r"(\d+)"
-_ROUTES: Final[dict[str, dict[str, Route]]] = {
-    r"rest/core-settings/": {"GET": FakeCdcs.settings},
-    r"rest/template-version-manager/global/": {"GET": FakeCdcs.list_templates},
-    r"rest/workspace/read_access/?": {"GET": FakeCdcs.list_workspaces},
-    r"rest/user/": {"GET": FakeCdcs.list_users, "POST": FakeCdcs.make_user},
-    r"rest/data/": {"GET": FakeCdcs.list_own, "POST": FakeCdcs.make},
-    r"rest/admin/data/": {"POST": FakeCdcs.make_owned},
-    r"rest/data/query/": {"POST": FakeCdcs.query},
-    rf"rest/data/{_ID}/": {
-        "GET": FakeCdcs.get,
-        "PATCH": FakeCdcs.change,
-        "DELETE": FakeCdcs.delete,
-    },
-    rf"rest/data/download/{_ID}/": {"GET": FakeCdcs.download},
-    rf"rest/data/{_ID}/assign/{_ID}": {"PATCH": FakeCdcs.assign},
-    rf"rest/data/{_ID}/change-owner/{_ID}": {"PATCH": FakeCdcs.change_owner},
-    r"rest/blob/": {"GET": FakeCdcs.list_blobs, "POST": FakeCdcs.make_blob},
-    rf"rest/blob/download/{_ID}/": {"GET": FakeCdcs.blob_content},
-    rf"rest/blob/{_ID}/": {"DELETE": FakeCdcs.delete_blob},
-    rf"rest/blob/{_ID}/assign/{_ID}": {"PATCH": FakeCdcs.assign_blob},
-    rf"rest/blob/{_ID}/metadata/{_ID}/": {"POST": FakeCdcs.link_blob},
-}
+    _ROUTES: ClassVar[dict[str, dict[str, Route]]] = {
+        r"rest/core-settings/": {"GET": _settings},
+        r"rest/template-version-manager/global/": {"GET": _list_templates},
+        r"rest/workspace/read_access/?": {"GET": _list_workspaces},
+        r"rest/user/": {"GET": _list_users, "POST": _make_user},
+        r"rest/data/": {"GET": _list_own, "POST": _make},
+        r"rest/admin/data/": {"POST": _make_owned},
+        r"rest/data/query/": {"POST": _query},
+        rf"rest/data/{_ID}/": {
+            "GET": _get,
+            "PATCH": _change,
+            "DELETE": _delete,
+        },
+        rf"rest/data/download/{_ID}/": {"GET": _download},
+        rf"rest/data/{_ID}/assign/{_ID}": {"PATCH": _assign},
+        rf"rest/data/{_ID}/change-owner/{_ID}": {"PATCH": _change_owner},
+        r"rest/blob/": {"GET": _list_blobs, "POST": _make_blob},
+        rf"rest/blob/download/{_ID}/": {"GET": _blob_content},
+        rf"rest/blob/{_ID}/": {"DELETE": _delete_blob},
+        rf"rest/blob/{_ID}/assign/{_ID}": {"PATCH": _assign_blob},
+        rf"rest/blob/{_ID}/metadata/{_ID}/": {"POST": _link_blob},
+    }
