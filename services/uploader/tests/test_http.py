@@ -15,7 +15,8 @@ from nexuslims_uploader.errors import (
     RefusedError,
     TransientUploadError,
 )
-from nexuslims_uploader.http import Api, Peer, open_client
+from nexuslims_uploader.http import Api, open_client
+from nexuslims_uploader.peer import Peer
 from nexuslims_uploader.testing import FAULTS, Answer, FakeServer, Request
 
 SECRET = "t0p-s3cret"

@@ -9,7 +9,6 @@ query.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx
@@ -21,16 +20,15 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from nexuslims_shared.network import Network, retry_after, tls_context
+from nexuslims_shared.network import Network, tls_context
 from nexuslims_shared.settings import read
-from nexuslims_uploader.answers import asked_for, error_text, is_page, quoted, without
+from nexuslims_uploader.answers import asked_for, error_text, is_page, quoted
 from nexuslims_uploader.errors import (
-    MisconfiguredError,
     PermanentUploadError,
-    RefusedError,
     TransientUploadError,
     UploadError,
 )
+from nexuslims_uploader.peer import Peer
 
 _CONNECT_S: Final = 10.0
 _WHOLE_EXCHANGE: Final = 5
@@ -41,34 +39,12 @@ _GONE: Final = httpx.codes.NOT_FOUND
 _ATTEMPTS: Final = 3
 
 T = TypeVar("T")
-P = TypeVar("P", bound=PermanentUploadError)
 
 Refusal: TypeAlias = Callable[[httpx.Response], str]
 """Says what a server error (500) has against the record; empty if it is its own trouble."""
 
 Complaint: TypeAlias = Callable[[httpx.Response, str], UploadError | None]
 """Reads an error out of an answer of any status, about a session's record; None if it is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is spoken to.
-
-    Parameters
-    ----------
-    destination
-        Its name.
-    address, access
-        The settings that say where it is and how to get in, for messages: ``NX_CDCS_URL``,
-        ``NX_CDCS_TOKEN``.
-    secrets
-        What must not be repeated from its answers.
-    """
-
-    destination: str
-    address: str
-    access: str
-    secrets: tuple[str, ...] = ()
 
 
 def open_client(
@@ -140,7 +116,7 @@ class Api:
         complaint: Complaint = lambda _, __: None,
     ) -> None:
         self._client = client
-        self._peer = peer
+        self.peer = peer
         self._refusal = refusal
         self._complaint = complaint
 
@@ -229,7 +205,7 @@ class Api:
         if response.status_code != _GONE:
             return response
         if is_page(response):
-            raise self._not_the_service(asked_for(response), session)
+            raise self.peer.not_the_service(asked_for(response), session)
         return None
 
     async def read(
@@ -296,10 +272,10 @@ class Api:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise self.misconfigured(
+            raise self.peer.misconfigured(
                 f"the answer to {asked_for(response)} is not as expected ({where}: {first['msg']})",
                 session,
-                f"{self._peer.address} must be the address of the service itself",
+                f"{self.peer.address} must be the address of the service itself",
             ) from error
 
     def document(self, response: httpx.Response, *, session: str) -> Any:
@@ -317,64 +293,12 @@ class Api:
         except ValueError as error:
             asked = asked_for(response)
             if is_page(response):
-                raise self._not_the_service(asked, session) from error
-            raise self.transient(f"the answer to {asked} is damaged JSON", session) from error
+                raise self.peer.not_the_service(asked, session) from error
+            raise self.peer.transient(f"the answer to {asked} is damaged JSON", session) from error
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
-
-    def transient(
-        self, reason: str, session: str, remedy: str = "", *, asked: str = ""
-    ) -> TransientUploadError:
-        """Make a transient error.
-
-        Parameters
-        ----------
-        reason
-            What went wrong, without secrets.
-        session
-            Token of the session it is about; empty for none.
-        remedy
-            What somebody can do about it; a general one if not given.
-        asked
-            The server's ``Retry-After``, if it gave one.
-        """
-        return TransientUploadError(
-            self._clean(reason),
-            destination=self._peer.destination,
-            session=session,
-            remedy=remedy or "it is tried again by itself; see to the server if it lasts",
-            retry_after=retry_after(asked),
-        )
-
-    def misconfigured(self, reason: str, session: str, remedy: str) -> MisconfiguredError:
-        """Make an error that lasts until a setting is corrected.
-
-        Parameters
-        ----------
-        reason
-            What went wrong, without secrets.
-        session
-            Token of the session it is about; empty for none.
-        remedy
-            What somebody can do about it; a general one if not given.
-        """
-        return self._permanent(MisconfiguredError, reason, session, remedy)
-
-    def refused(self, reason: str, session: str, remedy: str) -> RefusedError:
-        """Make an error that lasts until the record is another.
-
-        Parameters
-        ----------
-        reason
-            What went wrong, without secrets.
-        session
-            Token of the session it is about; empty for none.
-        remedy
-            What somebody can do about it; a general one if not given.
-        """
-        return self._permanent(RefusedError, reason, session, remedy)
 
     async def _exchange(
         self, asked: str, session: str, method: str, path: str, content: Mapping[str, Any]
@@ -384,55 +308,41 @@ class Api:
             async with asyncio.timeout(limit):
                 return await self._client.request(method, path, **content)
         except (httpx.TimeoutException, TimeoutError) as error:
-            raise self.transient(f"no answer in time to {asked}", session) from error
+            raise self.peer.transient(f"no answer in time to {asked}", session) from error
         except httpx.RequestError as error:
             what = str(error) or type(error).__name__
-            remedy = f"see whether the server runs, and {self._peer.address}"
+            remedy = f"see whether the server runs, and {self.peer.address}"
             if "certificate verify failed" in what.lower():
                 remedy = "set NX_CERT_BUNDLE to the certificates that vouch for the server"
-            raise self.transient(f"{asked} came to nothing ({what})", session, remedy) from error
+            raise self.peer.transient(
+                f"{asked} came to nothing ({what})", session, remedy
+            ) from error
 
     def _error(
         self, asked: str, session: str, response: httpx.Response
     ) -> PermanentUploadError | TransientUploadError:
-        status, peer = response.status_code, self._peer
+        status, peer = response.status_code, self.peer
         answer = f"{asked} was answered with {status}{quoted(error_text(response))}"
         if status in (401, 403):
             remedy = f"{peer.access} must be valid, and its owner may do this; then retry"
-            return self.misconfigured(answer, session, remedy)
+            return self.peer.misconfigured(answer, session, remedy)
         if response.is_redirect:
             place = response.headers.get("location", "elsewhere").partition("?")[0]
-            return self.misconfigured(
+            return self.peer.misconfigured(
                 f"{asked} was sent on to {place}", session, f"correct {peer.address}, then retry"
             )
         if status in _BUSY:
-            return self.transient(answer, session, asked=response.headers.get("retry-after", ""))
+            return self.peer.transient(
+                answer, session, asked=response.headers.get("retry-after", "")
+            )
         if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             refusal = self._refusal(response)
             if not refusal:
-                return self.transient(answer, session)
-            return self.refused(refusal, session, "correct what it names, and build it again")
-        return self.refused(
+                return self.peer.transient(answer, session)
+            return self.peer.refused(refusal, session, "correct what it names, and build it again")
+        return self.peer.refused(
             answer, session, f"see whether {peer.address} is right, and the record; then retry"
         )
-
-    def _not_the_service(self, asked: str, session: str) -> MisconfiguredError:
-        return self.misconfigured(
-            f"a web page instead of JSON answers {asked}",
-            session,
-            f"{self._peer.address} must be the address of the service itself",
-        )
-
-    def _permanent(self, kind: type[P], reason: str, session: str, remedy: str) -> P:
-        return kind(
-            self._clean(reason),
-            destination=self._peer.destination,
-            session=session,
-            remedy=remedy,
-        )
-
-    def _clean(self, text: str) -> str:
-        return without(self._peer.secrets, text)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -12,7 +12,8 @@ from nexuslims_shared.network import Network
 from nexuslims_uploader.answers import error_text
 from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.destination import UploadResult
-from nexuslims_uploader.http import Api, Peer, open_client
+from nexuslims_uploader.http import Api, open_client
+from nexuslims_uploader.peer import Peer
 
 Id: TypeAlias = int | str
 """Numbers, that are texts in some answers."""

@@ -83,7 +83,7 @@ class Places:
     def _only(self, found: list[Id], setting: str, kind: str, session: str) -> Id:
         if len(found) == 1:
             return found[0]
-        raise self._client.api.misconfigured(
+        raise self._client.api.peer.misconfigured(
             f"{len(found) or 'no'} {kind}{'s' if found else ''} of this title there: {setting}",
             session,
             f"give the title of one global {kind} that the token's owner may use, then retry",

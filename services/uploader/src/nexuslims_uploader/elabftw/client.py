@@ -17,8 +17,9 @@ from nexuslims_shared.network import Network
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
 from nexuslims_uploader.errors import RefusedError, TransientUploadError
-from nexuslims_uploader.http import Api, Peer, open_client
+from nexuslims_uploader.http import Api, open_client
 from nexuslims_uploader.notebook import COMMENT
+from nexuslims_uploader.peer import Peer
 
 _PAGE: Final = 50
 _PAGES: Final = 200
@@ -131,7 +132,7 @@ class ElabftwClient:
         session
             Token of the session it is about; empty for none.
         """
-        return self.api.refused(
+        return self.api.peer.refused(
             f"experiment {number} is locked by a user", session, "unlock it there, then retry"
         )
 
@@ -145,7 +146,7 @@ class ElabftwClient:
         session
             Token of the session it is about; empty for none.
         """
-        return self.api.refused(
+        return self.api.peer.refused(
             f"experiment {number} is still shown after it was deleted",
             session,
             "delete it there by hand, then retry",
@@ -161,7 +162,7 @@ class ElabftwClient:
         session
             Token of the session it is about; empty for none.
         """
-        return self.api.transient(f"experiment {number} was made, and is not there", session)
+        return self.api.peer.transient(f"experiment {number} was made, and is not there", session)
 
     async def may_write(self) -> bool:
         """Tell whether our key may write."""
@@ -363,5 +364,7 @@ class ElabftwClient:
     def _number(self, response: httpx.Response, session: str) -> int:
         last = response.headers.get("location", "").rstrip("/").rpartition("/")[2]
         if not last.isdecimal():
-            raise self.api.transient("the answer does not say which experiment was made", session)
+            raise self.api.peer.transient(
+                "the answer does not say which experiment was made", session
+            )
         return int(last)

@@ -18,12 +18,13 @@ from nexuslims_shared.network import Network
 from nexuslims_uploader.answers import is_page
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.errors import UploadError
-from nexuslims_uploader.http import Api, Peer, open_client
+from nexuslims_uploader.http import Api, open_client
 from nexuslims_uploader.labarchives import replies
 from nexuslims_uploader.labarchives.replies import Entry, Node
 from nexuslims_uploader.labarchives.settings import LabarchivesSettings
 from nexuslims_uploader.labarchives.signature import SignedTurns
 from nexuslims_uploader.notebook import COMMENT
+from nexuslims_uploader.peer import Peer
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -281,7 +282,7 @@ class LabarchivesClient:
             Token of the session it is about; empty for none.
         """
         address = self.result(page).url
-        return self.api.refused(
+        return self.api.peer.refused(
             f"page {page} is where it was, after it was moved", session, f"move {address} by hand"
         )
 
@@ -296,7 +297,9 @@ class LabarchivesClient:
         root = await self._read(method, path, session=session, repeatable=False, **content)
         made = replies.new_id(root, element)
         if not made:
-            raise self.api.transient(f"the answer to {path} does not say what was made", session)
+            raise self.api.peer.transient(
+                f"the answer to {path} does not say what was made", session
+            )
         return made
 
     async def _read(self, method: str, path: str, *, session: str, **content: Any) -> "_Element":
@@ -305,12 +308,12 @@ class LabarchivesClient:
             return await asyncio.to_thread(replies.parse, response.content)
         except replies.UnreadableReplyError as error:
             if is_page(response):
-                raise self.api.misconfigured(
+                raise self.api.peer.misconfigured(
                     f"a web page instead of XML answers {method} {path}",
                     session,
                     "NX_LABARCHIVES_URL must be the address of the API, with /api",
                 ) from error
-            raise self.api.transient(
+            raise self.api.peer.transient(
                 f"the answer to {method} {path} is damaged XML ({error})", session
             ) from error
 
@@ -323,16 +326,16 @@ class LabarchivesClient:
         answer = f"{asked} was answered with error {error.code}: {error.text}"
         if error.code == _EXPIRED:
             remedy = "set this machine's clock: LabArchives takes signatures of this minute only"
-            return self.api.transient(answer, session, remedy)
+            return self.api.peer.transient(answer, session, remedy)
         if error.code in _NO_PERMISSION:
             remedy = "let NX_LABARCHIVES_USER_ID write in NX_LABARCHIVES_NOTEBOOK_ID, then retry"
-            return self.api.misconfigured(answer, session, remedy)
+            return self.api.peer.misconfigured(answer, session, remedy)
         if error.code in _NOT_LET_IN:
-            return self.api.misconfigured(answer, session, f"correct {_ACCESS}, then retry")
+            return self.api.peer.misconfigured(answer, session, f"correct {_ACCESS}, then retry")
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return self.api.transient(answer, session)
+            return self.api.peer.transient(answer, session)
         remedy = "see whether NX_LABARCHIVES_URL is right, with /api, and what it names; then retry"
-        return self.api.refused(answer, session, remedy)
+        return self.api.peer.refused(answer, session, remedy)
 
 
 _BYTES: Final = {"Content-Type": "application/octet-stream"}
