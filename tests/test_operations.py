@@ -276,8 +276,9 @@ def test_nothing_can_write_to_the_instruments_files(name):
     for rendering in RENDERINGS.values():
         for each in rendering:
             if each["kind"] == "Deployment":
-                for mount in only_container(each)["volumeMounts"]:
-                    assert mount["mountPath"] != "/srv/instrument-data" or mount["readOnly"]
+                mounts = only_container(each)["volumeMounts"]
+                theirs = [m for m in mounts if m["mountPath"] == "/srv/instrument-data"]
+                assert all(mount["readOnly"] for mount in theirs)
 
 
 # --- Kubernetes ------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ async def test_the_session_becomes_the_record_the_incumbent_builds(facility: Pat
         assert progress(state).status is Status.COMPLETED
 
         (record,) = (facility / "data" / "records").glob("*.xml")
-        assert record.name == "2018-11-13_FEI Titan TEM_204.xml".replace(" ", "_") or record.name
+        assert record.name == "2018-11-13_FEI-Titan-TEM_204.xml"
         content = record.read_bytes()
         assert validate(content) == []
         official = etree.XMLSchema(etree.parse(corpus.record("official-nexus-experiment.xsd")))

@@ -211,7 +211,7 @@ def test_a_broker_that_is_not_there_is_told_at_once(
 ) -> None:
     monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
     result = call(command)
-    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert isinstance(result.exception, SystemExit | type(None))
     assert "127.0.0.1:1" in result.output
     assert result.exit_code == (command != "sessions")
 

@@ -60,15 +60,22 @@ def test_a_truncated_file(judged, whole, store, name, kept):
     assert done.outcome in ("failed", "partial")
 
 
-@pytest.mark.parametrize("name", ["image.png", "image.jpg", "image.gif"])
-def test_a_truncated_image(judged, store, name):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("image.png", "the image cannot be opened"),
+        ("image.jpg", "ends within its image"),
+        ("image.gif", "ends within its image"),
+    ],
+)
+def test_a_truncated_image(judged, store, name, reason):
     path = store / name
     Image.effect_noise((64, 64), 50).save(path)
     assert judged(path).outcome == "extracted"
     path.write_bytes(path.read_bytes()[:-1000])
     done = judged(path)
     assert done.outcome in ("partial", "failed")
-    assert "ends within its image" in done.reason or "cannot be opened" in done.reason
+    assert reason in done.reason
 
 
 def test_a_stack_cut_short_gives_the_pages_that_are_there(judged, store):
@@ -195,7 +202,9 @@ def with_xml(store, tagged):
 def test_an_entity_bomb(judged, with_xml, name):
     done = judged(with_xml(name, BOMB + BODIES[name] % "e39"))
     assert "boomboom" not in json.dumps(as_record(done))
-    assert done.outcome == "failed" or done.extractor.name == "plain_tiff"
+    read_as_image = name == "orion.tif"
+    assert (done.outcome != "failed") == read_as_image
+    assert (done.extractor.name == "plain_tiff") == read_as_image
 
 
 @pytest.mark.parametrize("name", BODIES)

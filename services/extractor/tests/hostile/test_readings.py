@@ -37,7 +37,8 @@ VALUES = st.recursive(
 @example("9" * 5000)
 def test_a_number_is_finite_or_none(value):
     found = quantity(value)
-    assert found is None or math.isfinite(found[0])
+    if found is not None:
+        assert math.isfinite(found[0])
 
 
 @SAME
@@ -46,7 +47,7 @@ def test_a_number_is_finite_or_none(value):
 @example("99999999999999999999", "25:61")
 def test_a_time_is_one_that_can_be_placed_or_none(text, clock):
     for when in (parse_datetime(text), local_time(text, clock)):
-        assert when is None or isinstance(when, datetime)
+        assert isinstance(when, datetime | None)
 
 
 @SAME
@@ -54,7 +55,8 @@ def test_a_time_is_one_that_can_be_placed_or_none(text, clock):
 @example(10**400)
 def test_ticks_are_a_time_of_this_age_or_none(ticks):
     for when in (from_filetime(ticks), from_unix(ticks)):
-        assert when is None or 1980 <= when.year < 2200
+        if when is not None:
+            assert 1980 <= when.year < 2200
 
 
 @SAME
@@ -71,7 +73,8 @@ def test_a_tree_becomes_json_that_any_parser_takes(tree):
     to_json_bytes(tree).decode("utf-8")
     for name, value in leaves(tree):
         assert isinstance(name, str)
-        assert not isinstance(value, float) or math.isfinite(value)
+        if isinstance(value, float):
+            assert math.isfinite(value)
 
 
 @SAME
