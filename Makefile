@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture format lock clean corpus chaos chaos-upload \
+.PHONY: help install demo test check lint types architecture structure format lock clean corpus chaos chaos-upload \
 	contracts asyncapi-schema \
 	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session bench-upload
 
@@ -54,6 +54,9 @@ types: install ## mypy, strict
 
 architecture: install ## who may import whom
 	$(BIN)/lint-imports
+
+structure: install ## lines, longest functions and share of what is described, for each distribution
+	$(BIN)/python -m scripts.structure
 
 format: install ## put the code in form
 	$(BIN)/ruff check --fix .
