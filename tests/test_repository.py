@@ -100,8 +100,12 @@ def test_links_between_documents_lead_somewhere(texts):
             assert ((CHECKOUT / name).parent / target).exists(), f"{name}: {target}"
 
 
-def test_every_change_fragment_is_of_a_known_kind():
+def test_every_change_is_one_sentence_named_by_its_topic():
     kinds = tomllib.loads((CHECKOUT / "towncrier.toml").read_text())["tool"]["towncrier"]["type"]
     kind = "|".join(each["directory"] for each in kinds)
     for path in (CHECKOUT / "docs" / "changes").glob("*.md"):
-        assert re.fullmatch(rf"(\d+|\+[\w-]+)\.({kind})(\.\d+)?\.md", path.name), path.name
+        assert re.fullmatch(rf"[a-z][a-z0-9-]*\.({kind})\.md", path.name), path.name
+        text = path.read_text().strip()
+        assert "\n" not in text, path.name
+        assert re.search(r"\.`?$", text), path.name
+        assert len(text.split()) <= 60, path.name
