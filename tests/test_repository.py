@@ -109,3 +109,11 @@ def test_every_change_is_one_sentence_named_by_its_topic():
         assert "\n" not in text, path.name
         assert re.search(r"\.`?$", text), path.name
         assert len(text.split()) <= 60, path.name
+
+
+def test_the_glossary_is_in_alphabetical_order():
+    text = (CHECKOUT / "docs" / "glossary.md").read_text()
+    for section in text.split("\n## ")[1:]:
+        terms = re.findall(r"^- \*\*(.+?)\*\*", section, re.MULTILINE)
+        assert len(terms) > 20
+        assert terms == sorted(terms, key=str.casefold)
