@@ -17,7 +17,7 @@ XS = "{http://www.w3.org/2001/XMLSchema}"
 
 
 def parsed(path):
-    return parse_xml(Path(path).read_bytes()).getroottree()
+    return parse_xml(path.read_bytes()).getroottree()
 
 
 @pytest.fixture(scope="module")
