@@ -116,7 +116,7 @@ def environment() -> Path:
     with _locked(home):
         if not (home / "complete").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-            install = [python, "-m", "pip", "install", "--quiet", "--no-input", REQUIREMENT]
+            install = [str(python), "-m", "pip", "install", "--quiet", "--no-input", REQUIREMENT]
             done = subprocess.run(install, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise NemoUnavailableError(f"pip could not install {REQUIREMENT}:\n{done.stderr}")
