@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nexuslims_builder.inputs import FileInput, RecordInput
+from nexuslims_builder.signals import SignalReader
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
-from nexuslims_contracts.events import Project, Sample
+from nexuslims_contracts.events import MetadataExtracted, Project, Sample
+from nexuslims_contracts.identifiers import file_token
 
 ZONE = ZoneInfo("America/Denver")
 START = datetime(2018, 11, 13, 9, tzinfo=ZONE)
@@ -36,12 +38,14 @@ def make_file() -> Callable[..., FileInput]:
             )
             for index in range(signals)
         )
-        return FileInput(
-            path=path,
-            mtime=mtime,
-            datasets=datasets,
+        event = MetadataExtracted(
+            session="file-204",
+            file=file_token(path, 1, int(mtime)),
+            outcome="extracted",
             extractor=ExtractorVersion(name="dm", version="1.0"),
+            datasets=datasets,
         )
+        return FileInput(path=path, mtime=mtime, signals=SignalReader().read(event))
 
     return make
 

@@ -10,7 +10,7 @@ from lxml import etree
 
 from nexuslims_builder.assemble import assemble, file_name
 from nexuslims_builder.inputs import FileInput, RecordInput
-from nexuslims_builder.parameters import parameters_of, separate, text_of
+from nexuslims_builder.signals import separate, text_of
 from nexuslims_builder.validation import validate
 from nexuslims_contracts.events import Sample
 from nexuslims_contracts.record.model import Parameter
@@ -201,16 +201,16 @@ def test_names_of_records(make_record) -> None:
 
 def test_one_dataset_has_no_setup_and_several_share_what_is_equal_in_all() -> None:
     a, b, c = Parameter("A", "1"), Parameter("b", "2"), Parameter("C", "3")
-    assert separate([[a, b]]) == ([], [[a, b]])
+    assert separate([[a, b]]) == ((), [(a, b)])
     assert separate([[a, b, c], [a, b, Parameter("C", "4")], [b, c]]) == (
-        [b],
-        [[a, c], [a, Parameter("C", "4")], [c]],
+        (b,),
+        [(a, c), (a, Parameter("C", "4")), (c,)],
     )
 
 
 def test_parameters_are_flattened_and_sorted_without_regard_to_case(make_file) -> None:
     file = make_file("T/x.dm3", 1.5e9)
-    names = [one.name for one in parameters_of(file.datasets[0], file.extractor)]
+    names = [one.name for one in file.signals[0].parameters]
     assert names == sorted(names, key=str.casefold)
     assert "Gatan Binning – Horizontal" in names  # noqa: RUF001 - the incumbent's dash
     assert "NexusLIMS Extraction – Version" in names  # noqa: RUF001

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from nexuslims_builder.clustering import cluster
 from nexuslims_builder.inputs import FileInput, RecordInput
-from nexuslims_builder.parameters import parameters_of, separate
+from nexuslims_builder.signals import separate
 from nexuslims_contracts import events
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.record import CHEMICAL_ELEMENTS
@@ -92,19 +92,17 @@ def _project(project: events.Project) -> Project:
 
 def _activity(files: list[FileInput], record: RecordInput) -> Activity:
     """Make an activity of files in the order of time."""
-    setup, rest = separate(
-        [parameters_of(dataset, file.extractor) for file in files for dataset in file.datasets]
-    )
+    setup, rest = separate([signal.parameters for file in files for signal in file.signals])
     own = iter(rest)
     return Activity(
         start=datetime.fromtimestamp(files[0].mtime, ZoneInfo(record.timezone)).isoformat(),
         sample=record.samples[0].id if record.samples else "",
-        setup=tuple(setup),
+        setup=setup,
         datasets=tuple(dataset for file in files for dataset in _datasets(file, own)),
     )
 
 
-def _datasets(file: FileInput, parameters: Iterator[list[Parameter]]) -> Iterator[Dataset]:
+def _datasets(file: FileInput, parameters: Iterator[tuple[Parameter, ...]]) -> Iterator[Dataset]:
     """Make the datasets of a file; one that could not be read is a dataset of an unknown type.
 
     Parameters
@@ -112,10 +110,10 @@ def _datasets(file: FileInput, parameters: Iterator[list[Parameter]]) -> Iterato
     file
         The file.
     parameters
-        Of its datasets in their order, without those of the setup.
+        Of its signals in their order, without those of the setup.
     """
     name = file.path.rpartition("/")[2]
-    count = len(file.datasets)
+    count = len(file.signals)
     if not count:
         yield Dataset(
             name,
@@ -124,15 +122,15 @@ def _datasets(file: FileInput, parameters: Iterator[list[Parameter]]) -> Iterato
             role="Experimental",
             descriptions=_remark("This file could not be read", file.failure),
         )
-    for dataset in file.datasets:
+    for signal in file.signals:
         yield Dataset(
-            f"{name} ({dataset.index + 1} of {count})" if count > 1 else name,
+            f"{name} ({signal.index + 1} of {count})" if count > 1 else name,
             file.path,
-            type=dataset.dataset_type,
+            type=signal.type,
             role="Experimental",
             descriptions=_remark("Not all of this file could be read", file.failure),
-            previews=(dataset.preview.path,) if dataset.preview else (),
-            parameters=tuple(next(parameters)),
+            previews=(signal.preview,) if signal.preview else (),
+            parameters=next(parameters),
         )
 
 

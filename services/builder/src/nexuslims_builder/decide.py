@@ -1,20 +1,22 @@
 """Deciding, from the state of a session, whether a record is due and what goes into it."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from nexuslims_builder.errors import BuilderError
 from nexuslims_builder.inputs import FileInput, RecordInput
+from nexuslims_builder.signals import Signal
 from nexuslims_contracts.events import ReservationMatched, SessionEnded, SessionRevised
 from nexuslims_contracts.identifiers import digest
-from nexuslims_contracts.model import ContractModel
 from nexuslims_shared.session.state import FileState, SessionState
 from nexuslims_shared.session.status import ended, files_complete, is_stale
 
 NANOSECONDS = 1_000_000_000
+
+Signals: TypeAlias = Mapping[str, tuple[Signal, ...]]
+"""The signals of a session's files, by file token."""
 
 
 def is_due(state: SessionState) -> bool:
@@ -40,21 +42,17 @@ def people_of(state: SessionState) -> frozenset[str]:
     return frozenset({*booking.collaborators, *([experimenter] if experimenter else [])})
 
 
-def record_input(
-    state: SessionState,
-    names: Mapping[str, str],
-    extensions: Mapping[str, tuple[Mapping[str, object], ...]] | None = None,
-) -> RecordInput:
+def record_input(state: SessionState, names: Mapping[str, str], signals: Signals) -> RecordInput:
     """Gather what a record is made of.
 
     Parameters
     ----------
     state
-        A session whose record is due.
+        A session whose record is due; it need not hold what was read from the files.
     names
         Display names by person id; a person who is missing was forgotten and is left out.
-    extensions
-        By file token, the extensions of each dataset that were too long for the event.
+    signals
+        Of the files that were read.
     """
     booking, schedule = _booking(state), _schedule(state)
     started = state.started.event if state.started else None
@@ -77,30 +75,40 @@ def record_input(
         motivation=booking.purpose,
         samples=booking.samples,
         projects=booking.projects,
-        files=_files(state, extensions or {}),
+        files=tuple(
+            _file(file, signals.get(token, ())) for token, file in state.current_files().items()
+        ),
     )
 
 
-def inputs_digest(record: RecordInput) -> str:
-    """SHA-256 over everything the record is made of."""
-    return digest([json.dumps(asdict(record), default=_plain, sort_keys=True)])
+def inputs_digest(state: SessionState, names: Mapping[str, str]) -> str:
+    """SHA-256 over everything a record is made of: the ids of the facts, and the names.
+
+    An id stands for the content of its event, and a file token for path, size and time of a file.
+
+    Parameters
+    ----------
+    state, names
+        As for :func:`record_input`.
+    """
+    session = (state.started, state.schedule, state.booking)
+    return digest(
+        [
+            *(fact.event.id if fact else "" for fact in session),
+            *(f"{token} {_reading(file)}" for token, file in sorted(state.current_files().items())),
+            *(f"{person} {name}" for person, name in sorted(names.items())),
+        ]
+    )
 
 
-def _plain(value: object) -> object:
-    return value.model_dump(mode="json") if isinstance(value, ContractModel) else str(value)
+def _reading(file: FileState) -> str:
+    """Id of what the record says of a file; an earlier reading stands when a later one failed."""
+    fact = file.extracted or file.failed
+    return fact.event.id if fact else ""
 
 
-def _files(
-    state: SessionState, extensions: Mapping[str, tuple[Mapping[str, object], ...]]
-) -> tuple[FileInput, ...]:
-    files = [
-        _file(file, extensions.get(token, ())) for token, file in state.current_files().items()
-    ]
-    return tuple(sorted(files, key=lambda file: (file.mtime, file.path)))
-
-
-def _file(file: FileState, extensions: tuple[Mapping[str, object], ...]) -> FileInput:
-    """What is known of one file; an earlier reading stands when a later one failed."""
+def _file(file: FileState, signals: tuple[Signal, ...]) -> FileInput:
+    """Gather what is known of one file; an earlier reading stands when a later one failed."""
     if file.indexed is None:
         raise BuilderError("a file that was never indexed cannot be in a record")
     indexed = file.indexed.event
@@ -109,18 +117,11 @@ def _file(file: FileState, extensions: tuple[Mapping[str, object], ...]) -> File
         reason = file.failed.event.reason if file.failed else "the file was not read"
         return FileInput(path=indexed.path, mtime=mtime, failure=reason)
     extracted = file.extracted.event
-    datasets = extracted.datasets
-    if extensions:
-        datasets = tuple(
-            dataset.model_copy(update={"extensions": dict(more)})
-            for dataset, more in zip(datasets, extensions, strict=True)
-        )
     return FileInput(
         path=indexed.path,
         mtime=mtime,
-        datasets=datasets,
+        signals=signals,
         failure=extracted.reason if extracted.outcome == "partial" else None,
-        extractor=extracted.extractor,
     )
 
 

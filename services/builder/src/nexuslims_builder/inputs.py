@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from nexuslims_contracts.datasets import Dataset, ExtractorVersion
+from nexuslims_builder.signals import Signal
 from nexuslims_contracts.events import Project, Sample
 
 
@@ -11,16 +11,15 @@ from nexuslims_contracts.events import Project, Sample
 class FileInput:
     """A file and what was read of it.
 
-    ``path`` is relative to the instrument data path, ``mtime`` in POSIX seconds. Without datasets
-    the file could not be read and ``failure`` says why; with datasets ``failure`` says what is
+    ``path`` is relative to the instrument data path, ``mtime`` in POSIX seconds. Without signals
+    the file could not be read and ``failure`` says why; with signals ``failure`` says what is
     missing of them.
     """
 
     path: str
     mtime: float
-    datasets: tuple[Dataset, ...] = ()
+    signals: tuple[Signal, ...] = ()
     failure: str | None = None
-    extractor: ExtractorVersion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

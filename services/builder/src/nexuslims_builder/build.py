@@ -1,0 +1,65 @@
+"""Building a record: from the state of a session to a file, and the event that tells of it."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Final
+
+from nexuslims_builder.assemble import assemble, file_name
+from nexuslims_builder.decide import Signals, inputs_digest, record_input
+from nexuslims_contracts.events import RecordBuilt, RecordRejected
+from nexuslims_contracts.record.writer import write_record
+from nexuslims_shared.artifacts import write_artifact
+from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.settings import Settings
+
+_MOST_PROBLEMS: Final = 20
+"""Problems of a rejected record that its event names; an event has a size limit."""
+
+
+def build(
+    state: SessionState, names: Mapping[str, str], signals: Signals, settings: Settings
+) -> RecordBuilt | RecordRejected:
+    """Build the record of a session, and write it if it is valid.
+
+    Parameters
+    ----------
+    state
+        A session whose record is due; it need not hold what was read from the files.
+    names
+        Display names by person id, of those that :func:`~nexuslims_builder.decide.people_of` asks
+        for and that are not forgotten.
+    signals
+        Of the files that were read, by file token.
+    settings
+        How to cluster, and where records are.
+
+    Raises
+    ------
+    DiskError
+        If the record cannot be written.
+    """
+    from nexuslims_builder.validation import validate  # noqa: PLC0415 - lxml
+
+    record = record_input(state, names, signals)
+    experiment = assemble(
+        record,
+        sensitivity=settings.clustering_sensitivity,
+        method=settings.clustering_method,
+    )
+    xml = write_record(experiment)
+    common = {
+        "session": state.session,
+        "inputs_through_seq": state.last_input,
+        "inputs_digest": inputs_digest(state, names),
+        "builder": version("nexuslims-builder"),
+    }
+    if problems := validate(xml):
+        return RecordRejected(**common, problems=tuple(map(str, problems[:_MOST_PROBLEMS])))
+    return RecordBuilt(
+        **common,
+        record=write_artifact(settings.records, file_name(record), xml),
+        title=record.title,
+        activities=len(experiment.activities),
+        datasets=sum(1 for _ in experiment.datasets()),
+        failures=sum(1 for file in record.files if not file.signals),
+    )

@@ -1,0 +1,165 @@
+"""Signals of files, with their parameters as a record names and writes them.
+
+A session has thousands of files that differ in few parameters. What equals the parameter of the
+signal before is that very object: a signal then costs a few pointers, and comparing is cheap.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from nexuslims_contracts.datasets import Dataset, ExtractorVersion
+from nexuslims_contracts.events import MetadataExtracted
+from nexuslims_contracts.metadata import display_name
+from nexuslims_contracts.record.model import Parameter
+
+SEPARATOR: Final = " – "  # noqa: RUF001 - the dash of the incumbent's names
+PROVENANCE: Final = "NexusLIMS Extraction"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One signal of a file; ``preview`` is a path below the data path, empty if there is none."""
+
+    index: int
+    type: str
+    data_type: str
+    preview: str
+    parameters: tuple[Parameter, ...]
+
+
+class SignalReader:
+    """Makes signals of what was read from files."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Parameter] = {}
+
+    def read(
+        self, event: MetadataExtracted, extensions: Sequence[Mapping[str, object]] = ()
+    ) -> tuple[Signal, ...]:
+        """Return the signals of a file.
+
+        Parameters
+        ----------
+        event
+            What was read from it.
+        extensions
+            Of each dataset, where they were too long for the event.
+        """
+        pairs = zip(
+            event.datasets,
+            extensions or [dataset.extensions for dataset in event.datasets],
+            strict=True,
+        )
+        return tuple(
+            Signal(
+                index=dataset.index,
+                type=dataset.dataset_type,
+                data_type=dataset.data_type,
+                preview=dataset.preview.path if dataset.preview else "",
+                parameters=self._parameters(dataset, more, event.extractor),
+            )
+            for dataset, more in pairs
+        )
+
+    def _parameters(
+        self, dataset: Dataset, extensions: Mapping[str, object], extractor: ExtractorVersion
+    ) -> tuple[Parameter, ...]:
+        """Return the parameters by name without regard to case; of equal names the first counts."""
+        warned = {display_name(field) for field in dataset.warnings}
+        last = self._last
+        found: dict[str, Parameter] = {}
+        for name, value, unit in _values(dataset, extensions, extractor):
+            if name in found:
+                continue
+            parameter = last.get(name)
+            if (
+                parameter is None
+                or parameter.value != value
+                or parameter.unit != unit
+                or parameter.unreliable is not (name in warned)
+            ):
+                parameter = last[name] = Parameter(name, value, unit, name in warned)
+            found[name] = parameter
+        return tuple([found[name] for name in sorted(found, key=_place)])
+
+
+def separate(
+    signals: Sequence[Sequence[Parameter]],
+) -> tuple[tuple[Parameter, ...], list[tuple[Parameter, ...]]]:
+    """Split parameters into the setup of an activity and what is left to each signal.
+
+    The setup holds those that all signals have with one value; an activity of one signal has no
+    setup of its own.
+
+    Parameters
+    ----------
+    signals
+        The parameters of each signal, in the order of names.
+
+    Returns
+    -------
+    tuple
+        The setup, and the rest of each signal in the order given.
+    """
+    if len(signals) < 2:  # noqa: PLR2004 - one signal shares nothing
+        return (), [tuple(parameters) for parameters in signals]
+    common = {one.name: one for one in signals[0]}
+    for parameters in signals[1:]:
+        there = {one.name: one for one in parameters}
+        common = {name: one for name, one in common.items() if _same(there.get(name), one)}
+    rest = [tuple([one for one in parameters if one.name not in common]) for parameters in signals]
+    return tuple(common.values()), rest
+
+
+def _same(one: Parameter | None, other: Parameter) -> bool:
+    return one is other or one == other
+
+
+@lru_cache(maxsize=8192)
+def _place(name: str) -> tuple[str, str]:
+    """Order names without regard to case, ties by the name as it is."""
+    return name.casefold(), name
+
+
+def _values(
+    dataset: Dataset, extensions: Mapping[str, object], extractor: ExtractorVersion
+) -> Iterator[tuple[str, str, str]]:
+    """Give name, value and unit of each parameter."""
+    yield "Creation Time", dataset.creation_time.isoformat(), ""
+    yield "Data Type", dataset.data_type, ""
+    yield from _flatten("", dataset.metadata.items())
+    if dataset.shape:
+        yield "Data Dimensions", str(dataset.shape), ""
+    yield from _flatten("", extensions.items())
+    for part, text in (
+        ("Module", extractor.name),
+        ("Version", extractor.version),
+        ("Reader", extractor.reader),
+    ):
+        if text:
+            yield f"{PROVENANCE}{SEPARATOR}{part}", text, ""
+
+
+def _flatten(prefix: str, items: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str, str]]:
+    for key, value in items:
+        name = prefix + display_name(str(key))
+        if isinstance(value, Mapping):
+            if "value" in value and "unit" in value:
+                yield name, text_of(value["value"]), str(value["unit"])
+            else:
+                yield from _flatten(name + SEPARATOR, value.items())
+        elif value is not None:
+            yield name, text_of(value), ""
+
+
+def text_of(value: object) -> str:
+    """Write a value: numbers without superfluous digits, lists with commas."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(text_of, value))
+    return str(value)

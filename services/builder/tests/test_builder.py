@@ -1,0 +1,243 @@
+"""The builder as a whole, on a log in memory: when it builds, what it states, what it leaves."""
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nexuslims_builder.app import Builder
+from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.events import Event, MetadataExtracted, RecordBuilt, RecordRejected
+from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.record.reader import read_record
+from nexuslims_contracts.testing import END, SessionEvents
+from nexuslims_shared.artifacts import read_artifact, write_artifact
+from nexuslims_shared.consume import RetryLater
+from nexuslims_shared.people import MemoryPeople, Person
+from nexuslims_shared.service import ServiceContext
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.memory import MemoryEventStore
+from nexuslims_shared.store.port import Unreadable, read_session
+
+EVENTS = SessionEvents()
+
+
+class Facility:
+    """A log, a folder of records, and the builders that work on them."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "instruments").mkdir()
+        self.settings = Settings(
+            instrument_data_path=folder / "instruments",
+            data_path=folder / "data",
+            state_path=folder / "state",
+        )
+        self.store = MemoryEventStore()
+        self.people = MemoryPeople()
+        self.builder = self.another()
+
+    def another(self) -> Builder:
+        return Builder(ServiceContext(self.settings, self.store, self.people, None, None))  # type: ignore[arg-type]
+
+    async def history(self) -> list[Recorded]:
+        return await read_session(self.store, EVENTS.session)
+
+    async def tell(self, *events: Event, builder: Builder | None = None) -> None:
+        """Store events, and hand the last one to a builder."""
+        for event in events:
+            await self.store.append(envelop(event, source="test"))
+        last = (await self.history())[-1]
+        await (builder or self.builder).handle((last,))
+
+    def with_extensions(self, number: int, **extensions: object) -> MetadataExtracted:
+        """The n-th file was read, and its extensions are too long for the event."""
+        document = json.dumps({"nx_meta": {"extensions": extensions}}).encode()
+        artifact = write_artifact(self.settings.data_path, f"f{number}.json", document)
+        return EVENTS.extracted(number, artifacts=(artifact,), extensions_in_artifact=True)
+
+    async def outcomes(self) -> list[RecordBuilt | RecordRejected]:
+        kinds = RecordBuilt | RecordRejected
+        return [one.event for one in await self.history() if isinstance(one.event, kinds)]
+
+    async def record(self) -> Experiment:
+        """The record that was built last, as it is on the disk."""
+        built = (await self.outcomes())[-1]
+        assert isinstance(built, RecordBuilt)
+        return read_record(read_artifact(self.settings.records, built.record))
+
+
+@pytest.fixture
+def facility(tmp_path: Path) -> Facility:
+    return Facility(tmp_path)
+
+
+async def test_a_record_is_built_when_the_last_file_has_settled(facility: Facility) -> None:
+    *before, last = EVENTS.inputs()
+    await facility.tell(*before)
+    assert await facility.outcomes() == []
+    await facility.tell(last)
+    (built,) = await facility.outcomes()
+    assert isinstance(built, RecordBuilt)
+    assert (built.activities, built.datasets, built.failures) == (1, 3, 1)
+    assert built.inputs_through_seq == len(before) + 1
+    experiment = await facility.record()
+    assert experiment.title == built.title
+    assert [dataset.name for dataset in experiment.datasets()] == ["f1", "f2", "f3"]
+
+
+async def test_the_event_names_its_cause(facility: Facility) -> None:
+    await facility.tell(*EVENTS.inputs())
+    *_, cause, built = await facility.history()
+    assert built.envelope.causation == cause.envelope.id
+    assert built.envelope.source == "nexuslims/builder"
+
+
+async def test_without_news_nothing_is_built_again(facility: Facility) -> None:
+    await facility.tell(*EVENTS.inputs())
+    await facility.tell()
+    await facility.tell(builder=facility.another())
+    assert len(await facility.outcomes()) == 1
+
+
+@pytest.mark.parametrize(
+    "missing", ["SessionEnded", "ReservationMatched", "SessionIndexed", "MetadataExtracted"]
+)
+async def test_no_record_before_all_is_known(facility: Facility, missing: str) -> None:
+    await facility.tell(*(one for one in EVENTS.inputs() if type(one).__name__ != missing))
+    assert await facility.outcomes() == []
+
+
+async def test_no_record_without_consent(facility: Facility) -> None:
+    await facility.tell(*EVENTS.inputs()[:-1], EVENTS.declined(), EVENTS.inputs()[-1])
+    assert await facility.outcomes() == []
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        EVENTS.revised(end=END + timedelta(hours=1), after=3),
+        EVENTS.matched(title="Silver", after=2),
+        EVENTS.rebuild(),
+        EVENTS.extracted(2),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+async def test_what_comes_later_makes_the_record_anew(facility: Facility, news: Event) -> None:
+    await facility.tell(*EVENTS.inputs())
+    await facility.tell(news)
+    first, second = await facility.outcomes()
+    assert second.inputs_through_seq > first.inputs_through_seq
+    assert (second.inputs_digest == first.inputs_digest) is (news == EVENTS.rebuild())
+
+
+async def test_a_repaired_reading_takes_the_place_of_the_failure(facility: Facility) -> None:
+    await facility.tell(*EVENTS.inputs())
+    await facility.tell(EVENTS.extracted(2))
+    assert [one.failures for one in await facility.outcomes()] == [1, 0]
+    types = [dataset.type for dataset in (await facility.record()).datasets()]
+    assert types == ["Image", "Image", "Image"]
+
+
+async def test_a_rebuild_gives_the_same_bytes(facility: Facility) -> None:
+    await facility.tell(*EVENTS.inputs())
+    await facility.tell(EVENTS.rebuild())
+    first, second = await facility.outcomes()
+    assert first.record == second.record
+
+
+async def test_one_record_of_a_session_stays_when_its_name_changes(facility: Facility) -> None:
+    await facility.tell(*EVENTS.inputs())
+    await facility.tell(EVENTS.revised(start=EVENTS.start - timedelta(days=2), after=3))
+    first, second = await facility.outcomes()
+    assert first.record.path != second.record.path
+    assert [path.name for path in facility.settings.records.iterdir()] == [second.record.path]
+
+
+async def test_names_are_read_when_the_record_is_built(facility: Facility) -> None:
+    who = await facility.people.remember("file", Person(username="ned", first_name="Ned"))
+    inputs = [EVENTS.matched(experimenter=who) if one.kind() == "reservation-matched" else one
+              for one in EVENTS.inputs()]  # fmt: skip
+    await facility.tell(*inputs)
+    assert (await facility.record()).experimenters == ("Ned (ned)",)
+    await facility.people.forget(who)
+    await facility.tell(EVENTS.rebuild())
+    first, second = await facility.outcomes()
+    assert (await facility.record()).experimenters == ()
+    assert first.inputs_digest != second.inputs_digest
+
+
+async def test_extensions_too_long_for_an_event_come_from_the_artifact(facility: Facility) -> None:
+    await facility.tell(*EVENTS.inputs()[:-1], facility.with_extensions(3, vendor_tags="long"))
+    *_, dataset = (await facility.record()).datasets()
+    assert ("Vendor Tags", "long") in [(one.name, one.value) for one in dataset.parameters]
+
+
+async def test_of_two_builders_one_states_the_record(facility: Facility) -> None:
+    await facility.tell(*EVENTS.inputs()[:-1])
+    await facility.store.append(envelop(EVENTS.inputs()[-1], source="test"))
+    news = tuple((await facility.history())[-1:])
+    await asyncio.gather(facility.builder.handle(news), facility.another().handle(news))
+    assert len(await facility.outcomes()) == 1
+
+
+async def test_a_file_that_is_read_again_meanwhile_is_waited_for(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_last = facility.store.read_last
+    again = [envelop(EVENTS.extracted(3, request="again"), source="test")]
+
+    async def overtaken(filters: tuple[str, ...], **options: int) -> Any:
+        if again and "metadata-extracted" in filters[0]:
+            await facility.store.append(again.pop())
+        return await read_last(filters, **options)
+
+    monkeypatch.setattr(facility.store, "read_last", overtaken)
+    with pytest.raises(RetryLater, match="file-1"):
+        await facility.tell(*EVENTS.inputs())
+    assert await facility.outcomes() == []
+    await facility.tell()
+    assert len(await facility.outcomes()) == 1
+
+
+async def test_more_files_than_one_answer_holds_are_read_one_by_one(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_many(*_: Any, **__: Any) -> None:
+        return None
+
+    monkeypatch.setattr(facility.store, "read_last", too_many)
+    await facility.tell(*EVENTS.inputs())
+    assert [one.datasets for one in await facility.outcomes()] == [3]
+
+
+async def test_a_reading_that_is_damaged_stops_the_build(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_last = facility.store.read_last
+
+    async def damaged(filters: tuple[str, ...], **options: int) -> Any:
+        found = await read_last(filters, **options)
+        if "metadata-extracted" in filters[0]:
+            return [Unreadable(found[0].sequence, "a subject", "no JSON")]
+        return found
+
+    monkeypatch.setattr(facility.store, "read_last", damaged)
+    with pytest.raises(UndecodableError, match="session file-1: event 8 on a subject: no JSON"):
+        await facility.tell(*EVENTS.inputs())
+
+
+async def test_a_value_that_no_reader_of_xml_takes_is_a_rejection_with_the_rule(
+    facility: Facility,
+) -> None:
+    await facility.tell(*EVENTS.inputs()[:-1], facility.with_extensions(3, tags="x" * 10_000_001))
+    (rejected,) = await facility.outcomes()
+    assert isinstance(rejected, RecordRejected)
+    assert rejected.reason.startswith("line ")
+    assert "Text node too long" in rejected.reason
+    assert not facility.settings.records.exists()
+    await facility.tell()
+    assert len(await facility.outcomes()) == 1
