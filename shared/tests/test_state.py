@@ -1,28 +1,13 @@
 """The fold: pure, total, commuting, incremental; and what its states mean."""
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexuslims_contracts.envelope import Recorded, envelop
-from nexuslims_contracts.events import (
-    ConsentDeclined,
-    Event,
-    FilesNotFound,
-    RebuildRequested,
-    RecordRejected,
-    RecordUploaded,
-    RecordWithdrawn,
-    RetryRequested,
-    SessionCancelled,
-    SessionRevised,
-    UploadFailed,
-    UploadPlan,
-    WithdrawalFailed,
-    WithdrawalRequested,
-)
+from nexuslims_contracts.events import Event, UploadPlan
+from nexuslims_contracts.testing import SessionEvents, recorded
 from nexuslims_shared.session.state import INITIAL, evolve, fold
 from nexuslims_shared.session.status import (
     Status,
@@ -34,99 +19,36 @@ from nexuslims_shared.session.status import (
     standing_uploads,
 )
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PLAN = UploadPlan(strategy="all", destinations=("archive",))
 
-
-def record(events: list[Event]) -> list[Recorded]:
-    return [
-        Recorded(envelop(event, source="test", time=NOW), number, NOW)
-        for number, event in enumerate(events, start=1)
-    ]
-
-
-def uploaded(session: str, destination: str = "archive", plan: UploadPlan = PLAN) -> RecordUploaded:
-    return RecordUploaded(
-        session=session,
-        destination=destination,
-        record_sha256="a" * 64,
-        record_id="r",
-        plan=plan,
-        after=0,
-    )
-
-
-def not_uploaded(session: str, destination: str, plan: UploadPlan) -> UploadFailed:
-    return UploadFailed(
-        session=session,
-        destination=destination,
-        record_sha256="a" * 64,
-        reason="down",
-        permanent=False,
-        plan=plan,
-        after=0,
-    )
-
-
-def withdrawn_from(session: str, destination: str = "archive") -> RecordWithdrawn:
-    return RecordWithdrawn(
-        session=session,
-        destination=destination,
-        record_sha256="a" * 64,
-        record_id="17",
-        reason="no",
-        plan=PLAN,
-        after=0,
-    )
-
-
-def withdrawal_failed(session: str, destination: str = "archive") -> WithdrawalFailed:
-    return WithdrawalFailed(
-        session=session,
-        destination=destination,
-        record_sha256="a" * 64,
-        reason="403",
-        permanent=True,
-        plan=PLAN,
-        after=0,
-    )
-
-
-def eventful(facts) -> list[Event]:
+def eventful(facts: SessionEvents) -> list[Event]:
     """A session in which everything happens that can."""
     return [
         *facts.history(),
-        RebuildRequested(session=facts.session, request="r1", re_extract=True),
+        facts.rebuild("r1", re_extract=True),
         facts.indexed(4),
-        RebuildRequested(session=facts.session, request="r2", re_extract=True, extractor="dm"),
-        facts.manifest(3, after=7, gone=(2,)),
-        facts.extracted(1, "r1"),
-        facts.extracted(3, "r1"),
-        facts.extracted(4, "r1"),
-        ConsentDeclined(session=facts.session, tier="calendar", reason="no", after=2),
+        facts.rebuild("r2", re_extract=True, extractor="dm"),
+        facts.manifest(3, after=7, superseded=(2,)),
+        facts.extracted(1, request="r1"),
+        facts.extracted(3, request="r1"),
+        facts.extracted(4, request="r1"),
+        facts.declined(after=2),
         facts.matched(after=18),
-        SessionCancelled(session=facts.session, reason="by mistake", after=3),
-        SessionRevised(
-            session=facts.session,
-            instrument=facts.ended().instrument,
-            start=facts.ended().start,
-            end=facts.ended().end,
-            after=20,
-        ),
-        RetryRequested(session=facts.session, request="t"),
-        facts.built(22, "b" * 64),
-        uploaded(facts.session),
-        WithdrawalRequested(session=facts.session, request="w"),
-        withdrawal_failed(facts.session),
-        withdrawn_from(facts.session),
-        WithdrawalRequested(session=facts.session, request="u", withdrawn=False),
+        facts.cancelled(after=3),
+        facts.revised(after=20),
+        facts.retry("t"),
+        facts.built(22, b"<other/>"),
+        facts.uploaded(),
+        facts.withdraw("w"),
+        facts.withdrawal_failed(),
+        facts.withdrawn(),
+        facts.withdraw("u", withdrawn=False),
     ]
 
 
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
-def test_any_order_and_any_duplication_give_the_same_state(facts, data) -> None:
-    events = record(eventful(facts))
+def test_any_order_and_any_duplication_give_the_same_state(facts: SessionEvents, data) -> None:
+    events = recorded(eventful(facts))
     deliveries = data.draw(
         st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=10)))
     )
@@ -135,22 +57,22 @@ def test_any_order_and_any_duplication_give_the_same_state(facts, data) -> None:
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_folding_in_two_steps_is_folding_at_once(facts, data) -> None:
-    events = record(eventful(facts))
+def test_folding_in_two_steps_is_folding_at_once(facts: SessionEvents, data) -> None:
+    events = recorded(eventful(facts))
     cut = data.draw(st.integers(0, len(events)))
     assert fold(events[cut:], fold(events[:cut])) == fold(events)
 
 
-def test_evolve_does_not_touch_the_state_it_gets(facts) -> None:
-    events = record(facts.history())
+def test_evolve_does_not_touch_the_state_it_gets(facts: SessionEvents) -> None:
+    events = recorded(facts.history())
     before = fold(events[:5])
     copy = fold(events[:5])
     evolve(before, events[5])
     assert before == copy
 
 
-def test_a_session_goes_through_the_incumbents_statuses(facts) -> None:
-    events = record([*facts.history(), uploaded(facts.session)])
+def test_a_session_goes_through_the_incumbents_statuses(facts: SessionEvents) -> None:
+    events = recorded([*facts.history(), facts.uploaded()])
     phases = [progress(fold(events[:count])).phase for count in range(1, len(events) + 1)]
     assert phases == [
         "in use",
@@ -169,121 +91,107 @@ def test_a_session_goes_through_the_incumbents_statuses(facts) -> None:
     assert progress(fold(events)).status is Status.COMPLETED
 
 
-def test_whatever_comes_after_a_record_makes_it_stale(facts) -> None:
+def test_whatever_comes_after_a_record_makes_it_stale(facts: SessionEvents) -> None:
     history = facts.history()
-    assert not is_stale(fold(record(history)))
-    assert is_stale(fold(record([*history, facts.matched(after=2)])))
-    assert is_stale(fold(record([*history, facts.indexed(9)])))
-    assert not is_stale(fold(record([*history, uploaded(facts.session)])))
+    assert not is_stale(fold(recorded(history)))
+    assert is_stale(fold(recorded([*history, facts.matched(after=2)])))
+    assert is_stale(fold(recorded([*history, facts.indexed(9)])))
+    assert not is_stale(fold(recorded([*history, facts.uploaded()])))
 
 
-def test_files_that_a_later_scan_did_not_find_are_no_longer_waited_for(facts) -> None:
-    history = [*facts.history()[:9], facts.manifest(2, after=7, gone=(3,))]
-    state = fold(record(history))
+def test_files_that_a_later_scan_did_not_find_are_no_longer_waited_for(
+    facts: SessionEvents,
+) -> None:
+    history = [*facts.history()[:9], facts.manifest(2, after=7, superseded=(3,))]
+    state = fold(recorded(history))
     assert files_complete(state)
     assert facts.token(3) not in state.current_files()
 
 
-def test_a_request_to_read_again_waits_for_every_file(facts) -> None:
-    request = RebuildRequested(session=facts.session, request="r1", re_extract=True)
-    events = record([*facts.history(), request])
+def test_a_request_to_read_again_waits_for_every_file(facts: SessionEvents) -> None:
+    request = facts.rebuild("r1", re_extract=True)
+    events = recorded([*facts.history(), request])
     assert progress(fold(events)).phase == "extracting 0 of 3"
 
 
-def test_a_request_for_one_extractor_waits_for_its_files_only(facts) -> None:
+def test_a_request_for_one_extractor_waits_for_its_files_only(facts: SessionEvents) -> None:
     history = facts.history()
-    others = RebuildRequested(
-        session=facts.session, request="r1", re_extract=True, extractor="fei_tiff"
-    )
-    assert files_complete(fold(record([*history, others])))
+    others = facts.rebuild("r1", re_extract=True, extractor="fei_tiff")
+    assert files_complete(fold(recorded([*history, others])))
     its = others.model_copy(update={"extractor": "dm"})
     # one of the three failed before an extractor was chosen
-    assert progress(fold(record([*history, its]))).phase == "extracting 1 of 3"
-    read = [facts.extracted(number, "r1") for number in (1, 2, 3)]
-    assert files_complete(fold(record([*history, its, others, *read])))
+    assert progress(fold(recorded([*history, its]))).phase == "extracting 1 of 3"
+    read = [facts.extracted(number, request="r1") for number in (1, 2, 3)]
+    assert files_complete(fold(recorded([*history, its, others, *read])))
 
 
-def test_a_request_for_one_extractor_does_not_forget_one_for_all(facts) -> None:
-    everything = RebuildRequested(session=facts.session, request="r1", re_extract=True)
+def test_a_request_for_one_extractor_does_not_forget_one_for_all(facts: SessionEvents) -> None:
+    everything = facts.rebuild("r1", re_extract=True)
     one = everything.model_copy(update={"request": "r2", "extractor": "fei_tiff"})
-    assert not files_complete(fold(record([*facts.history(), everything, one])))
+    assert not files_complete(fold(recorded([*facts.history(), everything, one])))
 
 
-def test_a_later_failure_does_not_erase_an_earlier_success(facts) -> None:
-    state = fold(record([*facts.history(), facts.failed(1)]))
+def test_a_later_failure_does_not_erase_an_earlier_success(facts: SessionEvents) -> None:
+    state = fold(recorded([*facts.history(), facts.failed(1)]))
     assert state.files[facts.token(1)].extracted is not None
 
 
-def test_statuses_in_which_nothing_more_happens(facts) -> None:
-    declined = ConsentDeclined(session=facts.session, tier="calendar", reason="no", after=0)
-    missing = FilesNotFound(
-        session=facts.session,
-        start=NOW,
-        end=NOW,
-        searched="Titan_TEM",
-        waited_until=NOW,
-        after=0,
-    )
-    rejected = RecordRejected(
-        session=facts.session,
-        problems=("invalid",),
-        inputs_through_seq=10,
-        inputs_digest="d",
-        builder="1",
-    )
+def test_statuses_in_which_nothing_more_happens(facts: SessionEvents) -> None:
+    declined = facts.declined()
+    missing, rejected = facts.not_found(), facts.rejected(10)
     early, whole = facts.history()[:3], facts.history()[:10]
-    assert progress(fold(record([*early, declined]))).status is Status.NO_CONSENT
-    assert progress(fold(record([*early, missing]))).status is Status.NO_FILES_FOUND
-    assert progress(fold(record([*whole, rejected]))).status is Status.ERROR
+    assert progress(fold(recorded([*early, declined]))).status is Status.NO_CONSENT
+    assert progress(fold(recorded([*early, missing]))).status is Status.NO_FILES_FOUND
+    assert progress(fold(recorded([*whole, rejected]))).status is Status.ERROR
 
 
-def test_export_strategies(facts) -> None:
-    def status(strategy: str, *outcomes: bool) -> Status:
+def test_export_strategies(facts: SessionEvents) -> None:
+    def status(strategy: str, *outcomes: Callable[..., Event]) -> Status:
         names = tuple(f"d{number}" for number in range(len(outcomes)))
         plan = UploadPlan(strategy=strategy, destinations=names)
         uploads = [
-            uploaded(facts.session, name, plan) if ok else not_uploaded(facts.session, name, plan)
-            for name, ok in zip(names, outcomes, strict=True)
+            make(destination=name, plan=plan) for name, make in zip(names, outcomes, strict=True)
         ]
-        return progress(fold(record([*facts.history(), *uploads]))).status
+        return progress(fold(recorded([*facts.history(), *uploads]))).status
 
-    assert status("all", True, True) is Status.COMPLETED
-    assert status("all", True, False) is Status.BUILT_NOT_EXPORTED
-    assert status("best_effort", True, False) is Status.COMPLETED
-    assert status("best_effort", False, False) is Status.BUILT_NOT_EXPORTED
-    assert status("first_success", False, True) is Status.COMPLETED
-    assert status("first_success", False, False) is Status.BUILT_NOT_EXPORTED
+    taken, refused = facts.uploaded, facts.upload_failed
+    assert status("all", taken, taken) is Status.COMPLETED
+    assert status("all", taken, refused) is Status.BUILT_NOT_EXPORTED
+    assert status("best_effort", taken, refused) is Status.COMPLETED
+    assert status("best_effort", refused, refused) is Status.BUILT_NOT_EXPORTED
+    assert status("first_success", refused, taken) is Status.COMPLETED
+    assert status("first_success", refused, refused) is Status.BUILT_NOT_EXPORTED
 
 
-def test_a_retry_makes_a_failed_upload_undecided(facts) -> None:
+def test_a_retry_makes_a_failed_upload_undecided(facts: SessionEvents) -> None:
     plan = UploadPlan(strategy="all", destinations=("archive", "cdcs"))
     before = [
         *facts.history(),
-        uploaded(facts.session, "archive", plan),
-        not_uploaded(facts.session, "cdcs", plan),
+        facts.uploaded(destination="archive", plan=plan),
+        facts.upload_failed(destination="cdcs", plan=plan),
     ]
-    state = fold(record([*before, RetryRequested(session=facts.session, request="1")]))
-    assert exported(fold(record(before))) is False
+    state = fold(recorded([*before, facts.retry("1")]))
+    assert exported(fold(recorded(before))) is False
     assert exported(state) is None
     assert set(standing_uploads(state)) == {"archive"}
 
 
-def test_a_destination_outside_the_plan_does_not_count(facts) -> None:
+def test_a_destination_outside_the_plan_does_not_count(facts: SessionEvents) -> None:
     both = UploadPlan(strategy="all", destinations=("archive", "cdcs"))
     events = [
         *facts.history(),
-        not_uploaded(facts.session, "cdcs", both),
-        uploaded(facts.session, "archive", PLAN),
+        facts.upload_failed(destination="cdcs", plan=both),
+        facts.uploaded(),
     ]
-    state = fold(record(events))
+    state = fold(recorded(events))
     assert exported(state) is True
     assert exported(state, both) is False
 
 
-def test_an_event_costs_the_same_in_a_large_session(facts) -> None:
+def test_an_event_costs_the_same_in_a_large_session(facts: SessionEvents) -> None:
     def cost(files: int) -> float:
-        state = fold(record([facts.indexed(number) for number in range(1, files)]))
-        more = record([facts.indexed(number) for number in range(files, files + 400)])
+        state = fold(recorded([facts.indexed(number) for number in range(1, files)]))
+        more = recorded([facts.indexed(number) for number in range(files, files + 400)])
         rounds = []
         for _ in range(5):
             begin = time.process_time()
@@ -294,24 +202,26 @@ def test_an_event_costs_the_same_in_a_large_session(facts) -> None:
     assert cost(20_000) < 8 * cost(100)
 
 
-def test_the_initial_state_waits(facts) -> None:
+def test_the_initial_state_waits(facts: SessionEvents) -> None:
     assert progress(INITIAL).status is Status.WAITING_FOR_END
 
 
-def test_a_withdrawn_record_is_held_until_each_destination_gave_it_back(facts) -> None:
-    events = [*facts.history(), uploaded(facts.session), uploaded(facts.session, "elsewhere")]
-    events += [WithdrawalRequested(session=facts.session, request="w", reason="by mail")]
-    told = [withdrawal_failed(facts.session), withdrawn_from(facts.session)]
-    told += [withdrawn_from(facts.session, "elsewhere")]
-    standing = [progress(fold(record(events + told[:count]))) for count in range(4)]
+def test_a_withdrawn_record_is_held_until_each_destination_gave_it_back(
+    facts: SessionEvents,
+) -> None:
+    events = [*facts.history(), facts.uploaded(), facts.uploaded(destination="elsewhere")]
+    events += [facts.withdraw("w", reason="by mail")]
+    told = [facts.withdrawal_failed(), facts.withdrawn()]
+    told += [facts.withdrawn(destination="elsewhere")]
+    standing = [progress(fold(recorded(events + told[:count]))) for count in range(4)]
     assert [(at.status, at.phase, at.reason) for at in standing] == [
         (Status.NO_CONSENT, "withdrawing from archive, elsewhere", "by mail"),
         (Status.ERROR, "not withdrawn", "archive: 403"),
         (Status.NO_CONSENT, "withdrawing from elsewhere", "by mail"),
         (Status.NO_CONSENT, "withdrawn", "by mail"),
     ]
-    undone = WithdrawalRequested(session=facts.session, request="u", withdrawn=False)
-    state = fold(record([*events, *told, undone]))
+    undone = facts.withdraw("u", withdrawn=False)
+    state = fold(recorded([*events, *told, undone]))
     assert progress(state).status is Status.TO_BE_BUILT
     assert exported(state) is None
     assert holding(state) == {}

@@ -18,6 +18,7 @@ from nexuslims_contracts.events import (
     RetryRequested,
     WithdrawalRequested,
 )
+from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.cli import shell as cli
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.people import Person
@@ -59,7 +60,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: Any) -> Itera
     async def tell(context: ServiceContext) -> None:
         for event in [*history.inputs("a"), history.built("a", 8), history.uploaded("a")]:
             await context.store.append(envelop(event, source="nexuslims/test"))
-        await context.store.append(envelop(history.started("b"), source="nexuslims/test"))
+        await context.store.append(envelop(SessionEvents("b").started(), source="nexuslims/test"))
 
     asyncio.run(provision_broker(read_settings()))
     talk(tell)
@@ -188,7 +189,11 @@ def test_a_person_is_listed_and_forgotten(call: Call, history: Any) -> None:
         ned = Person(username="ned", first_name="Ned", last_name="Hall")
         key = await context.people.remember("file", ned)
         for session in ("a", "b"):
-            matched = history.matched(session).model_copy(update={"experimenter": key, "after": 1})
+            matched = (
+                SessionEvents(session)
+                .matched()
+                .model_copy(update={"experimenter": key, "after": 1})
+            )
             await context.store.append(envelop(matched, source="nexuslims/test"))
         return key
 

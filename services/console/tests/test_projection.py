@@ -18,6 +18,7 @@ from nexuslims_console.queries import ReadModel
 from nexuslims_console.views import session_row
 from nexuslims_contracts.envelope import Recorded, encode, envelop
 from nexuslims_contracts.events import EVENT_TYPES, RetryRequested
+from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import Unreadable
@@ -43,7 +44,7 @@ async def told(history: Any) -> MemoryEventStore:
         await history.tell(store, event)
     await store.append_raw("nexus.events.b.session-ended", {"ce-type": "nexuslims.odd.v9"}, b"{}")
     await history.tell(store, history.built("c", await store.last_sequence()))
-    await history.tell(store, history.upload_failed("c"))
+    await history.tell(store, SessionEvents("c").upload_failed())
     return store
 
 
@@ -64,7 +65,7 @@ async def test_a_session_is_shown_as_its_events_tell(database: Database, history
     assert done.end.isoformat() == "2018-11-13T19:00:00+00:00"
     assert [(up.destination, up.uploaded) for up in done.uploads] == [("archive", True)]
     assert (half.status, half.phase) == ("TO_BE_BUILT", "looking for files")
-    assert (failed.status, failed.reason) == ("BUILT_NOT_EXPORTED", "archive: the disk is full")
+    assert (failed.status, failed.reason) == ("BUILT_NOT_EXPORTED", "archive: no")
 
 
 async def test_what_cannot_be_read_is_shown(database: Database, history: Any) -> None:
@@ -179,11 +180,11 @@ def test_a_projection_that_starts_anywhere_gives_whole_rows(
 
 async def test_an_older_state_never_replaces_a_newer_row(database: Database, history: Any) -> None:
     store = MemoryEventStore()
-    await history.tell(store, history.started("a"))
+    await history.tell(store, SessionEvents("a").started())
     early = [item async for item in store.read()]
     late = Projection(store, database)
     await late.apply(early, after=0)
-    await history.tell(store, history.ended("a"))
+    await history.tell(store, SessionEvents("a").ended())
     await Projection(store, database).catch_up()
     before = contents(database)
     await late.apply(early, after=0)
@@ -192,10 +193,10 @@ async def test_an_older_state_never_replaces_a_newer_row(database: Database, his
 
 async def test_a_gap_is_read_from_the_store(database: Database, history: Any) -> None:
     store = MemoryEventStore()
-    await history.tell(store, history.started("a"))
+    await history.tell(store, SessionEvents("a").started())
     projection = Projection(store, database)
     await projection.catch_up()
-    for event in (history.ended("a"), history.matched("a")):
+    for event in (SessionEvents("a").ended(), SessionEvents("a").matched()):
         await history.tell(store, event)
     last = [item async for item in store.read()][-1:]
     assert await projection.apply(last, after=2) == 1
@@ -235,10 +236,10 @@ async def test_it_follows_what_comes_and_survives_a_rebuild(
     await history.complete(store, "a")
     async with aclosing(Projection(store, database).follow()) as positions:
         assert await anext(positions) == 10
-        await history.tell(store, history.started("b"))
+        await history.tell(store, SessionEvents("b").started())
         assert await anext(positions) == 11
         await rebuild(store, database)
-        await history.tell(store, history.ended("b"))
+        await history.tell(store, SessionEvents("b").ended())
         while await anext(positions) < 12:
             pass
     row = ReadModel(database).session("b")
@@ -250,15 +251,15 @@ async def test_it_makes_up_for_what_a_new_generation_lacks(
     database: Database, history: Any
 ) -> None:
     store = MemoryEventStore()
-    await history.tell(store, history.started("a"))
+    await history.tell(store, SessionEvents("a").started())
     async with aclosing(Projection(store, database).follow()) as positions:
         assert await anext(positions) == 1
         generation = database.begin_generation()
         await Projection(store, database, generation).catch_up()
-        await history.tell(store, history.started("b"))
+        await history.tell(store, SessionEvents("b").started())
         assert await anext(positions) == 2
         database.serve(generation)
-        await history.tell(store, history.started("c"))
+        await history.tell(store, SessionEvents("c").started())
         while await anext(positions) < 3:
             pass
     assert [row.session for row in ReadModel(database).sessions()] == ["a", "b", "c"]
@@ -292,7 +293,7 @@ async def test_two_rebuilds_at_once_leave_a_whole_read_model(
 async def test_a_read_model_of_another_stream_is_rebuilt(database: Database, history: Any) -> None:
     await Projection(await told(history), database).catch_up()
     other = MemoryEventStore()
-    await history.tell(other, history.started("z"))
+    await history.tell(other, SessionEvents("z").started())
     await (await open_read_model(other, database)).catch_up()
     assert [row.session for row in ReadModel(database).sessions()] == ["z"]
 

@@ -2,87 +2,30 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from nexuslims_contracts.envelope import Recorded, envelop
-from nexuslims_contracts.events import (
-    ConsentDeclined,
-    Event,
-    Instrument,
-    ReservationMatched,
-    RetryRequested,
-    SessionCancelled,
-    SessionEnded,
-    SessionRevised,
-    SessionStarted,
-)
+from nexuslims_contracts.events import Event
+from nexuslims_contracts.testing import END, START, SessionEvents, recorded
 from nexuslims_indexer.finder import Found, Search, find_files
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.settings import Settings
 
-START = datetime(2018, 11, 13, 16, tzinfo=UTC)
-END = START + timedelta(hours=3)
 
-
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(SessionEvents):
     """Makes the events of a session."""
 
-    start: datetime = START
-    end: datetime = END
-    session: str = "file-1"
-    instrument: Instrument = field(
-        default=Instrument(pid="FEI-Titan-TEM", name="FEI Titan TEM", filestore="Titan")
-    )
-
-    def started(self) -> SessionStarted:
-        return SessionStarted(
-            session=self.session,
-            calendar="file",
-            calendar_event="1",
-            instrument=self.instrument,
-            start=self.start,
-        )
-
-    def matched(self) -> ReservationMatched:
-        return ReservationMatched(session=self.session, tier="calendar", title="T", after=0)
-
-    def declined(self) -> ConsentDeclined:
-        return ConsentDeclined(session=self.session, tier="calendar", reason="no", after=0)
-
-    def ended(self) -> SessionEnded:
-        return SessionEnded(
-            session=self.session, instrument=self.instrument, start=self.start, end=self.end
-        )
-
-    def revised(self, end: datetime | None, after: int) -> SessionRevised:
-        return SessionRevised(
-            session=self.session,
-            instrument=self.instrument,
-            start=self.start,
-            end=end,
-            after=after,
-        )
-
-    def cancelled(self, after: int) -> SessionCancelled:
-        return SessionCancelled(session=self.session, reason="withdrawn", after=after)
-
-    def retry(self, request: str = "1") -> RetryRequested:
-        return RetryRequested(session=self.session, request=request)
+    __slots__ = ()
 
     def over(self) -> list[Event]:
         """A session that has ended, its user consenting."""
         return [self.started(), self.matched(), self.ended()]
 
     def state(self, events: Sequence[Event]) -> SessionState:
-        return fold(
-            Recorded(envelop(event, source="test", time=END), number, END)
-            for number, event in enumerate(events, start=1)
-        )
+        return fold(recorded(events))
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ async def test_the_files_of_a_session_are_nobodys_business_until_it_is_over_and_
             "cancelled": [*facts.over(), facts.cancelled(after=3)],
             "declined": [facts.started(), facts.declined(), facts.ended()],
             "not asked": [facts.started(), facts.ended()],
-            "revised": [*facts.over(), facts.revised(None, after=3)],
+            "revised": [*facts.over(), facts.revised(end=None, after=3)],
         }[case]
     )
     before = len(await office.history())
@@ -137,7 +137,7 @@ async def test_a_revised_session_is_searched_anew(office, share) -> None:
     share.write("late.dm3", share.end + timedelta(minutes=5))
     await office.state(*office.facts.over())
     await office.wake()
-    await office.state(office.facts.revised(share.end + timedelta(hours=1), after=3))
+    await office.state(office.facts.revised(end=share.end + timedelta(hours=1), after=3))
     await office.wake()
     first, second = await office.said(SessionIndexed)
     assert (first.count, second.count) == (1, 2)
@@ -160,7 +160,9 @@ async def test_without_files_the_end_of_waiting_is_stated_and_a_retry_searches_a
 
 async def test_while_files_may_come_it_is_asked_again_later(settings, share, facts) -> None:
     ended_just_now = datetime.now(UTC) - timedelta(hours=1)
-    office = Office(settings, type(facts)(ended_just_now - timedelta(hours=1), ended_just_now))
+    office = Office(
+        settings, type(facts)(start=ended_just_now - timedelta(hours=1), end=ended_just_now)
+    )
     await office.state(*office.facts.over())
     with pytest.raises(RetryLater, match="no files yet") as later:
         await office.wake()
@@ -170,7 +172,7 @@ async def test_while_files_may_come_it_is_asked_again_later(settings, share, fac
 
 async def test_a_session_that_ends_now_is_searched_a_moment_later(settings, share, facts) -> None:
     now = datetime.now(UTC)
-    office = Office(settings, type(facts)(now - timedelta(hours=1), now))
+    office = Office(settings, type(facts)(start=now - timedelta(hours=1), end=now))
     share.write("a.dm3", now - timedelta(minutes=1))
     await office.state(*office.facts.over())
     with pytest.raises(RetryLater, match="just ended") as later:
@@ -267,7 +269,7 @@ async def test_the_wait_for_files_survives_a_restart(
     monkeypatch.setattr(decide, "SHORTEST_WAIT", timedelta(seconds=0.2))
     monkeypatch.setattr(decide, "LONGEST_WAIT", timedelta(seconds=0.2))
     end = datetime.now(UTC) - timedelta(hours=1)
-    recent = type(facts)(end - timedelta(hours=1), end)
+    recent = type(facts)(start=end - timedelta(hours=1), end=end)
     async with Shift(broker, settings) as shift:
         for event in recent.over():
             await shift.store.append(envelop(event, source="test"))

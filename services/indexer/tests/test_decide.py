@@ -154,7 +154,7 @@ def test_a_session_that_has_just_ended_is_left_alone_for_a_moment(facts) -> None
 
 
 def test_a_session_without_an_end_has_no_window(facts) -> None:
-    assert window_of(facts.revised(None, after=3)) is None
+    assert window_of(facts.revised(end=None, after=3)) is None
 
 
 scans = st.lists(st.sets(st.integers(1, 5)), max_size=6)
