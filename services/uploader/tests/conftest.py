@@ -1,26 +1,15 @@
 """What the tests of the uploader have in common."""
 
-import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nexuslims_contracts.envelope import Recorded, envelop
-from nexuslims_contracts.events import (
-    ConsentDeclined,
-    Event,
-    Instrument,
-    RecordBuilt,
-    RecordUploaded,
-    ReservationMatched,
-    RetryRequested,
-    SessionEnded,
-    UploadFailed,
-    UploadPlan,
-)
+from nexuslims_contracts.events import Event, RecordUploaded, UploadFailed
+from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.people import MemoryPeople
@@ -31,90 +20,16 @@ from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
 from nexuslims_uploader.guarded_calls import GuardedCalls
-from nexuslims_uploader.record_state import RecordState
 from nexuslims_uploader.testing import small_record_xml
 from nexuslims_uploader.uploader import Uploader
 
-INSTRUMENT = Instrument(
-    pid="FEI-Titan-TEM", name="FEI Titan TEM", timezone="America/Denver", filestore="Titan_TEM"
-)
-START = datetime(2018, 11, 13, 16, tzinfo=UTC)
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONE = small_record_xml("One")
 
 
-class Facts:
-    """Makes the events of a session with a record."""
-
-    def __init__(self, session: str = "file-1") -> None:
-        self.session = session
-
-    def ended(self) -> SessionEnded:
-        end = START + timedelta(hours=3)
-        return SessionEnded(session=self.session, instrument=INSTRUMENT, start=START, end=end)
-
-    def matched(self) -> ReservationMatched:
-        return ReservationMatched(session=self.session, tier="calendar", title="T", after=0)
-
-    def built(self, content: bytes, through: int = 2, name: str = "r.xml") -> RecordBuilt:
-        sha256 = hashlib.sha256(content).hexdigest()
-        return RecordBuilt(
-            session=self.session,
-            record={"path": name, "sha256": sha256, "size": len(content)},
-            title="T",
-            activities=1,
-            datasets=1,
-            inputs_through_seq=through,
-            inputs_digest="d",
-            builder="1",
-        )
-
-    def declined(self, after: int = 1) -> ConsentDeclined:
-        return ConsentDeclined(session=self.session, tier="calendar", reason="no", after=after)
-
-    def retry(self, request: str = "1") -> RetryRequested:
-        return RetryRequested(session=self.session, request=request)
-
-    def uploaded(
-        self, content: bytes, plan: UploadPlan, name: str = "a", after: int = 0
-    ) -> RecordUploaded:
-        return RecordUploaded(
-            session=self.session,
-            destination=name,
-            record_sha256=hashlib.sha256(content).hexdigest(),
-            record_id="1",
-            plan=plan,
-            after=after,
-        )
-
-    def failed(
-        self, content: bytes, plan: UploadPlan, name: str = "a", *, permanent: bool = True
-    ) -> UploadFailed:
-        return UploadFailed(
-            session=self.session,
-            destination=name,
-            record_sha256=hashlib.sha256(content).hexdigest(),
-            reason="no",
-            permanent=permanent,
-            plan=plan,
-            after=0,
-        )
-
-    def record(self, *events: Event) -> list[Recorded]:
-        """As the stream would hold them."""
-        return [
-            Recorded(envelop(event, source="test", time=NOW), number, NOW)
-            for number, event in enumerate(events, start=1)
-        ]
-
-    def state(self, *events: Event) -> RecordState:
-        return RecordState.of(fold(self.record(*events)))
-
-
 @pytest.fixture(scope="session")
-def facts() -> Facts:
-    return Facts()
+def facts() -> SessionEvents:
+    return SessionEvents()
 
 
 @pytest.fixture
@@ -131,7 +46,7 @@ def settings(tmp_path: Path) -> Settings:
 def put_record(settings: Settings) -> Callable[..., Any]:
     """Writes a record where the builder would."""
 
-    def put(content: bytes, name: str = "r.xml") -> None:
+    def put(content: bytes, name: str = "file-1.xml") -> None:
         write_artifact(settings.records, name, content)
 
     return put
@@ -165,7 +80,7 @@ class UploaderHarness:
 
     async def build(self, content: bytes, through: int = 2) -> None:
         self.put_record(content)
-        await self.append(self.facts.built(content, through))
+        await self.append(self.facts.built(through, content))
 
     async def history(self) -> list[Recorded]:
         return await read_session(self.store, self.facts.session)

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
+from nexuslims_contracts import subjects
 from nexuslims_contracts.events import (
-    FileIndexed,
     RecordUploaded,
     RecordWithdrawn,
     UploadFailed,
 )
-from nexuslims_contracts.identifiers import file_token
 from nexuslims_contracts.topology import UPLOADER
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.consume import MessageProcessor, RetryLater, by_session
@@ -24,7 +23,6 @@ from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
-from nexuslims_shared.store.port import read_session
 from nexuslims_uploader.archive import ArchiveDestination
 from nexuslims_uploader.guarded_calls import ATTEMPTS_BEFORE_FAILURE
 from nexuslims_uploader.testing import Crash, FakeDestination, small_record_xml
@@ -306,28 +304,34 @@ async def test_a_changed_artifact_is_not_uploaded(harness) -> None:
     harness.use(fake)
     await harness.begin()
     harness.put_record(TWO)
-    with pytest.raises(ArtifactError, match=r"r\.xml"):
+    with pytest.raises(ArtifactError, match=r"file-1\.xml"):
         await harness.handle()
     assert not fake.calls
 
 
+class WatchedStore(MemoryEventStore):
+    """Notes which filters sessions are read with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters: set[str] = set()
+
+    async def read_last(self, filters, *, after=0, through=0):
+        self.filters.update(filters)
+        return await super().read_last(filters, after=after, through=through)
+
+
 async def test_files_of_the_session_are_not_read(harness, facts) -> None:
     """A session of fifty thousand files costs the uploader what one of five does."""
+    harness.store = WatchedStore()
     harness.use(FakeDestination())
     await harness.begin()
-    indexed = FileIndexed(
-        session=facts.session,
-        file=file_token("f", 1, 1),
-        path="f",
-        size=1,
-        mtime_ns=1,
-        instrument=facts.ended().instrument,
-    )
-    await harness.append(indexed)
-    events = await read_session(harness.store, facts.session, files=False)
-    assert [type(one.event) for one in events] == [
-        type(one.event) for one in await harness.history()
-    ][:-1]
+    await harness.append(facts.indexed(1))
+    await harness.handle()
+    assert await harness.exported() is True
+    assert harness.store.filters
+    file = facts.indexed(1).subject
+    assert not [one for one in harness.store.filters if subjects.matches(one, file)]
 
 
 @pytest.mark.broker
@@ -355,11 +359,11 @@ async def test_on_the_real_broker(harness, settings, facts, tmp_path: Path) -> N
 
         await work(2)
         (uploaded,) = await harness.upload_events()
-        assert (settings.records / "uploaded" / "r.xml").read_bytes() == ONE
+        assert (settings.records / "uploaded" / "file-1.xml").read_bytes() == ONE
         assert uploaded.destination == "archive"
         await harness.append(facts.declined())
         await work(1)
-        assert not (settings.records / "uploaded" / "r.xml").exists()
+        assert not (settings.records / "uploaded" / "file-1.xml").exists()
     assert isinstance((await harness.history())[-1].event, RecordWithdrawn)
     await client.close()
     broker.stop()

@@ -7,27 +7,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexuslims_contracts.events import (
-    ConsentDeclined,
     Event,
-    RecordRejected,
+    RecordUploaded,
     RecordWithdrawn,
-    SessionCancelled,
-    SessionRevised,
+    UploadFailed,
     UploadPlan,
     WithdrawalFailed,
 )
+from nexuslims_contracts.testing import SessionEvents, recorded
+from nexuslims_shared.session.state import fold
 from nexuslims_shared.session.status import exported
 from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_action
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred
-from nexuslims_uploader.history import SessionHistory
 from nexuslims_uploader.outcomes import after_conflict, upload_event, withdrawal_event
 from nexuslims_uploader.record_state import RecordState
 
 ONE, TWO = b"one", b"two"
 NAMES = ("a", "b", "c")
 SECOND = timedelta(seconds=1)
+SESSION = SessionEvents()
+
+
+def uploaded(content: bytes, wanted: UploadPlan, name: str = "a", after: int = 0) -> RecordUploaded:
+    return SESSION.uploaded(content, plan=wanted, destination=name, after=after)
+
+
+def failed(
+    content: bytes, wanted: UploadPlan, name: str = "a", *, permanent: bool = True
+) -> UploadFailed:
+    return SESSION.upload_failed(content, plan=wanted, destination=name, permanent=permanent)
+
+
+def state_of(*events: Event) -> RecordState:
+    return RecordState.of(fold(recorded(events)))
 
 
 def plan(strategy: str = "all", names: tuple[str, ...] = NAMES) -> UploadPlan:
@@ -45,36 +59,36 @@ def asked(state: RecordState, wanted: UploadPlan, *away: str) -> tuple[str, ...]
 
 @pytest.fixture
 def begun(facts) -> list[Event]:
-    return [facts.matched(), facts.ended(), facts.built(ONE)]
+    return [facts.matched(), facts.ended(), facts.built(2, ONE)]
 
 
 @pytest.mark.parametrize("strategy", ["all", "best_effort"])
 def test_a_new_record_goes_everywhere_in_order(facts, begun, strategy) -> None:
-    assert next_action(facts.state(*begun), plan(strategy), {}) == Upload("a")
-    assert asked(facts.state(*begun), plan(strategy)) == NAMES
+    assert next_action(state_of(*begun), plan(strategy), {}) == Upload("a")
+    assert asked(state_of(*begun), plan(strategy)) == NAMES
 
 
 def test_only_what_is_missing_is_tried(facts, begun) -> None:
-    state = facts.state(*begun, facts.uploaded(ONE, plan(), "b"))
+    state = state_of(*begun, uploaded(ONE, plan(), "b"))
     assert asked(state, plan()) == ("a", "c")
-    everywhere = [facts.uploaded(ONE, plan(), name) for name in NAMES]
-    assert next_action(facts.state(*begun, *everywhere), plan(), {}) is None
+    everywhere = [uploaded(ONE, plan(), name) for name in NAMES]
+    assert next_action(state_of(*begun, *everywhere), plan(), {}) is None
 
 
 def test_a_refusal_stands_until_a_retry_or_another_record(facts, begun) -> None:
-    refused = [*begun, facts.failed(ONE, plan(), "a"), facts.uploaded(ONE, plan(), "b")]
-    assert asked(facts.state(*refused), plan()) == ("c",)
-    assert asked(facts.state(*refused, facts.retry()), plan()) == ("a", "c")
-    assert asked(facts.state(*refused, facts.built(TWO, 5)), plan()) == NAMES
+    refused = [*begun, failed(ONE, plan(), "a"), uploaded(ONE, plan(), "b")]
+    assert asked(state_of(*refused), plan()) == ("c",)
+    assert asked(state_of(*refused, facts.retry()), plan()) == ("a", "c")
+    assert asked(state_of(*refused, facts.built(5, TWO)), plan()) == NAMES
 
 
 def test_the_same_bytes_built_again_are_not_uploaded_again(facts, begun) -> None:
-    uploads = [facts.uploaded(ONE, plan(), name) for name in NAMES]
-    assert next_action(facts.state(*begun, *uploads, facts.built(ONE, 6)), plan(), {}) is None
+    uploads = [uploaded(ONE, plan(), name) for name in NAMES]
+    assert next_action(state_of(*begun, *uploads, facts.built(6, ONE)), plan(), {}) is None
 
 
 def test_a_destination_that_is_away_is_tried_again_but_not_at_once(facts, begun) -> None:
-    state = facts.state(*begun, facts.failed(ONE, plan(), "a", permanent=False))
+    state = state_of(*begun, failed(ONE, plan(), "a", permanent=False))
     assert asked(state, plan()) == NAMES
     assert asked(state, plan(), "a") == ("b", "c")
     assert next_action(state, plan(), {"a": 3 * SECOND, "b": SECOND, "c": 2 * SECOND}) == Wait(
@@ -84,55 +98,45 @@ def test_a_destination_that_is_away_is_tried_again_but_not_at_once(facts, begun)
 
 def test_first_success_waits_for_one_that_is_away_only_for_a_moment(facts, begun) -> None:
     first = plan("first_success")
-    assert next_action(facts.state(*begun), first, {"a": SECOND}) == Wait(SECOND, "a is away")
-    for_long = facts.state(*begun, facts.failed(ONE, first, "a", permanent=False))
+    assert next_action(state_of(*begun), first, {"a": SECOND}) == Wait(SECOND, "a is away")
+    for_long = state_of(*begun, failed(ONE, first, "a", permanent=False))
     assert next_action(for_long, first, {"a": SECOND}) == Upload("b")
-    for_good = facts.state(*begun, facts.failed(ONE, first, "a"))
+    for_good = state_of(*begun, failed(ONE, first, "a"))
     assert next_action(for_good, first, {}) == Upload("b")
 
 
 def test_first_success_ends_with_the_first_that_takes_the_record(facts, begun) -> None:
     first = plan("first_success")
-    assert next_action(facts.state(*begun), first, {}) == Upload("a")
-    state = facts.state(*begun, facts.uploaded(ONE, first, "b"))
+    assert next_action(state_of(*begun), first, {}) == Upload("a")
+    state = state_of(*begun, uploaded(ONE, first, "b"))
     assert next_action(state, first, {}) is None
 
 
 def test_first_success_replaces_the_record_where_it_is(facts, begun) -> None:
     first = plan("first_success")
-    events = [*begun, facts.failed(ONE, first, "a"), facts.uploaded(ONE, first, "b")]
-    events += [facts.built(TWO, 5)]
-    assert next_action(facts.state(*events), first, {}) == Upload("b")
-    events += [facts.failed(TWO, first, "b")]
-    assert next_action(facts.state(*events), first, {}) == Upload("a")
+    events = [*begun, failed(ONE, first, "a"), uploaded(ONE, first, "b")]
+    events += [facts.built(5, TWO)]
+    assert next_action(state_of(*events), first, {}) == Upload("b")
+    events += [failed(TWO, first, "b")]
+    assert next_action(state_of(*events), first, {}) == Upload("a")
 
 
 @pytest.mark.parametrize("end", ["declined", "cancelled", "rejected", "in use again"])
 def test_nothing_is_uploaded_that_may_not_be(facts, begun, end) -> None:
-    common = {"session": facts.session, "reason": "no"}
-    ended = facts.ended()
     later = {
-        "declined": ConsentDeclined(**common, tier="calendar", after=1),
-        "cancelled": SessionCancelled(**common, after=2),
-        "rejected": RecordRejected(
-            session=facts.session,
-            problems=("no",),
-            inputs_through_seq=3,
-            inputs_digest="d",
-            builder="1",
-        ),
-        "in use again": SessionRevised(
-            session=facts.session, instrument=ended.instrument, start=ended.start, after=2
-        ),
+        "declined": facts.declined(after=1),
+        "cancelled": facts.cancelled(after=2),
+        "rejected": facts.rejected(3),
+        "in use again": facts.revised(end=None, after=2),
     }[end]
-    assert isinstance(next_action(facts.state(*begun), plan(), {}), Upload)
-    action = next_action(facts.state(*begun, later), plan(), dict.fromkeys(NAMES))
+    assert isinstance(next_action(state_of(*begun), plan(), {}), Upload)
+    action = next_action(state_of(*begun, later), plan(), dict.fromkeys(NAMES))
     assert action is None
-    assert next_action(facts.state(*begun[:2]), plan(), {}) is None
+    assert next_action(state_of(*begun[:2]), plan(), {}) is None
 
 
 def test_a_declined_record_is_withdrawn_everywhere_before_anything_else(facts, begun) -> None:
-    state = facts.state(*begun, facts.uploaded(ONE, plan(), "b"), facts.declined())
+    state = state_of(*begun, uploaded(ONE, plan(), "b"), facts.declined())
     assert next_action(state, plan(), {}) == Withdraw("a")
     assert asked(state, plan()) == NAMES
     assert next_action(state, plan(), {"a": None, "b": SECOND}) == Withdraw("c")
@@ -142,7 +146,7 @@ def test_a_declined_record_is_withdrawn_everywhere_before_anything_else(facts, b
 
 
 def test_a_destination_that_is_not_in_use_cannot_withdraw(facts, begun) -> None:
-    state = facts.state(*begun, facts.uploaded(ONE, plan(), "b"), facts.declined())
+    state = state_of(*begun, uploaded(ONE, plan(), "b"), facts.declined())
     action = next_action(state, plan(names=("a",)), {"a": None})
     assert isinstance(action, Append)
     assert isinstance(action.event, WithdrawalFailed)
@@ -151,8 +155,8 @@ def test_a_destination_that_is_not_in_use_cannot_withdraw(facts, begun) -> None:
 
 
 def test_where_the_record_is_is_stated_again_when_it_means_something_else(facts, begun) -> None:
-    events = [*begun, facts.uploaded(ONE, plan(), "a"), facts.failed(ONE, plan(), "b")]
-    state = facts.state(*events, facts.failed(ONE, plan(), "c"))
+    events = [*begun, uploaded(ONE, plan(), "a"), failed(ONE, plan(), "b")]
+    state = state_of(*events, failed(ONE, plan(), "c"))
     assert next_action(state, plan(), {}) is None
     action = next_action(state, plan(names=("a",)), {})
     assert isinstance(action, Append)
@@ -160,54 +164,47 @@ def test_where_the_record_is_is_stated_again_when_it_means_something_else(facts,
     assert action.event.after == 4
 
 
-def test_a_history_knows_where_the_record_is_after_a_failure_too(facts, begun) -> None:
-    events = [*begun, facts.uploaded(ONE, plan()), facts.built(TWO, 4), facts.failed(TWO, plan())]
-    history = SessionHistory.of(facts.record(*events))
-    assert history.state.results() == {"a": UploadResult("1")}
-    assert history.last_sequence(events[3].subject) == 4
-    assert history.last_sequence("elsewhere") == 0
+def test_where_the_record_is_is_known_after_a_failure_too(facts, begun) -> None:
+    events = [*begun, uploaded(ONE, plan()), facts.built(4, TWO), failed(TWO, plan())]
+    state = state_of(*events)
+    assert state.results() == {"a": UploadResult("1")}
+    assert state.last_sequence(uploaded(TWO, plan())) == 4
+    assert state.last_sequence(failed(TWO, plan())) == 6
+    assert state.last_sequence(uploaded(TWO, plan(), "b")) == 0
 
 
 class TestAfterConflict:
     """Another uploader appended an event about the same destination first."""
 
     def test_the_same_record_needs_no_second_event(self, facts, begun) -> None:
-        state = facts.state(*begun, facts.uploaded(ONE, plan()))
-        assert after_conflict(facts.uploaded(ONE, plan()), state) is None
+        state = state_of(*begun, uploaded(ONE, plan()))
+        assert after_conflict(uploaded(ONE, plan()), state) is None
 
     def test_an_older_record_that_lies_over_a_newer_is_stated(self, facts, begun) -> None:
-        newer = [facts.built(TWO, 4), facts.uploaded(TWO, plan())]
-        event = after_conflict(facts.uploaded(ONE, plan()), facts.state(*begun, *newer))
-        assert event == facts.uploaded(ONE, plan(), after=5)
-        assert next_action(facts.state(*begun, *newer, event), plan(), {}) == Upload("a")
+        newer = [facts.built(4, TWO), uploaded(TWO, plan())]
+        event = after_conflict(uploaded(ONE, plan()), state_of(*begun, *newer))
+        assert event == uploaded(ONE, plan(), after=5)
+        assert next_action(state_of(*begun, *newer, event), plan(), {}) == Upload("a")
 
     def test_a_record_that_was_withdrawn_after_it_came_back_is_uploaded_again(self, facts, begun):
-        back = [facts.uploaded(ONE, plan()), facts.declined(), _withdrawn(facts, 4)]
+        back = [uploaded(ONE, plan()), facts.declined(), _withdrawn(4)]
         back += [
-            facts.matched().model_copy(update={"after": 5}),
-            facts.uploaded(ONE, plan(), after=6),
+            facts.matched(after=5),
+            uploaded(ONE, plan(), after=6),
         ]
-        event = after_conflict(_withdrawn(facts, 4), facts.state(*begun, *back))
-        assert event == _withdrawn(facts, 8)
-        state = facts.state(*begun, *back, event)
+        event = after_conflict(_withdrawn(4), state_of(*begun, *back))
+        assert event == _withdrawn(8)
+        state = state_of(*begun, *back, event)
         assert next_action(state, plan(), {}) == Upload("a")
-        assert after_conflict(_withdrawn(facts, 4), state) is None
+        assert after_conflict(_withdrawn(4), state) is None
 
     def test_a_failure_changed_nothing(self, facts, begun) -> None:
-        state = facts.state(*begun, facts.uploaded(TWO, plan()))
-        assert after_conflict(facts.failed(ONE, plan()), state) is None
+        state = state_of(*begun, uploaded(TWO, plan()))
+        assert after_conflict(failed(ONE, plan()), state) is None
 
 
-def _withdrawn(facts, after: int) -> RecordWithdrawn:
-    return RecordWithdrawn(
-        session=facts.session,
-        destination="a",
-        record_sha256=facts.built(ONE).record.sha256,
-        plan=plan(),
-        record_id="1",
-        reason="no",
-        after=after,
-    )
+def _withdrawn(after: int) -> RecordWithdrawn:
+    return SESSION.withdrawn(ONE, plan=plan(), destination="a", after=after)
 
 
 answers = st.sampled_from(["takes", "refuses", "away", "away for long"])
@@ -219,7 +216,7 @@ steps = st.lists(st.one_of(st.tuples(answers, answers, answers), changes), max_s
 def test_handling_ends_and_agrees_with_the_status(facts, steps, strategy) -> None:
     """Whatever happens, the destinations hold what the events say when nothing is left to do."""
     wanted = plan(strategy)
-    events: list[Event] = [facts.matched(), facts.ended(), facts.built(ONE)]
+    events: list[Event] = [facts.matched(), facts.ended(), facts.built(2, ONE)]
     held: dict[str, str] = {}
     for step in [*steps, ("takes",) * 3]:
         if isinstance(step, str):
@@ -228,7 +225,7 @@ def test_handling_ends_and_agrees_with_the_status(facts, steps, strategy) -> Non
         action, asked_for = _handle(
             facts, events, wanted, dict(zip(NAMES, step, strict=True)), held
         )
-        state = facts.state(*events)
+        state = state_of(*events)
         assert {name: one.event.record_sha256 for name, one in state.held.items()} == held
         assert (action is None) == all(fate in ("takes", "refuses") for fate in asked_for)
         if action is None and not state.withdrawn:
@@ -238,13 +235,13 @@ def test_handling_ends_and_agrees_with_the_status(facts, steps, strategy) -> Non
 def _change(facts, step: str, after: int) -> Event:
     match step:
         case "built one" | "built two":
-            return facts.built(step.encode(), after)
+            return facts.built(after, step.encode())
         case "retry":
             return facts.retry(str(after))
         case "declined":
-            return facts.declined(after)
+            return facts.declined(after=after)
         case _:
-            return facts.matched().model_copy(update={"after": after})
+            return facts.matched(after=after)
 
 
 def _handle(facts, events: list[Event], wanted: UploadPlan, fates: dict[str, str], held):
@@ -252,7 +249,7 @@ def _handle(facts, events: list[Event], wanted: UploadPlan, fates: dict[str, str
     waiting: dict[str, timedelta | None] = {}
     asked_for: list[str] = []
     for _ in range(10):
-        state = facts.state(*events)
+        state = state_of(*events)
         action = next_action(state, wanted, waiting)
         if not isinstance(action, Upload | Withdraw):
             return action, asked_for

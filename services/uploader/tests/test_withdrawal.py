@@ -5,10 +5,7 @@ import pytest
 from nexuslims_contracts.events import (
     RecordUploaded,
     RecordWithdrawn,
-    SessionCancelled,
-    SessionRevised,
     WithdrawalFailed,
-    WithdrawalRequested,
 )
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.session.state import fold
@@ -57,25 +54,25 @@ async def test_declined_consent_takes_the_record_away_everywhere(uploaded, facts
 async def test_consent_given_again_brings_it_back_and_may_be_declined_again(uploaded, facts):
     await uploaded.append(facts.declined())
     await uploaded.handle()
-    await uploaded.append(facts.matched().model_copy(update={"after": 6}))
+    await uploaded.append(facts.matched(after=6))
     await uploaded.build(TWO, 9)
     await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
     assert await uploaded.exported() is True
-    await uploaded.append(facts.declined(9))
+    await uploaded.append(facts.declined(after=9))
     await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{}, {}]
     assert len(await _gone(uploaded)) == 4
 
 
 async def test_an_operator_withdraws_and_takes_it_back(uploaded, facts) -> None:
-    await uploaded.append(WithdrawalRequested(session=facts.session, request="1", reason="by mail"))
+    await uploaded.append(facts.withdraw("1", reason="by mail"))
     await uploaded.handle()
     assert await _standing(uploaded) == ("NO_CONSENT", "withdrawn", "by mail")
     await uploaded.build(TWO, 9)
     await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{}, {}]
-    undo = WithdrawalRequested(session=facts.session, request="2", withdrawn=False)
+    undo = facts.withdraw("2", withdrawn=False)
     await uploaded.append(undo)
     await uploaded.handle()
     assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
@@ -161,7 +158,7 @@ async def test_nothing_is_asked_where_no_record_was_ever_built(harness, facts) -
 
 @pytest.mark.parametrize("content", [None, b"", b"<half"])
 async def test_a_record_that_cannot_be_read_any_more_is_taken_away(uploaded, facts, content):
-    artifact = uploaded.settings.records / "r.xml"
+    artifact = uploaded.settings.records / "file-1.xml"
     artifact.unlink()
     if content is not None:
         artifact.write_bytes(content)
@@ -174,7 +171,7 @@ async def test_a_record_that_cannot_be_read_any_more_is_taken_away(uploaded, fac
 async def test_a_session_that_the_calendar_cancels_is_taken_away(uploaded, facts) -> None:
     first, _ = uploaded.fakes
     first.faults.append("refuses")
-    await uploaded.append(SessionCancelled(session=facts.session, reason="never was", after=2))
+    await uploaded.append(facts.cancelled(reason="never was", after=2))
     assert await _standing(uploaded) == (
         "CANCELLED",
         "withdrawing from first, second",
@@ -191,13 +188,11 @@ async def test_a_session_that_the_calendar_cancels_is_taken_away(uploaded, facts
 async def test_a_session_that_was_cancelled_by_mistake_is_brought_again(uploaded, facts) -> None:
     for number in (1, 2):
         after = len(await uploaded.history())
-        await uploaded.append(SessionCancelled(session=facts.session, reason="no", after=after))
+        await uploaded.append(facts.cancelled(reason="no", after=after))
         await uploaded.handle()
         assert [fake.records for fake in uploaded.fakes] == [{}, {}]
-        ended = facts.ended()
-        times = {"instrument": ended.instrument, "start": ended.start, "end": ended.end}
         after = len(await uploaded.history())
-        await uploaded.append(SessionRevised(session=facts.session, after=after, **times))
+        await uploaded.append(facts.revised(after=after))
         await uploaded.build(TWO, 20 * number)
         await uploaded.handle()
         assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
@@ -208,10 +203,10 @@ async def test_the_archive_forgets_it(harness, facts) -> None:
     harness.use(ArchiveDestination(records, harness.settings.data_path))
     await harness.begin()
     await harness.handle()
-    assert "r.html" in (records / "index.html").read_text()
+    assert "file-1.html" in (records / "index.html").read_text()
     await harness.append(facts.declined())
     await harness.handle()
-    assert "r.html" not in (records / "index.html").read_text()
-    assert not list((records / "uploaded").glob("r.*"))
+    assert "file-1.html" not in (records / "index.html").read_text()
+    assert not list((records / "uploaded").glob("file-1.*"))
     uploads = [one for one in await harness.history() if isinstance(one.event, RecordUploaded)]
     assert len(uploads) == 1

@@ -6,14 +6,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from nexuslims_contracts.errors import UnreadableRecordError
-from nexuslims_contracts.events import RecordBuilt
+from nexuslims_contracts.events import RecordBuilt, SessionStarted
 from nexuslims_contracts.record.model import Experiment
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.artifacts import read_artifact, resolve
 from nexuslims_shared.errors import ArtifactError
 from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.errors import UploaderError
-from nexuslims_uploader.history import SessionHistory
+from nexuslims_uploader.record_state import RecordState
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class RecordReader:
         self._records = records
         self._last: RecordToUpload | None = None
 
-    async def to_upload(self, history: SessionHistory) -> RecordToUpload:
+    async def to_upload(self, state: RecordState) -> RecordToUpload:
         """Read the current record.
 
         Raises
@@ -41,37 +41,38 @@ class RecordReader:
         UnreadableRecordError
             If it is not a record.
         """
-        built = history.state.current
+        built = state.current
         if self._last is None or self._last.sha256 != built.record.sha256:
-            self._last = await asyncio.to_thread(self._read, built, history)
+            self._last = await asyncio.to_thread(self._read, built, state)
         return self._last
 
-    async def to_withdraw(self, history: SessionHistory) -> RecordToUpload:
+    async def to_withdraw(self, state: RecordState) -> RecordToUpload:
         """Read the current record; without content if its file cannot be read any more."""
         try:
-            return await self.to_upload(history)
+            return await self.to_upload(state)
         except (ArtifactError, UnreadableRecordError) as error:
             log.warning("the record is withdrawn unread: %s", error)
-            return self._assemble(history.state.current, history, b"", Experiment())
+            return self._assemble(state.current, state, b"", Experiment())
 
-    def _read(self, built: RecordBuilt, history: SessionHistory) -> RecordToUpload:
+    def _read(self, built: RecordBuilt, state: RecordState) -> RecordToUpload:
         xml = read_artifact(self._records, built.record)
-        return self._assemble(built, history, xml, read_record(xml))
+        return self._assemble(built, state, xml, read_record(xml))
 
     def _assemble(
-        self, built: RecordBuilt, history: SessionHistory, xml: bytes, experiment: Experiment
+        self, built: RecordBuilt, state: RecordState, xml: bytes, experiment: Experiment
     ) -> RecordToUpload:
-        schedule = history.schedule()
-        if schedule is None or schedule.end is None:
-            raise UploaderError(f"session {built.session} was never over: it can have no record")
-        zone = ZoneInfo(schedule.instrument.timezone)
+        if state.session.times is None:
+            raise UploaderError(f"session {built.session} was never held: it can have no record")
+        times = state.session.times.event
+        end = None if isinstance(times, SessionStarted) else times.end
+        zone = ZoneInfo(times.instrument.timezone)
         return RecordToUpload(
             session=built.session,
             xml=xml,
             sha256=built.record.sha256,
             artifact=resolve(self._records, built.record.path),
             experiment=experiment,
-            instrument=schedule.instrument,
-            start=schedule.start.astimezone(zone),
-            end=schedule.end.astimezone(zone),
+            instrument=times.instrument,
+            start=times.start.astimezone(zone),
+            end=(end or times.start).astimezone(zone),
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nexuslims_contracts.events import RecordBuilt, RecordUploaded, ReservationMissing
+from nexuslims_contracts.events import Event, RecordBuilt, RecordUploaded, ReservationMissing
 from nexuslims_shared.session.state import Register, SessionState, Upload
 from nexuslims_shared.session.status import (
     cancelled,
@@ -75,6 +75,10 @@ class RecordState:
         """Return the sequence of the last event about a destination, 0 for none."""
         registers = (self.session.uploads.get(name), self.session.withdrawals.get(name))
         return max(one.sequence if one else 0 for one in registers)
+
+    def last_sequence(self, event: Event) -> int:
+        """Return the sequence of the last event of this kind about its destination, 0 for none."""
+        return self.session.destination_subjects.get(event.subject, 0)
 
     def results(self) -> dict[str, UploadResult]:
         """Return where the record, or an earlier one of the session, is by destination."""

@@ -14,12 +14,11 @@ from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.errors import ConflictError, LeaseError
 from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import ServiceContext
-from nexuslims_shared.store.port import read_session
+from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_action
 from nexuslims_uploader.destination import Destination
 from nexuslims_uploader.destination_calls import RETRY_AFTER_OTHERS, DestinationCalls
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
-from nexuslims_uploader.history import SessionHistory
 from nexuslims_uploader.outcomes import (
     DestinationEvent,
     UploadOutcome,
@@ -30,6 +29,7 @@ from nexuslims_uploader.outcomes import (
     withdrawal_event,
 )
 from nexuslims_uploader.record_reader import RecordReader
+from nexuslims_uploader.record_state import RecordState
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class Uploader:
     ) -> None:
         names = tuple(destination.name for destination in destinations)
         self._store = context.store
+        self._sessions = SessionRepository(context.store, files=False)
         self._records = context.settings.records
         self._leases = leases or MemoryLeases()
         self._calls = DestinationCalls(destinations, calls or GuardedCalls(names), self._leases)
@@ -83,18 +84,19 @@ class Uploader:
         session = batch[-1].event.session
         try:
             async with self._leases.hold(session):
-                await self._handle(session, batch[-1].envelope)
+                await self._handle(batch[-1])
         except LeaseError as error:
             raise RetryLater(RETRY_AFTER_OTHERS, str(error)) from error
 
-    async def _handle(self, session: str, cause: Envelope) -> None:
+    async def _handle(self, cause: Recorded) -> None:
         """Do one action after the other, each decided from the events so far."""
         reader = RecordReader(self._records)
         waiting: dict[str, timedelta | None] = {}
+        through = cause.sequence
         while True:
-            history = await self._history(session)
+            state = await self._open(cause.event.session, through)
             event: DestinationEvent | None
-            match next_action(history.state, self._plan, waiting):
+            match next_action(state, self._plan, waiting):
                 case None:
                     return
                 case Wait(delay=delay, reason=reason):
@@ -102,27 +104,31 @@ class Uploader:
                 case Append(event=event):
                     pass
                 case action:
-                    event = await self._perform(action, history, reader, waiting)
-            await self._append_event(event, history, cause)
+                    event = await self._perform(action, state, reader, waiting)
+            if event is not None:
+                through = await self._append_event(event, state, cause.envelope)
+
+    async def _open(self, session: str, through: int) -> RecordState:
+        return RecordState.of(await self._sessions.open(session, through=through))
 
     async def _perform(
         self,
         action: Upload | Withdraw,
-        history: SessionHistory,
+        state: RecordState,
         reader: RecordReader,
         waiting: dict[str, timedelta | None],
     ) -> DestinationEvent | None:
         """Ask a destination; returns the event that states its answer, notes what none states."""
-        name, state, plan = action.destination, history.state, self._plan
+        name, plan, results = action.destination, self._plan, state.results()
         event: DestinationEvent | None
         outcome: UploadOutcome | WithdrawalOutcome
         if isinstance(action, Upload):
-            record = await reader.to_upload(history)
-            outcome = uploaded = await self._calls.upload(name, record, state.results())
+            record = await reader.to_upload(state)
+            outcome = uploaded = await self._calls.upload(name, record, results)
             event = upload_event(uploaded, state, plan, name)
         else:
-            record = await reader.to_withdraw(history)
-            outcome = answer = await self._calls.withdraw(name, record, state.results())
+            record = await reader.to_withdraw(state)
+            outcome = answer = await self._calls.withdraw(name, record, results)
             event = withdrawal_event(answer, state, plan, name)
         if isinstance(outcome, Deferred):
             waiting[name] = outcome.delay
@@ -131,20 +137,20 @@ class Uploader:
         return event
 
     async def _append_event(
-        self, event: DestinationEvent | None, history: SessionHistory, cause: Envelope
-    ) -> None:
-        """Append an event; if another uploader appended one first, what is still true after it."""
-        while event is not None:
-            envelope = envelop(event, source=SOURCE, cause=cause)
-            try:
-                await self._store.append(envelope, expect=history.last_sequence(event.subject))
-            except ConflictError:
-                log.info("another uploader was at %s meanwhile", event.destination)
-                history = await self._history(event.session)
-                event = after_conflict(event, history.state)
-            else:
-                log.info("%s", describe(event))
-                return
+        self, event: DestinationEvent, state: RecordState, cause: Envelope
+    ) -> int:
+        """Append an event; if another uploader appended one first, what is still true after it.
 
-    async def _history(self, session: str) -> SessionHistory:
-        return SessionHistory.of(await read_session(self._store, session, files=False))
+        Returns the sequence from which on the session has to be known for the next decision.
+        """
+        envelope = envelop(event, source=SOURCE, cause=cause)
+        try:
+            appended = await self._store.append(envelope, expect=state.last_sequence(event))
+        except ConflictError:
+            log.info("another uploader was at %s meanwhile", event.destination)
+            through = await self._store.last_sequence(event.subject)
+            state = await self._open(event.session, through)
+            still = after_conflict(event, state)
+            return await self._append_event(still, state, cause) if still else through
+        log.info("%s", describe(event))
+        return appended.sequence

@@ -45,7 +45,8 @@ from nexuslims_contracts.events import (
 E = TypeVar("E", bound=Event)
 
 Booking: TypeAlias = ReservationMatched | ConsentDeclined | ReservationMissing
-Schedule: TypeAlias = SessionStarted | SessionEnded | SessionRevised | SessionCancelled
+Times: TypeAlias = SessionStarted | SessionEnded | SessionRevised
+Schedule: TypeAlias = Times | SessionCancelled
 Scan: TypeAlias = SessionIndexed | FilesNotFound
 Built: TypeAlias = RecordBuilt | RecordRejected
 Upload: TypeAlias = RecordUploaded | UploadFailed
@@ -93,6 +94,8 @@ class SessionState:
     session: str = ""
     started: Register[SessionStarted] | None = None
     schedule: Register[Schedule] | None = None
+    times: Register[Times] | None = None
+    """What was said last of when the session was, though it may have been cancelled since."""
     booking: Register[Booking] | None = None
     scan: Register[Scan] | None = None
     manifest: Register[SessionIndexed] | None = None
@@ -109,6 +112,8 @@ class SessionState:
     """What each destination took last, the current record or an earlier one."""
     withdrawals: Map[str, Register[Withdrawal]] = field(default_factory=Map)
     withdrawal: Register[WithdrawalRequested] | None = None
+    destination_subjects: Map[str, int] = field(default_factory=Map)
+    """Sequence of the last event on each subject of a destination."""
     last_input: int = 0
     through: int = 0
 
@@ -184,13 +189,22 @@ def _(event: SessionStarted, state: SessionState, sequence: int) -> SessionState
         state,
         started=_later(state.started, sequence, event),
         schedule=_later(state.schedule, sequence, event),
+        times=_later(state.times, sequence, event),
     )
 
 
 @_apply.register(SessionEnded)
 @_apply.register(SessionRevised)
-@_apply.register(SessionCancelled)
-def _(event: Schedule, state: SessionState, sequence: int) -> SessionState:
+def _(event: SessionEnded | SessionRevised, state: SessionState, sequence: int) -> SessionState:
+    return replace(
+        state,
+        schedule=_later(state.schedule, sequence, event),
+        times=_later(state.times, sequence, event),
+    )
+
+
+@_apply.register
+def _(event: SessionCancelled, state: SessionState, sequence: int) -> SessionState:
     return replace(state, schedule=_later(state.schedule, sequence, event))
 
 
@@ -269,25 +283,39 @@ def _(event: RecordUploaded, state: SessionState, sequence: int) -> SessionState
         state,
         uploads=state.uploads.set(name, _later(state.uploads.get(name), sequence, event)),
         held=state.held.set(name, _later(state.held.get(name), sequence, event)),
+        destination_subjects=_with_subject(state, sequence, event),
     )
 
 
 @_apply.register
 def _(event: UploadFailed, state: SessionState, sequence: int) -> SessionState:
     latest = _later(state.uploads.get(event.destination), sequence, event)
-    return replace(state, uploads=state.uploads.set(event.destination, latest))
+    return replace(
+        state,
+        uploads=state.uploads.set(event.destination, latest),
+        destination_subjects=_with_subject(state, sequence, event),
+    )
 
 
 @_apply.register(RecordWithdrawn)
 @_apply.register(WithdrawalFailed)
 def _(event: Withdrawal, state: SessionState, sequence: int) -> SessionState:
     latest = _later(state.withdrawals.get(event.destination), sequence, event)
-    return replace(state, withdrawals=state.withdrawals.set(event.destination, latest))
+    return replace(
+        state,
+        withdrawals=state.withdrawals.set(event.destination, latest),
+        destination_subjects=_with_subject(state, sequence, event),
+    )
 
 
 @_apply.register
 def _(event: WithdrawalRequested, state: SessionState, sequence: int) -> SessionState:
     return replace(state, withdrawal=_later(state.withdrawal, sequence, event))
+
+
+def _with_subject(state: SessionState, sequence: int, event: Event) -> Map[str, int]:
+    last = max(sequence, state.destination_subjects.get(event.subject, 0))
+    return state.destination_subjects.set(event.subject, last)
 
 
 def _put(state: SessionState, token: str, file: FileState) -> SessionState:
