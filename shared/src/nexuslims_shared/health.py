@@ -71,7 +71,15 @@ class Health:
 
 
 def check_broker(jetstream: "JetStreamContext", consumer: ConsumerSpec | None) -> Check:
-    """Check that the broker answers and has the stream, the buckets and the consumer."""
+    """Return a check that the broker answers and has the stream, the buckets and the consumer.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    consumer
+        The one that the service works from, if it has one.
+    """
 
     async def problem() -> str:
         lacks = await missing(jetstream, [consumer] if consumer else [])
@@ -81,16 +89,24 @@ def check_broker(jetstream: "JetStreamContext", consumer: ConsumerSpec | None) -
 
 
 def check_mount(path: Path, *, writable: bool) -> Check:
-    """Check that a folder is there and can be read, or written."""
+    """Return a check that a folder exists and can be read, or written.
 
-    def look() -> str:
+    Parameters
+    ----------
+    path
+        Of the folder.
+    writable
+        Whether it must be writable too.
+    """
+
+    def problem() -> str:
         if not path.is_dir():
             return f"{path} is not there: is the share mounted?"
         if not os.access(path, os.R_OK | (os.W_OK if writable else 0)):
             return f"{path} cannot be {'written' if writable else 'read'}"
         return ""
 
-    return Check(f"mount {path}", lambda: asyncio.to_thread(look))
+    return Check(f"mount {path}", lambda: asyncio.to_thread(problem))
 
 
 async def _ask(check: Check) -> str:

@@ -1,4 +1,4 @@
-"""What everything that speaks HTTP with the outside has in common: trust, time limits, patience."""
+"""HTTP with servers outside: addresses, tokens, trust, time limits."""
 
 import logging
 import ssl
@@ -37,10 +37,10 @@ def _token(value: SecretStr) -> SecretStr:
 
 
 Address: TypeAlias = Annotated[str, AfterValidator(_address)]
-"""A setting: where a service is; ends in a slash, so that paths can follow."""
+"""A setting: the address of a service; it ends in a slash, so that paths can follow."""
 
 Token: TypeAlias = Annotated[SecretStr, AfterValidator(_token)]
-"""A setting: what lets us in."""
+"""A setting: a secret that grants access."""
 
 
 class Network(Environment):
@@ -86,9 +86,9 @@ def _pem(bundle: str) -> str:
         pem = pem.replace("\\n", "\n")
         ssl.create_default_context().load_verify_locations(cadata=pem)
     except (OSError, ValueError) as error:
-        shown = "the text given" if _BEGIN in bundle else f"'{bundle}'"
+        source = "the text given" if _BEGIN in bundle else f"'{bundle}'"
         raise SettingsError(
-            f"NX_CERT_BUNDLE: {shown} holds no certificates ({error}):"
+            f"NX_CERT_BUNDLE: {source} holds no certificates ({error}):"
             " give PEM, or the path of a file with it"
         ) from error
     return pem

@@ -1,7 +1,6 @@
 """Running a service: settings, broker, FastStream app, health, drain.
 
-A service is a :class:`Service` value that its ``app.py`` makes; everything around it is here, the
-same for all.
+The ``app.py`` of a service makes a :class:`Service`; what runs it is here, the same for all.
 """
 
 import asyncio
@@ -91,7 +90,7 @@ class Service:
     checks
         More conditions of readiness.
     notes
-        What its readiness page tells beside them, by what it is about; it does not make it unready.
+        More for its readiness page, by topic; none of it makes the service unready.
     """
 
     name: str
@@ -106,7 +105,7 @@ class Service:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: after the listener is gone the work must still drain."""
+    """Leaves signals to :class:`_Process`: work is still drained after the listener is closed."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -220,7 +219,7 @@ async def run(service: Service, settings: Settings) -> None:
 
 
 def require_mounts(mounts: Iterable[Mount]) -> None:
-    """Look at once for folders without which nothing can be done.
+    """Check the folders without which a service cannot work.
 
     Raises
     ------
@@ -256,7 +255,7 @@ class _Process:
         )
 
     async def run(self) -> None:
-        """Serve health, work, and stop when told to or when the work fails."""
+        """Serve health and work until a signal comes or the work fails."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
@@ -344,7 +343,7 @@ class _Process:
                 log.warning("the broker went first: %s", error or type(error).__name__)
 
     async def _wait_for_broker(self) -> Client:
-        """Wait, and say so, until the broker answers and has what the service needs."""
+        """Wait until the broker answers and has what the service needs; log what is missing."""
         wanted = [self.service.consumer] if self.service.consumer else []
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type((OSError, nats.errors.Error, TopologyError)),
@@ -380,7 +379,7 @@ def _say_what_is_missing(state: RetryCallState) -> None:
 
 
 async def _undecoded(message: NatsMessage) -> bytes:
-    """Leave the payload alone: the codec of the contracts reads it, headers and all."""
+    """Return the payload as it is: the contracts decode it, with its headers."""
     return message.body if isinstance(message.body, bytes) else b""
 
 

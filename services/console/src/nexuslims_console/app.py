@@ -34,14 +34,14 @@ def create(settings: Settings) -> Service:
 def check_database(database: Database) -> Check:
     """Check that the read model can be read."""
 
-    def look() -> str:
+    def problem() -> str:
         try:
             ReadModel(database).position()
         except ReadModelError as error:
             return str(error)
         return ""
 
-    return Check("read model", lambda: asyncio.to_thread(look))
+    return Check("read model", lambda: asyncio.to_thread(problem))
 
 
 @asynccontextmanager

@@ -51,15 +51,15 @@ async def _mounts(settings: Settings) -> list[Finding]:
 
 
 async def _services(settings: Settings) -> list[Finding]:
-    """Ask the services that run here."""
+    """Check the services that run on this machine."""
     findings: list[Finding] = []
     try:
         services = read_services(settings.state_path)
     except SettingsError as error:
         return [Finding("services", str(error))]
     for name, at in services.items():
-        at_work = await readiness(at["port"])
-        problems = [f"{check}: {problem}" for check, problem in at_work.problems.items()]
+        current = await readiness(at["port"])
+        problems = [f"{check}: {problem}" for check, problem in current.problems.items()]
         remedy = f"; look into {settings.logs / f'{name}.log'}" if problems else ""
         findings.append(
             Finding(
@@ -68,7 +68,7 @@ async def _services(settings: Settings) -> list[Finding]:
                 "; ".join(
                     [
                         f"process {at['pid']}",
-                        *(f"{on}: {said}" for on, said in at_work.notes.items()),
+                        *(f"{topic}: {note}" for topic, note in current.notes.items()),
                     ]
                 ),
             )

@@ -35,11 +35,11 @@ def build_records(
     ] = False,
     since: Since = "",
     until: Until = "",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")] = False,
     as_json: Json = False,
     timeout: Patience = 3600.0,
 ) -> None:
-    """Harvest, process what is pending, wait, and show what came of it.
+    """Harvest, process what is pending, wait, and print the outcome.
 
     Uses the running system, or runs one for the duration. Succeeds only if all is well.
     """
@@ -61,7 +61,7 @@ def sessions(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Show all sessions and how they stand."""
+    """List all sessions and their status."""
     from nexuslims_console.actions import sessions as work  # noqa: PLC0415 - heavy
 
     work.show_all(status, as_json=as_json)
@@ -70,10 +70,10 @@ def sessions(
 def session(
     name: SessionName,
     *,
-    events: Annotated[bool, typer.Option("--events", help="Its story, event by event.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Its history, event by event.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show one session."""
+    """Print one session."""
     from nexuslims_console.actions import sessions as work  # noqa: PLC0415 - heavy
 
     work.show_one(name, events=events, as_json=as_json)
@@ -96,7 +96,7 @@ def rebuild(
     as_json: Json = False,
     timeout: Patience = 3600.0,
 ) -> None:
-    """Make records again, from the events alone unless told otherwise."""
+    """Make records again, from the events alone unless --re-extract is given."""
     from nexuslims_console.actions import rebuild as work  # noqa: PLC0415 - heavy
     from nexuslims_console.actions.dates import read_window  # noqa: PLC0415 - heavy
 
@@ -137,13 +137,13 @@ def retry(
 def withdraw(
     name: SessionName,
     *,
-    reason: Annotated[str, typer.Option(help="Why; it is kept in the session's story.")] = "",
-    undo: Annotated[bool, typer.Option("--undo", help="The record may be shown again.")] = False,
-    wait: Annotated[bool, typer.Option(help="Wait until it is taken away.")] = True,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the session's history.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Allow it there again.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until it is withdrawn.")] = True,
     as_json: Json = False,
     timeout: Patience = 3600.0,
 ) -> None:
-    """Take a session's record away from every destination, and bring none there again."""
+    """Withdraw a session's record from every destination, and upload none there again."""
     from nexuslims_console.actions import withdraw as work  # noqa: PLC0415 - heavy
 
     ok = work.withdraw_session(
@@ -157,7 +157,7 @@ instruments = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 @instruments.callback()
 def _instruments(context: typer.Context, *, as_json: Json = False) -> None:
-    """Show the instruments of the facility; or import those that a NEMO knows."""
+    """List the instruments of the facility; or import those of a NEMO."""
     if context.invoked_subcommand is None:
         from nexuslims_console.actions import instruments as work  # noqa: PLC0415 - heavy
 
@@ -176,15 +176,15 @@ def import_instruments(
         typer.Option("--tool", metavar="ID", help="Only this one; again for more. Default: all."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Show them; write nothing.")
+        bool, typer.Option("--dry-run", "-n", help="List them; write nothing.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Add the instruments that a calendar knows to the instruments' file."""
+    """Add the instruments of a calendar to the instruments' file."""
     from nexuslims_console.actions import instruments as work  # noqa: PLC0415 - heavy
 
     if not from_nemo:
-        raise typer.BadParameter("say from where: --from-nemo")
+        raise typer.BadParameter("give the source: --from-nemo")
     chosen = [str(one) for one in tools or ()]
     work.import_instruments("nemo", str(number), chosen, dry_run=dry_run, as_json=as_json)
 
@@ -194,7 +194,7 @@ dead_letters = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 @dead_letters.callback()
 def _dead_letters(context: typer.Context) -> None:
-    """What a service could not use: list (also without a word), show, retry."""
+    """Events that a service could not handle: list (the default), show, retry."""
     if context.invoked_subcommand is None:
         list_dead_letters()
 
@@ -209,7 +209,7 @@ def list_dead_letters(*, as_json: Json = False) -> None:
 
 @dead_letters.command("show")
 def show_dead_letter(number: Number) -> None:
-    """Show one dead letter as JSON, with the event it speaks of."""
+    """Print one dead letter as JSON, with the event that it is about."""
     from nexuslims_console.actions import retry as work  # noqa: PLC0415 - heavy
 
     work.show_letter(number)
@@ -217,7 +217,7 @@ def show_dead_letter(number: Number) -> None:
 
 @dead_letters.command("retry")
 def retry_dead_letter(number: Number) -> None:
-    """Try again what a dead letter speaks of, and drop the letter."""
+    """Have the event of a dead letter handled again, and delete the letter."""
     from nexuslims_console.actions import retry as work  # noqa: PLC0415 - heavy
 
     work.retry_letter(number)
@@ -228,12 +228,12 @@ people = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 @people.callback()
 def _people() -> None:
-    """The people that events name by an id: list, forget."""
+    """People, to whom events refer by an id: list, forget."""
 
 
 @people.command("list")
 def list_people(*, as_json: Json = False) -> None:
-    """List everybody, with the names the calendars gave."""
+    """List all people with the names that the calendars gave."""
     from nexuslims_console.actions import people as work  # noqa: PLC0415 - heavy
 
     work.show_all(as_json=as_json)
@@ -245,7 +245,7 @@ def forget_person(
     *,
     as_json: Json = False,
 ) -> None:
-    """Erase a person's names for good; the records that show them are made again without."""
+    """Erase a person's names for good; records that contain them are made again without."""
     from nexuslims_console.actions import people as work  # noqa: PLC0415 - heavy
 
     work.forget(person, as_json=as_json)
@@ -256,12 +256,12 @@ read_model = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 @read_model.callback()
 def _read_model() -> None:
-    """What `sessions` reads: tables made from the events, and made again at any time."""
+    """The tables that `sessions` reads; they are made from the events."""
 
 
 @read_model.command("rebuild")
 def rebuild_read_model() -> None:
-    """Make the read model anew from the events, while the old one serves."""
+    """Make the tables again from the events, while the old ones serve."""
     from nexuslims_console.actions import read_model as work  # noqa: PLC0415 - heavy
 
     work.rebuild_read_model()

@@ -1,4 +1,4 @@
-"""What the calendar holds and which files would be found, without writing an event.
+"""Sessions of the calendars and files of the instruments, without writing an event.
 
 The harvester and the indexer bring the functions, by entry points of the group
 ``nexuslims.dry_run``: ``calendar`` (``Settings, EventStore or None -> list of dict``, asynchronous)
@@ -20,7 +20,7 @@ GROUP: Final = "nexuslims.dry_run"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A session as the calendar has it; ``problem`` says what stands against a record of it."""
+    """A session as the calendar has it; ``problem`` is why it cannot get a record."""
 
     session: str
     instrument: str
@@ -31,7 +31,7 @@ class Entry:
 
     @property
     def usable(self) -> bool:
-        """Whether the calendar says enough for a session; no consent is said well enough."""
+        """Whether the entry can become a session; missing consent is no obstacle to that."""
         return self.start is not None
 
     def over(self, now: datetime) -> bool:
@@ -51,7 +51,7 @@ async def calendar_entries(
     window
         Only those in it.
     store
-        The events, which tell where the last harvest ended; None if there are none yet.
+        The events, in which the end of the last harvest is found; None if there are none yet.
     """
     entries = [_entry(row) for row in await _function("calendar")(settings, store)]
     return [entry for entry in entries if window.holds(entry.start, entry.end)]
@@ -71,7 +71,7 @@ def files_of(settings: Settings, entry: Entry) -> list[str]:
         found = _function("files")(settings, entry.instrument, entry.start, entry.end)
     except OSError as error:
         raise ConsoleError(
-            f"the files of {entry.session} cannot be looked for: {error}; is the share mounted?"
+            f"the files of {entry.session} cannot be searched: {error}; is the share mounted?"
         ) from error
     return [str(path) for path in found]
 

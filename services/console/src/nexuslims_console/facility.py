@@ -1,4 +1,4 @@
-"""A facility at work: the broker and every installed service, each a process of its own."""
+"""A running facility: the broker and every installed service, each a process of its own."""
 
 import asyncio
 import fcntl
@@ -40,14 +40,14 @@ Say = Callable[[str], None]
 async def at_work(
     settings: Settings, *, say: Say, without: Collection[str] = ()
 ) -> AsyncIterator[dict[str, int]]:
-    """Use the system that runs, or run one for the duration; gives the HTTP ports known here.
+    """Use the running system, or run one for the duration; yield the HTTP ports known here.
 
     Parameters
     ----------
     settings
         The facility's.
     say
-        Takes what an operator should know.
+        Takes messages for the operator.
     without
         Services that are not needed.
     """
@@ -62,7 +62,17 @@ async def at_work(
 async def running(
     settings: Settings, *, say: Say, without: Collection[str] = ()
 ) -> AsyncIterator[dict[str, int]]:
-    """Run broker and services as long as the context lasts; gives the services' HTTP ports.
+    """Run broker and services as long as the context lasts; yield the services' HTTP ports.
+
+    Parameters
+    ----------
+    settings
+        The facility's.
+    say
+        Takes messages for the operator.
+    without
+        Services that are not needed.
+
 
     Raises
     ------
@@ -95,7 +105,7 @@ async def running(
 
 
 def require_folders(settings: Settings) -> None:
-    """Look at once for what services could not work without, instead of starting each in vain.
+    """Check the folders without which no service can work, before any is started.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from nexuslims_shared.tasks import end
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The read model, and why it may be behind."""
+    """The read model, and why it may not be up to date; empty if it is."""
 
     model: ReadModel
     behind: str = ""

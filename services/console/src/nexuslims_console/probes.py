@@ -1,4 +1,4 @@
-"""Asking a service how it is."""
+"""Readiness of the services that run on this machine."""
 
 import asyncio
 import http.client
@@ -10,7 +10,7 @@ from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What a service says of itself: problems by check, empty where all is well; and notes."""
+    """The readiness of a service: its problem by check, empty if there is none; and notes."""
 
     checks: dict[str, str]
     notes: dict[str, str] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Readiness:
 
 
 async def readiness(port: int) -> Readiness:
-    """Ask the service behind a local port how it is.
+    """Ask the service behind a local port whether it is ready.
 
     Parameters
     ----------
@@ -51,5 +51,5 @@ def _ask(port: int) -> Readiness:
         return Readiness({"http": f"no answer ({type(error).__name__})"})
     finally:
         connection.close()
-    checks = {name: "" if said == "ok" else str(said) for name, said in body["checks"].items()}
+    checks = {name: "" if text == "ok" else str(text) for name, text in body["checks"].items()}
     return Readiness(checks, body.get("notes", {}))

@@ -1,4 +1,4 @@
-"""Showing how sessions come along, on standard error."""
+"""Progress of sessions, on standard error."""
 
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
     from nexuslims_console.views import SessionRow
 
-_SHOWN: Final = 8
+_MOST_BARS: Final = 8
 """Sessions with a line of their own at one time."""
 
 
-class Show(Protocol):
-    """Takes how things are now."""
+class Update(Protocol):
+    """Takes the present state of the sessions."""
 
     def __call__(self, rows: "Sequence[SessionRow]", unsettled: Collection[str]) -> None:
-        """Show sessions; ``unsettled`` names those that are waited for."""
+        """Display sessions; ``unsettled`` names those that are waited for."""
         ...
 
 
 @contextmanager
-def shown_progress() -> Iterator[Show]:
-    """Show bars on a terminal, and elsewhere a line whenever a session's status changes."""
+def progress_display() -> Iterator[Update]:
+    """Draw bars on a terminal; elsewhere print a line whenever a session's status changes."""
     if not sys.stderr.isatty():
         yield _lines()
         return
@@ -50,28 +50,28 @@ def shown_progress() -> Iterator[Show]:
         yield _bars(bars)
 
 
-def _lines() -> Show:
-    told: dict[str, str] = {}
+def _lines() -> Update:
+    printed: dict[str, str] = {}
 
-    def show(rows: "Sequence[SessionRow]", unsettled: Collection[str]) -> None:
+    def update(rows: "Sequence[SessionRow]", unsettled: Collection[str]) -> None:
         del unsettled
         for row in rows:
             step = row.phase.split(" ")[0]
-            if told.get(row.session) != step:
-                told[row.session] = step
+            if printed.get(row.session) != step:
+                printed[row.session] = step
                 say(f"{row.session}: {row.status}, {row.reason or row.phase}")
 
-    return show
+    return update
 
 
-def _bars(bars: "Progress") -> Show:
+def _bars(bars: "Progress") -> Update:
     overall = bars.add_task("sessions", phase="")
     own: dict[str, TaskID] = {}
 
-    def show(rows: "Sequence[SessionRow]", unsettled: Collection[str]) -> None:
+    def update(rows: "Sequence[SessionRow]", unsettled: Collection[str]) -> None:
         total = len({row.session for row in rows} | set(unsettled))
         bars.update(overall, total=total, completed=total - len(unsettled))
-        active = [row for row in rows if row.session in unsettled][:_SHOWN]
+        active = [row for row in rows if row.session in unsettled][:_MOST_BARS]
         for session in own.keys() - {row.session for row in active}:
             bars.remove_task(own.pop(session))
         for row in active:
@@ -84,4 +84,4 @@ def _bars(bars: "Progress") -> Show:
                 phase=row.phase,
             )
 
-    return show
+    return update

@@ -50,7 +50,7 @@ class Supervisor:
     programs
         What to run, in the order of starting.
     say
-        Takes what an operator should know.
+        Takes messages for the operator.
     changed
         Called with the running processes' ids, by name, whenever they change.
     grace
@@ -82,11 +82,11 @@ class Supervisor:
         for program in self._programs:
             first = await self._spawn(program)
             keeper = asyncio.create_task(self._keep(program, first), name=program.name)
-            keeper.add_done_callback(self._tell_failure)
+            keeper.add_done_callback(self._report_failure)
             self._keepers.append(keeper)
 
     async def stop(self) -> None:
-        """End all programs: first asked, then, after the grace, forced."""
+        """End all programs: by SIGTERM, and after the grace by SIGKILL."""
         await end(*self._keepers)
         processes = list(self._running.values())
         for process in processes:
@@ -111,7 +111,7 @@ class Supervisor:
                 delay = FIRST_DELAY_S
             self._say(
                 f"{program.name} ended ({_reason(code)}), again in {delay:g} s;"
-                f" it said: {_last_line(program.log)}"
+                f" its last line: {_last_line(program.log)}"
             )
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY_S)
@@ -131,7 +131,7 @@ class Supervisor:
                 return await self._spawn(program)
         raise AssertionError("the loop ends by a process or an error")
 
-    def _tell_failure(self, keeper: "asyncio.Task[None]") -> None:
+    def _report_failure(self, keeper: "asyncio.Task[None]") -> None:
         if not keeper.cancelled() and (error := keeper.exception()):
             self._say(f"{keeper.get_name()} is not kept running any more: {error!r}")
 
@@ -165,11 +165,11 @@ def _reason(code: int) -> str:
 
 
 def _last_line(log: Path) -> str:
-    """The last thing a program said; its log may have been moved away."""
+    """Return the last line of a log; the file may have been moved away."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - 4096))
             lines = stream.read().decode(errors="replace").strip().splitlines()
     except OSError as error:
-        return f"nobody knows what ({error})"
-    return lines[-1] if lines else "nothing"
+        return f"unknown ({error})"
+    return lines[-1] if lines else "none"

@@ -1,4 +1,4 @@
-"""Deciding how long a command waits, and what came of it."""
+"""How long a command waits, and the outcome of each session."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,15 @@ from datetime import datetime, timedelta
 
 from nexuslims_console.dry_run import Entry
 from nexuslims_console.views import SessionRow
-from nexuslims_shared.session.status import FINAL, WELL, Status
+from nexuslims_shared.session.status import FINAL, LOOKING_FOR_FILES, WELL, Status
 
-LOOKING = "looking for files"
 LATE_FILES = "no files yet, asked again later"
 TIMED_OUT = "not done in time"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a session: ``ok`` if nobody needs to look at it."""
+    """The outcome of a session: ``ok`` if it needs nobody's attention."""
 
     session: str
     instrument: str
@@ -31,7 +30,17 @@ class Outcome:
 def unsettled(
     entries: Iterable[Entry], rows: Sequence[SessionRow], now: datetime
 ) -> frozenset[str]:
-    """Name the sessions to wait for: those that the calendar knows better, and those at work."""
+    """Name the sessions to wait for: not yet harvested as the calendar has them, or in progress.
+
+    Parameters
+    ----------
+    entries
+        Sessions as the calendar has them.
+    rows
+        Sessions as the read model has them.
+    now
+        The present time.
+    """
     known = {row.session: row for row in rows}
     unharvested = {
         entry.session for entry in entries if not _harvested(entry, known.get(entry.session), now)
@@ -59,8 +68,18 @@ def not_rebuilt(requests: Mapping[str, int], rows: Sequence[SessionRow]) -> froz
 
 
 def may_get_files(row: SessionRow, delay: timedelta, now: datetime) -> bool:
-    """Tell whether a session waits for files that may come late, which is in order."""
-    return row.phase.startswith(LOOKING) and row.end is not None and row.end + delay > now
+    """Tell whether a session waits for files that may still appear, which is no failure.
+
+    Parameters
+    ----------
+    row
+        The session.
+    delay
+        How long after its end files of a session may appear.
+    now
+        The present time.
+    """
+    return row.phase.startswith(LOOKING_FOR_FILES) and row.end is not None and row.end + delay > now
 
 
 def outcomes(
@@ -70,7 +89,7 @@ def outcomes(
     unfinished: Collection[str],
     late: Collection[str],
 ) -> list[Outcome]:
-    """Say what came of each session, in the order of start.
+    """Return the outcome of each session, in the order of start.
 
     Parameters
     ----------
@@ -127,7 +146,7 @@ def _of_entry(entry: Entry) -> Outcome:
         start=entry.start,
         end=entry.end,
         status="" if entry.usable else Status.ERROR,
-        detail=f"{TIMED_OUT}: not harvested; look at the harvester's log"
+        detail=f"{TIMED_OUT}: not harvested; see the harvester's log"
         if entry.usable
         else entry.problem,
         files=0,

@@ -39,7 +39,7 @@ class PluginGroup(TyperGroup):
         return _command(plugin) if plugin else None
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error is one red line, and the exit code tells its kind."""
+        """Run the command; an error is one red line, and the exit code depends on its kind."""
         try:
             return super().invoke(ctx)
         except Exception as error:

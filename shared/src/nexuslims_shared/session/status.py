@@ -47,6 +47,9 @@ WELL = frozenset(
 WITHDRAWING = "withdrawing"
 """How the phase of a session begins that destinations still hold a record of."""
 
+LOOKING_FOR_FILES = "looking for files"
+"""How the phase of a session begins whose files have not been found yet."""
+
 NOT_WITHDRAWN = "not withdrawn"
 """The phase of a session of which a destination does not give the record back."""
 
@@ -198,11 +201,11 @@ def _after_withdrawal(state: SessionState, reason: str) -> Progress:
 
 def _after_booking(state: SessionState) -> Progress:
     if state.scan is None:
-        return Progress(Status.TO_BE_BUILT, "looking for files")
+        return Progress(Status.TO_BE_BUILT, LOOKING_FOR_FILES)
     scan = state.scan.event
     if isinstance(scan, FilesNotFound) and state.manifest is None:
         if state.retry is not None and state.retry.sequence > state.scan.sequence:
-            return Progress(Status.TO_BE_BUILT, "looking for files again")
+            return Progress(Status.TO_BE_BUILT, f"{LOOKING_FOR_FILES} again")
         return Progress(Status.NO_FILES_FOUND, "no files", f"nothing in {scan.searched}")
     if not files_complete(state):
         done, total = state.settled_count, max(state.indexed_count, 1)

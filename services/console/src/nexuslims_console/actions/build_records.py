@@ -1,4 +1,4 @@
-"""Harvesting, processing what is pending, waiting, telling."""
+"""``nexuslims build-records``: harvest, process what is pending, wait, report."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work, require_folders
 from nexuslims_console.open_read_model import live_view
 from nexuslims_console.probes import until_ready
-from nexuslims_console.progress import shown_progress
+from nexuslims_console.progress import progress_display
 from nexuslims_console.queries import ReadModel, Window
 from nexuslims_console.session_table import period
 from nexuslims_console.views import SessionRow
@@ -28,9 +28,19 @@ _NOTHING: Final = "the calendar holds no sessions in this time"
 
 
 def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
-    """Show what would be done; False if some entry cannot be used."""
+    """List the sessions and files that a run would process; False if an entry cannot be used.
+
+    Parameters
+    ----------
+    window
+        The sessions meant.
+    as_json
+        Print JSON instead of a table.
+    verbose
+        List the files too.
+    """
     settings = read_settings()
-    entries = [_looked(settings, entry) for entry in run(_asked(settings, window))]
+    entries = [_with_files(settings, entry) for entry in run(_entries(settings, window))]
     if as_json:
         print_json([{**asdict(entry), "files": files} for entry, files in entries])
     else:
@@ -55,7 +65,7 @@ def list_only(window: Window, *, as_json: bool, verbose: bool) -> bool:
     return all(entry.usable and files is not None for entry, files in entries)
 
 
-async def _asked(settings: Settings, window: Window) -> list[Entry]:
+async def _entries(settings: Settings, window: Window) -> list[Entry]:
     """Ask the calendars; a facility whose broker does not run is one that was never harvested."""
     try:
         async with service_context(settings, "console") as context:
@@ -64,7 +74,7 @@ async def _asked(settings: Settings, window: Window) -> list[Entry]:
         return await calendar_entries(settings, window, None)
 
 
-def _looked(settings: Settings, entry: Entry) -> tuple[Entry, list[str] | None]:
+def _with_files(settings: Settings, entry: Entry) -> tuple[Entry, list[str] | None]:
     try:
         return entry, files_of(settings, entry)
     except ConsoleError as error:
@@ -72,7 +82,7 @@ def _looked(settings: Settings, entry: Entry) -> tuple[Entry, list[str] | None]:
 
 
 def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> bool:
-    """Build what is to be built, and show what came of it; True if all is well.
+    """Build the records that are due and print the outcome; True if no session needs attention.
 
     Parameters
     ----------
@@ -81,7 +91,7 @@ def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> b
     patience
         Seconds to wait for them.
     as_json, verbose
-        How to show it.
+        Print JSON instead of a table; print what is waited for.
     """
     settings = read_settings()
     require_folders(settings)
@@ -138,12 +148,12 @@ class _Wait:
 
     Parameters
     ----------
-    around, model
-        The stream, and the read model that is kept up to date with it.
+    context, model
+        The event store, and the read model that is kept up to date with it.
     window, entries
         The sessions meant, and what the calendar holds of them.
     ready
-        Done when all services are: before that, what the calendar changed may not be known.
+        Done when all services are ready: before that, changes in the calendar may not be known.
     late
         Sessions found to wait for files that may still come.
     """
@@ -159,12 +169,12 @@ class _Wait:
         """Wait at most this many seconds; gives the sessions that were not in time."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + patience
-        with shown_progress() as show:
+        with progress_display() as update:
             while True:
                 current = self.ready.done() and await self._is_current()
                 rows = await asyncio.to_thread(self.model.sessions, window=self.window)
                 waiting = unsettled(self.entries, rows, datetime.now(UTC)) - self.late
-                show(rows, waiting)
+                update(rows, waiting)
                 if (current and not waiting) or clock() > deadline:
                     return waiting
                 self.late |= await self._without_files(rows, waiting)

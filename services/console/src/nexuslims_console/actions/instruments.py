@@ -1,4 +1,4 @@
-"""Showing the instruments of the facility, and taking over those that a calendar knows."""
+"""``nexuslims instruments``: list those of the facility, import those of a calendar."""
 
 from collections.abc import Collection, Iterable
 from typing import Final
@@ -18,14 +18,14 @@ SOURCES: Final = "nexuslims.instruments"
 
 
 def show_instruments(*, as_json: bool) -> None:
-    """Show the instruments of the facility."""
+    """Print the instruments of the facility."""
     _show(read_instruments(read_settings().instruments_file).values(), as_json=as_json)
 
 
 def import_instruments(
     kind: str, number: str, chosen: Collection[str], *, dry_run: bool, as_json: bool
 ) -> None:
-    """Add what a calendar knows, and the instruments' file does not.
+    """Add the instruments of a calendar that the instruments' file lacks.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def import_instruments(
     dry_run
         Whether to leave the file alone.
     as_json
-        How to show what is added.
+        Print them as JSON.
 
     Raises
     ------
     ConsoleError
-        If the calendar has not what was chosen.
+        If the calendar lacks one that was chosen.
     """
     path = read_settings().instruments_file
     known = read_instruments(path).values() if path.exists() else ()
@@ -62,9 +62,16 @@ def import_instruments(
 def missing(
     known: Iterable[InstrumentEntry], found: Iterable[InstrumentEntry]
 ) -> list[InstrumentEntry]:
-    """Return what is found and not known by its calendar's identifier, each with a pid of its own.
+    """Return the instruments found that are not known yet, each with a pid of its own.
 
-    A pid that is taken gets the identifier added.
+    Instruments are compared by their calendar's identifier; it is added to a pid that is taken.
+
+    Parameters
+    ----------
+    known
+        Those of the instruments' file.
+    found
+        Those of the calendar.
     """
     known = list(known)
     places = {(one.calendar, one.calendar_id) for one in known}
@@ -80,7 +87,14 @@ def missing(
 
 
 def added(content: str, entries: Iterable[InstrumentEntry]) -> str:
-    """Write entries at the end of an instruments' file; what is there stays as it was written.
+    """Return the content of an instruments' file with entries added at its end.
+
+    Parameters
+    ----------
+    content
+        As it is; it stays as it was written.
+    entries
+        To be added.
 
     Raises
     ------

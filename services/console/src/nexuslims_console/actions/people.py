@@ -1,4 +1,4 @@
-"""The people that events name: who they are, and forgetting one."""
+"""``nexuslims people``: list those whom events refer to, forget one."""
 
 import asyncio
 from collections import defaultdict
@@ -27,19 +27,19 @@ OUT_OF_REACH: Final = (
     "older versions of a record that a destination keeps, and backups",
     "the calendar itself",
 )
-"""Where a name may stand that this system did not write."""
+"""Where a name may be that this system did not write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What forgetting a person came to: sessions that name them, records to be made again."""
+    """The result of forgetting a person: sessions that refer to them, records made again."""
 
     sessions: tuple[str, ...]
     records: tuple[str, ...]
 
 
 def show_all(*, as_json: bool) -> None:
-    """Show everybody that events name."""
+    """Print all people whom events refer to."""
     rows = run(_everybody())
     if as_json:
         print_json(rows)
@@ -71,7 +71,20 @@ async def _everybody() -> list[dict[str, Any]]:
 
 
 def forget(person_id: str, *, as_json: bool) -> None:
-    """Erase a person's names, and have the records that show them made again."""
+    """Erase a person's names and have the records that contain them made again.
+
+    Parameters
+    ----------
+    person_id
+        As ``nexuslims people list`` prints it.
+    as_json
+        Print JSON instead of messages.
+
+    Raises
+    ------
+    ConsoleError
+        If there is no such person.
+    """
     done = run(_forget(person_id))
     if as_json:
         print_json({"id": person_id, "sessions": done.sessions, "rebuilt": done.records,
@@ -81,7 +94,7 @@ def forget(person_id: str, *, as_json: bool) -> None:
     say(f"named by {len(done.sessions)} sessions; {len(done.records)} records are made again")
     for session in done.records:
         say(f"  {session}")
-    say("Out of reach, look there yourself:")
+    say("Not reached; check these places yourself:")
     for place in OUT_OF_REACH:
         say(f"  {place}")
 

@@ -1,4 +1,4 @@
-"""Making the read model anew."""
+"""``nexuslims read-model rebuild``."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from nexuslims_shared.settings import Settings, read_settings
 
 
 def rebuild_read_model() -> None:
-    """Make the read model anew from the events."""
+    """Make the tables again from the events."""
     say(f"the read model holds all events up to {run(_rebuild(read_settings()))}")
 
 

@@ -11,7 +11,7 @@ from nexuslims_console.actions.sessions import required
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work
 from nexuslims_console.open_read_model import live_view
-from nexuslims_console.progress import shown_progress
+from nexuslims_console.progress import progress_display
 from nexuslims_console.queries import ReadModel, Window
 from nexuslims_console.session_table import print_sessions
 from nexuslims_console.views import SessionRow
@@ -126,11 +126,11 @@ async def _read_by(store: EventStore, extractor: str, sessions: Sequence[str]) -
 async def _wait(model: ReadModel, requests: Mapping[str, int], patience: float) -> frozenset[str]:
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
-    with shown_progress() as show:
+    with progress_display() as update:
         while True:
             rows = await asyncio.to_thread(model.sessions, only=requests.keys())
             undone = not_rebuilt(requests, rows)
-            show(rows, undone)
+            update(rows, undone)
             if not undone or clock() > deadline:
                 return undone
             await asyncio.sleep(POLL_S)

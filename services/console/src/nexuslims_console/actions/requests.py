@@ -1,4 +1,4 @@
-"""Asking the services to do something again: by events, as everything."""
+"""Requests to the services, which are events: rebuild, retry, withdraw."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -11,18 +11,18 @@ from nexuslims_shared.store.port import EventStore
 async def request_rebuild(
     store: EventStore, sessions: Sequence[str], *, re_extract: bool, extractor: str = ""
 ) -> dict[str, int]:
-    """Ask for new records; gives the sequence of each request, by session.
+    """Request new records; return the sequence of each request, by session.
 
     Parameters
     ----------
     store
-        Where to.
+        The event store.
     sessions
-        Which.
+        Those whose record is made again.
     re_extract
-        Whether files are read again.
+        Whether the microscope files are read again too.
     extractor
-        Only those that it read last; all if empty.
+        Only the files that this extractor read last; all if empty.
     """
     request = uuid4().hex
     return await _publish(
@@ -37,14 +37,26 @@ async def request_rebuild(
 
 
 async def request_retry(store: EventStore, session: str) -> None:
-    """Ask to try again what failed for a session."""
+    """Request that what failed for a session is tried again."""
     await _publish(store, [RetryRequested(session=session, request=uuid4().hex)])
 
 
 async def request_withdrawal(
     store: EventStore, session: str, *, withdrawn: bool, reason: str
 ) -> int:
-    """Ask that no record of a session is shown, or that records may be; gives the sequence."""
+    """Request that a session's record is withdrawn, or uploaded again; return the sequence.
+
+    Parameters
+    ----------
+    store
+        The event store.
+    session
+        Whose record.
+    withdrawn
+        True to withdraw it from all destinations, False to allow it there again.
+    reason
+        Why; it is kept in the session's history.
+    """
     request = WithdrawalRequested(
         session=session, request=uuid4().hex, withdrawn=withdrawn, reason=reason
     )

@@ -1,4 +1,4 @@
-"""Trying again what failed; dead letters."""
+"""``nexuslims retry`` and ``nexuslims dead-letters``."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ from nexuslims_shared.settings import read_settings
 
 
 def retry_session(name: str) -> None:
-    """Ask to try again what failed for a session."""
+    """Request that what failed for a session is tried again."""
     run(_retry_session(name))
     say(f"{name}: what failed is tried again; `nexuslims session {name}` shows how it goes")
 
@@ -29,7 +29,7 @@ async def _retry_session(name: str) -> None:
 
 
 def retry_all(status: str) -> None:
-    """Ask to try again what failed for every session in a status.
+    """Request that what failed is tried again for every session in a status.
 
     Raises
     ------
@@ -49,7 +49,7 @@ async def _retry_all(status: str) -> int:
 
 
 def list_letters(*, as_json: bool) -> None:
-    """Show all dead letters."""
+    """Print all dead letters."""
     letters = run(_letters())
     if as_json:
         print_json([letter.model_dump() for letter in letters])
@@ -67,7 +67,7 @@ async def _letters() -> list[DeadLetter]:
 
 
 def show_letter(number: int) -> None:
-    """Show one dead letter, with the event it speaks of."""
+    """Print one dead letter, with the event that it is about."""
     print_json(run(_letter_and_event(number)))
 
 
@@ -80,7 +80,7 @@ async def _letter_and_event(number: int) -> dict[str, Any]:
 
 
 def retry_letter(number: int) -> None:
-    """Try again what a dead letter speaks of, and drop the letter."""
+    """Request that the event of a dead letter is handled again, and delete the letter."""
     say(run(_retry_letter(number)))
 
 
@@ -90,11 +90,11 @@ async def _retry_letter(number: int) -> str:
         if letter.sequence:
             session = session_of(letter.subject)
             await request_retry(context.store, session)
-            said = f"{session}: what failed is tried again"
+            done = f"{session}: what failed is tried again"
         else:
-            said = f"{letter.subject}: the {letter.consumer} reads it again at its next round"
+            done = f"{letter.subject}: the {letter.consumer} reads it again at its next round"
         await context.dead_letters.remove(number)
-        return said
+        return done
 
 
 async def _letter(context: ServiceContext, number: int) -> DeadLetter:

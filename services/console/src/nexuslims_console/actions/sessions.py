@@ -1,4 +1,4 @@
-"""Showing sessions, and the story of one."""
+"""``nexuslims sessions`` and ``nexuslims session``."""
 
 import asyncio
 from dataclasses import asdict
@@ -59,14 +59,29 @@ async def _sessions(status: str) -> tuple[list[SessionRow], int]:
 
 
 async def _warn_if_behind(view: View) -> None:
-    """Say as of when the read model is, where it could not be brought up to date."""
+    """Print the age of the read model if it could not be brought up to date."""
     if view.behind:
         at = (await asyncio.to_thread(view.model.position)).read_at
         say(f"as of {at.astimezone().isoformat(' ', 'seconds')}: {view.behind}")
 
 
 def show_one(name: str, *, events: bool, as_json: bool) -> None:
-    """Show one session, and its story if wanted."""
+    """Print one session.
+
+    Parameters
+    ----------
+    name
+        Of the session.
+    events
+        Print its history too.
+    as_json
+        Print JSON instead of tables.
+
+    Raises
+    ------
+    UnknownSessionError
+        If there is no such session.
+    """
     row, history, unreadable = run(_session(name))
     if as_json:
         document: dict[str, Any] = {**asdict(row), "unreadable": list(map(asdict, unreadable))}
@@ -102,7 +117,7 @@ def required(model: ReadModel, name: str) -> SessionRow:
 
 
 def _print_session(row: SessionRow) -> None:
-    shown: dict[str, Any] = {
+    values: dict[str, Any] = {
         "session": row.session,
         "instrument": f"{row.instrument} ({row.instrument_pid})",
         "start": row.start,
@@ -117,7 +132,7 @@ def _print_session(row: SessionRow) -> None:
         "activities": row.activities or None,
         "datasets": row.datasets or None,
     }
-    rows = [(name, value) for name, value in shown.items() if value not in ("", None)]
+    rows = [(name, value) for name, value in values.items() if value not in ("", None)]
     rows += [
         (up.destination, f"uploaded: {up.url or up.record_id}" if up.uploaded else up.reason)
         for up in row.uploads

@@ -1,4 +1,4 @@
-"""Running broker and services."""
+"""``nexuslims up``."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from nexuslims_shared.settings import Settings, read_settings
 
 
 def up(folder: Path | None) -> None:
-    """Run broker and services until told to stop."""
+    """Run broker and services until a signal stops them."""
     if folder is not None:
         os.chdir(folder)
     settings = read_settings()

@@ -1,4 +1,4 @@
-"""Withdrawing a session's record from everywhere, and bringing it back."""
+"""``nexuslims withdraw``: a record leaves all destinations, or may return to them."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -21,20 +21,20 @@ _UNNEEDED: Final = ("console", "harvester", "indexer", "extractor", "builder")
 
 
 def withdraw_session(name: str, *, reason: str, undo: bool, patience: float, as_json: bool) -> bool:
-    """Ask to take the record away from all destinations, or to bring it back; True if all is well.
+    """Request that a record is withdrawn, or uploaded again; True if that succeeds.
 
     Parameters
     ----------
     name
         The session.
     reason
-        Why; it is kept in the session's story.
+        Why; it is kept in the session's history.
     undo
-        The record may be shown again.
+        Allow the record at the destinations again.
     patience
-        Seconds to wait until that is done; 0 to ask only.
+        Seconds to wait until that is done; 0 to request it only.
     as_json
-        How to show how the session stands.
+        Print the session as JSON.
     """
     row = run(_withdraw(read_settings(), name, reason, undo=undo, patience=patience))
     done = _is_done(row, undo=undo)
@@ -43,10 +43,10 @@ def withdraw_session(name: str, *, reason: str, undo: bool, patience: float, as_
     elif row.phase == NOT_WITHDRAWN:
         say(f"{name}: {row.reason}; after a repair: `nexuslims retry {name}`")
     elif not done:
-        asked = "may be shown again" if undo else "is asked back"
-        say(f"{name}: its record {asked}; `nexuslims session {name}` shows how it goes")
+        requested = "may be uploaded again" if undo else "will be withdrawn"
+        say(f"{name}: its record {requested}; `nexuslims session {name}` shows how it goes")
     else:
-        say(f"{name}: {row.status}" if undo else f"{name}: no destination shows its record")
+        say(f"{name}: {row.status}" if undo else f"{name}: no destination has its record")
     return row.status in WELL if done else not patience
 
 
@@ -59,7 +59,7 @@ def _is_done(row: SessionRow, *, undo: bool) -> bool:
 async def _withdraw(
     settings: Settings, name: str, reason: str, *, undo: bool, patience: float
 ) -> SessionRow:
-    """Ask, and give how the session stands then."""
+    """Publish the request; return the session as it is afterwards."""
     async with AsyncExitStack() as stack:
         if patience:
             await stack.enter_async_context(at_work(settings, say=say, without=_UNNEEDED))
@@ -72,7 +72,7 @@ async def _withdraw(
 async def _settled(
     model: ReadModel, name: str, request: int, *, undo: bool, patience: float
 ) -> SessionRow:
-    """Wait until the request is known, and what it asks for is done."""
+    """Wait until the read model knows the request and it is fulfilled, or the time is over."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
     while True:
