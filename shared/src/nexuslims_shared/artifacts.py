@@ -51,7 +51,14 @@ def write_artifact(root: Path, relative: str, content: bytes) -> ArtifactRef:
 
 
 def read_artifact(root: Path, ref: ArtifactRef) -> bytes:
-    """Read an artifact, and make sure that it is the one meant.
+    """Read an artifact, and check that its content is the one an event names.
+
+    Parameters
+    ----------
+    root
+        The data folder.
+    ref
+        Path below it, and SHA-256 of the content.
 
     Raises
     ------
@@ -69,7 +76,14 @@ def read_artifact(root: Path, ref: ArtifactRef) -> bytes:
 
 
 def resolve(root: Path, relative: str) -> Path:
-    """Place a relative path below a folder, and nowhere else.
+    """Return a path below a folder.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    relative
+        Path below it, with forward slashes.
 
     Raises
     ------

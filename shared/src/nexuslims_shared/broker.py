@@ -95,6 +95,13 @@ async def _log_reconnect() -> None:
 async def provision(jetstream: "JetStreamContext", *, replicas: int = 1) -> None:
     """Create or update the streams, consumers and buckets; running it again changes nothing.
 
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    replicas
+        How many servers of a cluster hold each stream: 1, 3 or 5.
+
     Raises
     ------
     TopologyError
@@ -113,7 +120,13 @@ async def provision(jetstream: "JetStreamContext", *, replicas: int = 1) -> None
 
 
 async def require_version(jetstream: "JetStreamContext") -> None:
-    """Refuse servers with known faults in what we rely on."""
+    """Refuse servers with known faults in what this system relies on.
+
+    Raises
+    ------
+    TopologyError
+        If the server is older than :data:`~nexuslims_contracts.topology.MIN_SERVER`.
+    """
     version = jetstream._nc.connected_server_version  # noqa: SLF001 - the context has no public way
     found = (version.major, version.minor, version.patch)
     if found < MIN_SERVER:
@@ -122,7 +135,15 @@ async def require_version(jetstream: "JetStreamContext") -> None:
 
 
 def stream_config(spec: StreamSpec, replicas: int) -> api.StreamConfig:
-    """Return the server's form of a stream definition."""
+    """Return the server's form of a stream definition.
+
+    Parameters
+    ----------
+    spec
+        The definition.
+    replicas
+        How many servers of a cluster hold the stream.
+    """
     return api.StreamConfig(
         name=spec.name,
         description=spec.description,

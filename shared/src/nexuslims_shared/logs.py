@@ -58,7 +58,15 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(service: str, level: str = "INFO") -> None:
-    """Send all logs to standard output as JSON."""
+    """Send all logs to standard output as JSON.
+
+    Parameters
+    ----------
+    service
+        Name of the service, on every line.
+    level
+        Lowest level that is written, by its name.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(service))
     root = logging.getLogger()

@@ -43,7 +43,15 @@ class People(Protocol):
     """Where names are kept."""
 
     async def remember(self, calendar: str, person: Person) -> str:
-        """Return the id that events use, and keep the names, unless they are to be forgotten."""
+        """Keep a person's names, unless they were erased, and return the id that events use.
+
+        Parameters
+        ----------
+        calendar
+            Name of the calendar that knows the person.
+        person
+            The names, as they are today.
+        """
         ...
 
     async def find(self, person_id: str) -> Person | None:
@@ -60,7 +68,17 @@ class People(Protocol):
 
 
 def person_id(salt: bytes, calendar: str, username: str) -> str:
-    """Derive an id that is the same each time, and tells nothing without the salt."""
+    """Return the id of a person, from which nobody finds the name who does not know the salt.
+
+    Parameters
+    ----------
+    salt
+        Secret of the facility, kept in the bucket.
+    calendar
+        Name of the calendar; the same username in another calendar is another person.
+    username
+        The person's name in that calendar, in any case of letters.
+    """
     message = f"{calendar}\0{username.casefold()}".encode()
     return "person-" + hmac.digest(salt, message, hashlib.sha256).hex()[:20]
 

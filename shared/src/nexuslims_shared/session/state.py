@@ -71,9 +71,9 @@ class FileState:
 
     @property
     def outcome(self) -> Register[MetadataExtracted] | Register[ExtractionFailed] | None:
-        """What was said last of reading it."""
-        told = [outcome for outcome in (self.extracted, self.failed) if outcome is not None]
-        return max(told, key=lambda outcome: outcome.sequence, default=None)
+        """The later of the last success and the last failure to read it."""
+        outcomes = [outcome for outcome in (self.extracted, self.failed) if outcome is not None]
+        return max(outcomes, key=lambda outcome: outcome.sequence, default=None)
 
     @property
     def extractor(self) -> str:
@@ -163,7 +163,15 @@ def evolve(state: SessionState, recorded: Recorded) -> SessionState:
 
 
 def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionState:
-    """Take many events into a state."""
+    """Take many events into a state.
+
+    Parameters
+    ----------
+    events
+        Events of one session, in any order, possibly seen before.
+    state
+        State so far.
+    """
     for recorded in events:
         state = evolve(state, recorded)
     return state

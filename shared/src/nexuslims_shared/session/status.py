@@ -1,4 +1,4 @@
-"""What a session's state means: its status, and how far it is."""
+"""What a session's state means: its status, and the phase of work inside it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,14 +44,14 @@ WELL = frozenset(
 """Statuses that need nobody's attention."""
 
 
-WITHDRAWING = "withdrawing"
-"""How the phase of a session begins that destinations still hold a record of."""
-
 LOOKING_FOR_FILES = "looking for files"
-"""How the phase of a session begins whose files have not been found yet."""
+"""How the phase begins while the files of a session are not found yet."""
+
+WITHDRAWING = "withdrawing"
+"""How the phase begins while destinations still hold a record that is to be withdrawn."""
 
 NOT_WITHDRAWN = "not withdrawn"
-"""The phase of a session of which a destination does not give the record back."""
+"""The phase in which a destination refuses to give a record back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Progress:
 
 
 def ended(state: SessionState) -> SessionEnded | SessionRevised | None:
-    """Return the statement that says when the session ended, if it has."""
+    """Return the event that says when the session ended, if it has ended."""
     event = state.schedule.event if state.schedule else None
     if isinstance(event, SessionEnded) or (isinstance(event, SessionRevised) and event.end):
         return event
@@ -72,7 +72,7 @@ def ended(state: SessionState) -> SessionEnded | SessionRevised | None:
 
 
 def cancelled(state: SessionState) -> SessionCancelled | None:
-    """Return the calendar's statement that there was no such session, if it is the last word."""
+    """Return the calendar's cancellation, if nothing newer replaced it."""
     event = state.schedule.event if state.schedule else None
     return event if isinstance(event, SessionCancelled) else None
 
@@ -95,10 +95,10 @@ def is_stale(state: SessionState) -> bool:
 
 
 def standing_uploads(state: SessionState) -> dict[str, Register[Upload]]:
-    """Return what was said of the current record's uploads and still counts, by destination.
+    """Return the outcomes of uploading the current record that still count, by destination.
 
-    What was said of an earlier record no longer does, nor a failure from before the last retry,
-    nor what was said before the record was taken away.
+    Outcomes for an earlier record do not count, nor failures from before the last retry, nor
+    outcomes from before the record was withdrawn there.
     """
     if state.record is None:
         return {}
@@ -108,7 +108,7 @@ def standing_uploads(state: SessionState) -> dict[str, Register[Upload]]:
         name: upload
         for name, upload in state.uploads.items()
         if upload.event.record_sha256 == sha256
-        and upload.sequence > _taken_away(state, name)
+        and upload.sequence > _withdrawn_at(state, name)
         and (isinstance(upload.event, RecordUploaded) or upload.sequence > retried)
     }
 
@@ -118,19 +118,19 @@ def holding(state: SessionState) -> dict[str, Register[RecordUploaded]]:
     return {
         name: taken
         for name, taken in state.held.items()
-        if taken.sequence > _taken_away(state, name)
+        if taken.sequence > _withdrawn_at(state, name)
     }
 
 
-def _taken_away(state: SessionState, destination: str) -> int:
-    said = state.withdrawals.get(destination)
-    return said.sequence if said and isinstance(said.event, RecordWithdrawn) else 0
+def _withdrawn_at(state: SessionState, destination: str) -> int:
+    outcome = state.withdrawals.get(destination)
+    return outcome.sequence if outcome and isinstance(outcome.event, RecordWithdrawn) else 0
 
 
 def withdrawn(state: SessionState) -> str:
-    """Say why no record of the session may be shown any more; empty if one may.
+    """Return why no record of the session may be public any more; empty if one may.
 
-    The user's word counts and the calendar's, and the operator's until the operator takes it back.
+    The reason may be the user's, the calendar's, or the operator's until the operator revokes it.
     """
     called_off = cancelled(state)
     if called_off is not None:
@@ -151,7 +151,7 @@ def exported(state: SessionState, plan: UploadPlan | None = None) -> bool | None
     state
         The session.
     plan
-        Where it should be; what the uploader's last statement says, if not given.
+        Where it should be; by default as in the uploader's last event.
     """
     standing = standing_uploads(state)
     if not standing:
@@ -169,7 +169,7 @@ def exported(state: SessionState, plan: UploadPlan | None = None) -> bool | None
 
 
 def progress(state: SessionState) -> Progress:
-    """Say how a session stands."""
+    """Return status and phase of a session."""
     reason = withdrawn(state)
     if reason and (ended(state) or cancelled(state) or holding(state)):
         return _after_withdrawal(state, reason)
@@ -185,9 +185,9 @@ def _after_withdrawal(state: SessionState, reason: str) -> Progress:
     status = Status.CANCELLED if cancelled(state) else Status.NO_CONSENT
     still = sorted(holding(state))
     failures = [
-        f"{name}: {said.event.reason}"
+        f"{name}: {outcome.event.reason}"
         for name in still
-        if (said := state.withdrawals.get(name)) and isinstance(said.event, WithdrawalFailed)
+        if (outcome := state.withdrawals.get(name)) and isinstance(outcome.event, WithdrawalFailed)
     ]
     if failures:
         return Progress(Status.ERROR, NOT_WITHDRAWN, "; ".join(failures))

@@ -33,7 +33,17 @@ class AckInbox:
     async def publish(
         self, subject: str, payload: bytes, headers: "Mapping[str, str]"
     ) -> "asyncio.Future[Ack]":
-        """Send a message; the future holds the acknowledgement, or the error, as a value."""
+        """Send a message; the future holds the acknowledgement, or the error, as a value.
+
+        Parameters
+        ----------
+        subject
+            A subject of a stream.
+        payload
+            The message's body.
+        headers
+            Its headers.
+        """
         if not self._prefix:
             await self._open()
         token = str(next(self._numbers))

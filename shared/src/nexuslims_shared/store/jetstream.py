@@ -142,7 +142,7 @@ class JetStreamEventStore:
     async def read(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
-        """Read what is stored now, in order."""
+        """Read what is stored now, in order; see the port."""
         subject = subjects.common_filter(filters)
         end = await self.last_sequence(subject)
         while after < end:
@@ -154,7 +154,7 @@ class JetStreamEventStore:
     async def follow(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
-        """Read what is stored, and then what comes."""
+        """Read what is stored, and then what comes; see the port."""
         subject = subjects.common_filter(filters)
         pause = _FIRST_PAUSE_S
         while True:

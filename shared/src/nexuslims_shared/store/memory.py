@@ -33,7 +33,17 @@ class MemoryEventStore:
         return await self.append_raw(subject, headers, payload)
 
     async def append_raw(self, subject: str, headers: dict[str, str], payload: bytes) -> Appended:
-        """Store a message as it is; tests use it to damage the log."""
+        """Store a message as it is; tests use it to damage the log.
+
+        Parameters
+        ----------
+        subject
+            The message's subject.
+        headers
+            Its headers.
+        payload
+            Its body.
+        """
         async with self._grown:
             self._messages.append((subject, headers, payload, datetime.now(UTC)))
             self._grown.notify_all()
@@ -46,7 +56,7 @@ class MemoryEventStore:
     async def read(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
-        """Read what is stored now, in order."""
+        """Read what is stored now, in order; see the port."""
         for sequence in range(after + 1, len(self._messages) + 1):
             if any(
                 subjects.matches(pattern, self._messages[sequence - 1][0]) for pattern in filters
@@ -56,7 +66,7 @@ class MemoryEventStore:
     async def follow(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
-        """Read what is stored, and then what comes."""
+        """Read what is stored, and then what comes; see the port."""
         position = after
         while True:
             end = len(self._messages)

@@ -36,7 +36,17 @@ class Unreadable:
 
     @classmethod
     def because(cls, error: UndecodableError, sequence: int, subject: str) -> "Unreadable":
-        """Say what decoding said."""
+        """Return what stands for a message that could not be decoded.
+
+        Parameters
+        ----------
+        error
+            What decoding raised.
+        sequence
+            Sequence of the message in the log.
+        subject
+            Its subject.
+        """
         return cls(sequence, subject, str(error), newer=isinstance(error, UnknownEventError))
 
     def error(self, session: str) -> UndecodableError:
@@ -100,7 +110,15 @@ class EventStore(Protocol):
         filters: Sequence[str] = EVERYTHING,
         after: int = 0,
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
-        """Read what is stored, in order, and then what comes, without end."""
+        """Read what is stored, in order, and then what comes, without end.
+
+        Parameters
+        ----------
+        filters
+            Subjects, with wildcards.
+        after
+            Only what has a higher sequence.
+        """
         ...
 
     async def read_last(

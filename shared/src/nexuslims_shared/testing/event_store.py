@@ -60,7 +60,7 @@ class EventStoreBehaviour:
         assert again.sequence == first.sequence
 
     async def test_expectations_are_kept(self, store: EventStore) -> None:
-        """Whoever decided on an older state is told so."""
+        """Whoever decided on an older state gets a conflict."""
         first = await store.append(retry("s-1", "a"), expect=0)
         try:
             await store.append(retry("s-1", "b"), expect=0)
@@ -97,7 +97,7 @@ class EventStoreBehaviour:
         assert count == 300
 
     async def test_reading_is_by_session_and_position(self, store: EventStore) -> None:
-        """One session's story does not cost the others'."""
+        """One session's events, or only those after a position."""
         for number in range(3):
             await store.append(retry("s-1", str(number)))
             await store.append(retry("s-2", str(number)))
