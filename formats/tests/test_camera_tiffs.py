@@ -8,7 +8,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexuslims_extractor.core import extract_file
+from nexuslims_formats import read
 
 
 def quantity(dataset, field):
@@ -69,7 +69,7 @@ TVIPS = {
 
 
 def test_tvips_tells_in_a_structure(tvips):
-    done = extract_file(tvips(**TVIPS))
+    done = read(tvips(**TVIPS))
     assert (done.outcome, done.extractor.name) == ("extracted", "tvips_tiff"), done.reason
     (found,) = done.datasets
     assert (found.data_type, found.dataset_type) == ("TEM_Imaging", "Image")
@@ -86,7 +86,7 @@ def test_tvips_tells_in_a_structure(tvips):
 
 
 def test_tvips_diffraction_has_no_pixel_size_on_the_specimen(tvips):
-    done = extract_file(tvips(**TVIPS, TemMode=3))
+    done = read(tvips(**TVIPS, TemMode=3))
     (found,) = done.datasets
     assert (found.data_type, found.dataset_type) == ("TEM_Diffraction", "Diffraction")
     assert not {"magnification", "camera_length", "pixel_width"} & set(found.metadata)
@@ -96,12 +96,12 @@ def test_tvips_diffraction_has_no_pixel_size_on_the_specimen(tvips):
 
 @pytest.mark.parametrize("date", [0, 2016 << 16 | 13 << 8 | 21, -1])
 def test_a_date_of_no_calendar_is_none(tvips, date):
-    (found,) = extract_file(tvips(**TVIPS | {"Date": date})).datasets
+    (found,) = read(tvips(**TVIPS | {"Date": date})).datasets
     assert found.extensions["creation_time_source"] == "file modification time"
 
 
 def test_a_damaged_tvips_structure_does_not_cost_the_image(tvips):
-    done = extract_file(tvips(**TVIPS, Magic=1))
+    done = read(tvips(**TVIPS, Magic=1))
     assert done.outcome == "partial"
     assert "tvips metadata cannot be read" in done.reason
     assert done.datasets[0].shape == (4, 6)
@@ -116,7 +116,7 @@ def sis_structure(place, magic=b"SIS0"):
 
 def test_sis_tells_in_a_structure(tmp_path):
     path = write_pointing(tmp_path / "sis.tif", 33560, sis_structure)
-    done = extract_file(path)
+    done = read(path)
     assert (done.outcome, done.extractor.name) == ("extracted", "sis_tiff"), done.reason
     (found,) = done.datasets
     assert found.creation_time.isoformat() == "2018-11-05T14:30:00+00:00"
@@ -128,7 +128,7 @@ def test_sis_tells_in_a_structure(tmp_path):
 
 def test_a_damaged_sis_structure_does_not_cost_the_image(tmp_path):
     path = tmp_path / "sis.tif"
-    done = extract_file(write_pointing(path, 33560, lambda place: sis_structure(place, b"none")))
+    done = read(write_pointing(path, 33560, lambda place: sis_structure(place, b"none")))
     assert done.outcome == "partial"
     assert "sis metadata cannot be read" in done.reason
     assert done.datasets[0].shape == (4, 6)
@@ -139,7 +139,7 @@ def test_a_damaged_sis_structure_does_not_cost_the_image(tmp_path):
 def test_a_file_cut_off_within_its_structure_keeps_the_image(tmp_path, code, left):
     start = b"\2\0\0\0" if code == 37706 else b"SIS1"
     path = write_pointing(tmp_path / "cut.tif", code, lambda _place: (start + bytes(left))[:left])
-    done = extract_file(path)
+    done = read(path)
     assert done.outcome == "partial"
     assert "metadata cannot be read" in done.reason
     assert done.datasets[0].shape == (4, 6)
@@ -168,7 +168,7 @@ def test_no_structure_costs_the_image(tvips, tmp_path, maker, at, noise):
     place = start + int(at * (whole - start))
     raw[place : place + len(noise)] = noise
     path.write_bytes(raw[:whole])
-    done = extract_file(path)
+    done = read(path)
     assert done.outcome in ("extracted", "partial"), done.reason
     assert done.datasets[0].shape == (4, 6)
 
@@ -198,7 +198,7 @@ AXIOVISION = """<?xml version="1.0" encoding="UTF-8"?><ROOT><Tags><Count>5</Coun
 
 
 def test_axiovision_tells_in_tags(axiovision):
-    done = extract_file(axiovision())
+    done = read(axiovision())
     assert (done.outcome, done.extractor.name) == ("extracted", "axiovision_tiff"), done.reason
     (found,) = done.datasets
     assert found.data_type == "Optical_Imaging"
@@ -208,7 +208,7 @@ def test_axiovision_tells_in_tags(axiovision):
 
 
 def test_axiovision_tells_more_in_xml(axiovision):
-    done = extract_file(axiovision(AXIOVISION))
+    done = read(axiovision(AXIOVISION))
     assert done.outcome == "extracted", done.reason
     (found,) = done.datasets
     assert quantity(found, "magnification") == (10, "x")
@@ -222,7 +222,7 @@ def test_axiovision_tells_more_in_xml(axiovision):
 
 @pytest.mark.parametrize("xml", ["<ROOT><Tags>", "", '<!DOCTYPE r [<!ENTITY e "x">]><r>&e;'])
 def test_a_damaged_axiovision_xml_does_not_cost_the_image(axiovision, xml):
-    done = extract_file(axiovision(xml))
+    done = read(axiovision(xml))
     assert done.outcome == "partial"
     assert "light.tif_meta.xml beside it" in done.reason
     assert done.datasets[0].shape == (4, 6, 3)

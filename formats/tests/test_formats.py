@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from nexuslims_contracts.datasets import Axis
-from nexuslims_extractor.core import extract_file
+from nexuslims_formats import read
 from nexuslims_formats.rosettasciio.reader import (
     _axes,
     _dataset_type,
@@ -21,8 +21,8 @@ from nexuslims_formats.rosettasciio.reader import (
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 
 
-def only(path, **options):
-    done = extract_file(path, **options)
+def only(path):
+    done = read(path)
     assert done.outcome == "extracted", done.reason
     (dataset,) = done.datasets
     return dataset
@@ -108,11 +108,11 @@ def test_dm5_is_read_as_dm3_is(tmp_path):
         tags.attrs["TimezoneOffset"] = np.bytes_("+0100")
         tags.create_group("Meta Data").attrs["Signal"] = np.bytes_("EELS")
         file.create_group("Thumbnails/[0]").attrs["ImageIndex"] = 0
-    found = only(path, artifacts_root=tmp_path / "out", previews=True)
+    found = only(path)
     assert (found.name, found.shape, found.dtype) == ("image 1", (2, 1, 3), "float32")
     assert found.data_type.endswith("EELS")
     assert found.creation_time.isoformat() == "2026-04-13T15:40:51+01:00"
-    assert found.preview is not None
+    assert read(path).preview() is not None
 
 
 @pytest.mark.parametrize("kept", ["whole", "events"])
@@ -131,14 +131,14 @@ def test_tofwerk_has_a_spectrum_at_every_point_of_every_depth(tmp_path, kept):
         else:
             spectra.create_dataset("EventList", (2, 4, 5), h5py.vlen_dtype("u2"))
             spectra["EventList"][0, 1, 1] = np.array([1, 2, 3], "u2")
-    found = only(path, artifacts_root=tmp_path / "out", previews=True)
+    found = only(path)
     assert found.shape == (2, 4, 5, 7)
     assert found.dtype == ("float32" if kept == "whole" else "float64")
     assert (found.dataset_type, found.data_type) == ("SpectrumImage", "PFIB_TOFSIMS")
     assert found.creation_time.isoformat() == "2025-12-03T11:31:46-05:00"
     assert quantity(found, "acceleration_voltage") == (30, "kV")
     assert [axis.scale for axis in found.axes[:3]] == pytest.approx([1.0, 2.5, 2.0])
-    assert found.preview is not None
+    assert read(path).preview() is not None
 
 
 def zarr(path, *, compressor=None, chunk=b"", **changes):
@@ -162,11 +162,11 @@ def zarr(path, *, compressor=None, chunk=b"", **changes):
 def test_zspy_is_read_without_zarr(tmp_path):
     path = tmp_path / "line.zspy"
     zarr(path, chunk=np.arange(24, dtype="<i2").tobytes())
-    found = only(path, artifacts_root=tmp_path / "out", previews=True)
+    found = only(path)
     assert (found.name, found.shape, found.dtype) == ("A line", (4, 6), "int16")
     assert found.dataset_type == "SpectrumImage"
     assert [(axis.scale, axis.unit) for axis in found.axes] == [(2.0, "nm"), (10.0, "eV")]
-    assert found.preview is not None
+    assert read(path).preview() is not None
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_zspy_is_read_without_zarr(tmp_path):
 def test_a_zspy_that_cannot_be_read_says_why(tmp_path, changes, reason):
     path = tmp_path / "odd.zspy"
     zarr(path, **changes)
-    done = extract_file(path)
+    done = read(path)
     assert done.outcome == "failed"
     assert reason in done.reason
 
@@ -188,9 +188,9 @@ def test_a_zspy_that_cannot_be_read_says_why(tmp_path, changes, reason):
 def test_a_large_zspy_tells_its_shape_and_shows_no_preview(tmp_path):
     path = tmp_path / "large.zspy"
     zarr(path, shape=[100_000, 100_000], chunks=[1000, 1000])
-    found = only(path, artifacts_root=tmp_path / "out", previews=True)
+    found = only(path)
     assert found.shape == (100_000, 100_000)
-    assert found.preview is None
+    assert read(path).preview() is None
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ KEPT = {
 @pytest.mark.parametrize("entry", KEPT)
 def test_real_files(corpus, entry):
     """The small corpus does not have them: they are from other programs' test suites."""
-    done = extract_file(corpus.file(entry))
+    done = read(corpus.file(entry))
     assert done.outcome == "extracted", done.reason
     last = done.datasets[-1]
     assert (len(done.datasets), last.dataset_type, last.shape) == KEPT[entry]
@@ -289,17 +289,17 @@ def test_mrc_of_a_big_endian_machine(tmp_path):
     words[53] = 0x11110000
     path = tmp_path / "big.mrc"
     path.write_bytes(words.tobytes() + np.arange(24, dtype=">i2").tobytes())
-    found = only(path, artifacts_root=tmp_path / "out", previews=True)
+    found = only(path)
     assert found.shape == (2, 3, 4)
     path.write_bytes(path.read_bytes()[:-8])
-    assert extract_file(path).outcome != "extracted"
+    assert read(path).outcome != "extracted"
 
 
 def test_a_gatan_tiff_without_an_image_is_damaged(tmp_path):
     path = tmp_path / "none.tif"
     entries = struct.pack("<HHII", 65003, 2, 2, 0x6D6E) + struct.pack("<HHII", 65009, 11, 1, 0)
     path.write_bytes(b"II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4))
-    done = extract_file(path)
+    done = read(path)
     assert done.outcome == "failed", done
     assert "no image" in done.reason
 

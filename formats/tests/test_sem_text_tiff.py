@@ -9,7 +9,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexuslims_extractor.core import extract_file
+from nexuslims_formats import read
 from nexuslims_formats.tiff.jeol_sem import read_jeol
 from nexuslims_formats.tiff.sem_sidecar import SemTextTiffExtractor
 
@@ -75,7 +75,7 @@ def quantity(dataset, field):
 
 
 def only(path):
-    done = extract_file(path)
+    done = read(path)
     assert done.outcome == "extracted", done.reason
     assert done.extractor.name == "sem_text_tiff"
     (dataset,) = done.datasets
@@ -184,7 +184,7 @@ def test_a_strip_of_words_below_the_image_is_not_drawn(image):
 
 def test_an_unknown_unit_is_reported_and_kept(image):
     text = HITACHI.replace("8100 um", "8100 steps")
-    done = extract_file(image(text.encode()))
+    done = read(image(text.encode()))
     assert done.outcome == "partial"
     assert "working_distance" in done.reason
     (found,) = done.datasets
@@ -193,7 +193,7 @@ def test_an_unknown_unit_is_reported_and_kept(image):
 
 
 def test_the_text_of_another_image_gives_no_pixel_size(image):
-    done = extract_file(image(HITACHI.encode(), shape=(15, 20)))
+    done = read(image(HITACHI.encode(), shape=(15, 20)))
     assert done.outcome == "partial"
     assert "40 x 30 pixels, but it has 20 x 15" in done.reason
     (found,) = done.datasets
@@ -204,7 +204,7 @@ def test_the_text_of_another_image_gives_no_pixel_size(image):
 
 @pytest.mark.parametrize("damaged", [bytes(100), b"$CM_MAG 1\n\0\0\0$$SM_WD 1"])
 def test_a_damaged_text_does_not_cost_the_image(image, damaged):
-    done = extract_file(image(damaged))
+    done = read(image(damaged))
     assert done.outcome == "partial"
     assert "image.txt beside it is damaged" in done.reason
     assert done.datasets[0].shape == (30, 40)
@@ -218,7 +218,7 @@ def test_an_unreadable_text_does_not_cost_the_image(image, monkeypatch):
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(type(beside), "read_bytes", refuse)
-    done = extract_file(path)
+    done = read(path)
     assert done.outcome == "partial"
     assert "image.txt beside it cannot be read: Permission denied" in done.reason
     assert done.datasets[0].shape == (30, 40)
@@ -226,7 +226,7 @@ def test_an_unreadable_text_does_not_cost_the_image(image, monkeypatch):
 
 @pytest.mark.parametrize("text", [None, b"", b"notes of the day\n", b"caf\xe9 $CM_MAG 5"])
 def test_any_other_text_beside_an_image_is_not_its_own(image, text):
-    done = extract_file(image(text))
+    done = read(image(text))
     assert (done.outcome, done.extractor.name) == ("extracted", "plain_tiff")
 
 
@@ -244,6 +244,6 @@ def test_any_other_text_beside_an_image_is_not_its_own(image, text):
 )
 def test_no_text_costs_the_image(image, text, at, noise):
     raw = text.encode()
-    done = extract_file(image(raw[:at] + noise + raw[at + len(noise) :]))
+    done = read(image(raw[:at] + noise + raw[at + len(noise) :]))
     assert done.outcome in ("extracted", "partial"), done.reason
     assert done.datasets[0].shape == (30, 40)

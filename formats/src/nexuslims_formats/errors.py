@@ -1,4 +1,4 @@
-"""Errors of the extractor: one small tree."""
+"""Errors of reading files: one small tree."""
 
 
 class ExtractorError(Exception):
@@ -18,8 +18,4 @@ class LimitExceededError(ExtractorError):
 
 
 class UnsafeFileError(ExtractorError):
-    """The file would have what lies outside it read: a link that leads out of its folder."""
-
-
-class ProfileError(ExtractorError):
-    """A facility's profile cannot be used; the message names its file and the remedy."""
+    """The file has a link that leads out of its folder; reading it would read another file."""

@@ -1,19 +1,17 @@
-"""What extraction speaks of: a file, the signals in it, and the outcome of reading them."""
+"""What extractors hand over: a file opened, and the signals in it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from nexuslims_contracts.datasets import ArtifactRef, Axis, Dataset, DatasetType, ExtractorVersion
-from nexuslims_contracts.events import FailureKind
+from nexuslims_contracts.datasets import Axis, DatasetType, ExtractorVersion
 
 if TYPE_CHECKING:
     import numpy as np
 
 NOBODY = ExtractorVersion(name="none", version="")
-"""No extractor came to read the file."""
+"""Of a file that no extractor was chosen for."""
 
 Outcome: TypeAlias = Literal["extracted", "partial", "unsupported", "failed"]
 Value: TypeAlias = str | bool | int | float | tuple[float, str]
@@ -27,13 +25,11 @@ class InstrumentContext:
     pid: str
     timezone: str
     """IANA name; local times without a zone are placed in it."""
-    profiles: Path | None = None
-    """Folder with the facility's own profiles; see :mod:`nexuslims_extractor.profiles`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An acquisition time as the file tells it.
+    """An acquisition time as it stands in the file.
 
     ``when`` is naive where the file gives a local time without a zone; ``source`` names the tag.
     """
@@ -77,32 +73,3 @@ class ParsedFile:
     native: Mapping[str, Any] = field(default_factory=dict)
     reader: str = ""
     problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """The file itself; ``mtime`` is ISO 8601 in UTC, ``sha256`` is of its bytes."""
-
-    path: str
-    bytes: int
-    mtime: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extraction:
-    """All that one extraction found out."""
-
-    file: FileFacts
-    outcome: Outcome
-    extractor: ExtractorVersion
-    reason: str | None = None
-    failure: FailureKind | None = None
-    datasets: tuple[Dataset, ...] = ()
-    metadata_artifacts: tuple[ArtifactRef, ...] = ()
-    previews: tuple[ArtifactRef, ...] = ()
-
-    @property
-    def failed(self) -> bool:
-        """Whether nothing usable came of it."""
-        return self.outcome in ("failed", "unsupported")

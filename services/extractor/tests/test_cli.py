@@ -2,6 +2,7 @@ import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,10 +90,14 @@ def test_python_gives_what_the_command_line_gives(run, fei_tiff, tmp_path, monke
     for file in (path, tmp_path / "bad.tif", tmp_path / "gone.tif"):
         told = json.loads(run(file, "--json").stdout)
         assert told == json.loads(json.dumps(as_record(nexuslims_extractor.extract(file))))
-    titan = InstrumentContext("titan", "Asia/Tokyo", tmp_path / "profiles")
+    titan = InstrumentContext("titan", "Asia/Tokyo")
     told = json.loads(run(path, "--json", "--instrument", "titan").stdout)
     assert told == json.loads(
-        json.dumps(as_record(nexuslims_extractor.extract(path, instrument=titan)))
+        json.dumps(
+            as_record(
+                nexuslims_extractor.extract(path, instrument=titan, profiles=tmp_path / "profiles")
+            )
+        )
     )
     assert told["datasets"][0]["metadata"]["software"] == "4.2"
 
@@ -127,3 +132,14 @@ def test_an_unknown_instrument_is_named(run, tmp_path, monkeypatch):
     result = run(tmp_path / "a.txt", "--instrument", "nobody")
     assert result.exit_code == 2
     assert "nobody" in result.output
+
+
+def test_a_file_that_may_not_be_read_costs_itself_only(run, tmp_path, monkeypatch):
+    for name in ("good.txt", "locked.txt"):
+        (tmp_path / name).write_text("words")
+    monkeypatch.setattr("os.access", lambda *_args, **_options: False)
+    result = run(tmp_path / "good.txt", tmp_path / "locked.txt", tmp_path / "gone.txt", "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [Path(line["file"]["path"]).stem for line in lines] == ["good", "locked", "gone"]
+    assert lines[0]["outcome"] == "extracted"
+    assert (lines[2]["outcome"], result.exit_code) == ("failed", 1)

@@ -7,7 +7,7 @@ import dask.array
 import numpy as np
 import pytest
 
-from nexuslims_extractor import core
+from nexuslims_extractor import extraction
 from nexuslims_extractor.core import extract_file
 from nexuslims_formats import registry
 from nexuslims_formats.json_tree import json_safe, to_json_bytes
@@ -179,7 +179,7 @@ def test_an_unreadable_file_fails_with_a_reason(tmp_path, monkeypatch):
     def denied(*_args):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(core.os, "open", denied)
+    monkeypatch.setattr(extraction.os, "open", denied)
     done = extract_file(path)
     assert (done.failure, done.reason) == ("unreadable", "locked.dm3: Permission denied")
 

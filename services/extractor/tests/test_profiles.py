@@ -7,9 +7,9 @@ import pytest
 
 from nexuslims_extractor.app import create
 from nexuslims_extractor.core import extract_file
+from nexuslims_extractor.errors import ProfileError
 from nexuslims_extractor.profiles import Profile, load_profiles, with_profile
 from nexuslims_extractor.workers import Job, WorkerPool
-from nexuslims_formats.errors import ProfileError
 from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Settings
@@ -44,7 +44,7 @@ def local(tmp_path):
     def write(text, name="here.py", pid="here"):
         (folder / name).write_text(text)
         load_profiles.cache_clear()
-        return InstrumentContext(pid, "UTC", folder)
+        return {"instrument": InstrumentContext(pid, "UTC"), "profiles": folder}
 
     yield write
     load_profiles.cache_clear()
@@ -56,7 +56,7 @@ def signal(**more):
 
 def test_a_facilitys_profile_is_applied(local, tmp_path):
     (tmp_path / "cryo 1.txt").write_text("words")
-    done = extract_file(tmp_path / "cryo 1.txt", instrument=local(LOCAL))
+    done = extract_file(tmp_path / "cryo 1.txt", **local(LOCAL))
     (dataset,) = done.datasets
     assert done.outcome == "extracted"
     assert dataset.metadata["microscope"] == "The Good One"
@@ -71,17 +71,17 @@ async def test_workers_apply_it_too(local, tmp_path):
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "a.txt"
     path.write_text("words")
-    instrument = local(LOCAL)
+    options = local(LOCAL)
     async with WorkerPool(1) as pool:
-        done = await pool.extract(Job(path=path, instrument=instrument))
-    assert done == extract_file(path, instrument=instrument)
+        done = await pool.extract(Job(path=path, **options))
+    assert done == extract_file(path, **options)
     assert done.datasets[0].extensions["profile"] == "here 3"
 
 
 def test_other_instruments_are_left_alone(local, tmp_path):
     (tmp_path / "a.txt").write_text("words")
-    instrument = replace(local(LOCAL), pid="elsewhere")
-    (dataset,) = extract_file(tmp_path / "a.txt", instrument=instrument).datasets
+    options = local(LOCAL) | {"instrument": InstrumentContext("elsewhere", "UTC")}
+    (dataset,) = extract_file(tmp_path / "a.txt", **options).datasets
     assert "profile" not in dataset.extensions
 
 
@@ -99,7 +99,7 @@ def test_what_the_file_tells_stands_and_may_be_transformed(tmp_path):
 def test_a_function_that_fails_costs_what_it_would_have_added(local, tmp_path):
     text = LOCAL.replace('if "cryo" not in', "if 1 / 0 and").replace("str.upper", "float")
     (tmp_path / "a.txt").write_text("words")
-    done = extract_file(tmp_path / "a.txt", instrument=local(text))
+    done = extract_file(tmp_path / "a.txt", **local(text))
     assert done.outcome == "partial"
     assert "profile of here: beam_from_name: ZeroDivisionError" in done.reason
     assert done.datasets[0].metadata["microscope"] == "The Good One"
@@ -118,15 +118,15 @@ def test_a_parser_must_return_a_signal(tmp_path):
 def test_profiles_are_executed_once(local, tmp_path):
     ran = tmp_path / "ran"
     text = f"open({str(ran)!r}, 'a').write('once ')\n{LOCAL}"
-    instrument = local(text)
+    options = local(text)
     for number in range(3):
         (tmp_path / f"{number}.txt").write_text("words")
-        extract_file(tmp_path / f"{number}.txt", instrument=instrument)
+        extract_file(tmp_path / f"{number}.txt", **options)
     assert ran.read_text() == "once "
 
 
 def test_a_local_profile_replaces_a_built_in_one(local):
-    folder = local(LOCAL.replace('"here"', '"FEI-Titan-TEM"')).profiles
+    folder = local(LOCAL.replace('"here"', '"FEI-Titan-TEM"'))["profiles"]
     assert load_profiles(folder)["FEI-Titan-TEM"].version == "3"
     assert load_profiles(None)["FEI-Titan-TEM"].version == "1"
 
@@ -141,7 +141,7 @@ def test_a_local_profile_replaces_a_built_in_one(local):
 )
 def test_a_profile_that_cannot_be_used_is_named(local, tmp_path, name, text, words):
     local(LOCAL)
-    folder = local(text, name).profiles
+    folder = local(text, name)["profiles"]
     with pytest.raises(ProfileError, match=words):
         load_profiles(folder)
     settings = Settings(
@@ -152,7 +152,7 @@ def test_a_profile_that_cannot_be_used_is_named(local, tmp_path, name, text, wor
 
 
 def test_files_beginning_with_an_underscore_are_left_out(local):
-    assert "here" not in load_profiles(local("nonsense(", "_notes.py").profiles)
+    assert "here" not in load_profiles(local("nonsense(", "_notes.py")["profiles"])
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

@@ -22,10 +22,10 @@ from nexuslims_contracts.events import (
     RetryRequested,
 )
 from nexuslims_contracts.topology import EXTRACTOR
+from nexuslims_extractor.errors import ProfileError
 from nexuslims_extractor.outcome import to_event
 from nexuslims_extractor.profiles import load_profiles
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
-from nexuslims_formats.errors import ProfileError
 from nexuslims_formats.model import InstrumentContext
 from nexuslims_shared.artifacts import resolve
 from nexuslims_shared.consume import Handler, RetryLater
@@ -176,9 +176,8 @@ class Reader:
     def _job(self, path: Path, file: FileIndexed) -> Job:
         return Job(
             path=path,
-            instrument=InstrumentContext(
-                file.instrument.pid, file.instrument.timezone, self._settings.local_profiles_path
-            ),
+            instrument=InstrumentContext(file.instrument.pid, file.instrument.timezone),
+            profiles=self._settings.local_profiles_path,
             relative_path=file.path,
             artifacts_root=self._settings.data_path,
             previews=True,

@@ -10,14 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from nexuslims_contracts.datasets import Dataset
-    from nexuslims_formats.model import Extraction, InstrumentContext
+    from nexuslims_extractor.extraction import Extraction
+    from nexuslims_extractor.workers import Job
+    from nexuslims_formats.model import InstrumentContext
 
 _MANY = 4
-_FIELDS_SHOWN = ("acceleration_voltage", "magnification", "detector_type")
+_FIELDS_LISTED = ("acceleration_voltage", "magnification", "detector_type")
 
 
 def extract(
-    files: Annotated[list[Path], typer.Argument(help="Files to read.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="Files to read.", readable=False, show_default=False)
+    ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     preview: Annotated[
@@ -38,11 +42,18 @@ def extract(
     """Extract the metadata of files, and say what went wrong with those that cannot be read."""
     import asyncio  # noqa: PLC0415 - the command line starts fast
 
+    from nexuslims_extractor.workers import Job  # noqa: PLC0415 - the command line starts fast
+
     _speak(verbose=verbose)
-    context = _instrument(instrument) if instrument else None
-    failed = asyncio.run(
-        _run(files, as_json=as_json, preview=preview, context=context, limit=timeout)
+    template = Job(
+        path=Path(),
+        instrument=_instrument(instrument) if instrument else None,
+        profiles=_profiles() if instrument else None,
+        artifacts_root=preview,
+        previews=preview is not None,
+        documents=False,
     )
+    failed = asyncio.run(_run(files, template, as_json=as_json, limit=timeout))
     raise typer.Exit(1 if failed else 0)
 
 
@@ -57,22 +68,27 @@ def _speak(*, verbose: bool) -> None:
         logging.getLogger(package).setLevel(logging.DEBUG)
 
 
-async def _run(
-    files: "Sequence[Path]",
-    *,
-    as_json: bool,
-    preview: Path | None,
-    context: "InstrumentContext | None",
-    limit: float,
-) -> int:
-    """Print each file's outcome in the order given; return how many failed."""
+async def _run(files: "Sequence[Path]", template: "Job", *, as_json: bool, limit: float) -> int:
+    """Print each file's outcome in the order given; return how many failed.
+
+    Parameters
+    ----------
+    files
+        In which order to print.
+    template
+        What to do with each file.
+    as_json
+        Print a line of JSON for each, as soon as it is done; otherwise one table.
+    limit
+        Seconds that one file may take.
+    """
     results: list[Extraction] = []
     with _progress(len(files)) as advance:
-        async for result in _extractions(files, preview, context, limit):
+        async for result in _extractions(files, template, limit):
             advance()
             results.append(result)
             if as_json:
-                _print_json(result, preview)
+                _print_json(result, template.artifacts_root)
     if not as_json:
         _print_table(results)
     return sum(result.failed for result in results)
@@ -95,39 +111,26 @@ def _progress(files: int) -> "Iterator[Callable[[], None]]":
 
 
 async def _extractions(
-    files: "Sequence[Path]",
-    preview: Path | None,
-    context: "InstrumentContext | None",
-    limit: float,
+    files: "Sequence[Path]", template: "Job", limit: float
 ) -> "AsyncIterator[Extraction]":
     """Yield the extractions in the order of the files; every file is read in a worker process."""
     import asyncio  # noqa: PLC0415 - the command line starts fast
     import os  # noqa: PLC0415 - the command line starts fast
+    from dataclasses import replace  # noqa: PLC0415 - the command line starts fast
 
     # whatever is imported here is shared with the forked workers, and safe from their birth
     from nexuslims_extractor import core  # noqa: F401, PLC0415 - imported for its cost
-    from nexuslims_extractor.workers import Job, Limits, WorkerPool  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_extractor.workers import Limits, WorkerPool  # noqa: PLC0415 - the command line starts fast
     from nexuslims_formats import registry  # noqa: PLC0415 - the command line starts fast
 
     registry.installed()
-    if preview is not None or len(files) >= _MANY:
+    if template.previews or len(files) >= _MANY:
         from nexuslims_extractor import preload  # noqa: F401, PLC0415 - imported for its cost
     workers = min(len(files), os.cpu_count() or 1)
     names = _unique_names(files)
     async with WorkerPool(workers, Limits(seconds=limit), start="fork") as pool:
         jobs = [
-            asyncio.ensure_future(
-                pool.extract(
-                    Job(
-                        path=file,
-                        instrument=context,
-                        relative_path=name,
-                        artifacts_root=preview,
-                        previews=preview is not None,
-                        documents=False,
-                    )
-                )
-            )
+            asyncio.ensure_future(pool.extract(replace(template, path=file, relative_path=name)))
             for file, name in zip(files, names, strict=True)
         ]
         for job in jobs:
@@ -164,18 +167,18 @@ def _instrument(pid: str) -> "InstrumentContext":
     if pid not in known:
         message = f"{pid!r} is not in {path}; it knows {', '.join(known) or 'no instrument'}"
         raise typer.BadParameter(message, param_hint="--instrument")
-    return InstrumentContext(pid, known[pid].timezone, _profiles())
+    return InstrumentContext(pid, known[pid].timezone)
 
 
 def _profiles() -> Path | None:
     """Return the folder of the facility's profiles, having made sure that they can be used."""
     import os  # noqa: PLC0415 - the command line starts fast
 
+    from nexuslims_extractor.errors import ProfileError  # noqa: PLC0415 - the command line starts fast
     from nexuslims_extractor.profiles import load_profiles  # noqa: PLC0415 - the command line starts fast
-    from nexuslims_formats.errors import ProfileError  # noqa: PLC0415 - the command line starts fast
 
-    told = os.environ.get("NX_LOCAL_PROFILES_PATH")
-    folder = Path(told) if told else None
+    given = os.environ.get("NX_LOCAL_PROFILES_PATH")
+    folder = Path(given) if given else None
     try:
         load_profiles(folder)
     except ProfileError as error:
@@ -233,8 +236,8 @@ def _print_table(results: "Sequence[Extraction]") -> None:
 def _summary(dataset: "Dataset") -> str:
     """Return a dataset in a line: what it is, how large, and what a microscopist asks first."""
     shape = " x ".join(map(str, dataset.shape))
-    told = (dataset.metadata[field] for field in _FIELDS_SHOWN if field in dataset.metadata)
-    return ", ".join(filter(None, (dataset.data_type, shape, *map(_words, told))))
+    values = (dataset.metadata[field] for field in _FIELDS_LISTED if field in dataset.metadata)
+    return ", ".join(filter(None, (dataset.data_type, shape, *map(_words, values))))
 
 
 def _words(value: Any) -> str:

@@ -4,7 +4,7 @@ from typing import Final
 
 from nexuslims_contracts.envelope import MAX_EVENT_BYTES
 from nexuslims_contracts.events import ExtractionFailed, FileIndexed, MetadataExtracted
-from nexuslims_formats.model import Extraction
+from nexuslims_extractor.extraction import Extraction
 
 ROOM_FOR_ENVELOPE: Final = 8 * 1024
 

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Literal, Self
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_contracts.text import printable
-from nexuslims_formats.model import NOBODY, Extraction, FileFacts, InstrumentContext
+from nexuslims_extractor.extraction import Extraction, FileFacts
+from nexuslims_formats.model import NOBODY, InstrumentContext
 from nexuslims_formats.sandbox import Sandbox
 from nexuslims_formats.values import from_mtime
 
@@ -59,6 +60,7 @@ class Job:
 
     path: Path
     instrument: InstrumentContext | None = None
+    profiles: Path | None = None
     relative_path: str | None = None
     artifacts_root: Path | None = None
     previews: bool = False
@@ -236,12 +238,12 @@ def _work(job: Job, note: Path) -> Extraction:
 
     from nexuslims_extractor.core import extract_file  # noqa: PLC0415 - loaded when needed
 
-    profiles = job.instrument.profiles if job.instrument else None
-    others = [place for place in (job.artifacts_root, profiles) if place]
+    others = [place for place in (job.artifacts_root, job.profiles) if place]
     with _sandbox.only(job.path, job.path.parent, note.parent, *others):
         return extract_file(
             job.path,
             instrument=job.instrument,
+            profiles=job.profiles,
             relative_path=job.relative_path,
             artifacts_root=job.artifacts_root,
             previews=job.previews,

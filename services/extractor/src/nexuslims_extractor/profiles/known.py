@@ -8,27 +8,13 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from nexuslims_extractor.errors import ProfileError
 from nexuslims_extractor.profiles.profile import Profile
 from nexuslims_extractor.profiles.titan import TITAN_STEM, TITAN_TEM
-from nexuslims_formats.errors import ProfileError
-from nexuslims_formats.model import InstrumentContext
 
 log = logging.getLogger(__name__)
 
 BUILT_IN = {profile.instrument: profile for profile in (TITAN_STEM, TITAN_TEM)}
-
-
-def profile_of(instrument: InstrumentContext | None) -> Profile | None:
-    """Return the profile of an instrument, if it has one.
-
-    Raises
-    ------
-    ProfileError
-        See :func:`load_profiles`.
-    """
-    if instrument is None:
-        return None
-    return load_profiles(instrument.profiles).get(instrument.pid)
 
 
 @cache

@@ -1,0 +1,235 @@
+"""One file in, one reading out: never an exception for what is wrong with the file."""
+
+import logging
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from nexuslims_contracts.datasets import Dataset, ExtractorVersion
+from nexuslims_contracts.events import FailureKind
+from nexuslims_contracts.text import clean_text, printable
+from nexuslims_formats.datasets import to_dataset
+from nexuslims_formats.errors import ExtractorError, UnreadableFileError, UnsupportedFileError
+from nexuslims_formats.hdf5.links import check_links
+from nexuslims_formats.hdf5.signature import is_hdf5
+from nexuslims_formats.model import NOBODY, InstrumentContext, Outcome, ParsedFile, Signal
+from nexuslims_formats.registry import HEAD_BYTES, Extractor, choose, is_misnamed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger(__name__)
+
+Step: TypeAlias = Literal["reading", "finishing"]
+"""Reading the file's headers; then validating, drawing and writing what they hold."""
+OnStep: TypeAlias = Callable[[Step, ExtractorVersion], None]
+Amend: TypeAlias = Callable[[ParsedFile, Path], ParsedFile]
+
+_REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a file holds: validated datasets, and lazily their pixels.
+
+    ``outcome`` is ``extracted``; ``partial`` where something could not be read or validated;
+    ``unsupported`` or ``failed`` where nothing could. ``reason`` says why, for all but the first.
+    """
+
+    path: Path
+    outcome: Outcome
+    reason: str | None = None
+    failure: FailureKind | None = None
+    extractor: ExtractorVersion = NOBODY
+    datasets: tuple[Dataset, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What could not be read or validated, in words."""
+    native: Mapping[str, Any] = field(default_factory=dict)
+    """The vendor's whole metadata."""
+    signals: tuple[Signal, ...] = ()
+    """The datasets before validation, which open the pixels."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing usable came of it."""
+        return self.outcome in ("failed", "unsupported")
+
+    def pixels(self, index: int = 0) -> "np.ndarray | None":
+        """Open the array of a dataset: a memory map, or read where it is sliced, if possible.
+
+        Parameters
+        ----------
+        index
+            Which dataset.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            Shaped as the dataset (of a long stack some evenly spaced pages); None where the file
+            has no pixels, or they cannot be read.
+        """
+        opener = self.signals[index].pixels
+        return opener() if opener else None
+
+    def preview(self, index: int = 0) -> bytes | None:
+        """Draw a dataset as PNG; None where there is nothing to show.
+
+        Parameters
+        ----------
+        index
+            Which dataset.
+
+        Raises
+        ------
+        ExtractorError
+            Its pixels are not what the header claims; readers may raise others.
+        """
+        from nexuslims_formats.previews import render_preview  # noqa: PLC0415 - Pillow is slow
+
+        return render_preview(self.signals[index])
+
+
+def read(
+    path: Path | str,
+    *,
+    instrument: InstrumentContext | None = None,
+    amend: Amend | None = None,
+    on_step: OnStep | None = None,
+) -> Reading:
+    """Read the metadata of a microscope file.
+
+    Parameters
+    ----------
+    path
+        The file; it is only read.
+    instrument
+        The microscope it comes from: its zone places local times.
+    amend
+        Changes what the extractor read before it is validated: what is known of the instrument.
+    on_step
+        Called with what is done next, and by which extractor: should the process not survive it.
+
+    Returns
+    -------
+    Reading
+        Whatever is wrong with the file is in its outcome, never an exception.
+    """
+    path = Path(path)
+    plugin: Extractor | None = None
+    reading = Reading(path=path, outcome="failed")
+    try:
+        head = _head(path)
+        plugin = choose(path, head)
+        reading = replace(reading, extractor=_version(plugin))
+        if on_step:
+            on_step("reading", reading.extractor)
+        parsed = _parse(plugin, path, head)
+        parsed = amend(parsed, path) if amend else parsed
+        reading = replace(reading, extractor=_version(plugin, parsed))
+        if on_step:
+            on_step("finishing", reading.extractor)
+        return _validated(reading, parsed, instrument)
+    except Exception as error:
+        log.debug("%s: not read", path, exc_info=True)
+        reason = reason_of(path, [f"{_named(plugin)}{cause_of(error)}"])
+        outcome: Outcome = "unsupported" if isinstance(error, UnsupportedFileError) else "failed"
+        return replace(reading, outcome=outcome, reason=reason, failure=_failure(error, plugin))
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file; a device or a pipe is never opened."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UnreadableFileError("not a regular file")
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise UnreadableFileError("the file is empty")
+    return head
+
+
+def _parse(plugin: Extractor, path: Path, head: bytes) -> ParsedFile:
+    if is_hdf5(head):
+        check_links(path)
+    parsed = plugin.open(path)
+    if is_misnamed(path, plugin):
+        problem = f"named {printable(path.suffix)}, but the content is of no kind that is known"
+        parsed = replace(parsed, problems=(*parsed.problems, problem))
+    return parsed
+
+
+def _validated(
+    reading: Reading, parsed: ParsedFile, instrument: InstrumentContext | None
+) -> Reading:
+    """Return a reading with the datasets that the signals make."""
+    problems = list(parsed.problems)
+    mtime = reading.path.stat().st_mtime
+    datasets: list[Dataset] = []
+    signals: list[Signal] = []
+    for index, signal in enumerate(parsed.signals):
+        dataset, refused = to_dataset(
+            signal, index, instrument=instrument, mtime=mtime, file=reading.path.name
+        )
+        problems += [*refused, *(one for one in signal.problems if one not in problems)]
+        datasets.append(dataset)
+        signals.append(replace(signal, axes=dataset.axes))
+    return replace(
+        reading,
+        outcome="partial" if problems else "extracted",
+        reason=reason_of(reading.path, problems),
+        problems=tuple(problems),
+        datasets=tuple(datasets),
+        signals=tuple(signals),
+        native=parsed.native,
+    )
+
+
+def _version(plugin: Extractor, parsed: ParsedFile | None = None) -> ExtractorVersion:
+    return ExtractorVersion(
+        name=plugin.name, version=plugin.version, reader=parsed.reader if parsed else ""
+    )
+
+
+def _named(plugin: Extractor | None) -> str:
+    return f"{plugin.name} {plugin.version}: " if plugin else ""
+
+
+def _failure(error: Exception, plugin: Extractor | None) -> FailureKind:
+    if isinstance(error, FileNotFoundError) and plugin is None:
+        return "missing"
+    if isinstance(error, UnsupportedFileError):
+        return "unsupported"
+    if isinstance(error, MemoryError):
+        return "memory"
+    return "failed" if plugin else "unreadable"
+
+
+def reason_of(path: Path, problems: Sequence[str]) -> str | None:
+    """Return the problems of a file in one sentence that begins with its name; None without any.
+
+    Parameters
+    ----------
+    path
+        The file.
+    problems
+        What is wrong with it, in words.
+    """
+    if not problems:
+        return None
+    return clean_text(f"{printable(path.name)}: {'; '.join(problems)}")[:_REASON_LENGTH]
+
+
+def cause_of(error: Exception) -> str:
+    """Return an error in words; one that no reader foresaw is most often a damaged file."""
+    if isinstance(error, MemoryError):
+        return "needs more memory than allowed"
+    words = str(error).strip()
+    if isinstance(error, ExtractorError):
+        return words
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    kind = type(error).__name__
+    return (
+        f"the file is damaged, or of an unknown variant ({f'{kind}: {words}' if words else kind})"
+    )

@@ -1,0 +1,7 @@
+"""Errors of the extractor service, beside those of the formats."""
+
+from nexuslims_formats.errors import ExtractorError
+
+
+class ProfileError(ExtractorError):
+    """A facility's profile cannot be used; the message names its file and the remedy."""

@@ -1,0 +1,70 @@
+"""What one extraction found out, and the facts of the file itself."""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
+from nexuslims_contracts.events import FailureKind
+from nexuslims_formats.errors import ExtractorError
+from nexuslims_formats.model import Outcome
+from nexuslims_formats.values import from_mtime
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """The file itself; ``mtime`` is ISO 8601 in UTC, ``sha256`` is of its bytes."""
+
+    path: str
+    bytes: int
+    mtime: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """All that one extraction found out."""
+
+    file: FileFacts
+    outcome: Outcome
+    extractor: ExtractorVersion
+    reason: str | None = None
+    failure: FailureKind | None = None
+    datasets: tuple[Dataset, ...] = ()
+    metadata_artifacts: tuple[ArtifactRef, ...] = ()
+    previews: tuple[ArtifactRef, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing usable came of it."""
+        return self.outcome in ("failed", "unsupported")
+
+
+def file_facts(path: Path, *, hashed: bool = True) -> FileFacts:
+    """Return what the file system and the content's hash tell of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    hashed
+        Whether to read all of it for its hash; left empty otherwise.
+
+    Raises
+    ------
+    OSError
+        It is missing or may not be read.
+    ExtractorError
+        It is not a regular file: a device, a pipe or a folder is never opened.
+    """
+    # not waiting for a writer, should the name be a pipe
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ExtractorError("not a regular file")
+        digest = hashlib.file_digest(file, "sha256").hexdigest() if hashed else ""
+    when = from_mtime(status.st_mtime).isoformat()
+    return FileFacts(str(path), status.st_size, when, digest)
