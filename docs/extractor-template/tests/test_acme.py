@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from acme_nexuslims import AcmeExtractor
 
-from nexuslims_extractor import extract
+from nexuslims_formats import read
+from nexuslims_formats.testing import ExtractorBehaviour
 
 HEADER = (
     b"ACME1\nRows=30\nColumns=40\nHighTension=15000\nWD=8.2\nDwellTime=3\nPixelSize=2.5\n"
@@ -20,18 +22,30 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_whole_file(image: Path, tmp_path: Path) -> None:
-    done = extract(image, artifacts_root=tmp_path / "data", previews=True)
+class TestBehaviour(ExtractorBehaviour):
+    """What the port asks of every extractor."""
+
+    @pytest.fixture
+    def extractor(self) -> AcmeExtractor:
+        return AcmeExtractor()
+
+    @pytest.fixture
+    def sample(self, image: Path) -> Path:
+        return image
+
+
+def test_a_whole_file(image: Path) -> None:
+    done = read(image)
     assert (done.outcome, done.extractor.name) == ("extracted", "acme")
     (dataset,) = done.datasets
     assert dataset.metadata["acceleration_voltage"] == {"value": 15.0, "unit": "kV"}
     assert dataset.creation_time.isoformat() == "2026-03-04T05:06:07+01:00"
     assert (dataset.shape, dataset.axes[1].unit) == ((30, 40), "nm")
-    assert len(done.previews) == 1
+    assert (done.preview() or b"").startswith(b"\x89PNG")
 
 
 def test_another_name(image: Path) -> None:
-    assert extract(image.rename(image.with_suffix(".dat"))).extractor.name == "acme"
+    assert read(image.rename(image.with_suffix(".dat"))).extractor.name == "acme"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +58,6 @@ def test_another_name(image: Path) -> None:
 )
 def test_a_damaged_file(image: Path, content: bytes, outcome: str, words: str) -> None:
     image.write_bytes(content)
-    done = extract(image)
+    done = read(image)
     assert done.outcome == outcome
     assert words in str(done.reason)

@@ -1,4 +1,4 @@
-"""Arrays that are read, or made, where a preview looks at them."""
+"""Arrays of which only what is sliced is read, or computed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,17 +41,17 @@ def lazy_array(path: Path, place: str) -> "np.ndarray":
 
 
 def outer_product(places: "np.ndarray", spectrum: "np.ndarray") -> "np.ndarray":
-    """Return a spectrum at each place, as strong as the place says, made where it is looked at.
+    """Return a spectrum for each point, times the point's intensity; computed where it is sliced.
 
     Parameters
     ----------
     places
-        ``(rows, columns)``.
+        ``(rows, columns)``: the intensity of each point.
     spectrum
         ``(channels,)``.
     """
     import dask.array  # noqa: PLC0415 - previews only
 
     from_array: Any = dask.array.from_array
-    made: np.ndarray = from_array(places, chunks=(1, -1))[..., None] * spectrum
-    return made
+    product: np.ndarray = from_array(places, chunks=(1, -1))[..., None] * spectrum
+    return product

@@ -142,7 +142,11 @@ def _acquired(native: Mapping[str, Any]) -> Moment | None:
 
 
 def _pixels(path: Path) -> "Callable[[], np.ndarray]":
-    """Open what a preview shows: the peaks where they were integrated, else the events' number."""
+    """Open what a preview shows: the peaks where they were integrated, else all spectra.
+
+    Events are not laid out as spectra: the sum spectrum stands for each point, as strong as it has
+    events.
+    """
 
     def open_pixels() -> "np.ndarray":
         import h5py  # noqa: PLC0415 - HDF5 only
@@ -151,9 +155,9 @@ def _pixels(path: Path) -> "Callable[[], np.ndarray]":
         with h5py.File(path, "r") as file:
             if _PEAKS in file:
                 return lazy_array(path, _PEAKS)
+            if _WHOLE in file:
+                return lazy_array(path, _WHOLE)
             spectrum = file[_SUM][()]
-            if _EVENTS not in file:
-                return np.asarray(spectrum)
             events = file[_EVENTS]
             counts = np.zeros(events.shape[1:])
             for write in range(events.shape[0]):

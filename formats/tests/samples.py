@@ -1,0 +1,210 @@
+"""A small whole file for every extractor of ours, by the extractor's name."""
+
+import struct
+
+import h5py
+import numpy as np
+import tifffile
+from PIL import Image
+
+from nexuslims_formats.testing import DmFile, write_fei_tiff
+
+PIXELS = np.arange(24, dtype="uint16").reshape(4, 6)
+
+
+def tiff(path, code=0, text="", **options):
+    """Write a TIFF, with a text in a tag of a vendor's if there is one."""
+    tags = [(code, "B", 0, text.encode("utf-8"), True)] if code else []
+    tifffile.imwrite(
+        path, PIXELS, photometric="minisblack", metadata=None, extratags=tags, **options
+    )
+    return path
+
+
+def blockfile(folder):
+    rows, columns, side = 2, 3, 4
+    head = struct.pack(
+        "<6sHIIIHHHHHddIHId", b"IMGBLO", 0x102, 0x1000, 0x2000, 0, side, 0, columns, rows, 0,
+        5.0, 5.0, 200_000, 250, 800, 43_000.5,
+    )  # fmt: skip
+    frames = b"".join(b"\xaaU" + struct.pack("<I", n) + bytes(side**2) for n in range(6))
+    path = folder / "scan.blo"
+    path.write_bytes(head.ljust(0x2000, b"\0") + frames)
+    return path
+
+
+def digital_micrograph(folder):
+    calibration = {"Origin": (6, 0.0), "Scale": (6, 0.5), "Units": "nm"}
+    image = {
+        "ImageData": {
+            "Calibrations": {"Dimension": {"a": calibration, "b": calibration}},
+            "Data": np.arange(12, dtype="<f4").tobytes(),
+            "DataType": (5, 2),
+            "Dimensions": {"a": (5, 4), "b": (5, 3)},
+        },
+        "ImageTags": {"Microscope Info": {"Voltage": (7, 300000.0)}},
+    }
+    path = folder / "image.dm3"
+    path.write_bytes(DmFile(3).bytes({"ImageList": {"a": image}, "Thumbnails": {}}))
+    return path
+
+
+def dm5(folder):
+    path = folder / "image.dm5"
+    with h5py.File(path, "w") as file:
+        image = file.create_group("ImageList/[0]")
+        data = image.create_group("ImageData")
+        data.attrs["DataType"] = 2
+        data["Data"] = np.ones((3, 4), "float32")
+        dimensions = data.create_group("Dimensions")
+        for place, size in enumerate((4, 3)):
+            dimensions.attrs[f"[{place}]"] = size
+            axis = data.create_group(f"Calibrations/Dimension/[{place}]")
+            axis.attrs.update(Origin=0.0, Scale=2.0, Units=np.bytes_("nm"))
+    return path
+
+
+def fei_tia(folder):
+    element = struct.pack("<ddIHI4H", 0.0, 5.0, 0, 2, 4, 1, 2, 3, 4)
+    start = b"II\x97\x01" + struct.pack("<HIIII", 0x210, 0x4120, 0x4142, 2, 2)
+    line = struct.pack("<IddII4sI6s", 2, 0.0, 1e-9, 0, 4, b"Line", 6, b"meters")
+    table = len(start) + 8 + len(line)
+    first = table + 16
+    tags = first + 2 * len(element)
+    places = struct.pack("<4I", first, first + len(element), tags, tags + 24)
+    stamps = (struct.pack("<HHIdd", 0x4142, 0, 1542131372, x * 1e-9, 0.0) for x in range(2))
+    path = folder / "line_1.ser"
+    path.write_bytes(
+        b"".join((start, struct.pack("<II", table, 1), line, places, element, element, *stamps))
+    )
+    return path
+
+
+def tofwerk(folder):
+    path = folder / "tof.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["TofDAQ Version"] = [1.99]
+        file.create_group("FIBParams").attrs.update(Voltage=[30000.0], ViewField=[0.01])
+        spectra = file.create_group("FullSpectra")
+        spectra["SumSpectrum"] = np.arange(7.0)
+        spectra["TofData"] = np.zeros((2, 4, 5, 7), "float32")
+    return path
+
+
+def msa(folder):
+    path = folder / "spectrum.msa"
+    path.write_text(
+        "#FORMAT      : EMSA/MAS Spectral Data File\n#VERSION     : 1.0\n#TITLE       : made\n"
+        "#NPOINTS     : 2\n#NCOLUMNS    : 1\n#XUNITS      : eV\n#DATATYPE    : Y\n"
+        "#XPERCHAN    : 10.0\n#OFFSET      : 0.0\n#BEAMKV   -kV: 200\n"
+        "#SPECTRUM    : here\n1.0,\n2.0,\n#ENDOFDATA   : \n"
+    )
+    return path
+
+
+def gatan_tiff(folder):
+    tags = [(65003, "s", 0, "nm", True), (65004, "s", 0, "nm", True)]
+    tags += [(65006 + place, "d", 1, 0.0, True) for place in range(2)]
+    tags += [(65009 + place, "d", 1, 0.5, True) for place in range(2)]
+    path = folder / "gatan.tif"
+    tifffile.imwrite(path, PIXELS, photometric="minisblack", metadata=None, extratags=tags)
+    return path
+
+
+def pointing(path, code, structure):
+    """Write an image with a tag that holds the place of a structure at the end of the file."""
+
+    def write(place):
+        tags = [(code, "I", 1, place, True)]
+        tifffile.imwrite(path, PIXELS, photometric="minisblack", metadata=None, extratags=tags)
+        return path.stat().st_size
+
+    write(place := write(1))
+    path.write_bytes(path.read_bytes() + structure(place))
+    return path
+
+
+def tvips(folder):
+    first = np.zeros((), np.dtype(tifffile.TIFF.TVIPS_HEADER_V1))
+    first["Version"] = 2
+    second = np.zeros((), np.dtype(tifffile.TIFF.TVIPS_HEADER_V2))
+    second["Magic"], second["TemHighTension"] = 0xAAAAAAAA, 120_000
+    content = first.tobytes() + second.tobytes()
+    return pointing(folder / "tvips.tif", 37706, lambda _place: content)
+
+
+def sis(folder):
+    head_size = struct.calcsize("<4s6xhhhhh6x32sH")
+
+    def structure(place):
+        head = struct.pack("<4s6xhhhhh6x32sH", b"SIS0", 30, 14, 5, 10, 118, b"image", 1)
+        general = struct.pack("<10xhdd8xd2x34s32s", -9, 0.5, 0.5, 20000.0, b"Morada", b"TEM")
+        return head + struct.pack("<hhI", 1, 1, place + head_size + 8) + general
+
+    return pointing(folder / "sis.tif", 33560, structure)
+
+
+def axiovision(folder):
+    path = folder / "light.tif"
+    tags = [(272, "s", 0, "AxioCam MRc5", True)]
+    tifffile.imwrite(path, PIXELS, photometric="minisblack", metadata=None, extratags=tags)
+    return path
+
+
+def sem_text(folder):
+    path = tiff(folder / "sem.tif")
+    path.with_suffix(".txt").write_text("$CM_FORMAT JEOL\n$CM_ACCEL_VOLT 15.0\n$CM_MAG 5000\n")
+    return path
+
+
+def plain_image(folder):
+    path = folder / "picture.png"
+    Image.fromarray(PIXELS.astype("uint8")).save(path)
+    return path
+
+
+def text(folder):
+    path = folder / "notes.txt"
+    path.write_text("Körner, 3 µm\n", "utf-8")
+    return path
+
+
+def unknown(folder):
+    path = folder / "something.xyz"
+    path.write_bytes(bytes(range(256)))
+    return path
+
+
+FEI = "[User]\nDate=12/18/2017\nTime=01:04:14 PM\n[Beam]\nHV=30000\nBeam=EBeam\n"
+ORION = (
+    "<ImageTags><WorkingDistance><Value>8</Value><Units>mm</Units></WorkingDistance></ImageTags>"
+)
+JEOL = (
+    "<TemReporter><Instruments>JEM-2100</Instruments><ElectronGun>"
+    "<AccelerationVoltage>200000</AccelerationVoltage></ElectronGun></TemReporter>"
+)
+TESCAN = "[MAIN]\nDevice=TIMA\nMagnification=100\n[SEM]\nHV=25000\n"
+ZEISS = "AP_MAG\r\nMag = 5.00 K X\r\nAP_WD\r\nWD = 3.9 mm\r\n"
+
+SAMPLES = {
+    "axiovision_tiff": axiovision,
+    "blockfile": blockfile,
+    "digital_micrograph": digital_micrograph,
+    "dm5": dm5,
+    "fallback": unknown,
+    "fei_tia": fei_tia,
+    "fei_tiff": lambda folder: write_fei_tiff(folder / "fei.tif", PIXELS, FEI),
+    "gatan_tiff": gatan_tiff,
+    "jeol_tiff": lambda folder: tiff(folder / "jeol.tif", description=JEOL),
+    "orion_tiff": lambda folder: tiff(folder / "orion.tif", 65000, ORION),
+    "plain_image": plain_image,
+    "plain_tiff": lambda folder: tiff(folder / "plain.tif"),
+    "rosettasciio": msa,
+    "sem_text_tiff": sem_text,
+    "sis_tiff": sis,
+    "tescan_tiff": lambda folder: tiff(folder / "tescan.tif", 50431, TESCAN),
+    "text": text,
+    "tofwerk": tofwerk,
+    "tvips_tiff": tvips,
+    "zeiss_tiff": lambda folder: tiff(folder / "zeiss.tif", 34118, ZEISS),
+}
