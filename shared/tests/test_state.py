@@ -225,3 +225,14 @@ def test_a_withdrawn_record_is_held_until_each_destination_gave_it_back(
     assert progress(state).status is Status.TO_BE_BUILT
     assert exported(state) is None
     assert holding(state) == {}
+
+
+def test_a_record_that_was_rebuilt_without_upload_is_done_until_a_retry(
+    facts: SessionEvents,
+) -> None:
+    history = [*facts.history(), facts.uploaded()]
+    kept = facts.built(len(history), b"<new/>", upload=False, replaces=len(history) - 1)
+    at = progress(fold(recorded([*history, kept])))
+    assert (at.status, at.phase) == (Status.COMPLETED, "rebuilt, not uploaded")
+    retried = progress(fold(recorded([*history, kept, facts.retry()])))
+    assert (retried.status, retried.phase) == (Status.TO_BE_BUILT, "uploading")

@@ -297,10 +297,17 @@ class RecordBuilt(Event, name="record.built"):
     inputs_through_seq: Annotated[int, Field(ge=1)]
     inputs_digest: str
     builder: str
+    upload: Annotated[
+        bool, Field(description="Whether it goes to the destinations before a retry is requested")
+    ] = True
+    replaces: Annotated[
+        int, Field(ge=0, description="Sequence of the record that a rebuild replaced; else 0")
+    ] = 0
 
     def identity(self) -> tuple[str, ...]:
-        """One content from one state of the inputs."""
-        return (str(self.inputs_through_seq), self.record.sha256)
+        """One content from one state of the inputs, and one for each record that it replaced."""
+        replaced = (str(self.replaces),) if self.replaces else ()
+        return (str(self.inputs_through_seq), self.record.sha256, *replaced)
 
 
 class RecordRejected(Event, name="record.rejected", version=2):

@@ -1,11 +1,13 @@
-"""Building a record: from the state of a session to a file, and the event that tells of it."""
+"""Building a record: from the state of a session to a file, and the event about it."""
 
+import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
 
 from nexuslims_builder.assemble import assemble, file_name
 from nexuslims_builder.decide import Signals, inputs_digest, record_input
+from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.events import RecordBuilt, RecordRejected
 from nexuslims_contracts.record.writer import write_record
 from nexuslims_shared.artifacts import write_artifact
@@ -19,7 +21,23 @@ _MOST_PROBLEMS: Final = 20
 def build(
     state: SessionState, names: Mapping[str, str], signals: Signals, settings: Settings
 ) -> RecordBuilt | RecordRejected:
-    """Build the record of a session, and write it if it is valid.
+    """Build the record of a session, and write it if it is valid; see :func:`compose`.
+
+    Raises
+    ------
+    DiskError
+        If the record cannot be written.
+    """
+    outcome, xml = compose(state, names, signals, settings)
+    if isinstance(outcome, RecordBuilt):
+        write_artifact(settings.records, outcome.record.path, xml)
+    return outcome
+
+
+def compose(
+    state: SessionState, names: Mapping[str, str], signals: Signals, settings: Settings
+) -> tuple[RecordBuilt | RecordRejected, bytes]:
+    """Compose and validate the record of a session, and write nothing.
 
     Parameters
     ----------
@@ -31,12 +49,12 @@ def build(
     signals
         Of the files that were read, by file token.
     settings
-        How to cluster, and where records are.
+        How to cluster.
 
-    Raises
-    ------
-    DiskError
-        If the record cannot be written.
+    Returns
+    -------
+    tuple
+        The event about the record, and its bytes.
     """
     from nexuslims_builder.validation import validate  # noqa: PLC0415 - lxml
 
@@ -54,12 +72,16 @@ def build(
         "builder": version("nexuslims-builder"),
     }
     if problems := validate(xml):
-        return RecordRejected(**common, problems=tuple(map(str, problems[:_MOST_PROBLEMS])))
-    return RecordBuilt(
+        rejection = RecordRejected(**common, problems=tuple(map(str, problems[:_MOST_PROBLEMS])))
+        return rejection, xml
+    built = RecordBuilt(
         **common,
-        record=write_artifact(settings.records, file_name(record), xml),
+        record=ArtifactRef(
+            path=file_name(record), sha256=hashlib.sha256(xml).hexdigest(), size=len(xml)
+        ),
         title=record.title,
         activities=len(experiment.activities),
         datasets=sum(1 for _ in experiment.datasets()),
         failures=sum(1 for file in record.files if not file.signals),
     )
+    return built, xml

@@ -25,12 +25,16 @@ def is_due(state: SessionState) -> bool:
     The session is over, its user consents, all its files have settled, and something came after
     the last record, or there is none.
     """
+    return is_complete(state) and is_stale(state)
+
+
+def is_complete(state: SessionState) -> bool:
+    """Tell whether a record can be built: the session is over and booked, its files settled."""
     return (
         ended(state) is not None
         and state.booking is not None
         and isinstance(state.booking.event, ReservationMatched)
         and files_complete(state)
-        and is_stale(state)
     )
 
 

@@ -8,6 +8,7 @@ from nexuslims_shared.session.state import Register, SessionState, Upload
 from nexuslims_shared.session.status import (
     cancelled,
     ended,
+    held_back,
     holding,
     standing_uploads,
     withdrawn,
@@ -25,8 +26,8 @@ class RecordState:
     session
         The state it is derived from.
     may_upload
-        Whether there is a record to upload: one was built, was not rejected since, and no later
-        event of the calendar forbids it.
+        Whether there is a record to upload: one was built, was not rejected since, is not held
+        back, and no later event of the calendar forbids it.
     withdrawn
         Why no record of the session may be shown any more; empty if one may.
     withdrawn_at
@@ -89,9 +90,10 @@ class RecordState:
 
 
 def _is_wanted(state: SessionState) -> bool:
-    """Tell whether the last build made a record, and its session was booked."""
+    """Tell whether the last build made a record that may leave, and its session was booked."""
     return (
         state.built is not None
+        and not held_back(state)
         and isinstance(state.built.event, RecordBuilt)
         and not (state.booking is not None and isinstance(state.booking.event, ReservationMissing))
     )

@@ -113,6 +113,16 @@ def standing_uploads(state: SessionState) -> dict[str, Register[Upload]]:
     }
 
 
+def held_back(state: SessionState) -> bool:
+    """Tell whether the current record stays here: it was rebuilt without a request to upload it.
+
+    A retry that is requested later lets it go.
+    """
+    if state.record is None or state.record.event.upload:
+        return False
+    return state.retry is None or state.retry.sequence < state.record.sequence
+
+
 def holding(state: SessionState) -> dict[str, Register[RecordUploaded]]:
     """Return which destinations hold a record of the session, the current one or an earlier."""
     return {
@@ -218,6 +228,8 @@ def _after_booking(state: SessionState) -> Progress:
 
 
 def _after_build(state: SessionState) -> Progress:
+    if held_back(state):
+        return Progress(Status.COMPLETED, "rebuilt, not uploaded")
     match exported(state):
         case True:
             return Progress(Status.COMPLETED, "done")
