@@ -6,14 +6,14 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 MEMBERS := contracts formats sanitiser shared $(addprefix services/,harvester indexer extractor builder uploader console)
 # benchmarks/incumbent*.py run in an environment of their own, with the incumbent's packages
-TYPED := $(addsuffix /src,$(MEMBERS)) demo $(filter-out benchmarks/incumbent%,$(wildcard benchmarks/*.py)) scripts \
+TYPED := $(addsuffix /src,$(MEMBERS)) demo $(filter-out benchmarks/incumbent%,$(wildcard benchmarks/*.py)) scripts docs/conf.py \
 	conftest.py tests/absent.py tests/corpus.py
 INSTALLED := .venv/.installed
 PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture structure format lock clean corpus chaos chaos-upload \
+.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload \
 	contracts asyncapi-schema \
 	bench-cli bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session bench-upload
 
@@ -43,7 +43,7 @@ chaos: install ## only the tests that kill services
 chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
 	$(BIN)/python -m benchmarks.chaos_upload
 
-check: install lint types architecture ## lint, types, architecture
+check: install lint types architecture docs ## lint, types, architecture, documentation
 
 lint: install ## ruff: rules and form
 	$(BIN)/ruff check .
@@ -61,6 +61,9 @@ structure: install ## lines, longest functions and share of what is described, f
 format: install ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install ## the documentation site, in build/docs; a warning is an error
+	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
 
 contracts: install ## the published forms of events and metadata: JSON Schema, AsyncAPI, pages
 	$(BIN)/python -m nexuslims_contracts.published
@@ -99,5 +102,5 @@ lock: install ## requirements/*.txt again, from the members' dependencies
 	UV=$(BIN)/uv requirements/lock.sh
 
 clean: ## take away everything that make has made, except the corpus
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-facility
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-facility build docs/reference/generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

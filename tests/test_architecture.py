@@ -122,3 +122,11 @@ def _distributions(module):
 def _normal(requirement):
     name = re.match(r"[A-Za-z0-9._-]+", requirement).group()
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_group_of_plugins_is_documented():
+    page = (CHECKOUT / "docs" / "plugins.md").read_text()
+    documented = set(re.findall(r"^\| `(nexuslims\.\w+)` \|", page, re.MULTILINE))
+    projects = [tomllib.loads((CHECKOUT / one / "pyproject.toml").read_text()) for one in MEMBERS]
+    used = {group for one in projects for group in one["project"].get("entry-points", ())}
+    assert documented == used
