@@ -127,6 +127,13 @@ def encode(envelope: Envelope) -> tuple[dict[str, str], bytes]:
 def decode(headers: Mapping[str, str], payload: bytes) -> Envelope:
     """Read a stored message back.
 
+    Parameters
+    ----------
+    headers
+        The CloudEvents attributes, as :func:`encode` writes them.
+    payload
+        The event as JSON.
+
     Raises
     ------
     UnknownEventError

@@ -82,7 +82,17 @@ def file_token(path: str, size: int, mtime_ns: int) -> str:
 
 
 def event_id(event_type: str, subject: str, identity: Iterable[str]) -> str:
-    """Derive the id of an event: the same fact produced twice has the same id."""
+    """Derive the id of an event: the same fact produced twice has the same id.
+
+    Parameters
+    ----------
+    event_type
+        Name and version of its type.
+    subject
+        The subject it is stored on.
+    identity
+        What distinguishes it from other events of its type on the same subject.
+    """
     return str(uuid.uuid5(_EVENT_IDS, json.dumps([event_type, subject, *identity])))
 
 

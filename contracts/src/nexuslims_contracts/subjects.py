@@ -15,17 +15,45 @@ DESTINATION = "destination"
 
 
 def session_subject(session: str, event: str) -> str:
-    """Subject of an event that concerns the whole session."""
+    """Subject of an event that concerns the whole session.
+
+    Parameters
+    ----------
+    session
+        Token of the session.
+    event
+        Kind of the event, for example ``ended``; ``*`` in a filter.
+    """
     return f"{PREFIX}.{session}.{event}"
 
 
 def file_subject(session: str, file: str, event: str) -> str:
-    """Subject of an event that concerns one file of the session."""
+    """Subject of an event that concerns one file of the session.
+
+    Parameters
+    ----------
+    session
+        Token of the session.
+    file
+        Token of the file.
+    event
+        Kind of the event, for example ``indexed``.
+    """
     return f"{PREFIX}.{session}.{FILE}.{file}.{event}"
 
 
 def destination_subject(session: str, destination: str, event: str) -> str:
-    """Subject of an event that concerns the session's record at one destination."""
+    """Subject of an event that concerns the session's record at one destination.
+
+    Parameters
+    ----------
+    session
+        Token of the session.
+    destination
+        Name of the destination, for example ``cdcs``.
+    event
+        Kind of the event, for example ``uploaded``.
+    """
     return f"{PREFIX}.{session}.{DESTINATION}.{destination}.{event}"
 
 
@@ -58,7 +86,15 @@ def common_filter(patterns: Sequence[str]) -> str:
 
 
 def matches(pattern: str, subject: str) -> bool:
-    """Tell whether a subject matches a filter, with NATS' rules for ``*`` and ``>``."""
+    """Tell whether a subject matches a filter, with NATS' rules for ``*`` and ``>``.
+
+    Parameters
+    ----------
+    pattern
+        The filter.
+    subject
+        A subject without wildcards.
+    """
     wanted, given = pattern.split("."), subject.split(".")
     for position, token in enumerate(wanted):
         if token == ">":

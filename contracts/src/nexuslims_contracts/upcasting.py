@@ -37,6 +37,15 @@ def upcast(
 ) -> tuple[str, Payload]:
     """Take a stored payload to the newest version of its event.
 
+    Parameters
+    ----------
+    type_name
+        Name and version that the payload was stored with.
+    payload
+        As it was stored.
+    upcasters
+        The steps between versions, by the type that they read.
+
     Returns
     -------
     tuple

@@ -117,6 +117,11 @@ def partition_metadata(
     One bad value must not cost a file. A core field that the dataset type does not have is moved
     too, and is no problem.
 
+    Parameters
+    ----------
+    raw, dataset_type, creation_time, data_type, extensions, warnings, file
+        As for :func:`validate_metadata`.
+
     Returns
     -------
     valid, problems

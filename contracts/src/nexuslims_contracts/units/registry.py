@@ -87,6 +87,11 @@ def dimension_vector(symbol: str) -> str:
 def conversion(source: str, target: str) -> tuple[Decimal, Decimal]:
     """Return factor and offset that take a number from one unit to another.
 
+    Parameters
+    ----------
+    source, target
+        Canonical symbols.
+
     Raises
     ------
     WrongDimensionError
