@@ -235,4 +235,6 @@ def test_a_record_that_was_rebuilt_without_upload_is_done_until_a_retry(
     at = progress(fold(recorded([*history, kept])))
     assert (at.status, at.phase) == (Status.COMPLETED, "rebuilt, not uploaded")
     retried = progress(fold(recorded([*history, kept, facts.retry()])))
-    assert (retried.status, retried.phase) == (Status.TO_BE_BUILT, "uploading")
+    assert (retried.status, retried.phase) == (Status.TO_BE_BUILT, "building")
+    again = [*history, kept, facts.retry(), facts.built(len(history) + 2, b"<new/>")]
+    assert progress(fold(recorded(again))).phase == "uploading"

@@ -298,7 +298,7 @@ class RecordBuilt(Event, name="record.built"):
     inputs_digest: str
     builder: str
     upload: Annotated[
-        bool, Field(description="Whether it goes to the destinations before a retry is requested")
+        bool, Field(description="Whether it goes to the destinations; if not, the next one may")
     ] = True
     replaces: Annotated[
         int, Field(ge=0, description="Sequence of the record that a rebuild replaced; else 0")

@@ -114,13 +114,8 @@ def standing_uploads(state: SessionState) -> dict[str, Register[Upload]]:
 
 
 def held_back(state: SessionState) -> bool:
-    """Tell whether the current record stays here: it was rebuilt without a request to upload it.
-
-    A retry that is requested later lets it go.
-    """
-    if state.record is None or state.record.event.upload:
-        return False
-    return state.retry is None or state.retry.sequence < state.record.sequence
+    """Tell whether the current record stays here: it was rebuilt without a request to upload it."""
+    return state.record is not None and not state.record.event.upload
 
 
 def holding(state: SessionState) -> dict[str, Register[RecordUploaded]]:
