@@ -210,3 +210,8 @@ def test_importing_and_usual_conversions_leave_pint_alone():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_what_a_double_cannot_hold_in_the_other_unit_is_refused():
+    with pytest.raises(NotANumberError, match="not finite in %"):
+        to_preferred(1.7e307, "x", "%")

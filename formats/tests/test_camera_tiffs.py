@@ -12,8 +12,8 @@ from nexuslims_formats import read
 
 
 def quantity(dataset, field):
-    told = dataset.metadata[field]
-    return pytest.approx(told["value"]), told["unit"]
+    given = dataset.metadata[field]
+    return pytest.approx(given["value"]), given["unit"]
 
 
 def write_pointing(path, code, structure):
@@ -34,13 +34,13 @@ def write_pointing(path, code, structure):
 def tvips(tmp_path):
     """Write a TVIPS TIFF of the second version: ``tvips(TemMode=3, ...)``."""
 
-    def write(**told):
+    def write(**given):
         def structure(_place):
             first = np.zeros((), np.dtype(tifffile.TIFF.TVIPS_HEADER_V1))
             first["Version"] = 2
             second = np.zeros((), np.dtype(tifffile.TIFF.TVIPS_HEADER_V2))
-            second["Magic"] = told.pop("Magic", 0xAAAAAAAA)
-            for name, value in told.items():
+            second["Magic"] = given.pop("Magic", 0xAAAAAAAA)
+            for name, value in given.items():
                 kind = second.dtype[name]
                 text = isinstance(value, str)
                 second[name] = (

@@ -29,8 +29,8 @@ def only(path):
 
 
 def quantity(dataset, field):
-    told = dataset.metadata[field]
-    return told["value"], told["unit"]
+    value = dataset.metadata[field]
+    return value["value"], value["unit"]
 
 
 REPORTER = """<?xml version="1.0"?><TemReporter><Instruments>JEM-ARM200F</Instruments>
@@ -84,8 +84,8 @@ def test_digitalmicrograph_exports_its_calibration(tmp_path):
     tifffile.imwrite(path, pixels, photometric="minisblack", extratags=tags, metadata=None)
     found = only(path)
     assert found.shape == (2, 4, 6)
-    told = [(axis.name, axis.scale, axis.unit, axis.navigate) for axis in found.axes]
-    assert told == [("z", 2.5, "s", True), ("y", 0.5, "um", False), ("x", 0.25, "um", False)]
+    value = [(axis.name, axis.scale, axis.unit, axis.navigate) for axis in found.axes]
+    assert value == [("z", 2.5, "s", True), ("y", 0.5, "um", False), ("x", 0.25, "um", False)]
     assert found.axes[2].offset == -0.5
 
 
@@ -240,15 +240,17 @@ def test_an_image_whose_axes_all_belong_to_the_scan_is_no_spectrum_image():
 
 
 def test_brukers_maps_tell_the_working_distance():
-    told = dict(vendor_metadata("bruker", {"Microscope": {"WD": 8.6}}))
-    assert told["working_distance"] == (8.6, "mm")
+    value = dict(vendor_metadata("bruker", {"Microscope": {"WD": 8.6}}))
+    assert value["working_distance"] == (8.6, "mm")
 
 
 def test_units_that_a_file_states_count():
-    told = dict(vendor_metadata("msa", {"XPOSITION -um": 5.0, "PROBECUR -pA": 7, "LIVETIME -s": 1}))
-    assert told["stage_x"] == (5.0, "um")
-    assert told["probe_current"] == told["beam_current"] == (7.0, "pA")
-    assert told["live_time"] == (1.0, "s")
+    value = dict(
+        vendor_metadata("msa", {"XPOSITION -um": 5.0, "PROBECUR -pA": 7, "LIVETIME -s": 1})
+    )
+    assert value["stage_x"] == (5.0, "um")
+    assert value["probe_current"] == value["beam_current"] == (7.0, "pA")
+    assert value["live_time"] == (1.0, "s")
 
 
 @pytest.mark.parametrize(
@@ -259,14 +261,14 @@ def test_units_that_a_file_states_count():
     ],
 )
 def test_axes_told_value_by_value(steps, expected):
-    told = [{"name": "Wavelength", "axis": steps, "units": "nm", "navigate": False}]
-    (axis,) = _axes(told, (31,))
+    value = [{"name": "Wavelength", "axis": steps, "units": "nm", "navigate": False}]
+    (axis,) = _axes(value, (31,))
     assert (round(axis.scale, 9), axis.offset, axis.unit) == expected
-    assert bool(list(_uneven(told))) == (axis.unit == "")
+    assert bool(list(_uneven(value))) == (axis.unit == "")
 
 
 @pytest.mark.parametrize(
-    ("told", "unit"),
+    ("value", "unit"),
     [
         ("Energy Loss (eV)", "eV"),
         ("Energy (EV)", "eV"),
@@ -277,8 +279,8 @@ def test_axes_told_value_by_value(steps, expected):
         ("1 / nm", "1/nm"),
     ],
 )
-def test_units_behind_their_quantity(told, unit):
-    assert _unit(told) == unit
+def test_units_behind_their_quantity(value, unit):
+    assert _unit(value) == unit
 
 
 def test_mrc_of_a_big_endian_machine(tmp_path):
@@ -306,5 +308,5 @@ def test_a_gatan_tiff_without_an_image_is_damaged(tmp_path):
 
 def test_units_that_the_generic_tree_states_count():
     below = {"beam_energy": 4996.0, "beam_energy_units": "V", "Stage": {"x": 1, "x_units": "um"}}
-    told = dict(_metadata(below, "digitalsurf"))
-    assert told == {"acceleration_voltage": (4996.0, "V"), "stage_x": (1.0, "um")}
+    value = dict(_metadata(below, "digitalsurf"))
+    assert value == {"acceleration_voltage": (4996.0, "V"), "stage_x": (1.0, "um")}

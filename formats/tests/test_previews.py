@@ -13,8 +13,8 @@ from nexuslims_formats.model import Signal
 from nexuslims_formats.previews import render_preview
 from nexuslims_formats.previews.draw import axis_label, nice, write
 from nexuslims_formats.previews.pixels import SAMPLES, pixel_aspect, strides_within
-from nexuslims_formats.previews.render import frames_shown
-from nexuslims_formats.tiff.tags import SHOWN_PAGES
+from nexuslims_formats.previews.render import frames_to_draw
+from nexuslims_formats.tiff.tags import PREVIEW_PAGES
 
 
 def signal(pixels, kind="Image", unit="", navigate=(), scale=1.0):
@@ -73,9 +73,9 @@ def test_a_structure_of_colours_is_a_photograph():
 @given(st.integers(1, 3000))
 def test_frames_are_called_as_in_the_file(pages):
     """A stack of many pages is opened as a few of them."""
-    opened = list(range(pages))[:: max(1, math.ceil(pages / SHOWN_PAGES))]
-    shown = frames_shown(len(opened), pages)
-    assert [number for _, number in shown] == [opened[place] + 1 for place, _ in shown]
+    opened = list(range(pages))[:: max(1, math.ceil(pages / PREVIEW_PAGES))]
+    drawn = frames_to_draw(len(opened), pages)
+    assert [number for _, number in drawn] == [opened[place] + 1 for place, _ in drawn]
 
 
 def test_a_scale_bar_needs_a_calibration():

@@ -70,8 +70,8 @@ def image(tmp_path):
 
 
 def quantity(dataset, field):
-    told = dataset.metadata[field]
-    return pytest.approx(told["value"]), told["unit"]
+    found = dataset.metadata[field]
+    return pytest.approx(found["value"]), found["unit"]
 
 
 def only(path):
@@ -103,20 +103,20 @@ def test_jeol_tells_in_commands(image):
 
 
 def test_jeol_tells_the_field_in_newer_programs():
-    told = read_jeol(
+    found = read_jeol(
         "$CM_IMAGE_SIZE 1280 960\n$CM_FIELD_OF_VIEW 25.6µm 19.2 µm\n"
         "$$SM_MICRON_BAR 100\n$$SM_MICRON_MARKER 1um\n$$SM_DWELL_TIME 500ns\n"
     )
-    assert told.size == (1280, 960)
-    assert told.pixel_size == pytest.approx((2e-8, 2e-8))
-    assert told.metadata["vertical_field_width"] == (19.2, "um")
-    assert told.metadata["dwell_time"] == (500, "ns")
+    assert found.size == (1280, 960)
+    assert found.pixel_size == pytest.approx((2e-8, 2e-8))
+    assert found.metadata["vertical_field_width"] == (19.2, "um")
+    assert found.metadata["dwell_time"] == (500, "ns")
     assert read_jeol("$$SM_DWELL_TIME 500").metadata == {}
 
 
 def test_jeol_names_the_axes_of_the_stage_in_older_programs():
-    told = read_jeol("$CM_STAGE_POSITION X=-1.5, Y=2.25,R=30.0, Z=8.0,T=0.5\n")
-    assert told.metadata == {
+    found = read_jeol("$CM_STAGE_POSITION X=-1.5, Y=2.25,R=30.0, Z=8.0,T=0.5\n")
+    assert found.metadata == {
         "stage_x": (-1.5, "mm"),
         "stage_y": (2.25, "mm"),
         "stage_rotation": (30.0, "degree"),
@@ -127,8 +127,8 @@ def test_jeol_names_the_axes_of_the_stage_in_older_programs():
 
 @pytest.mark.parametrize(("signal", "kind"), [("TEM", "TEM_Imaging"), ("DFI", "STEM_Imaging")])
 def test_jeol_transmission_microscopes_write_the_same(signal, kind):
-    told = read_jeol(f"$CM_FORMAT \n$CM_INSTRUMENT JEM-2200FS\n$CM_SIGNAL {signal}  \n")
-    assert told.data_type == kind
+    found = read_jeol(f"$CM_FORMAT \n$CM_INSTRUMENT JEM-2200FS\n$CM_SIGNAL {signal}  \n")
+    assert found.data_type == kind
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
@@ -167,12 +167,12 @@ def test_without_a_date_in_the_text_the_tag_tells_the_time(image):
     assert found.creation_time.isoformat() == "2021-02-03T04:05:06+00:00"
 
 
-@pytest.mark.parametrize(("written", "told"), [("2020-03-05", "03-04"), ("2020-04-04", "04-03")])
-def test_a_date_of_two_readings_is_the_one_nearer_to_the_file(image, written, told):
+@pytest.mark.parametrize(("written", "found"), [("2020-03-05", "03-04"), ("2020-04-04", "04-03")])
+def test_a_date_of_two_readings_is_the_one_nearer_to_the_file(image, written, found):
     path = image(HITACHI.encode())
     when = datetime.fromisoformat(written).replace(tzinfo=UTC).timestamp()
     os.utime(path, (when, when))
-    assert only(path).creation_time.date().isoformat() == f"2020-{told}"
+    assert only(path).creation_time.date().isoformat() == f"2020-{found}"
 
 
 def test_a_strip_of_words_below_the_image_is_not_drawn(image):

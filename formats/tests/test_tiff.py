@@ -176,14 +176,14 @@ def test_a_page_in_the_middle_that_is_cut_off_is_told(tmp_path):
 
 def test_units_of_orion_are_those_beside_the_values(tmp_path):
     path = tmp_path / "orion.tif"
-    told = "".join(
+    text = "".join(
         f"<{name}><Value>{value}</Value><Units>{unit}</Units></{name}>"
         for name, value, unit in (
             ("WorkingDistance", 8500, "micrometers"),
             ("AccelerationVoltage", 30, "Kilovolts"),
         )
     )
-    tags = [(65000, "s", 0, f"<ImageTags>{told}</ImageTags>", True)]
+    tags = [(65000, "s", 0, f"<ImageTags>{text}</ImageTags>", True)]
     tifffile.imwrite(path, np.ones((4, 5), np.uint8), extratags=tags, metadata=None)
     (signal,) = OrionTiffExtractor().open(path).signals
     metadata = signal.metadata

@@ -163,10 +163,10 @@ def test_a_file_that_breaks_or_holds_up_its_reader_costs_itself_alone(
     monkeypatch.setattr(isolated, "sanitise", breaking)
     files = [tmp_path / "crash.tif", tmp_path / "slow.tif", image]
     result = run(*files, "--json", "--timeout", 2, "--out", tmp_path / "out")
-    told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [record["outcome"] for record in told] == ["failed", "failed", "sanitised"]
-    assert told[0]["reason"] == "a reader crashed on it: Killed"
-    assert "longer than 2 s" in told[1]["reason"]
+    answer = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["outcome"] for record in answer] == ["failed", "failed", "sanitised"]
+    assert answer[0]["reason"] == "a reader crashed on it: Killed"
+    assert "longer than 2 s" in answer[1]["reason"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["image_dataZeroed.tif"]
 
 
@@ -177,9 +177,9 @@ def test_hostile_files_give_a_reason_and_leave_nothing(run, tmp_path):
     out = tmp_path / "out"
     names = [*HOSTILE, "fifo.tif"]
     result = run(*(tmp_path / name for name in names), "--json", "--out", out)
-    told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [record["file"] for record in told] == [str(tmp_path / name) for name in names]
-    assert {record["outcome"] for record in told} == {"failed"}
-    assert all(record["reason"] for record in told)
+    answer = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["file"] for record in answer] == [str(tmp_path / name) for name in names]
+    assert {record["outcome"] for record in answer} == {"failed"}
+    assert all(record["reason"] for record in answer)
     assert not list(out.iterdir())
     assert "Traceback" not in result.output

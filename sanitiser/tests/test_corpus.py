@@ -3,7 +3,7 @@
 import pytest
 
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef, read_tags
-from nexuslims_sanitiser.check import told
+from nexuslims_sanitiser.check import extraction_of
 from nexuslims_sanitiser.job import sanitise
 
 pytestmark = pytest.mark.corpus
@@ -77,8 +77,8 @@ def test_thumbnails_that_the_incumbent_left_in_are_all_that_changes(corpus, tmp_
 
 def test_an_operator_is_written_over(corpus, tmp_path):
     source = corpus.file("tif-fei__quanta_image.tif")
-    operator = told(source)["signals"][0]["metadata"]["operator"]
+    operator = extraction_of(source)["signals"][0]["metadata"]["operator"]
     done = sanitise(source, tmp_path, scrub_fields=["operator"])
     assert done.scrubbed["operator"] > 0
     assert operator.encode() not in done.written[0].read_bytes()
-    assert told(done.written[0])["signals"][0]["metadata"]["operator"] == "x" * len(operator)
+    assert extraction_of(done.written[0])["signals"][0]["metadata"]["operator"] == "x" * len(operator)

@@ -85,11 +85,11 @@ def test_all_elements_of_a_series_are_zeroed_and_their_times_stay(zeroed, tmp_pa
 
 def test_an_emi_keeps_its_descriptions_and_nothing_of_the_data(zeroed, tmp_path):
     path = tmp_path / "image.emi"
-    told = b"<ObjectInfo><Uuid>1</Uuid></ObjectInfo>"
-    path.write_bytes(SECRET + told + b"\2" + SECRET + told + b"\2tail")
+    found = b"<ObjectInfo><Uuid>1</Uuid></ObjectInfo>"
+    path.write_bytes(SECRET + found + b"\2" + SECRET + found + b"\2tail")
     content = zeroed(path)
     size = len(SECRET)
-    assert content == bytes(size) + told + b"\2" + bytes(size) + told + b"\2tail"
+    assert content == bytes(size) + found + b"\2" + bytes(size) + found + b"\2tail"
 
 
 def test_an_emi_without_description_is_refused_unless_it_is_words(zeroed, tmp_path):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from nexuslims_sanitiser import hdf5
+from nexuslims_sanitiser.hdf5_datasets import datasets_of
 from nexuslims_sanitiser.hdf5_deleted import deleted_spans
-from nexuslims_sanitiser.hdf5_shown import shown
 from nexuslims_sanitiser.job import sanitise
 from nexuslims_sanitiser.plan import SanitiseError, Span
 
@@ -16,7 +16,7 @@ RNG = np.random.default_rng(8)
 NOISE = RNG.integers(1, 255, 4096, "u1")
 JPEG = b"\xff\xd8\xff\xe0" + bytes(200) + b"\xff\xda" + NOISE.tobytes() + b"\xff\xd9"
 
-SHOWN = {
+VISIBLE = {
     "off-axis holography/eels": NOISE,
     "my metadata/image": NOISE,
     "metadata/long": np.tile(NOISE.astype("f8"), 2),
@@ -49,12 +49,12 @@ def write(tmp_path):
 
 
 def test_only_what_describes_is_kept(write, tmp_path):
-    source = write(SHOWN | KEPT)
+    source = write(VISIBLE | KEPT)
     (copy,) = sanitise(source, tmp_path / "out").written
     assert NOISE[:16].tobytes() not in copy.read_bytes()
     with h5py.File(copy) as file:
-        assert {dataset.name.strip("/") for dataset in shown(file)} == {*SHOWN}
-        for name in SHOWN:
+        assert {dataset.name.strip("/") for dataset in datasets_of(file)} == {*VISIBLE}
+        for name in VISIBLE:
             assert not file[name][()].tobytes().strip(b"\0")
         for name, value in KEPT.items():
             assert (file[name][()] == value).all()
@@ -116,4 +116,4 @@ def test_text_in_any_script_is_no_deleted_data(tmp_path, words):
 def test_structures_taken_for_deleted_data_are_refused(write, tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "deleted_spans", lambda path, *_: [Span(0, path.stat().st_size)])
     with pytest.raises(SanitiseError, match="h5repack"):
-        sanitise(write(SHOWN), tmp_path / "out")
+        sanitise(write(VISIBLE), tmp_path / "out")

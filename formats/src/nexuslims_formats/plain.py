@@ -27,7 +27,7 @@ _TAIL_BYTES = 1 << 16
 _MODES = {"1": "bool", "I": "int32", "F": "float32", "I;16": "uint16", "I;16B": "uint16"}
 _TEXT_TAGS = {"description": DESCRIPTION, "make": MAKE, "model": MODEL, "software": SOFTWARE}
 _MAX_PIXELS = 1 << 28
-_SHOWN_BYTES = 16384
+_BEGINNING_BYTES = 16384
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -127,10 +127,10 @@ def _decode(path: Path) -> "np.ndarray":
     with Image.open(path) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise UnreadableFileError(f"the image claims {image.width} x {image.height} pixels")
-        shown = (
+        picture = (
             image.convert("RGB") if image.mode in ("P", "CMYK", "YCbCr", "LA", "RGBA") else image
         )
-        return np.asarray(shown)
+        return np.asarray(picture)
 
 
 class TextExtractor:
@@ -150,7 +150,7 @@ class TextExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read the beginning; the rest does not matter to a preview."""
         with path.open("rb") as file:
-            raw = file.read(_SHOWN_BYTES)
+            raw = file.read(_BEGINNING_BYTES)
         text, encoding = decode_text(raw, cut=path.stat().st_size > len(raw))
         signal = Signal(
             name=path.stem,

@@ -24,7 +24,7 @@ _LAZY_FIELDS = ("pixels",)
 _SERIES = re.compile(r"_\d+$")
 
 
-def told(path: Path) -> dict[str, Any]:
+def extraction_of(path: Path) -> dict[str, Any]:
     """Return everything that extraction tells of a file, the vendor's whole tree included."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -52,7 +52,7 @@ def everything(path: Path) -> dict[str, Any]:
         others = facts(path, form.reader) if form.reader else {}
     except Exception:  # noqa: BLE001 - broken files are worth sharing, and readers raise anything
         others = {}
-    return {**told(path), "read": others}
+    return {**extraction_of(path), "read": others}
 
 
 def replaced(value: Any, words: Mapping[str, str]) -> Any:
@@ -91,7 +91,7 @@ def check_copy(source: Path, copy: Path, form: Format, words: Mapping[str, str])
     names = {name_in(copy): name_in(source), str(copy.parent): str(source.parent)}
     # extraction tells names without what is no text
     names = {clean_text(name): clean_text(other) for name, other in names.items()}
-    _compare(told(source), replaced(told(copy), names), words, "extraction")
+    _compare(extraction_of(source), replaced(extraction_of(copy), names), words, "extraction")
 
 
 def name_in(path: Path) -> str:
@@ -124,7 +124,7 @@ def _check_independently(source: Path, copy: Path, form: Format, words: Mapping[
 
 def _compare(expected: Any, found: Any, words: Mapping[str, str], reader: str) -> None:
     """Refuse a copy that tells something else, but for the words written over."""
-    if place := next(_still_told(found, words), None):
+    if place := next(_places_of_words(found, words), None):
         raise SanitiseError(f"{reader} still reads what was to be written over at {place}")
     # in the names of fields, which may hold a word by chance, it counts as written over in both
     pair = (replaced(tree, words) for tree in (expected, found))
@@ -132,13 +132,13 @@ def _compare(expected: Any, found: Any, words: Mapping[str, str], reader: str) -
         raise SanitiseError(f"{reader} reads another {difference}")
 
 
-def _still_told(tree: Any, words: Mapping[str, str], path: str = "") -> Iterator[str]:
+def _places_of_words(tree: Any, words: Mapping[str, str], path: str = "") -> Iterator[str]:
     if isinstance(tree, Mapping):
         for key, inner in tree.items():
-            yield from _still_told(inner, words, f"{path}/{key}")
+            yield from _places_of_words(inner, words, f"{path}/{key}")
     elif _is_list(tree):
         for index, inner in enumerate(tree):
-            yield from _still_told(inner, words, f"{path}/{index}")
+            yield from _places_of_words(inner, words, f"{path}/{index}")
     elif isinstance(tree, str) and scrubbed(tree, words) != tree:
         yield path
 

@@ -74,9 +74,9 @@ def _print_line(outcome: "Outcome") -> None:
     if outcome.reason is not None:
         typer.echo(f"{outcome.source}: not sanitised: {outcome.reason}", err=True)
         return
-    told = ", ".join(f"{name} {count} times" for name, count in outcome.scrubbed.items())
+    scrubbed = ", ".join(f"{name} {count} times" for name, count in outcome.scrubbed.items())
     written = ", ".join(map(str, outcome.written))
-    typer.echo(f"{outcome.source} -> {written}" + (f" (scrubbed: {told})" if told else ""))
+    typer.echo(f"{outcome.source} -> {written}" + (f" (scrubbed: {scrubbed})" if scrubbed else ""))
 
 
 def _print_json(outcome: "Outcome") -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_sanitiser.hdf5_datasets import datasets_of, refuse_hidden
 from nexuslims_sanitiser.hdf5_deleted import deleted_spans
 from nexuslims_sanitiser.hdf5_heap import REFERENCE, row_spans
-from nexuslims_sanitiser.hdf5_shown import refuse_hidden, shown
 from nexuslims_sanitiser.plan import Plan, SanitiseError, Span, zero_spans
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def plan_hdf5(path: Path) -> Plan:
     try:
         with h5py.File(path, "r") as file:
             refuse_hidden(file)
-            for dataset in shown(file):
+            for dataset in datasets_of(file):
                 stored = list(_spans(dataset))
                 if dataset.dtype.hasobject:
                     spans += row_spans(path, stored, _base(dataset))
                 else:
                     spans += stored
-            spans += deleted_spans(path, [*spans, *_every_span(file)], _told(file))
+            spans += deleted_spans(path, [*spans, *_every_span(file)], _names_and_values(file))
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UnreadableFileError(f"the HDF5 file is damaged: {error}") from None
     return zero_spans(path.stat().st_size, spans, _finish)
@@ -71,7 +71,7 @@ def _every_span(file: "h5py.File") -> list[Span]:
     return found
 
 
-def _told(file: "h5py.File") -> set[bytes]:
+def _names_and_values(file: "h5py.File") -> set[bytes]:
     """Return the numbers that attributes hold, as the file keeps them."""
     import numpy as np  # noqa: PLC0415 - HDF5 only
 
@@ -115,10 +115,10 @@ def _encode_zeros(path: Path) -> None:
     import numpy as np  # noqa: PLC0415 - HDF5 only
 
     with h5py.File(path, "r") as file:
-        if all(map(_lies_plain, shown(file))):
+        if all(map(_lies_plain, datasets_of(file))):
             return
     with h5py.File(path, "r+") as file:
-        for dataset in shown(file):
+        for dataset in datasets_of(file):
             if _lies_plain(dataset):
                 continue
             if dataset.chunks is None:

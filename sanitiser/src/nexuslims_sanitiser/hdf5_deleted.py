@@ -7,7 +7,7 @@ from nexuslims_sanitiser.plan import Span
 
 _WINDOW = 1024
 _STEP = 256
-_AROUND = 512
+_CONTEXT = 512
 _STRANGE = 0.55
 """Share of bytes that are none of HDF5's own; of noise it is 0.62, of its structures 0.3."""
 
@@ -16,7 +16,7 @@ _CUT = 7  # bytes of two cut characters
 
 
 def deleted_spans(
-    path: Path, arrays: Iterable[Span], told: Collection[bytes] = ()
+    path: Path, arrays: Iterable[Span], known: Collection[bytes] = ()
 ) -> Iterator[Span]:
     """Yield where a file holds a kilobyte of what looks like data and belongs to no array.
 
@@ -30,17 +30,17 @@ def deleted_spans(
         The file.
     arrays
         Where its arrays lie.
-    told
+    known
         Values of its attributes, as it keeps them, of up to 512 bytes.
     """
     with path.open("rb") as file:
         for gap in _gaps(arrays, path.stat().st_size):
             for at in range(gap.offset, gap.end - _WINDOW + 1, _STEP):
-                before = min(at, _AROUND)
+                before = min(at, _CONTEXT)
                 file.seek(at - before)
-                context = file.read(before + _WINDOW + _AROUND)
+                context = file.read(before + _WINDOW + _CONTEXT)
                 window = slice(before, before + _WINDOW)
-                if _is_data(context[window]) and _is_data(_without(context, told)[window]):
+                if _is_data(context[window]) and _is_data(_without(context, known)[window]):
                     yield Span(at, _WINDOW)
 
 

@@ -69,9 +69,9 @@ def _marked(value: bytes) -> Iterator[tuple[Span, bytes]]:
 
 
 def _may_be_pixels(value: bytes) -> bool:
-    told = value.replace(b"\0", b"")
-    letters = filter(_is_printed, told.decode("utf-8", "ignore"))
-    return len(told) > _SMALL and len("".join(letters).encode()) < _TEXT * len(told)
+    kept = value.replace(b"\0", b"")
+    letters = filter(_is_printed, kept.decode("utf-8", "ignore"))
+    return len(kept) > _SMALL and len("".join(letters).encode()) < _TEXT * len(kept)
 
 
 def _is_printed(letter: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nexuslims_formats.tiff import tags
 from nexuslims_sanitiser.hdf5 import blocks
-from nexuslims_sanitiser.hdf5_shown import shown
+from nexuslims_sanitiser.hdf5_datasets import datasets_of
 from nexuslims_sanitiser.hidden import text_without_images, without_images
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _hdf5_facts(path: Path) -> dict[str, Fact]:
 
     found: dict[str, Fact] = {}
     with h5py.File(path, "r") as file:
-        hidden = {dataset.name for dataset in shown(file)}
+        hidden = {dataset.name for dataset in datasets_of(file)}
 
         def visit(name: str, node: "h5py.Group | h5py.Dataset") -> None:
             for key, value in node.attrs.items():
@@ -139,7 +139,7 @@ def _hdf5_blocks(path: Path) -> "Iterator[np.ndarray]":
     import h5py  # noqa: PLC0415 - checks only
 
     with h5py.File(path, "r") as file:
-        for dataset in shown(file):
+        for dataset in datasets_of(file):
             yield from blocks(dataset)
 
 

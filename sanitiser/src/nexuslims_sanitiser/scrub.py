@@ -24,12 +24,12 @@ _ENCODINGS = {
 }  # fmt: skip
 
 
-def words_of(told: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[str, str]]:
+def words_of(metadata: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return what the named fields say, with what replaces it, by field.
 
     Parameters
     ----------
-    told
+    metadata
         What extraction tells of the file.
     names
         Fields of the metadata schema (``operator``), or of the vendor (``User``), in any case;
@@ -43,22 +43,22 @@ def words_of(told: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[st
     """
     words: dict[str, dict[str, str]] = {}
     for name in names:
-        found = set(_said(told, name))
+        found = set(_values_of(metadata, name))
         if short := [word for word in found if len(word) < _SHORTEST]:
             raise SanitiseError(f"{name} is {short[0]!r}: too short to be told from other bytes")
         words[name] = {word: "x" * len(word) for word in found}
     return words
 
 
-def _said(told: Mapping[str, Any], name: str) -> Iterator[str]:
+def _values_of(metadata: Mapping[str, Any], name: str) -> Iterator[str]:
     wanted = snake(name).replace("_", "")
-    for place, value in leaves(_indexed(told)):
+    for place, value in leaves(_indexed(metadata)):
         if not isinstance(value, str):
             continue
         if wanted == PATHS:
             yield from _paths(value)
-        elif _is_called(place, wanted) and (said := _LABEL.sub("", value)):
-            yield said
+        elif _is_called(place, wanted) and (value_itself := _LABEL.sub("", value)):
+            yield value_itself
 
 
 def _is_called(place: str, wanted: str) -> bool:

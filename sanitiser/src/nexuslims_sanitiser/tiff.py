@@ -55,12 +55,12 @@ def plan_tiff(path: Path) -> Plan:
         plain, packed, lengths = _data(file, layout, size)
         taken = sorted([*kept, *plain, *packed])
         _refuse_overlap(taken)
-        told = _merged(span for gap in _gaps(taken, size) for span in _words(file, gap))
-        gaps = _gaps(sorted([*taken, *told]), size)
-        blocks = [_Block(span, Keep(span.offset, span.size)) for span in [*kept, *told]]
+        texts = _merged(span for gap in _gaps(taken, size) for span in _words(file, gap))
+        gaps = _gaps(sorted([*taken, *texts]), size)
+        blocks = [_Block(span, Keep(span.offset, span.size)) for span in [*kept, *texts]]
         blocks += [_Block(span, Zero(span.size)) for span in plain]
         blocks += [_Block(gap, _rest(gap)) for gap in gaps]
-        blocks += _packed_blocks(packed, fixed=bool(told))
+        blocks += _packed_blocks(packed, fixed=bool(texts))
         blocks.sort(key=lambda block: block.span)
         patches = _patches(layout, blocks) | lengths | _blanked(file, layout.values)
         places = sorted(patches)

@@ -194,11 +194,11 @@ class _Walker:
         shapes = self.shapes(entries, len(offsets))
         for index, (offset, shape) in enumerate(zip(offsets, shapes, strict=True)):
             length = lengths[index] if index < len(lengths) else None
-            told = length.value if length else 0
+            held = length.value if length else 0
             run = Run(
-                Span(offset.value, told), length, *shape, compression, photometric, halved or (2, 2)
+                Span(offset.value, held), length, *shape, compression, photometric, halved or (2, 2)
             )
-            if not told and compression == 1:
+            if not held and compression == 1:
                 run = replace(run, span=Span(offset.value, run.unpacked))
             self.layout.runs.append(run)
         thumbnail = self.numbers(entries.get(tags.JPEG_OFFSET))

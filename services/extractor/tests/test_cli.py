@@ -88,18 +88,18 @@ def test_python_gives_what_the_command_line_gives(run, fei_tiff, tmp_path, monke
     path = fei_tiff("a.tif", np.eye(8, dtype=np.uint8), section)
     (tmp_path / "bad.tif").write_bytes(b"II*\0")
     for file in (path, tmp_path / "bad.tif", tmp_path / "gone.tif"):
-        told = json.loads(run(file, "--json").stdout)
-        assert told == json.loads(json.dumps(as_record(nexuslims_extractor.extract(file))))
+        answer = json.loads(run(file, "--json").stdout)
+        assert answer == json.loads(json.dumps(as_record(nexuslims_extractor.extract(file))))
     titan = InstrumentContext("titan", "Asia/Tokyo")
-    told = json.loads(run(path, "--json", "--instrument", "titan").stdout)
-    assert told == json.loads(
+    answer = json.loads(run(path, "--json", "--instrument", "titan").stdout)
+    assert answer == json.loads(
         json.dumps(
             as_record(
                 nexuslims_extractor.extract(path, instrument=titan, profiles=tmp_path / "profiles")
             )
         )
     )
-    assert told["datasets"][0]["metadata"]["software"] == "4.2"
+    assert answer["datasets"][0]["metadata"]["software"] == "4.2"
 
 
 def test_a_profile_that_cannot_be_used_stops_it(run, tmp_path, monkeypatch):
@@ -119,11 +119,11 @@ def test_it_tells_why_each_extractor_was_or_was_not_chosen(tmp_path):
     command = [sys.executable, "-c", script, str(tmp_path / "a.txt")]
     quiet = subprocess.run(command, capture_output=True, text=True, check=True)
     assert not quiet.stderr
-    told = subprocess.run([*command, "-v"], capture_output=True, text=True, check=True).stderr
-    assert "a.txt: read by text (priority 20)" in told
+    answer = subprocess.run([*command, "-v"], capture_output=True, text=True, check=True).stderr
+    assert "a.txt: read by text (priority 20)" in answer
     for plugin in installed():
-        assert f" {plugin.name}" in told, plugin.name
-    assert "a.txt: not fallback, text comes first" in told
+        assert f" {plugin.name}" in answer, plugin.name
+    assert "a.txt: not fallback, text comes first" in answer
 
 
 def test_an_unknown_instrument_is_named(run, tmp_path, monkeypatch):

@@ -86,13 +86,13 @@ def test_other_instruments_are_left_alone(local, tmp_path):
 
 
 def test_what_the_file_tells_stands_and_may_be_transformed(tmp_path):
-    told = signal(metadata={"specimen": "gold", "operator": "x", "microscope": "T"})
+    given = signal(metadata={"specimen": "gold", "operator": "x", "microscope": "T"})
     profile = Profile(
         instrument="t",
         transformations={"specimen": str.title, "operator": lambda _: None, "defocus": float},
         metadata={"microscope": "another", "software": "4.2"},
     )
-    (changed,) = with_profile(ParsedFile(signals=[told]), profile, tmp_path).signals
+    (changed,) = with_profile(ParsedFile(signals=[given]), profile, tmp_path).signals
     assert changed.metadata == {"specimen": "Gold", "microscope": "T", "software": "4.2"}
 
 
@@ -106,8 +106,8 @@ def test_a_function_that_fails_costs_what_it_would_have_added(local, tmp_path):
 
 
 def test_a_parser_must_return_a_signal(tmp_path):
-    def forgetful(told, _native, _path):
-        replace(told, name="lost")
+    def forgetful(given, _native, _path):
+        replace(given, name="lost")
 
     profile = Profile(instrument="t", parsers=(forgetful,))
     (same,) = with_profile(ParsedFile(signals=[signal()]), profile, tmp_path).signals

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nexuslims_contracts.errors import ContractError
 
-_SHOWN = 60
+_LONGEST_VALUE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Problem:
         """Say it in one clause."""
         if self.value is None:
             return f"{self.field} {self.expectation}"
-        shown = repr(self.value)
-        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-        return f"{self.field} {self.expectation}, not {shown}"
+        value = repr(self.value)
+        value = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}..."
+        return f"{self.field} {self.expectation}, not {value}"
 
 
 class MetadataError(ContractError):

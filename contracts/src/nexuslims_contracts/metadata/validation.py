@@ -87,8 +87,8 @@ def validate_metadata(
     if dataset_type not in MODELS:
         problem = Problem("dataset_type", dataset_type, f"must be one of {', '.join(MODELS)}")
         raise MetadataError([problem], dataset_type="dataset", file=file)
-    told = {name: value for name, value in raw.items() if not _is_blank(value)}
-    told |= {
+    given = {name: value for name, value in raw.items() if not _is_blank(value)}
+    given |= {
         "creation_time": creation_time,
         "data_type": data_type,
         "dataset_type": dataset_type,
@@ -96,7 +96,7 @@ def validate_metadata(
         "warnings": tuple(warnings),
     }
     try:
-        return _valid(MODELS[dataset_type].model_validate(told))
+        return _valid(MODELS[dataset_type].model_validate(given))
     except ValidationError as error:
         problems = [_problem(entry, dataset_type) for entry in error.errors(include_url=False)]
         raise MetadataError(problems, dataset_type=dataset_type, file=file) from None
@@ -203,8 +203,8 @@ def _problem(entry: Any, dataset_type: str) -> Problem:
     if field == "data_type":
         return Problem(field, value, "must be a text such as STEM_EELS")
     if entry["type"] == "value_error":
-        shown = None if field == "extensions" else value
-        return Problem(field, shown, str(entry["ctx"]["error"]))
+        refused = None if field == "extensions" else value
+        return Problem(field, refused, str(entry["ctx"]["error"]))
     return Problem(field, value, f"is not accepted: {entry['msg']}")
 
 

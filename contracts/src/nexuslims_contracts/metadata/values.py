@@ -50,13 +50,13 @@ def _quantity(field: Field) -> Normaliser:
     wanted = f"must be a {dimension} in {unit}"
 
     def normalise(value: object) -> Quantity:
-        number, told = _number_and_unit(value)
-        if not told and dimension == "ratio":
-            told = RATIO
-        if not told:
+        number, given = _number_and_unit(value)
+        if not given and dimension == "ratio":
+            given = RATIO
+        if not given:
             raise ValueError(f"{wanted}, with a unit")
         try:
-            return to_preferred(number, told, unit)
+            return to_preferred(number, given, unit)
         except NotANumberError:
             raise ValueError(f"{wanted} and finite") from None
         except UnitError as error:

@@ -165,6 +165,8 @@ def to_preferred(value: object, unit: str, preferred: str) -> Quantity:
         return Quantity(number, target)
     factor, offset, exact = _conversion(source, target)
     converted = number * factor + offset
+    if not math.isfinite(float(converted)):
+        raise NotANumberError(f"{value!r} {unit} is not finite in {target}")
     return Quantity(converted if exact else _DOUBLE.plus(converted), target)
 
 

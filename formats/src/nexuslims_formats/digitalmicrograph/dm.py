@@ -90,11 +90,11 @@ class DigitalMicrographExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read every image of the file except its thumbnails."""
         tree = read_tags(path)
-        signals = [image_signal(path, tree["byte_order"], image) for image in shown_images(tree)]
+        signals = [image_signal(path, tree["byte_order"], image) for image in images_of(tree)]
         return ParsedFile(signals=signals, native=tree, reader=f"dm tags {self.version}")
 
 
-def shown_images(tree: Tree) -> list[Tree]:
+def images_of(tree: Tree) -> list[Tree]:
     """Return the images of a tag tree without the thumbnails.
 
     Raises
@@ -110,14 +110,14 @@ def shown_images(tree: Tree) -> list[Tree]:
         for entry in (thumbnails if isinstance(thumbnails, dict) else {}).values()
         if isinstance(entry, dict)
     }
-    shown = [
+    kept = [
         image
         for index, image in enumerate(images.values())
         if index not in small and isinstance(image, dict) and "ImageData" in image
     ]
-    if not shown:
+    if not kept:
         raise UnreadableFileError("the file holds no image besides its thumbnail")
-    return shown
+    return kept
 
 
 def image_signal(path: Path, order: str, image: Tree) -> Signal:
@@ -173,9 +173,9 @@ def _numpy_code(dtype: str) -> str:
 
 def _technique(tags: _Tags) -> str:
     """Return EELS, EDS, CL, EFTEM, or nothing for imaging and diffraction."""
-    told = _SIGNALS.get(tags.text("Meta Data/Signal"))
-    if told:
-        return told
+    technique = _SIGNALS.get(tags.text("Meta Data/Signal"))
+    if technique:
+        return technique
     if tags.find("CL/Acquisition") is not None:
         return "CL"
     if "EFTEM" in tags.text("Microscope Info/Imaging Mode"):
@@ -220,12 +220,12 @@ def _is_energy(axis: Axis) -> bool:
 
 
 def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> DatasetType:
-    shown = [axis for axis in axes if axis.size > 1]
+    kept = [axis for axis in axes if axis.size > 1]
     form = tags.text("Meta Data/Format")
     spectral = any(_is_energy(axis) for axis in axes) or form.startswith("Spectrum")
     if spectral or technique == "CL":
-        return "SpectrumImage" if len(shown) > 1 and form != "Spectrum" else "Spectrum"
-    if len(shown) <= 1 and len(axes) <= 2:  # noqa: PLR2004 - a line, stored as one or two axes
+        return "SpectrumImage" if len(kept) > 1 and form != "Spectrum" else "Spectrum"
+    if len(kept) <= 1 and len(axes) <= 2:  # noqa: PLR2004 - a line, stored as one or two axes
         return "Spectrum"
     imaging = tags.text("Microscope Info/Imaging Mode").upper()
     reciprocal = measures(axes[-1].unit) in _RECIPROCAL

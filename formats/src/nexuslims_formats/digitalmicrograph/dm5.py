@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nexuslims_formats.digitalmicrograph.dm import image_signal, shown_images
+from nexuslims_formats.digitalmicrograph.dm import image_signal, images_of
 from nexuslims_formats.digitalmicrograph.tags import Tree
 from nexuslims_formats.hdf5.lazy import lazy_array
 from nexuslims_formats.hdf5.signature import is_hdf5
@@ -37,7 +37,7 @@ class Dm5Extractor:
         with h5py.File(path, "r") as file:
             tree = _tree(file)
         signals = []
-        for image in shown_images(tree):
+        for image in images_of(tree):
             data = image["ImageData"]
             place = data.pop(_PIXELS, "") if isinstance(data, dict) else ""
             signal = image_signal(path, "<", image)

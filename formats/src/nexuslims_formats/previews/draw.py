@@ -86,19 +86,19 @@ def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
         length, unit = length * _THOUSAND, _LENGTHS[_LENGTHS.index(unit) - 1]
     label = f"{length:g} {written_unit(unit)}"
     size = max(10, min(20, picture.width // 25))
-    shown = picture if picture.mode == "RGB" else picture.convert("L")
-    draw = ImageDraw.Draw(shown)
+    canvas = picture if picture.mode == "RGB" else picture.convert("L")
+    draw = ImageDraw.Draw(canvas)
     words = round(font(size).getlength(label.replace(_MICRO, "u")))
     width, height = max(pixels, words) + 16, size + 20
-    if width + _MARGIN > shown.width or height + _MARGIN > shown.height:
+    if width + _MARGIN > canvas.width or height + _MARGIN > canvas.height:
         return picture
-    x, y = _MARGIN, shown.height - _MARGIN - height
-    ground, ink = ((0, 0, 0), (255, 255, 255)) if shown.mode == "RGB" else (0, 255)
+    x, y = _MARGIN, canvas.height - _MARGIN - height
+    ground, ink = ((0, 0, 0), (255, 255, 255)) if canvas.mode == "RGB" else (0, 255)
     draw.rectangle((x, y, x + width, y + height), fill=ground)
     start = x + (width - pixels) // 2
     draw.rectangle((start, y + height - 8, start + pixels, y + height - 5), fill=ink)
     write(draw, (x + (width - words) / 2, y + size + 2), label, ink, size)
-    return shown
+    return canvas
 
 
 def axis_label(axis: Axis) -> str:

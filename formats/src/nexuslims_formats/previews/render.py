@@ -90,13 +90,13 @@ def _spectral(array: Array, axes: list[Axis]) -> Image.Image:
     picture = Image.new("RGB", (SIDE, SIDE), (255, 255, 255))
     half = SIDE // 2
     if array.ndim == _PLANE:
-        shown = grey(array, SIDE, SIDE)  # a line scan: position downwards, energy across
-        shown = shown.resize((SIDE - 76, half - 12))
-        picture.paste(shown, (62, 6))
+        tile = grey(array, SIDE, SIDE)  # a line scan: position downwards, energy across
+        tile = tile.resize((SIDE - 76, half - 12))
+        picture.paste(tile, (62, 6))
     else:
         aspect = pixel_aspect(axes[-3], axes[-2])
-        shown = add_scale_bar(grey(_map(array), SIDE - 20, half - 10, aspect=aspect), axes[-2])
-        picture.paste(shown, ((SIDE - shown.width) // 2, 6))
+        tile = add_scale_bar(grey(_map(array), SIDE - 20, half - 10, aspect=aspect), axes[-2])
+        picture.paste(tile, ((SIDE - tile.width) // 2, 6))
     picture.paste(plot_line(spectrum, axes[-1], SIDE, half), (0, half))
     return picture
 
@@ -122,13 +122,13 @@ def _map(array: Array) -> Array:
 
 def _contact_sheet(array: Array, axes: list[Axis], *, logarithmic: bool) -> Image.Image:
     """Return up to nine evenly spaced frames of a stack, numbered as in the file."""
-    shown = frames_shown(array.shape[0], axes[0].size)
-    across = math.ceil(math.sqrt(len(shown)))
-    down = math.ceil(len(shown) / across)
+    frames = frames_to_draw(array.shape[0], axes[0].size)
+    across = math.ceil(math.sqrt(len(frames)))
+    down = math.ceil(len(frames) / across)
     cell = SIDE // across
     aspect = pixel_aspect(axes[-2], axes[-1])
     sheet = Image.new("L", (cell * across, cell * down), 0)
-    for position, (frame, number) in enumerate(shown):
+    for position, (frame, number) in enumerate(frames):
         tile = grey(array[frame], cell - 4, cell - 4, aspect=aspect, logarithmic=logarithmic)
         if position == 0:
             tile = add_scale_bar(tile, axes[-1])
@@ -138,7 +138,7 @@ def _contact_sheet(array: Array, axes: list[Axis], *, logarithmic: bool) -> Imag
     return sheet
 
 
-def frames_shown(frames: int, in_file: int) -> list[tuple[int, int]]:
+def frames_to_draw(frames: int, in_file: int) -> list[tuple[int, int]]:
     """Return which frames of an array to show, and what to call them, from 1.
 
     Where the array has fewer frames than the file, it holds every second, third, ... of them.

@@ -68,8 +68,8 @@ def _experiment(store: zipfile.ZipFile, root: str) -> Part:
 def _axes(store: zipfile.ZipFile, root: str) -> Iterator[dict[str, Any]]:
     number = 0
     while f"{root}axis-{number}/.zattrs" in store.NameToInfo:
-        told = _json(store, f"{root}axis-{number}/.zattrs")
-        axis = {key: value for key, value in told.items() if value != _NONE}
+        attributes = _json(store, f"{root}axis-{number}/.zattrs")
+        axis = {key: value for key, value in attributes.items() if value != _NONE}
         yield {**axis, "index_in_array": number}
         number += 1
 

@@ -32,11 +32,11 @@ class _Block:
 
     def __init__(self, raw: bytes) -> None:
         root = parse_xml(raw)
-        self.told, self.units = read_labels(root)
+        self.labels, self.units = read_labels(root)
         self.tree: dict[str, Any] = xml_tree(root) if len(root) else {}
         self.tree.pop("TrueImageHeaderInfo", None)
         self.look_up = nested(self.tree)
-        self.described = bool(self.look_up("AcquireDate") or self.told)
+        self.described = bool(self.look_up("AcquireDate") or self.labels)
         # X-ray and energy-loss detectors integrate with an energy resolution; cameras do not
         self.of_spectra = self.look_up("AcquireInfo/EnergyResolution") is not None or (
             "EDAX" in str(self.look_up("Manufacturer") or "")
@@ -153,8 +153,8 @@ def _matching(blocks: Sequence[_Block], index: int, series: Series) -> _Block | 
 
 
 def _signal(series: Series, block: _Block | None) -> Signal:
-    told = block.told if block else {}
-    kind, diffraction = label_mode(told)
+    labels = block.labels if block else {}
+    kind, diffraction = label_mode(labels)
     # a scan in diffraction mode collects a pattern at each point; its own pixels are metres
     diffraction = diffraction and not series.spectra
     if series.spectra:
@@ -176,7 +176,7 @@ def _signal(series: Series, block: _Block | None) -> Signal:
         dtype=series.dtype,
         axes=axes,
         metadata=metadata,
-        extensions=label_extensions(told)
+        extensions=label_extensions(labels)
         | {"tia_series": series.path.name, "tia_described": block is not None},
         warnings=("operator",) if "operator" in metadata else (),
         acquired=_acquired(block, series),
@@ -186,14 +186,14 @@ def _signal(series: Series, block: _Block | None) -> Signal:
 
 
 def _lone(path: Path, block: _Block) -> Signal:
-    kind, diffraction = label_mode(block.told)
+    kind, diffraction = label_mode(block.labels)
     metadata = _metadata(block)
     return Signal(
         name=path.stem,
         dataset_type="Diffraction" if diffraction else "Spectrum" if block.of_spectra else "Image",
         data_type=f"{kind}_{'Diffraction' if diffraction else 'Imaging'}",
         metadata=metadata,
-        extensions=label_extensions(block.told),
+        extensions=label_extensions(block.labels),
         warnings=("operator",) if "operator" in metadata else (),
         acquired=_acquired(block, None),
     )
@@ -239,7 +239,7 @@ def _metadata(block: _Block | None) -> dict[str, Value]:
         if value := quantity(block.look_up(path), unit):
             metadata[field] = value
     # the labels repeat the tilts rounded to a hundredth of a degree
-    metadata = label_metadata(block.told, block.units) | metadata
+    metadata = label_metadata(block.labels, block.units) | metadata
     for field, path in (
         ("acquisition_device", "AcquireInfo/CameraNamePath"),
         ("detector_type", "DetectorName"),
@@ -253,8 +253,8 @@ def _metadata(block: _Block | None) -> dict[str, Value]:
 
 
 def _acquired(block: _Block | None, series: Series | None) -> Moment | None:
-    told = block.look_up("AcquireDate") if block else None
-    if told and (when := parse_datetime(str(told))):
+    date = block.look_up("AcquireDate") if block else None
+    if date and (when := parse_datetime(str(date))):
         return Moment(when, "emi AcquireDate")
     if series is not None and series.time is not None:
         return Moment(series.time, "ser Time")

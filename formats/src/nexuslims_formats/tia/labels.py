@@ -26,41 +26,41 @@ _LABELS: tuple[Row, ...] = (
 
 def read_labels(root: Any) -> tuple[dict[str, str], dict[str, str]]:
     """Return the values and the units of every ``Data`` element below an XML element."""
-    told: dict[str, str] = {}
+    labels: dict[str, str] = {}
     units: dict[str, str] = {}
     for entry in root.iter("Data"):
         label = (entry.findtext("Label") or "").strip()
         if label:
-            told[label] = (entry.findtext("Value") or "").strip()
+            labels[label] = (entry.findtext("Value") or "").strip()
             units[label] = (entry.findtext("Unit") or "").strip()
-    return told, units
+    return labels, units
 
 
-def label_metadata(told: dict[str, str], units: dict[str, str]) -> dict[str, Value]:
+def label_metadata(labels: dict[str, str], units: dict[str, str]) -> dict[str, Value]:
     """Return the core fields among the labels."""
 
     def value_with_unit(label: str) -> str:
-        return f"{told.get(label, '')} {units.get(label, '')}"
+        return f"{labels.get(label, '')} {units.get(label, '')}"
 
     metadata: dict[str, Value] = dict(mapped(value_with_unit, _LABELS))
-    if mode := told.get("Mode"):
+    if mode := labels.get("Mode"):
         metadata["illumination_mode"] = mode
-    if user := told.get("User"):
+    if user := labels.get("User"):
         metadata["operator"] = user
-    if microscope := told.get("Microscope"):
+    if microscope := labels.get("Microscope"):
         metadata["microscope"] = microscope.removeprefix("Microscope ").strip()
-    if gun := told.get("Gun type"):
+    if gun := labels.get("Gun type"):
         metadata["electron_source"] = gun
     return metadata
 
 
-def label_extensions(told: dict[str, str]) -> dict[str, Any]:
+def label_extensions(labels: dict[str, str]) -> dict[str, Any]:
     """Return every label under the vendor's prefix."""
-    return dict(leaves(told, "fei"))
+    return dict(leaves(labels, "fei"))
 
 
-def label_mode(told: dict[str, str]) -> tuple[str, bool]:
+def label_mode(labels: dict[str, str]) -> tuple[str, bool]:
     """Return ``STEM`` or ``TEM``, and whether a camera saw a diffraction pattern."""
-    mode = told.get("Mode", "")
+    mode = labels.get("Mode", "")
     kind = "STEM" if "STEM" in mode else "TEM"
     return kind, "Diffraction" in mode and kind == "TEM"

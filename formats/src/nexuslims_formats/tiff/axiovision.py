@@ -70,17 +70,17 @@ class AxioVisionTiffExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read the tags and the XML; one that cannot be read does not cost the image."""
         tiff = read_tiff(path)
-        told: dict[str, str] = {}
+        entries: dict[str, str] = {}
         problems: tuple[str, ...] = ()
         try:
-            told = _read(_meta_of(path))
+            entries = _read(_meta_of(path))
         except UnreadableFileError as error:
             problems = (f"{_meta_of(path).name} beside it: {error}",)
         except OSError as error:
             problems = (f"{_meta_of(path).name} beside it cannot be read: {error.strerror}",)
         return ParsedFile(
-            signals=image_signals(tiff, _described(tiff, told)),
-            native=told | _tags(tiff),
+            signals=image_signals(tiff, _described(tiff, entries)),
+            native=entries | _tags(tiff),
             reader=f"tiff tags {self.version}",
             problems=problems,
         )
@@ -97,16 +97,16 @@ def _read(meta: Path) -> dict[str, str]:
     if meta.stat().st_size > _LARGEST:
         raise UnreadableFileError(f"it has more than {_LARGEST >> 20} MiB")
     tree = xml_tree(parse_xml(meta.read_bytes()))
-    told: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for code, value in _entries(tree):
         if value:
-            told.setdefault(_NAMES.get(code, f"tag_{code}"), value)
+            entries.setdefault(_NAMES.get(code, f"tag_{code}"), value)
     look_up = nested(tree)
     for place, axis in enumerate("XY"):
         for name in ("Factor", "Unit"):
             if value := look_up(f"Scaling/{name}_{place}"):
-                told.setdefault(f"Scale{name}For{axis}", str(value))
-    return told
+                entries.setdefault(f"Scale{name}For{axis}", str(value))
+    return entries
 
 
 def _entries(tree: Any) -> Iterator[tuple[str, str]]:
@@ -128,21 +128,21 @@ def _tags(tiff: Tiff) -> dict[str, str]:
     return {name: text for name, code in codes.items() if (text := tiff.text(code))}
 
 
-def _described(tiff: Tiff, told: Mapping[str, str]) -> Described:
-    metadata: dict[str, Value] = dict(mapped(nested(told), _FIELDS))
+def _described(tiff: Tiff, entries: Mapping[str, str]) -> Described:
+    metadata: dict[str, Value] = dict(mapped(nested(entries), _FIELDS))
     tags = _tags(tiff)
     if model := tags.get("Model"):
         metadata["acquisition_device"] = model
     if software := tags.get("Software"):
         metadata["software"] = software
-    scales = _scales(told)
+    scales = _scales(entries)
     if scales:
         metadata |= {"pixel_height": (scales[0], "m"), "pixel_width": (scales[1], "m")}
     return Described(
         data_type="Optical_Imaging",
         metadata=metadata,
-        extensions=dict(leaves({**tags, **told}, "axiovision")),
-        acquired=_acquired(tiff, told),
+        extensions=dict(leaves({**tags, **entries}, "axiovision")),
+        acquired=_acquired(tiff, entries),
         pixel_size=scales,
         warnings=("operator",) if "operator" in metadata else (),
     )
@@ -160,8 +160,8 @@ def _scales(entries: Mapping[str, str]) -> tuple[float, float] | None:
     return pixel_size(height, width)
 
 
-def _acquired(tiff: Tiff, told: Mapping[str, str]) -> Moment | None:
+def _acquired(tiff: Tiff, entries: Mapping[str, str]) -> Moment | None:
     for name in ("AcquisitionTime", "AcquisitionDate"):
-        if when := parse_datetime(told.get(name, "")):
+        if when := parse_datetime(entries.get(name, "")):
             return Moment(when, f"AxioVision {name}")
     return time_of_tag(tiff)

@@ -24,18 +24,18 @@ def read_structure(
     problem = f"its {name.replace('_', ' ')} cannot be read"
     try:
         with TiffFile(path) as file:
-            told = getattr(file, name)
+            structure = getattr(file, name)
     except Exception as error:  # noqa: BLE001 - whatever its parser did not foresee
         return {}, f"{problem}: {error}"
     # where it does not know the layout, it hands the tag's own value over
-    return (dict(told), "") if told and isinstance(told, Mapping) else ({}, problem)
+    return (dict(structure), "") if structure and isinstance(structure, Mapping) else ({}, problem)
 
 
-def measured(told: Mapping[str, Any], fields: tuple[Row, ...]) -> dict[str, Value]:
+def measured(structure: Mapping[str, Any], fields: tuple[Row, ...]) -> dict[str, Value]:
     """Return the fields of a table ``(field, vendor's name, unit)``; zero means not measured."""
     return {
         field: value
-        for field, value in mapped(nested(told), fields)
+        for field, value in mapped(nested(structure), fields)
         if not isinstance(value, tuple) or value[0] > 0
     }
 

@@ -224,8 +224,8 @@ def _correct(
 
 
 def _acquired(sections: Mapping[str, Mapping[str, str]], xml: dict[str, Any]) -> Moment | None:
-    told = nested(xml)("Acquisition/AcquisitionDatetime")
-    if told and (when := parse_datetime(str(told))):
+    date = nested(xml)("Acquisition/AcquisitionDatetime")
+    if date and (when := parse_datetime(str(date))):
         return Moment(when, "XML AcquisitionDatetime")
     user = sections.get("User", {})
     # TimeOfCreation is day first: it settles what Date, month first on most systems, leaves open
@@ -247,17 +247,18 @@ def _tem_pixel_size(tiff: Tiff) -> tuple[float, float] | None:
 
 def _tem(text: str, pixel_size: tuple[float, float] | None) -> tuple[Described, dict[str, Any]]:
     """Describe an image of TEM Imaging and Analysis from its label, value and unit triples."""
-    told, units = read_labels(parse_xml(text.encode("utf-8")))
-    metadata = label_metadata(told, units)
-    kind, diffraction = label_mode(told)
+    labels, units = read_labels(parse_xml(text.encode("utf-8")))
+    metadata = label_metadata(labels, units)
+    kind, diffraction = label_mode(labels)
     if pixel_size and not diffraction:
         metadata["pixel_height"], metadata["pixel_width"] = ((length, "m") for length in pixel_size)
     described = Described(
         data_type=f"{kind}_{'Diffraction' if diffraction else 'Imaging'}",
         dataset_type="Diffraction" if diffraction else "Image",
         metadata=metadata,
-        extensions=label_extensions(told),
+        extensions=label_extensions(labels),
         pixel_size=None if diffraction else pixel_size,
         warnings=("operator",) if "operator" in metadata else (),
     )
-    return described, {"Data": {label: f"{told[label]} {units[label]}".strip() for label in told}}
+    native = {label: f"{value} {units[label]}".strip() for label, value in labels.items()}
+    return described, {"Data": native}

@@ -33,19 +33,19 @@ class SemTextTiffExtractor:
         """Tell by the text; by one that cannot be read too, so that it is reported."""
         if not is_tiff(head):
             return False
-        told, problem = _read(read_tiff(path))
-        return told is not None or bool(problem)
+        text, problem = _read(read_tiff(path))
+        return text is not None or bool(problem)
 
     def open(self, path: Path) -> ParsedFile:
         """Read the text; without it, the image alone is still a dataset."""
         tiff = read_tiff(path)
-        told, problem = _read(tiff)
+        text, problem = _read(tiff)
         problems = [problem] if problem else []
-        if told is not None and told.size is not None and not _fits(tiff, told.size):
-            problems.append(_misfit(tiff, told.size))
+        if text is not None and text.size is not None and not _fits(tiff, text.size):
+            problems.append(_misfit(tiff, text.size))
         return ParsedFile(
-            signals=image_signals(tiff, _described(tiff, told)),
-            native=dict(told.entries) if told else {},
+            signals=image_signals(tiff, _described(tiff, text)),
+            native=dict(text.entries) if text else {},
             reader=f"tiff tags {self.version}",
             problems=tuple(problems),
         )
@@ -55,42 +55,42 @@ def _read(tiff: Tiff) -> tuple[SemText | None, str]:
     """Return what the text tells, in the file or beside it, and why one that is there does not."""
     note = tiff.raw(MAKER_NOTE)
     embedded = sidecar_text(note[len(NOTE_HEAD) + 1 :]) if note.startswith(NOTE_HEAD) else ""
-    if told := read_jeol(embedded) or read_hitachi(tiff.text(DESCRIPTION)):
-        return told, ""
+    if text := read_jeol(embedded) or read_hitachi(tiff.text(DESCRIPTION)):
+        return text, ""
     try:
-        text = text_beside(tiff.path)
+        beside = text_beside(tiff.path)
     except UnreadableFileError as error:
         return None, str(error)
-    return read_jeol(text) or read_hitachi(text), ""
+    return read_jeol(beside) or read_hitachi(beside), ""
 
 
-def _described(tiff: Tiff, told: SemText | None) -> Described:
-    if told is None:
+def _described(tiff: Tiff, text: SemText | None) -> Described:
+    if text is None:
         when = time_of_tag(tiff)
         return Described(data_type="Image", metadata={}, extensions={}, acquired=when)
-    metadata: dict[str, Value] = dict(told.metadata)
-    fits = told.size is None or _fits(tiff, told.size)
-    pixel_size = told.pixel_size if fits else None
+    metadata: dict[str, Value] = dict(text.metadata)
+    fits = text.size is None or _fits(tiff, text.size)
+    pixel_size = text.pixel_size if fits else None
     if pixel_size:
         metadata |= {"pixel_height": (pixel_size[0], "m"), "pixel_width": (pixel_size[1], "m")}
     return Described(
-        data_type=told.data_type,
+        data_type=text.data_type,
         metadata=metadata,
-        extensions=dict(leaves(told.entries, told.vendor)),
-        acquired=_acquired(tiff, told),
+        extensions=dict(leaves(text.entries, text.vendor)),
+        acquired=_acquired(tiff, text),
         pixel_size=pixel_size,
-        rows=told.size[1] if told.size and fits else None,
+        rows=text.size[1] if text.size and fits else None,
         warnings=("operator",) if "operator" in metadata else (),
     )
 
 
-def _acquired(tiff: Tiff, told: SemText) -> Moment | None:
+def _acquired(tiff: Tiff, text: SemText) -> Moment | None:
     """Return the time that the text tells; of two readings of its date, the nearer to the file's.
 
     The order of day and month follows the computer's settings.
     """
     written = from_mtime(tiff.path.stat().st_mtime)
-    when: datetime | None = local_time(told.date, told.clock, written)
+    when: datetime | None = local_time(text.date, text.clock, written)
     return Moment(when, "date and time of the microscope's text") if when else time_of_tag(tiff)
 
 

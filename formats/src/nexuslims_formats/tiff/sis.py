@@ -45,28 +45,28 @@ class SisTiffExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read the structure and the directory of the image."""
         tiff = read_tiff(path)
-        told, problem = read_structure(path, "sis_metadata")
+        structure, problem = read_structure(path, "sis_metadata")
         return ParsedFile(
-            signals=image_signals(tiff, _described(tiff, told)),
-            native=dict(leaves(told)),
+            signals=image_signals(tiff, _described(tiff, structure)),
+            native=dict(leaves(structure)),
             reader=f"tiff tags {self.version}",
             problems=(problem,) if problem else (),
         )
 
 
-def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
-    metadata = measured(told, _FIELDS)
+def _described(tiff: Tiff, structure: Mapping[str, Any]) -> Described:
+    metadata = measured(structure, _FIELDS)
     if software := tiff.text(SOFTWARE):
         metadata["software"] = software
     return Described(
         data_type="TEM_Imaging",
         metadata=metadata,
-        extensions=dict(leaves(told, "sis")),
-        acquired=_acquired(tiff, told),
+        extensions=dict(leaves(structure, "sis")),
+        acquired=_acquired(tiff, structure),
         pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
     )
 
 
-def _acquired(tiff: Tiff, told: Mapping[str, Any]) -> Moment | None:
-    when = told.get("datetime")
+def _acquired(tiff: Tiff, structure: Mapping[str, Any]) -> Moment | None:
+    when = structure.get("datetime")
     return Moment(when, "SIS time") if isinstance(when, datetime) else time_of_tag(tiff)

@@ -22,7 +22,7 @@ MAX_PAGES = 4096
 MAX_TAGS = 4096
 MAX_VALUE_BYTES = 64 << 20
 MAX_PIXELS = 1 << 34
-SHOWN_PAGES, SHOWN_SIDE = 9, 1024
+PREVIEW_PAGES, PREVIEW_SIDE = 9, 1024
 _DECODED_BYTES = 64 << 20
 """What is decoded whole for a preview."""
 
@@ -258,18 +258,18 @@ def _opener(
         if math.prod(shape) == 0:
             raise UnreadableFileError("the TIFF file says that its image has no pixels")
         # a few evenly spaced pages stand for a long stack in a preview
-        shown = pages[:: max(1, math.ceil(len(pages) / SHOWN_PAGES))]
-        maps = [_mapped(tiff, page, shape, dtype) for page in shown]
+        chosen = pages[:: max(1, math.ceil(len(pages) / PREVIEW_PAGES))]
+        maps = [_mapped(tiff, page, shape, dtype) for page in chosen]
         mapped = [part for part in maps if part is not None]
-        if len(mapped) == len(shown):
-            step = max(1, min(shape[:2]) // SHOWN_SIDE)
+        if len(mapped) == len(chosen):
+            step = max(1, min(shape[:2]) // PREVIEW_SIDE)
             return mapped[0] if len(mapped) == 1 else np.stack([p[::step, ::step] for p in mapped])
-        if math.prod(shape) * np.dtype(dtype).itemsize * len(shown) > _DECODED_BYTES:
-            some = [decoded_sparsely(tiff.path, page, shape, SHOWN_SIDE) for page in shown]
+        if math.prod(shape) * np.dtype(dtype).itemsize * len(chosen) > _DECODED_BYTES:
+            some = [decoded_sparsely(tiff.path, page, shape, PREVIEW_SIDE) for page in chosen]
             return some[0] if len(some) == 1 else np.stack(some)
         from tifffile import imread  # noqa: PLC0415 - compressed images only
 
-        decoded: np.ndarray = np.asarray(imread(tiff.path, key=shown))
+        decoded: np.ndarray = np.asarray(imread(tiff.path, key=chosen))
         return decoded
 
     return open_pixels

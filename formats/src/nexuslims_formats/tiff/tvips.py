@@ -53,55 +53,55 @@ class TvipsTiffExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read the structure and the directory of the image."""
         tiff = read_tiff(path)
-        told, problem = read_structure(path, "tvips_metadata")
+        structure, problem = read_structure(path, "tvips_metadata")
         return ParsedFile(
-            signals=image_signals(tiff, _described(tiff, told)),
-            native=told,
+            signals=image_signals(tiff, _described(tiff, structure)),
+            native=structure,
             reader=f"tiff tags {self.version}",
             problems=(problem,) if problem else (),
         )
 
 
-def _described(tiff: Tiff, told: Mapping[str, Any]) -> Described:
-    diffraction = told.get("TemMode") == _DIFFRACTION
-    metadata = measured(told, _FIELDS)
+def _described(tiff: Tiff, structure: Mapping[str, Any]) -> Described:
+    diffraction = structure.get("TemMode") == _DIFFRACTION
+    metadata = measured(structure, _FIELDS)
     if diffraction:  # the sizes are angles, and the camera length is in mm or cm: not told which
         metadata.pop("pixel_width", None)
         metadata.pop("pixel_height", None)
-    elif magnification := number(told.get("TemMagnification", told.get("Magnification"))):
+    elif magnification := number(structure.get("TemMagnification", structure.get("Magnification"))):
         metadata["magnification"] = (magnification, "x")
-    metadata |= _stage(told)
-    if binning := _binning(told):
+    metadata |= _stage(structure)
+    if binning := _binning(structure):
         metadata["binning"] = binning
-    when = _acquired(told)
+    when = _acquired(structure)
     return Described(
         data_type="TEM_Diffraction" if diffraction else "TEM_Imaging",
         dataset_type="Diffraction" if diffraction else "Image",
         metadata=metadata,
-        extensions=dict(leaves(told, "tvips")),
+        extensions=dict(leaves(structure, "tvips")),
         acquired=Moment(when, "TVIPS Date and Time") if when else time_of_tag(tiff),
         pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
     )
 
 
-def _stage(told: Mapping[str, Any]) -> dict[str, Value]:
+def _stage(structure: Mapping[str, Any]) -> dict[str, Value]:
     found: dict[str, Value] = {}
-    for (field, unit), place in zip(_STAGE, told.get("TemStagePosition", ()), strict=False):
+    for (field, unit), place in zip(_STAGE, structure.get("TemStagePosition", ()), strict=False):
         if (amount := number(place)) is not None:
             found[field] = (amount, unit)
     return found
 
 
-def _binning(told: Mapping[str, Any]) -> str:
+def _binning(structure: Mapping[str, Any]) -> str:
     down, across = (
-        int(number(told.get(f"Binning{axis}", told.get("Binning"))) or 0) for axis in "YX"
+        int(number(structure.get(f"Binning{axis}", structure.get("Binning"))) or 0) for axis in "YX"
     )
     return f"{across} x {down}" if down > 0 and across > 0 else ""
 
 
-def _acquired(told: Mapping[str, Any]) -> datetime | None:
+def _acquired(structure: Mapping[str, Any]) -> datetime | None:
     """Return the local time of ``2016 << 16 | 9 << 8 | 21`` and the seconds of the day."""
-    date, seconds = (int(number(told.get(name)) or 0) for name in ("Date", "Time"))
+    date, seconds = (int(number(structure.get(name)) or 0) for name in ("Date", "Time"))
     if not 0 <= seconds < timedelta(days=1).total_seconds():
         return None
     try:

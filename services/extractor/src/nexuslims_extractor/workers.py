@@ -178,9 +178,9 @@ class WorkerPool:
         else:
             return found, False
         finally:
-            told = note.read_text("utf-8") if note.is_file() else ""
+            noted = note.read_text("utf-8") if note.is_file() else ""
             note.unlink(missing_ok=True)
-        step, _, version = told.partition(" ")
+        step, _, version = noted.partition(" ")
         extractor = ExtractorVersion.model_validate_json(version) if version else NOBODY
         return _lost(job, extractor, failure, fate), step == "finishing"
 

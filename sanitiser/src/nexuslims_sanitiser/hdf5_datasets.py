@@ -26,7 +26,7 @@ _AXIS = re.compile(
 _DATA = re.compile(r"(?i)^data$|image|spectr|counts|signal|thumb|preview|stream")
 
 
-def shown(file: "h5py.File") -> "Iterator[h5py.Dataset]":
+def datasets_of(file: "h5py.File") -> "Iterator[h5py.Dataset]":
     """Yield the arrays that may show something of the sample.
 
     All but the tiny, the small ones in a row that a name or group says to be metadata, axes that
