@@ -1,6 +1,8 @@
 """Who may import whom, and that each member declares what it imports."""
 
 import ast
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -130,3 +132,31 @@ def test_every_group_of_plugins_is_documented():
     projects = [tomllib.loads((CHECKOUT / one / "pyproject.toml").read_text()) for one in MEMBERS]
     used = {group for one in projects for group in one["project"].get("entry-points", ())}
     assert documented == used
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_the_readme_of_a_member_says_how_to_test_it_and_what_it_offers(member):
+    folder = CHECKOUT / member
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    text = (folder / project["readme"]).read_text()
+    assert text.startswith(f"# {project['name']}\n")
+    assert f"\n.venv/bin/pytest {member}\n" in text
+    rows = re.findall(r"^\| `(nexuslims_[^`]+)` \| (.+) \|$", text, re.MULTILINE)
+    assert rows
+    for modules, words in rows:
+        first, *others = modules.split(", ")
+        package = first.partition(".")[0]
+        offers = {
+            name for one in (first, *(package + other for other in others)) for name in _names(one)
+        }
+        named = {one.rpartition(".")[2] for one in re.findall(r"`([\w.]+)(?:\(\w*\))?`", words)}
+        assert named - offers == set(), modules
+
+
+def _names(dotted):
+    """What can be imported from a module; of a package also what its modules define."""
+    module = importlib.import_module(dotted)
+    found = {*dir(module), *getattr(module, "__all__", ())}
+    for one in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        found |= {one.name, *dir(importlib.import_module(f"{dotted}.{one.name}"))}
+    return found

@@ -156,6 +156,17 @@ def test_every_service_has_an_image_and_a_lock():
         assert f"RUN install-service {name}\n" in (CHECKOUT / "Dockerfile").read_text()
 
 
+def test_images_are_built_from_folders_that_the_build_is_given():
+    copied = re.findall(r"^COPY ([a-z/]+) ", (CHECKOUT / "Dockerfile").read_text(), re.MULTILINE)
+    given = {
+        line[1:].split("/")[0]
+        for line in (CHECKOUT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    assert copied
+    assert {folder.split("/")[0] for folder in copied} <= given
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_runs_in_compose(name):
     service = compose()["services"][name]
