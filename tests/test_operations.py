@@ -35,7 +35,12 @@ KUBERNETES = "1.32"
 VARIABLE = re.compile(r"\b(?:NX_[A-Z0-9_]*[A-Z0-9]|NATS_URL)\b")
 SPEAK_OF_SETTINGS = [
     CHECKOUT / name for name in (".env.example", "compose.yaml", "Dockerfile", "README.md")
-] + sorted(path for folder in ("k8s", "docs") for path in (CHECKOUT / folder).rglob("*.*"))
+] + sorted(
+    path
+    for folder in ("k8s", "docs")
+    for path in (CHECKOUT / folder).rglob("*.*")
+    if "generated" not in path.parts
+)
 RENDERINGS = renderings()
 
 
