@@ -81,4 +81,5 @@ def test_an_operator_is_written_over(corpus, tmp_path):
     done = sanitise(source, tmp_path, scrub_fields=["operator"])
     assert done.scrubbed["operator"] > 0
     assert operator.encode() not in done.written[0].read_bytes()
-    assert extraction_of(done.written[0])["signals"][0]["metadata"]["operator"] == "x" * len(operator)
+    (signal,) = extraction_of(done.written[0])["signals"]
+    assert signal["metadata"]["operator"] == "x" * len(operator)

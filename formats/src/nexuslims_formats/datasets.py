@@ -25,6 +25,19 @@ def to_dataset(
     A value that the schema refuses moves to the extensions and is reported: one bad value must
     not cost the file.
 
+    Parameters
+    ----------
+    signal
+        What an extractor read.
+    index
+        Its place in the file, from 0.
+    instrument
+        Its zone places local times; None for UTC.
+    mtime
+        Modification time of the file, seconds since 1970: where the signal has no time.
+    file
+        Name of the file, for messages, and for a signal without a name.
+
     Returns
     -------
     dataset, problems

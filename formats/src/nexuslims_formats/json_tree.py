@@ -14,7 +14,15 @@ _NUMBERS_KEPT = 4096
 
 
 def artifact_paths(relative: str, signals: int) -> list[tuple[str, str]]:
-    """Return the metadata and preview path of each signal, in the incumbent's layout."""
+    """Return the metadata and preview path of each signal, in the incumbent's layout.
+
+    Parameters
+    ----------
+    relative
+        Path of the file below the data folder.
+    signals
+        How many datasets it has.
+    """
     if signals == 1:
         return [(f"{relative}.json", f"{relative}.thumb.png")]
     stem = [f"{relative}_signal{index}" for index in range(signals)]

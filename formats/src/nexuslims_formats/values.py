@@ -38,7 +38,15 @@ def snake(name: str) -> str:
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield ``(snake_case path, value)`` of every text, number or flag in a tree, in its order."""
+    """Yield ``(snake_case path, value)`` of every text, number or flag in a tree, in its order.
+
+    Parameters
+    ----------
+    tree
+        Nested dicts.
+    prefix
+        What every path starts with.
+    """
     for key, value in tree.items():
         name = f"{prefix}_{snake(str(key))}" if prefix else snake(str(key))
         if isinstance(value, Mapping):
@@ -81,6 +89,15 @@ def local_time(date: Any, clock: Any, utc: datetime | None = None) -> datetime |
     """Return a naive local time from a date and a time of day in any locale.
 
     Where a date has two readings, the one nearest to ``utc`` is taken, otherwise the American one.
+
+    Parameters
+    ----------
+    date
+        A date in any locale.
+    clock
+        A time of day; midnight where it cannot be read.
+    utc
+        A time near the one wanted, to choose between readings.
     """
     time = parse_clock(str(clock))
     readings = [day + (time or timedelta()) for day in parse_date(str(date))]
@@ -128,7 +145,15 @@ def from_mtime(seconds: float) -> datetime:
 
 
 def reveal_offset(local: datetime | None, utc: datetime) -> datetime:
-    """Return ``utc`` with the offset that the local time beside it reveals, if it does."""
+    """Return ``utc`` with the offset that the local time beside it reveals, if it does.
+
+    Parameters
+    ----------
+    local
+        The same moment by a local clock, without a zone.
+    utc
+        The moment in UTC.
+    """
     if local is None:
         return utc
     difference = local - utc.replace(tzinfo=None)

@@ -16,6 +16,13 @@ def pack(copies: Mapping[Path, Path], archive: Path) -> Path:
     Nothing of this machine enters it: no owner, no time but that of the last change of a file, and
     no hidden files.
 
+    Parameters
+    ----------
+    copies
+        The files to pack, with the files they were made of.
+    archive
+        The archive to write.
+
     Raises
     ------
     SanitiseError

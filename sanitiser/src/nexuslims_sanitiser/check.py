@@ -56,7 +56,15 @@ def everything(path: Path) -> dict[str, Any]:
 
 
 def replaced(value: Any, words: Mapping[str, str]) -> Any:
-    """Return a tree with words in its texts replaced, the longest first."""
+    """Return a tree with words in its texts replaced, the longest first.
+
+    Parameters
+    ----------
+    value
+        A tree of dicts, lists and texts.
+    words
+        Each word, with what replaces it.
+    """
     return _mapped(value, lambda text: scrubbed(text, words))
 
 

@@ -166,7 +166,15 @@ def _packed_zeros(dataset: "h5py.Dataset") -> bytes:
 
 
 def blocks(dataset: "h5py.Dataset", numbers: int = 1 << 22) -> "Iterator[np.ndarray]":
-    """Yield an array in blocks of its slowest dimension, of about so many numbers."""
+    """Yield an array in blocks of its slowest dimension, of about so many numbers.
+
+    Parameters
+    ----------
+    dataset
+        An array of the file.
+    numbers
+        About how many values a block holds.
+    """
     if dataset.ndim == 0:
         yield dataset[()]
         return

@@ -50,6 +50,13 @@ def embedded_images(value: bytes, tag: int | None = None) -> Iterator[tuple[Span
 
     Where a TIFF tag's number is given, all of a large value counts as pixels that is neither text
     nor known to mean something else.
+
+    Parameters
+    ----------
+    value
+        Its bytes.
+    tag
+        Its number, for a tag of a TIFF.
     """
     found = list(_marked(value))
     if tag is not None and tag not in _KNOWN and _may_be_pixels(_replaced(value, found)):
@@ -86,7 +93,15 @@ def _replaced(value: bytes, pieces: Iterable[tuple[Span, bytes]]) -> bytes:
 
 
 def without_images(value: bytes, tag: int | None = None) -> bytes:
-    """Return a value as a sanitised file has it, that of a TIFF tag by its number."""
+    """Return a value as a sanitised file has it, that of a TIFF tag by its number.
+
+    Parameters
+    ----------
+    value
+        Its bytes.
+    tag
+        Its number, for a tag of a TIFF.
+    """
     return _replaced(value, embedded_images(value, tag))
 
 

@@ -54,7 +54,15 @@ def facts(path: Path, reader: str) -> dict[str, Fact]:
 
 
 def arrays(path: Path, reader: str) -> "Iterator[np.ndarray]":
-    """Yield the arrays of a file, in blocks of bounded size."""
+    """Yield the arrays of a file, in blocks of bounded size.
+
+    Parameters
+    ----------
+    path
+        The file.
+    reader
+        Which library reads it.
+    """
     if reader == TIFFFILE:
         yield from _tiff_pages(path)
     elif reader == H5PY:

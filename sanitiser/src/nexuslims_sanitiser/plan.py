@@ -97,7 +97,17 @@ def zero_spans(
 
 
 def write_copy(plan: Plan, source: Path, target: Path) -> None:
-    """Write the copy that a plan describes; the source is only read."""
+    """Write the copy that a plan describes; the source is only read.
+
+    Parameters
+    ----------
+    plan
+        What to keep and what to zero.
+    source
+        The file; it is only read.
+    target
+        The copy to write.
+    """
     with target.open("xb") as copy:
         for chunk in planned_bytes(plan, source):
             copy.write(chunk)
@@ -106,7 +116,15 @@ def write_copy(plan: Plan, source: Path, target: Path) -> None:
 
 
 def planned_bytes(plan: Plan, source: Path) -> Iterator[bytes]:
-    """Yield the copy that a plan describes, before ``finish``, in pieces of a bounded size."""
+    """Yield the copy that a plan describes, before ``finish``, in pieces of a bounded size.
+
+    Parameters
+    ----------
+    plan
+        What to keep and what to zero.
+    source
+        The file.
+    """
     with source.open("rb") as original:
         for piece in plan.pieces:
             yield from _chunks(piece, original)

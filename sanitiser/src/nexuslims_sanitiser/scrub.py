@@ -86,6 +86,13 @@ def scrub(copy: Path, words: Mapping[str, str]) -> int:
 
     They are looked for in UTF-8, in a Windows code page and in UTF-16; not within packed data, and
     not within longer words.
+
+    Parameters
+    ----------
+    copy
+        The copy, changed in place.
+    words
+        Each word, with what replaces it.
     """
     count = 0
     if not words or not copy.stat().st_size:
@@ -101,7 +108,15 @@ def scrub(copy: Path, words: Mapping[str, str]) -> int:
 
 
 def scrubbed(text: str, words: Mapping[str, str]) -> str:
-    """Return a text with words replaced where :func:`scrub` replaces them."""
+    """Return a text with words replaced where :func:`scrub` replaces them.
+
+    Parameters
+    ----------
+    text
+        A text that may hold the words.
+    words
+        Each word, with what replaces it.
+    """
     for word in _longest_first(words):
         text = words[word].join(re.split(_bounded(word, word), text))
     return text

@@ -123,6 +123,15 @@ def images_of(tree: Tree) -> list[Tree]:
 def image_signal(path: Path, order: str, image: Tree) -> Signal:
     """Return the signal of one image by its tags.
 
+    Parameters
+    ----------
+    path
+        The file.
+    order
+        Its byte order, ``<`` or ``>``.
+    image
+        The tags of the image.
+
     Raises
     ------
     UnreadableFileError

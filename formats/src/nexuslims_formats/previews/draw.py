@@ -73,6 +73,13 @@ def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
     """Draw a scale bar of a round length on a dark ground, if the axis is calibrated.
 
     The picture spans the whole axis.
+
+    Parameters
+    ----------
+    picture
+        Grey or RGB.
+    axis
+        Of the columns of the whole picture.
     """
     unit = axis.unit
     extent = abs(axis.scale) * axis.size
@@ -195,7 +202,15 @@ def _ticks(
 
 
 def write_text(text: str, side: int = SIDE) -> Image.Image:
-    """Return the beginning of a text as dark words on a light ground."""
+    """Return the beginning of a text as dark words on a light ground.
+
+    Parameters
+    ----------
+    text
+        Of any length.
+    side
+        Of the square picture, in pixels.
+    """
     picture = Image.new("RGB", (side, side), (250, 250, 250))
     draw = ImageDraw.Draw(picture)
     letters = font(12)

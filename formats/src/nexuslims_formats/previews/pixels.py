@@ -22,7 +22,15 @@ _LONGEST = 20.0
 
 
 def strides_within(shape: tuple[int, ...], samples: int = SAMPLES) -> tuple[slice, ...]:
-    """Return even steps along every axis so that at most ``samples`` values are read."""
+    """Return even steps along every axis so that at most ``samples`` values are read.
+
+    Parameters
+    ----------
+    shape
+        Of the array.
+    samples
+        The most values to read.
+    """
     step = 1
     while math.prod(math.ceil(size / step) for size in shape) > samples:
         step += 1
@@ -30,7 +38,15 @@ def strides_within(shape: tuple[int, ...], samples: int = SAMPLES) -> tuple[slic
 
 
 def sampled(array: Array, samples: int = SAMPLES) -> Array:
-    """Return an evenly sampled copy as finite real numbers; complex values give their modulus."""
+    """Return an evenly sampled copy as finite real numbers; complex values give their modulus.
+
+    Parameters
+    ----------
+    array
+        Of numbers, of any shape.
+    samples
+        The most values to read.
+    """
     part = array[strides_within(array.shape, samples)]
     if np.iscomplexobj(part):
         part = np.abs(part)
@@ -46,7 +62,15 @@ def is_colour(array: Array) -> bool:
 
 
 def fitted(rows: float, columns: int, width: int, height: int) -> tuple[int, int]:
-    """Return the size with the image's aspect ratio that fills a box, at least a pixel each way."""
+    """Return the size with the image's aspect ratio that fills a box, at least a pixel each way.
+
+    Parameters
+    ----------
+    rows, columns
+        Size of the image; its rows may be fractions, for pixels that are no squares.
+    width, height
+        The box, in pixels.
+    """
     factor = min(width / columns, height / rows)
     return max(1, round(columns * factor)), max(1, round(rows * factor))
 
@@ -55,6 +79,11 @@ def pixel_aspect(rows: Axis, columns: Axis) -> float:
     """Return how many times higher than wide a pixel is; 1 where the axes do not tell.
 
     Beyond a factor of 20 a picture would be a line: such pixels are shown as squares.
+
+    Parameters
+    ----------
+    rows, columns
+        The axes of an image.
     """
     if not rows.unit or rows.unit != columns.unit or not rows.scale or not columns.scale:
         return 1.0
@@ -105,7 +134,15 @@ def grey(
 
 
 def colour(array: Array, width: int = SIDE, height: int = SIDE) -> Image.Image:
-    """Return a colour picture as it is; words are shown by their high byte."""
+    """Return a colour picture as it is; words are shown by their high byte.
+
+    Parameters
+    ----------
+    array
+        ``(rows, columns, 3 or 4)`` of bytes or words.
+    width, height
+        The box to fill, in pixels.
+    """
     rows, columns, _ = array.shape
     part = array[(*strides_within((rows, columns), SAMPLES // 4), slice(0, 3))]
     if part.dtype.itemsize > 1:

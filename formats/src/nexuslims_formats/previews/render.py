@@ -142,6 +142,13 @@ def frames_to_draw(frames: int, in_file: int) -> list[tuple[int, int]]:
     """Return which frames of an array to show, and what to call them, from 1.
 
     Where the array has fewer frames than the file, it holds every second, third, ... of them.
+
+    Parameters
+    ----------
+    frames
+        How many the array has.
+    in_file
+        How many the file has.
     """
     every = math.ceil(in_file / frames)
     places = np.linspace(0, frames - 1, min(frames, _FRAMES)).tolist()

@@ -84,7 +84,15 @@ def _with_unit(key: str, value: Any) -> tuple[str, Any]:
 
 
 def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
-    """Yield the fields that a vendor's tree tells."""
+    """Yield the fields that a vendor's tree tells.
+
+    Parameters
+    ----------
+    module
+        rosettasciio's name of the format.
+    original
+        The vendor's own tree.
+    """
     if module == "msa":
         original = dict(_with_unit(key, value) for key, value in original.items())
     yield from mapped(nested(original), _TABLES.get(module, ()))

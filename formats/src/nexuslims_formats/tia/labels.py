@@ -37,7 +37,15 @@ def read_labels(root: Any) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def label_metadata(labels: dict[str, str], units: dict[str, str]) -> dict[str, Value]:
-    """Return the core fields among the labels."""
+    """Return the core fields among the labels.
+
+    Parameters
+    ----------
+    labels
+        Value by label, as written.
+    units
+        Unit by label, as written.
+    """
 
     def value_with_unit(label: str) -> str:
         return f"{labels.get(label, '')} {units.get(label, '')}"

@@ -18,6 +18,13 @@ def read_structure(
 
     The image beside a damaged structure is as good as ever: the second of the pair says in words
     what is wrong, nothing is raised.
+
+    Parameters
+    ----------
+    path
+        The TIFF file.
+    name
+        tifffile's name of the structure.
     """
     from tifffile import TiffFile  # noqa: PLC0415 - two vendors' files only
 
@@ -32,7 +39,15 @@ def read_structure(
 
 
 def measured(structure: Mapping[str, Any], fields: tuple[Row, ...]) -> dict[str, Value]:
-    """Return the fields of a table ``(field, vendor's name, unit)``; zero means not measured."""
+    """Return the fields of a table ``(field, vendor's name, unit)``; zero means not measured.
+
+    Parameters
+    ----------
+    structure
+        Value by name.
+    fields
+        The table; see :func:`~nexuslims_formats.quantities.mapped`.
+    """
     return {
         field: value
         for field, value in mapped(nested(structure), fields)

@@ -64,7 +64,15 @@ class Tiff:
     """What of the directories the file lacks; empty where all are there."""
 
     def raw(self, code: int, page: int = 0) -> bytes:
-        """Return a tag's bytes as they are; empty where it is missing."""
+        """Return a tag's bytes as they are; empty where it is missing.
+
+        Parameters
+        ----------
+        code
+            Number of the tag.
+        page
+            Number of the directory.
+        """
         tag = self.pages[page].get(code)
         if tag is None:
             return b""
@@ -76,7 +84,15 @@ class Tiff:
             return file.read(size)
 
     def text(self, code: int, page: int = 0) -> str:
-        """Return a tag's text up to its first NUL, as UTF-8 or else Latin-1."""
+        """Return a tag's text up to its first NUL, as UTF-8 or else Latin-1.
+
+        Parameters
+        ----------
+        code
+            Number of the tag.
+        page
+            Number of the directory.
+        """
         raw = self.raw(code, page).split(b"\0", 1)[0]
         try:
             return raw.decode("utf-8").strip()
@@ -84,7 +100,15 @@ class Tiff:
             return raw.decode("latin-1").strip()
 
     def numbers(self, code: int, page: int = 0) -> tuple[float, ...]:
-        """Return a tag's numbers; rationals are divided."""
+        """Return a tag's numbers; rationals are divided.
+
+        Parameters
+        ----------
+        code
+            Number of the tag.
+        page
+            Number of the directory.
+        """
         tag = self.pages[page].get(code)
         if tag is None:
             return ()
@@ -100,7 +124,17 @@ class Tiff:
         return tuple(raw)
 
     def integer(self, code: int, page: int = 0, default: int = 0) -> int:
-        """Return the first number of a tag."""
+        """Return the first number of a tag.
+
+        Parameters
+        ----------
+        code
+            Number of the tag.
+        page
+            Number of the directory.
+        default
+            Of a tag that is missing.
+        """
         values = self.numbers(code, page)
         return int(values[0]) if values and math.isfinite(values[0]) else default
 

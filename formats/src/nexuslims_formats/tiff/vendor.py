@@ -33,7 +33,15 @@ class Described:
 
 
 def image_signals(tiff: Tiff, described: Described) -> list[Signal]:
-    """Return a signal for each raster of a file, all with the vendor's metadata."""
+    """Return a signal for each raster of a file, all with the vendor's metadata.
+
+    Parameters
+    ----------
+    tiff
+        The file.
+    described
+        What its vendor's metadata say.
+    """
     found = rasters(tiff)
     if not found:
         raise UnreadableFileError("the TIFF file holds no image")

@@ -196,7 +196,15 @@ def _print_json(result: "Extraction", folder: Path | None) -> None:
 
 
 def as_record(result: "Extraction", folder: Path | None = None) -> dict[str, Any]:
-    """Return an extraction as the object that ``--json`` prints; previews lie in ``folder``."""
+    """Return an extraction as the object that ``--json`` prints; previews lie in ``folder``.
+
+    Parameters
+    ----------
+    result
+        What was found out.
+    folder
+        Where its previews lie.
+    """
     from dataclasses import asdict  # noqa: PLC0415 - the command line starts fast
 
     return {

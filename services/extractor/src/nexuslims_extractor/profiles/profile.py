@@ -52,6 +52,15 @@ def with_profile(parsed: ParsedFile, profile: Profile, path: Path) -> ParsedFile
     """Apply a profile to every signal of a file.
 
     A function of the profile that fails costs what it would have added, and is reported.
+
+    Parameters
+    ----------
+    parsed
+        What an extractor read.
+    profile
+        What is known of the instrument.
+    path
+        The file.
     """
     signals = []
     for signal in parsed.signals:

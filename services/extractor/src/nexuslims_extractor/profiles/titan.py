@@ -24,7 +24,15 @@ _LENS = re.compile(r"^(C1|C2|C3|Obj|Dif) ([\d.]+)%$")
 
 
 def read_status(signal: Signal, native: Mapping[str, Any], path: Path) -> Signal:
-    """Take the status text apart: core fields that the file lacks otherwise, and the rest."""
+    """Take the status text apart: core fields that the file lacks otherwise, and the rest.
+
+    Parameters
+    ----------
+    signal
+        What was read of the file.
+    native, path
+        Not needed; see :data:`~nexuslims_extractor.profiles.profile.Parser`.
+    """
     del native, path
     text = signal.extensions.get(STATUS)
     if not isinstance(text, str):
