@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexuslims_builder.clustering import cluster, left_out_score, log_sums
+from nexuslims_builder.clustering import cluster
 from nexuslims_builder.errors import ClusteringError
+from nexuslims_builder.kde_clustering import left_out_score, log_sums
 
 EPOCH = 1542110400.0
 
 
 def boundaries(times: list[float], **options: float) -> int:
-    return len(cluster(times, **options).boundaries)
+    return len(cluster(times, method="kde", **options).boundaries)
 
 
 def bursts(count: int, seed: int = 20181113) -> list[float]:
@@ -47,7 +48,7 @@ def test_measured_cases(times: list[float], expected: int) -> None:
 
 @pytest.mark.parametrize(("count", "expected"), [(10, 1), (100, 8), (1000, 29), (5000, 61)])
 def test_the_incumbents_activities_grow_with_the_files(count: int, expected: int) -> None:
-    assert len(cluster(bursts(count)).activities) == expected
+    assert len(cluster(bursts(count), method="kde").activities) == expected
 
 
 def test_no_times_no_activities() -> None:
@@ -62,8 +63,8 @@ def test_equal_times_stay_together_and_indices_follow_time() -> None:
 
 def test_sensitivity() -> None:
     times = bursts(100)
-    assert len(cluster(times, sensitivity=0).activities) == 1
-    assert len(cluster(times, sensitivity=20).activities) > 8
+    assert len(cluster(times, sensitivity=0, method="kde").activities) == 1
+    assert len(cluster(times, sensitivity=20, method="kde").activities) > 8
 
 
 @pytest.mark.parametrize(
@@ -122,17 +123,20 @@ def test_the_score_is_the_formula(times: list[float], bandwidth: float) -> None:
     )
 
 
-@given(st.lists(st.floats(0, 1e6, allow_nan=False).map(lambda x: round(x, 3)), max_size=40))
+@given(
+    st.lists(st.floats(0, 1e6, allow_nan=False).map(lambda x: round(x, 3)), max_size=40),
+    st.sampled_from(["kde", "gaps"]),
+)
 @settings(deadline=None, max_examples=60)
-def test_every_file_is_in_one_activity(times: list[float]) -> None:
-    clusters = cluster(times)
+def test_every_file_is_in_one_activity(times: list[float], method: str) -> None:
+    clusters = cluster(times, method=method)
     members = [index for activity in clusters.activities for index in activity]
     assert members == list(range(len(times)))
     assert all(clusters.activities)
 
 
 def activities(times: list[float], sensitivity: float = 1.0) -> int:
-    return len(cluster(times, sensitivity=sensitivity, method="gaps").activities)
+    return len(cluster(times, sensitivity=sensitivity).activities)
 
 
 @given(st.integers(10, 400), st.integers(0, 2**32))
@@ -178,7 +182,7 @@ def test_gaps_see_the_bursts_of_two_days() -> None:
 @settings(deadline=None, max_examples=80)
 def test_gaps_do_not_change_with_the_scale(times: list[float], power: int) -> None:
     stretched = [time * 2.0**power for time in times]
-    assert cluster(stretched, method="gaps").activities == cluster(times, method="gaps").activities
+    assert cluster(stretched).activities == cluster(times).activities
 
 
 @given(TIMES, st.floats(0, 100), st.floats(0, 100))

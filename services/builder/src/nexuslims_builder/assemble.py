@@ -1,12 +1,12 @@
 """Assembling the record of a session from what its events say."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from nexuslims_builder.clustering import cluster
+from nexuslims_builder.clustering import NO_EVIDENCE, Evidence, cluster
 from nexuslims_builder.inputs import FileInput, RecordInput
 from nexuslims_builder.signals import separate
 from nexuslims_contracts import events
@@ -25,7 +25,9 @@ _NOT_FILE_NAME: Final = re.compile(r"[^\w.+-]+")
 _LONGEST_NAME: Final = 150
 
 
-def assemble(record: RecordInput, *, sensitivity: float = 1.0, method: str = "kde") -> Experiment:
+def assemble(
+    record: RecordInput, *, sensitivity: float = 1.0, method: str = "gaps", evidence: bool = True
+) -> Experiment:
     """Assemble the record of a session.
 
     Parameters
@@ -34,9 +36,16 @@ def assemble(record: RecordInput, *, sensitivity: float = 1.0, method: str = "kd
         What it is made of.
     sensitivity, method
         How its files are clustered into activities; see :mod:`nexuslims_builder.clustering`.
+    evidence
+        Whether techniques and acquisition times count beside the times of files.
     """
     files = sorted(record.files, key=lambda file: (file.mtime, file.path))
-    clusters = cluster([file.mtime for file in files], sensitivity=sensitivity, method=method)
+    clusters = cluster(
+        [file.mtime for file in files],
+        sensitivity=sensitivity,
+        method=method,
+        evidence=_evidence(files) if evidence else NO_EVIDENCE,
+    )
     return Experiment(
         title=record.title,
         id=record.event_id,
@@ -54,6 +63,13 @@ def assemble(record: RecordInput, *, sensitivity: float = 1.0, method: str = "kd
             _activity([files[index] for index in indices], record)
             for indices in clusters.activities
         ),
+    )
+
+
+def _evidence(files: Sequence[FileInput]) -> Evidence:
+    return Evidence(
+        techniques=[file.signals[0].data_type if file.signals else "" for file in files],
+        durations=[max((one.duration for one in file.signals), default=0.0) for file in files],
     )
 
 

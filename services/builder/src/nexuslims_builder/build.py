@@ -63,6 +63,7 @@ def compose(
         record,
         sensitivity=settings.clustering_sensitivity,
         method=settings.clustering_method,
+        evidence=settings.clustering_evidence,
     )
     xml = write_record(experiment)
     common = {

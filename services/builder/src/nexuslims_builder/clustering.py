@@ -1,34 +1,23 @@
 """Clustering files into acquisition activities by their modification times.
 
-The incumbent's method (``kde``): a Gaussian kernel density over the distinct times, its bandwidth
-chosen by leave-one-out cross-validation among 35 values between the smallest and the largest pause;
-boundaries are the strict minima of the log density on a grid of ten points per time.
-
-Same boundaries, except that rounding decides where files are spaced evenly, and far fewer
-operations: times are sorted, so the sum over all other times is a sum over neighbours, nearest
-first, until a term no longer changes it. Sums are kept relative to their largest term, as a
-log-sum-exp: nothing underflows.
-
-The other method (``gaps``) is in :mod:`nexuslims_builder.gap_clustering`.
+Two methods: ``gaps`` finds what a person would see, in :mod:`nexuslims_builder.gap_clustering`;
+``kde`` is the incumbent's, in :mod:`nexuslims_builder.kde_clustering`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from nexuslims_builder.errors import ClusteringError
 from nexuslims_builder.gap_clustering import gap_boundaries
+from nexuslims_builder.kde_clustering import kde_boundaries
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats: TypeAlias = NDArray[np.float64]
-
-BANDWIDTHS: Final = 35
-GRID_PER_TIME: Final = 10
-NEGLIGIBLE: Final = 60.0
-"""Terms ``exp(-60)`` times the largest are left out: 9e-27, where a double resolves 1e-16."""
+Method: TypeAlias = Literal["gaps", "kde"]
+METHODS: Final[tuple[Method, ...]] = get_args(Method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +28,32 @@ class Clusters:
     boundaries: tuple[float, ...]
 
 
-def cluster(times: Sequence[float], *, sensitivity: float = 1.0, method: str = "kde") -> Clusters:
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of files beside their times; each in the order of the times, or empty.
+
+    Parameters
+    ----------
+    techniques
+        How each was acquired, such as ``STEM_Imaging``.
+    durations
+        How long acquiring it took, in seconds; 0 where it is not known.
+    """
+
+    techniques: Sequence[str] = field(default=())
+    durations: Sequence[float] = field(default=())
+
+
+NO_EVIDENCE: Final = Evidence()
+
+
+def cluster(
+    times: Sequence[float],
+    *,
+    sensitivity: float = 1.0,
+    method: str = "gaps",
+    evidence: Evidence = NO_EVIDENCE,
+) -> Clusters:
     """Group times into activities.
 
     Parameters
@@ -47,9 +61,12 @@ def cluster(times: Sequence[float], *, sensitivity: float = 1.0, method: str = "
     times
         POSIX seconds, in any order.
     sensitivity
-        Divides the bandwidth, or the pause that separates: higher gives more activities; 0 one.
+        Divides the length of a gap that separates, or the bandwidth: higher gives more activities;
+        0 one.
     method
-        ``kde``, the incumbent's; or ``gaps``, by clear pauses.
+        ``gaps``, by clear pauses; or ``kde``, the incumbent's.
+    evidence
+        Beside the times; the incumbent's method knows none.
 
     Returns
     -------
@@ -68,101 +85,32 @@ def cluster(times: Sequence[float], *, sensitivity: float = 1.0, method: str = "
         raise ClusteringError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
     if not sensitivity >= 0:
         raise ClusteringError(f"the sensitivity is {sensitivity}: use 0 or more")
-    ordered = np.sort(np.asarray(times, dtype=np.float64))
-    if not np.isfinite(ordered).all():
+    given = np.asarray(times, dtype=np.float64)
+    if not np.isfinite(given).all():
         raise ClusteringError("a modification time is not a number")
+    ordered = np.sort(given)
     distinct = np.unique(ordered)
-    several = distinct.size > 1 and sensitivity > 0
-    boundaries = METHODS[method](distinct, sensitivity) if several else ()
+    boundaries: tuple[float, ...] = ()
+    if distinct.size > 1 and sensitivity > 0 and method == "kde":
+        boundaries = kde_boundaries(distinct, sensitivity)
+    elif distinct.size > 1 and sensitivity > 0:
+        boundaries = gap_boundaries(distinct, sensitivity, *_of_distinct(given, evidence))
     groups = np.searchsorted(np.asarray(boundaries, dtype=np.float64), ordered, side="left")
-    return Clusters(
-        tuple(
-            tuple(int(index) for index in np.flatnonzero(groups == group))
-            for group in np.unique(groups)
-        ),
-        boundaries,
-    )
+    starts = np.flatnonzero(np.diff(groups)) + 1
+    parts = np.split(np.arange(ordered.size), starts)
+    return Clusters(tuple(tuple(part.tolist()) for part in parts if part.size), boundaries)
 
 
-def kde_boundaries(times: "Floats", sensitivity: float) -> tuple[float, ...]:
-    """Minima of the density of two or more distinct, ascending times."""
+def _of_distinct(
+    times: "NDArray[np.float64]", evidence: Evidence
+) -> tuple[Sequence[str], Sequence[float]]:
+    """Return the first file's technique, and the longest duration, at each distinct time."""
     import numpy as np  # noqa: PLC0415
 
-    gaps = np.diff(times)
-    bandwidths = np.logspace(np.log(gaps.min()), np.log(gaps.max()), BANDWIDTHS, base=np.e)
-    scores = [left_out_score(times, float(bandwidth)) for bandwidth in bandwidths]
-    bandwidth = float(bandwidths[int(np.argmax(scores))]) / sensitivity
-    grid = np.linspace(times[0], times[-1], GRID_PER_TIME * times.size)
-    density = log_sums(grid, times, bandwidth)
-    lower = (density[1:-1] < density[:-2]) & (density[1:-1] < density[2:])
-    return tuple(float(point) for point in grid[1:-1][lower])
-
-
-METHODS: Final[dict[str, Callable[["Floats", float], tuple[float, ...]]]] = {
-    "kde": kde_boundaries,
-    "gaps": gap_boundaries,
-}
-
-
-def left_out_score(times: "Floats", bandwidth: float) -> float:
-    """Mean, over all times, of the log density there as all the others give it."""
-    import numpy as np  # noqa: PLC0415
-
-    norm = np.log((times.size - 1) * bandwidth * np.sqrt(2 * np.pi))
-    places = np.arange(times.size)
-    sums = _log_sums(times, times, bandwidth, before=places - 1, after=places + 1)
-    return float(np.mean(sums) - norm)
-
-
-def log_sums(points: "Floats", times: "Floats", bandwidth: float) -> "Floats":
-    """Log, at each point, of the sum of unnormalised Gaussians around all times.
-
-    Parameters
-    ----------
-    points
-        Shape (m,).
-    times
-        Shape (n,), ascending.
-    bandwidth
-        Standard deviation of the Gaussians, in the unit of the times.
-    """
-    import numpy as np  # noqa: PLC0415
-
-    after = np.searchsorted(times, points, side="left")
-    return _log_sums(points, times, bandwidth, before=after - 1, after=after)
-
-
-def _log_sums(
-    points: "Floats",
-    times: "Floats",
-    bandwidth: float,
-    *,
-    before: "NDArray[np.intp]",
-    after: "NDArray[np.intp]",
-) -> "Floats":
-    """Sum over the times up to index ``before`` and from index ``after`` on, outwards.
-
-    Both sides advance together, so that points which mirror each other get the same rounding.
-    """
-    import numpy as np  # noqa: PLC0415
-
-    padded = np.concatenate(([-np.inf], times, [np.inf]))
-    left, right = before + 1, after + 1
-    last = padded.size - 1
-
-    def exponents(where: "NDArray[np.intp]", indices: "NDArray[np.intp]") -> "Floats":
-        distances = (points[where] - padded[np.clip(indices, 0, last)]) / bandwidth
-        return 0.5 * distances * distances
-
-    active = np.arange(points.size)
-    nearest = np.minimum(exponents(active, left), exponents(active, right))
-    sums = np.zeros(points.size)
-    step = 0
-    while active.size:
-        low = exponents(active, left[active] - step) - nearest[active]
-        high = exponents(active, right[active] + step) - nearest[active]
-        sums[active] += np.exp(-low) + np.exp(-high)
-        active = active[np.minimum(low, high) < NEGLIGIBLE]
-        step += 1
-    result: Floats = np.log(sums) - nearest
-    return result
+    _, first, place = np.unique(times, return_index=True, return_inverse=True)
+    techniques = [evidence.techniques[index] for index in first] if evidence.techniques else ()
+    if not evidence.durations:
+        return techniques, ()
+    longest = np.zeros(first.size)
+    np.maximum.at(longest, place, np.asarray(evidence.durations, dtype=np.float64))
+    return techniques, longest.tolist()

@@ -20,11 +20,16 @@ PROVENANCE: Final = "NexusLIMS Extraction"
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One signal of a file; ``preview`` is a path below the data path, empty if there is none."""
+    """One signal of a file.
+
+    ``preview`` is a path below the data path, empty if there is none; ``duration`` is how long
+    acquiring it took, in seconds, 0 if that is not known.
+    """
 
     index: int
     type: str
     data_type: str
+    duration: float
     preview: str
     parameters: tuple[Parameter, ...]
 
@@ -57,6 +62,7 @@ class SignalReader:
                 index=dataset.index,
                 type=dataset.dataset_type,
                 data_type=dataset.data_type,
+                duration=_duration(dataset.metadata),
                 preview=dataset.preview.path if dataset.preview else "",
                 parameters=self._parameters(dataset, more, event.extractor),
             )
@@ -111,6 +117,22 @@ def separate(
         common = {name: one for name, one in common.items() if _same(there.get(name), one)}
     rest = [tuple([one for one in parameters if one.name not in common]) for parameters in signals]
     return tuple(common.values()), rest
+
+
+def _duration(metadata: Mapping[str, object]) -> float:
+    """Return how long an acquisition took, by the first field that tells it."""
+    whole = [_seconds(metadata.get(name)) for name in ("acquisition_time", "real_time")]
+    one = [_seconds(metadata.get(name)) for name in ("frame_time", "live_time", "exposure_time")]
+    frames = metadata.get("frames")
+    count = frames if isinstance(frames, (int, float)) and frames > 1 else 1
+    return next((time for time in [*whole, *(count * time for time in one)] if time > 0), 0.0)
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, Mapping) and value.get("unit") == "s":
+        number = value.get("value")
+        return float(number) if isinstance(number, (int, float)) else 0.0
+    return 0.0
 
 
 def _same(one: Parameter | None, other: Parameter) -> bool:

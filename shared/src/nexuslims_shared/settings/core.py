@@ -62,7 +62,10 @@ class Settings(Environment):
     ] = 200
 
     clustering_sensitivity: Annotated[float, Field(ge=0)] = 1.0
-    clustering_method: Literal["kde", "gaps"] = "kde"
+    clustering_method: Literal["gaps", "kde"] = "gaps"
+    clustering_evidence: Annotated[
+        bool, Field(description="Whether techniques and acquisition times count beside file times")
+    ] = True
 
     export_strategy: Literal["all", "first_success", "best_effort"] = "all"
     upload_concurrency: Annotated[int, Field(ge=1, description="Sessions uploaded at once")] = 4
