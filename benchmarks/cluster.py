@@ -16,11 +16,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from tests.corpus import find_corpus
 
 from benchmarks.report import Bar, Report
 from benchmarks.timelines import (
     KINDS,
     WITH_EVIDENCE,
+    Draw,
     Floats,
     TimeLine,
     adjusted_rand_index,
@@ -30,7 +32,6 @@ from benchmarks.timelines import (
 )
 from nexuslims_builder.clustering import NO_EVIDENCE, Evidence, cluster
 from nexuslims_builder.kde_clustering import BANDWIDTHS, GRID_PER_TIME
-from tests.corpus import find_corpus
 
 DRAWS: Final = 10
 SLOW_FOR_KDE: Final = 500
@@ -42,7 +43,9 @@ def main() -> None:
     report = Report("cluster")
     scores = {name: _scores(draw) for name, draw in track(KINDS.items(), "kinds", transient=True)}
     report.figures["kinds"] = len(scores)
-    report.figures["exact_share"] = float(np.mean([one == 1 for row in scores.values() for one in row]))
+    report.figures["exact_share"] = float(
+        np.mean([one == 1 for row in scores.values() for one in row])
+    )
     report.figures["mean_ari_kde_up_to_500_files"] = _score_of_kde()
     report.bars["mean_ari"] = Bar(float(np.mean(list(scores.values()))), 0.98, at_least=True)
     for name, draw in WITH_EVIDENCE.items():
@@ -61,8 +64,7 @@ def main() -> None:
     report.finish()
 
 
-def _scores(draw: object) -> list[float]:
-    assert callable(draw)
+def _scores(draw: Draw) -> list[float]:
     return [_score(draw(np.random.default_rng(seed))) for seed in range(DRAWS)]
 
 
@@ -92,7 +94,7 @@ def _cpu_of_many() -> float:
 
 
 def _differences_of_kde(report: Report) -> int:
-    """Count the sessions on which the fast form of the incumbent's method gives other boundaries."""
+    """Count the sessions on which the incumbent's method is not as it is described."""
     sessions = [_generated(np.random.default_rng(seed)) for seed in range(GENERATED)]
     real = _corpus_sessions()
     report.figures["kde_sessions_compared"] = len(sessions) + len(real)

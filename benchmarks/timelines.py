@@ -68,6 +68,11 @@ def lognormal(median: float, spread: float) -> Callable[[np.random.Generator, in
     return lambda random, count: median * np.exp(random.normal(0, spread, count))
 
 
+def log_uniform(low: float, high: float) -> Callable[[np.random.Generator, int], Floats]:
+    """Draw gaps of every order of magnitude alike."""
+    return lambda random, count: np.exp(random.uniform(np.log(low), np.log(high), count))
+
+
 def regular(period: float, jitter: float = 0.0) -> Callable[[np.random.Generator, int], Floats]:
     """Draw gaps of a machine, ``jitter`` being a part of the period."""
     return lambda random, count: period * (1 + jitter * random.uniform(-1, 1, count))
@@ -240,7 +245,7 @@ KINDS: Final[dict[str, Draw]] = {
         r, [(20, uniform(2 * s, 6 * s)) for s in (1, 3, 10, 2, 6)], BREAKS
     ),
     "pauses of minutes to hours": lambda r: session(
-        r, sizes(r, 150, 8), uniform(5, 30), lambda g, n: np.geomspace(180, 3 * HOUR, n)
+        r, sizes(r, 150, 8), uniform(5, 30), log_uniform(180, 3 * HOUR)
     ),
     "films among images": lambda r: mixed(
         r,

@@ -1,13 +1,14 @@
 """The incumbent's clustering: exact, on the cases it was measured on, and by brute force."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexuslims_builder.clustering import cluster
+from nexuslims_builder.clustering import Evidence, cluster
 from nexuslims_builder.errors import ClusteringError
 from nexuslims_builder.kde_clustering import left_out_score, log_sums
 
@@ -191,3 +192,64 @@ def test_more_sensitivity_gives_more_activities(times: list[float], one: float, 
     low, high = sorted((one, two))
     assert activities(times, low) <= activities(times, high)
     assert activities(times, 0) == 1
+
+
+def test_gaps_keep_files_of_several_detectors_together_without_any_pause() -> None:
+    series = [30.0 * n + 7 * (n * n % 5) for n in range(25)]
+    assert activities([time + later for time in series for later in (0, 0.02, 0.04)]) == 1
+
+
+def test_gaps_find_pauses_that_overlap_with_the_longest_thoughts() -> None:
+    generator = np.random.default_rng(3)
+    within = [20 * np.exp(generator.normal(0, 1.0, 299)) for _ in range(6)]
+    gaps = [gap for burst in within for gap in (*burst, generator.uniform(1800, 4000))]
+    assert activities([float(time) for time in np.cumsum(gaps)[:-1]]) == 6
+
+
+def test_gaps_keep_a_slow_series_beside_fast_ones() -> None:
+    fast, slow = [10.0] * 20, [600.0 + n % 3 for n in range(15)]
+    gaps = [*fast, 3600, *slow, 4000, *fast]
+    clusters = cluster([float(time) for time in np.cumsum([0, *gaps])])
+    assert [len(activity) for activity in clusters.activities] == [21, 16, 21]
+
+
+def sizes(times: list[float], **evidence: list[Any]) -> list[int]:
+    clusters = cluster(times, evidence=Evidence(**evidence))
+    return [len(activity) for activity in clusters.activities]
+
+
+def test_a_change_of_technique_makes_a_shorter_pause_enough() -> None:
+    times = [float(time) for time in np.cumsum([0, *[10] * 5, 30, *[10] * 5])]
+    names = ["TEM_Imaging"] * 6 + ["TEM_Diffraction"] * 6
+    assert sizes(times) == [12]
+    assert sizes(times, techniques=names) == [6, 6]
+
+
+def test_techniques_in_turn_are_one_activity() -> None:
+    times = [float(time) for time in np.cumsum([0, *[10] * 5, 30, *[10] * 5])]
+    assert sizes(times, techniques=["STEM_Imaging", "STEM_EELS"] * 6) == [12]
+
+
+def test_a_change_of_technique_without_a_pause_is_none() -> None:
+    times = [10.0 * n for n in range(12)]
+    assert sizes(times, techniques=["TEM_Imaging"] * 6 + ["TEM_Diffraction"] * 6) == [12]
+
+
+def test_a_long_acquisition_is_no_pause() -> None:
+    times = [float(time) for time in np.cumsum([0, *[10] * 5, 1210, *[10] * 5, 1800, *[10] * 5])]
+    durations = [0.0] * 18
+    durations[6] = 1200.0
+    assert sizes(times) == [6, 6, 6]
+    assert sizes(times, durations=durations) == [12, 6]
+
+
+def test_an_acquisition_longer_than_the_gap_before_it_is_not_believed() -> None:
+    times = [float(time) for time in np.cumsum([0, *[10] * 5, 1210, *[10] * 5])]
+    assert sizes(times, durations=[0.0] * 6 + [99_999.0] + [0.0] * 5) == [6, 6]
+
+
+def test_evidence_belongs_to_its_file_in_whatever_order_files_are_given() -> None:
+    times = [float(time) for time in np.cumsum([0, *[10] * 5, 1210, *[10] * 5])]
+    durations = [0.0] * 6 + [1200.0] + [0.0] * 5
+    assert sizes(times[::-1], durations=durations[::-1]) == [12]
+    assert sizes([*times, times[6]], durations=[*durations, 0.0]) == [13]

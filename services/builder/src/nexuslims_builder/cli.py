@@ -23,8 +23,8 @@ def activities(
         float, typer.Option(min=0.0, help="Higher: more activities; 0: one.")
     ] = 1.0,
     method: Annotated[
-        str, typer.Option(help="kde: as the incumbent does; gaps: by clear pauses.")
-    ] = "kde",
+        str, typer.Option(help="gaps: by clear pauses; kde: as the incumbent does.")
+    ] = "gaps",
     as_json: Json = False,
 ) -> None:
     """Show how files would be clustered into acquisition activities."""

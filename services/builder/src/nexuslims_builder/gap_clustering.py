@@ -6,7 +6,7 @@ nothing. From the sorted gaps a length is derived that separates activities:
 - A *break* is a place in the sorted gaps where the next longer one is several times longer. The
   finest break counts whose activities hold more than two files on average.
 - Files that are saved together, such as the images of several detectors, are no activity: where
-  the groups below a break are small and many, a coarser break counts, or none.
+  the groups below a break are small and many, each counts as one file.
 - Where there is no break, as among thousands of files, the minimum of the density between usual
   gaps and a second population of long ones counts.
 - Files of a slow series stand alone beside fast ones: a chain of them is judged by its own gaps.
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 CLEAR: Final = (4.0, 3.2, 2.5)
 """How many times longer the next gap is at a break, by how many longer gaps there are: 1, 2, more.
 The longest of many similar gaps is easily alone; several that are all longer are no coincidence."""
+
+CLEAR_OF_FEW: Final = 8.0
+"""The same, at a break whose activities hold two files or fewer on average."""
 
 EVIDENCE: Final = 100.0
 """Files that come at random show a ratio r above their k shortest gaps with probability
@@ -155,22 +158,19 @@ def separating_length(gaps: "Floats") -> float:
 
     ordered = np.sort(gaps)
     breaks = _breaks(ordered)
-    candidates = [float(np.sqrt(ordered[below - 1] * ordered[below])) for below in breaks]
     activities = gaps.size - breaks + 1
-    accepted = [
-        place
-        for place, length in enumerate(candidates)
-        if not _saved_together(gaps > length, activities[place + 1 :])
-    ]
-    for place in accepted:
+    length = None
+    for place, below in enumerate(breaks):
+        length = float(np.sqrt(ordered[below - 1] * ordered[below]))
+        if _saved_together(gaps > length, activities[place + 1 :]):
+            return separating_length(gaps[gaps > length])
         if gaps.size + 1 > 2 * activities[place]:
-            return candidates[place]
-    if accepted:
-        return candidates[accepted[-1]]
-    length = _minimum_of_density(ordered)
-    if length is None or _saved_together(gaps > length):
-        return float(2 * ordered[-1])
-    return length
+            return length
+    if length is None:
+        length = _minimum_of_density(ordered)
+        if length is not None and _saved_together(gaps > length):
+            return separating_length(gaps[gaps > length])
+    return length or float(2 * ordered[-1])
 
 
 def lengths_at_changes(gaps: "Floats", techniques: Sequence[str]) -> "Floats":
@@ -208,6 +208,7 @@ def _breaks(gaps: "Floats") -> "NDArray[np.intp]":
     above = gaps.size - below
     ratios = gaps[1:] / gaps[:-1]
     clear = np.asarray(CLEAR)[np.minimum(above, len(CLEAR)) - 1]
+    clear[gaps.size + 1 <= 2 * (above + 1)] = CLEAR_OF_FEW
     needed = np.maximum(clear, EVIDENCE ** (1 / below))
     found: NDArray[np.intp] = below[(ratios >= needed) & (below >= WITHIN * gaps.size)]
     return found
@@ -246,7 +247,8 @@ def _minimum_of_density(gaps: "Floats") -> float | None:
 
     if gaps.size < ENOUGH:
         return None
-    logs, step = np.log(gaps), SMOOTHING / 5
+    middle = gaps[gaps.size // 2]
+    logs, step = np.log(gaps / middle), SMOOTHING / 5
     edges = np.arange(np.percentile(logs, 25) - 4 * SMOOTHING, logs[-1] + 8 * SMOOTHING, step)
     density = gaussian_filter1d(np.histogram(logs, edges)[0] * 1.0, 5, mode="constant")
     rises = (density[1:-1] > density[:-2]) & (density[1:-1] >= density[2:])
@@ -259,7 +261,7 @@ def _minimum_of_density(gaps: "Floats") -> float | None:
         above = int((logs > edges[lowest]).sum())
         deep = density[lowest] < DEPTH * density[longer]
         if deep and above >= FEWEST and gaps.size + 1 > 2 * (above + 1):
-            return float(np.exp(edges[lowest]))
+            return float(middle * np.exp(edges[lowest]))
     return None
 
 
