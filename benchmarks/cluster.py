@@ -5,7 +5,6 @@ activities they were made of, by the adjusted Rand index: 1 for the same, about 
 incumbent's method is compared with its description, computed pair by pair without any shortcut.
 """
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -162,4 +161,4 @@ def _show(scores: dict[str, list[float]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
