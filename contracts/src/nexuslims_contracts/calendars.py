@@ -23,3 +23,32 @@ class CalendarPayload(ContractModel):
 Payload: TypeAlias = Annotated[
     CalendarPayload | None, Field(description="What the calendar gave, if it is kept")
 ]
+
+
+class Instrument(ContractModel):
+    """An instrument as it was called when the session took place."""
+
+    pid: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)]
+    timezone: Annotated[str, Field(description="IANA name")] = "UTC"
+    filestore: Annotated[str, Field(description="Folder below the instrument data path")]
+
+
+class Sample(ContractModel):
+    """A sample: by name, or by the reference of a persistent identifier."""
+
+    id: str
+    name: str = ""
+    ref: str = ""
+    description: str = ""
+    elements: tuple[str, ...] = ()
+
+
+class Project(ContractModel):
+    """A project a session was done for."""
+
+    project_id: str = ""
+    name: str = ""
+    division: str = ""
+    group: str = ""
+    ref: str = ""

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
-from nexuslims_contracts.calendars import BookingTier, Payload
+from nexuslims_contracts.calendars import BookingTier, Instrument, Payload, Project, Sample
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.event import (
     EVENT_TYPES,
@@ -20,8 +20,17 @@ from nexuslims_contracts.event import (
     Replaces,
     UploadPlan,
 )
-from nexuslims_contracts.identifiers import FileToken, PersonId
-from nexuslims_contracts.model import ContractModel
+from nexuslims_contracts.file_events import (
+    FileBasis,
+    FileDeparture,
+    FileIndexed,
+    FileMissing,
+    FilesAwaited,
+    FilesNotFound,
+    FileSuperseded,
+    SessionIndexed,
+)
+from nexuslims_contracts.identifiers import PersonId
 
 __all__ = [
     "EVENT_TYPES",
@@ -32,8 +41,13 @@ __all__ = [
     "Event",
     "ExtractionFailed",
     "FailureKind",
+    "FileBasis",
+    "FileDeparture",
     "FileEvent",
     "FileIndexed",
+    "FileMissing",
+    "FileSuperseded",
+    "FilesAwaited",
     "FilesNotFound",
     "Instrument",
     "MetadataExtracted",
@@ -58,35 +72,6 @@ __all__ = [
     "WithdrawalFailed",
     "WithdrawalRequested",
 ]
-
-
-class Instrument(ContractModel):
-    """An instrument as it was called when the session took place."""
-
-    pid: Annotated[str, Field(min_length=1)]
-    name: Annotated[str, Field(min_length=1)]
-    timezone: Annotated[str, Field(description="IANA name")] = "UTC"
-    filestore: Annotated[str, Field(description="Folder below the instrument data path")]
-
-
-class Sample(ContractModel):
-    """A sample: by name, or by the reference of a persistent identifier."""
-
-    id: str
-    name: str = ""
-    ref: str = ""
-    description: str = ""
-    elements: tuple[str, ...] = ()
-
-
-class Project(ContractModel):
-    """A project a session was done for."""
-
-    project_id: str = ""
-    name: str = ""
-    division: str = ""
-    group: str = ""
-    ref: str = ""
 
 
 # --- the calendar's side ---------------------------------------------------------------------
@@ -201,47 +186,6 @@ class ReservationMissing(Event, name="reservation.missing"):
 
 
 # --- files -----------------------------------------------------------------------------------
-
-
-class FileIndexed(FileEvent, name="file.indexed"):
-    """A file belongs to the session."""
-
-    path: Annotated[str, Field(description="Relative to the instrument data path")]
-    size: Annotated[int, Field(ge=0, description="Bytes")]
-    mtime_ns: Annotated[int, Field(description="Nanoseconds since the epoch")]
-    instrument: Instrument
-
-
-class SessionIndexed(Event, name="session.indexed"):
-    """The manifest of a scan: with it, one knows when all files are there."""
-
-    start: AwareDatetime
-    end: AwareDatetime
-    strategy: Literal["exclusive", "inclusive"]
-    count: Annotated[int, Field(ge=1, description="Files the session now has")]
-    files_digest: Annotated[str, Field(description="SHA-256 of the sorted file tokens")]
-    superseded: Annotated[
-        tuple[FileToken, ...], Field(description="Files of earlier scans, no longer found")
-    ] = ()
-    after: Replaces
-
-    def identity(self) -> tuple[str, ...]:
-        """One result after one earlier scan."""
-        return (self.content_digest(),)
-
-
-class FilesNotFound(Event, name="files.not-found"):
-    """The time to wait for files is over, and there are none."""
-
-    start: AwareDatetime
-    end: AwareDatetime
-    searched: str
-    waited_until: AwareDatetime
-    after: Replaces
-
-    def identity(self) -> tuple[str, ...]:
-        """One result after one earlier scan."""
-        return (self.content_digest(),)
 
 
 class MetadataExtracted(FileEvent, name="metadata.extracted"):
@@ -429,6 +373,8 @@ RECORD_INPUTS: Final[tuple[type[Event], ...]] = (
     ConsentDeclined,
     ReservationMissing,
     FileIndexed,
+    FileSuperseded,
+    FileMissing,
     SessionIndexed,
     FilesNotFound,
     MetadataExtracted,

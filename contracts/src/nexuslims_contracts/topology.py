@@ -89,12 +89,16 @@ INDEXER = ConsumerSpec(
     name="indexer",
     service="indexer",
     filters=(
+        events.SessionStarted.filter(),
         events.SessionEnded.filter(),
         events.SessionRevised.filter(),
+        events.SessionCancelled.filter(),
         events.ReservationMatched.filter(),
+        events.ConsentDeclined.filter(),
+        events.ReservationMissing.filter(),
         events.RetryRequested.filter(),
     ),
-    description="Sessions whose files are to be found; waits for late files with delayed naks",
+    description="Whatever decides which files are whose",
     max_ack_pending=10_000,
 )
 
@@ -148,7 +152,14 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
         events.ConsentDeclined,
         events.ReservationMissing,
     ),
-    "indexer": (events.FileIndexed, events.SessionIndexed, events.FilesNotFound),
+    "indexer": (
+        events.FileIndexed,
+        events.FileSuperseded,
+        events.FileMissing,
+        events.SessionIndexed,
+        events.FilesAwaited,
+        events.FilesNotFound,
+    ),
     "extractor": (events.MetadataExtracted, events.ExtractionFailed),
     "builder": (events.RecordBuilt, events.RecordRejected),
     "uploader": (

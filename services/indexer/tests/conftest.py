@@ -10,7 +10,10 @@ import pytest
 
 from nexuslims_contracts.events import Event
 from nexuslims_contracts.testing import END, START, SessionEvents, recorded
-from nexuslims_indexer.finder import Found, Search, find_files
+from nexuslims_indexer.index import FolderIndex
+from nexuslims_indexer.model import FoundFile, Look, Tree
+from nexuslims_indexer.names import Names
+from nexuslims_indexer.walk import look, look_at
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.settings import Settings
 
@@ -47,13 +50,74 @@ class Share:
         os.utime(path, (seconds, seconds))
         return path
 
-    def search(self, *, strategy: str = "exclusive", ignore: Sequence[str] = ()) -> Found:
-        return find_files(
-            Search(self.root, "Titan", self.start, self.end, strategy, ignore)  # type: ignore[arg-type]
-        )
+    def seen(self, **options) -> "Seen":
+        """What is seen of the folder, looked at once."""
+        seen = Seen(self, **options)
+        seen.look()
+        return seen
 
     def found(self, **options) -> list[str]:
-        return [file.path for file in self.search(**options).files]
+        return [file.path for file in self.seen(**options).files()]
+
+
+class Seen:
+    """The Titan's folder and its index, looked at at times that the test tells."""
+
+    def __init__(
+        self,
+        share: Share,
+        *,
+        strategy: str = "exclusive",
+        ignore: Sequence[str] = (),
+        settle: float = 5,
+        offset: float = 0,
+        path: Path | str = ":memory:",
+    ) -> None:
+        self.share = share
+        self.names = Names(strategy, ignore)  # type: ignore[arg-type]
+        self.tree = Tree(share.root, "Titan", round(settle * 10**9), round(offset * 10**9))
+        self.index = FolderIndex(path, self.names.signature)
+        self.now = END + timedelta(days=1)
+        self.last = Look()
+
+    def look(self, seconds: float = 10, *, everything: bool = False, had_files: bool = False):
+        """Look again, so many seconds later."""
+        self.now += timedelta(seconds=seconds)
+        self.last = look(
+            self.tree,
+            self.index,
+            self.names,
+            nanoseconds(self.now),
+            everything=everything,
+            had_files=had_files,
+        )
+        return self.last
+
+    def look_at(self, *folders: str, seconds: float = 10) -> Look:
+        self.now += timedelta(seconds=seconds)
+        now = nanoseconds(self.now)
+        self.last = look_at(self.tree, self.index, self.names, now, folders)
+        return self.last
+
+    def files(self, start: datetime = START, end: datetime = END) -> list[FoundFile]:
+        return sorted(self.index.files(nanoseconds(start), nanoseconds(end)))
+
+    def paths(self) -> list[str]:
+        return [file.path for file in self.files()]
+
+    def all_paths(self) -> list[str]:
+        """Paths of all files at rest, whenever they were written."""
+        return [file.path for file in sorted(self.index.files(-(2**62), 2**62))]
+
+    def pending(self) -> list[int]:
+        """Times to be decided about, which are forgotten."""
+        number, times = self.index.pending()
+        self.index.settle_pending(number)
+        return sorted(times)
+
+
+def nanoseconds(moment: datetime) -> int:
+    return round(moment.timestamp()) * 10**9
 
 
 @pytest.fixture(scope="session")

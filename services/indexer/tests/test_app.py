@@ -1,30 +1,32 @@
 """The indexer at work: events in, files stated, whatever happens between."""
 
 import asyncio
-from collections.abc import Iterator
+import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Self
 
 import pytest
 
 from nexuslims_contracts.envelope import Recorded, envelop
-from nexuslims_contracts.events import Event, FileIndexed, FilesNotFound, SessionIndexed
+from nexuslims_contracts.events import (
+    Event,
+    FileIndexed,
+    FilesAwaited,
+    FilesNotFound,
+    FileSuperseded,
+    SessionIndexed,
+)
 from nexuslims_contracts.plugins import installed
-from nexuslims_contracts.topology import EVENTS, INDEXER
-from nexuslims_indexer import app, decide
-from nexuslims_indexer.app import Indexer
+from nexuslims_contracts.topology import INDEXER
+from nexuslims_indexer.app import indexing
 from nexuslims_indexer.dry_run import files as dry_run
-from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.consume import MessageProcessor, RetryLater, by_session
-from nexuslims_shared.dead_letters import MemoryDeadLetters, StreamDeadLetters
-from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
+from nexuslims_shared.consume import RetryLater
+from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
-from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.session.state import SessionState, fold
-from nexuslims_shared.session.status import Status, files_complete, progress
-from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_shared.session.status import Status, file_notes, files_complete, progress
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import read_session
 
@@ -48,26 +50,30 @@ class Office:
         self.facts = facts
         self.store = Breaking()
         self.letters = MemoryDeadLetters()
-        self.indexer = Indexer(
-            ServiceContext(settings, self.store, MemoryPeople(), self.letters, None)  # type: ignore[arg-type]
-        )
+        self.people = MemoryPeople()
+        self.context = ServiceContext(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
 
     async def state(self, *events: Event) -> None:
         for event in events:
             await self.store.append(envelop(event, source="test"))
 
-    async def history(self) -> list[Recorded]:
-        return await read_session(self.store, self.facts.session)
+    async def history(self, facts=None) -> list[Recorded]:
+        return await read_session(self.store, (facts or self.facts).session)
 
     async def wake(self) -> None:
-        """Deliver the last event."""
-        await self.indexer.handle(tuple((await self.history())[-1:]))
+        """Deliver the last event of the calendar, or of an operator, to an indexer that starts."""
+        async with indexing(self.context) as indexer:
+            await indexer.handle(await self.batch())
 
-    async def told(self) -> SessionState:
-        return fold(await self.history())
+    async def batch(self) -> tuple[Recorded, ...]:
+        mine = [item for item in await self.history() if item.envelope.source == "test"]
+        return tuple(mine[-1:])
 
-    async def said(self, kind: type[Event]) -> list[Event]:
-        return [one.event for one in await self.history() if isinstance(one.event, kind)]
+    async def folded(self, facts=None) -> SessionState:
+        return fold(await self.history(facts))
+
+    async def stated(self, kind: type[Event], facts=None) -> list[Event]:
+        return [one.event for one in await self.history(facts) if isinstance(one.event, kind)]
 
 
 @pytest.fixture
@@ -98,33 +104,21 @@ async def test_the_settings_say_what_is_looked_for(settings, facts, share) -> No
     )
     await office.state(*office.facts.over())
     await office.wake()
-    assert [event.path for event in await office.said(FileIndexed)] == ["Titan/a.txt"]
-    assert [event.strategy for event in await office.said(SessionIndexed)] == ["inclusive"]
+    assert [event.path for event in await office.stated(FileIndexed)] == ["Titan/a.txt"]
+    assert [event.strategy for event in await office.stated(SessionIndexed)] == ["inclusive"]
 
 
-async def test_a_message_that_comes_again_needs_no_second_search(office, share) -> None:
-    share.write("a.dm3")
-    await office.state(*office.facts.over())
-    batch = tuple((await office.history())[-1:])
-    await office.indexer.handle(batch)
-    share.write("b.dm3")
-    await office.indexer.handle(batch)
-    assert len(await office.said(FileIndexed)) == 1
-
-
-@pytest.mark.parametrize("case", ["in use", "cancelled", "declined", "not asked", "revised"])
-async def test_the_files_of_a_session_are_nobodys_business_until_it_is_over_and_its_user_agrees(
+@pytest.mark.parametrize("case", ["cancelled", "declined", "not asked"])
+async def test_the_files_of_a_session_are_nobodys_business_unless_its_user_agrees(
     office, share, case: str
 ) -> None:
     share.write("a.dm3")
     facts = office.facts
     await office.state(
         *{
-            "in use": [facts.started(), facts.matched()],
             "cancelled": [*facts.over(), facts.cancelled(after=3)],
             "declined": [facts.started(), facts.declined(), facts.ended()],
             "not asked": [facts.started(), facts.ended()],
-            "revised": [*facts.over(), facts.revised(end=None, after=3)],
         }[case]
     )
     before = len(await office.history())
@@ -132,16 +126,39 @@ async def test_the_files_of_a_session_are_nobodys_business_until_it_is_over_and_
     assert len(await office.history()) == before
 
 
+async def test_a_session_in_use_has_its_files_but_no_manifest(office, share) -> None:
+    share.write("a.dm3")
+    await office.state(office.facts.started(), office.facts.matched())
+    await office.wake()
+    assert [event.path for event in await office.stated(FileIndexed)] == ["Titan/a.dm3"]
+    assert not await office.stated(SessionIndexed)
+    await office.state(office.facts.ended())
+    await office.wake()
+    assert len(await office.stated(FileIndexed)) == 1
+    assert [event.count for event in await office.stated(SessionIndexed)] == [1]
+
+
 async def test_a_revised_session_is_searched_anew(office, share) -> None:
     share.write("a.dm3")
-    share.write("late.dm3", share.end + timedelta(minutes=5))
+    share.write("late.dm3", share.end + timedelta(minutes=50))
     await office.state(*office.facts.over())
     await office.wake()
     await office.state(office.facts.revised(end=share.end + timedelta(hours=1), after=3))
     await office.wake()
-    first, second = await office.said(SessionIndexed)
+    first, second = await office.stated(SessionIndexed)
     assert (first.count, second.count) == (1, 2)
     assert second.end == share.end + timedelta(hours=1)
+
+
+async def test_files_of_a_time_that_is_no_longer_the_sessions_leave_it(office, share) -> None:
+    share.write("a.dm3")
+    share.write("b.dm3", share.end - timedelta(minutes=1))
+    await office.state(*office.facts.over())
+    await office.wake()
+    await office.state(office.facts.revised(end=share.end - timedelta(hours=1), after=3))
+    await office.wake()
+    assert [event.reason for event in await office.stated(FileSuperseded)] == ["elsewhere"]
+    assert current(await office.folded()) == ["Titan/a.dm3"]
 
 
 async def test_without_files_the_end_of_waiting_is_stated_and_a_retry_searches_again(
@@ -149,25 +166,73 @@ async def test_without_files_the_end_of_waiting_is_stated_and_a_retry_searches_a
 ) -> None:
     await office.state(*office.facts.over())
     await office.wake()
-    assert progress(await office.told()).status is Status.NO_FILES_FOUND
+    assert progress(await office.folded()).status is Status.NO_FILES_FOUND
     share.write("a.dm3")
     await office.state(office.facts.retry())
     await office.wake()
-    state = await office.told()
+    state = await office.folded()
     assert len(state.current_files()) == 1
     assert progress(state).phase == "extracting 0 of 1"
 
 
-async def test_while_files_may_come_it_is_asked_again_later(settings, share, facts) -> None:
-    ended_just_now = datetime.now(UTC) - timedelta(hours=1)
-    office = Office(
-        settings, type(facts)(start=ended_just_now - timedelta(hours=1), end=ended_just_now)
-    )
+async def test_while_files_may_come_it_is_stated_until_when_they_are_looked_for(
+    settings, share, facts
+) -> None:
+    end = datetime.now(UTC) - timedelta(hours=1)
+    office = Office(settings, type(facts)(start=end - timedelta(hours=1), end=end))
     await office.state(*office.facts.over())
-    with pytest.raises(RetryLater, match="no files yet") as later:
+    await office.wake()
+    (awaited,) = await office.stated(FilesAwaited)
+    assert awaited.until == end + timedelta(days=2)
+    assert awaited.notes == ("no file at all is in Titan: is the share mounted?",)
+    standing = progress(await office.folded())
+    assert (standing.status, standing.phase) == (Status.TO_BE_BUILT, "looking for files")
+    assert standing.reason.startswith(f"until {awaited.until:%Y-%m-%d %H:%M} UTC")
+    await office.wake()
+    assert len(await office.stated(FilesAwaited)) == 1
+
+
+async def test_late_files_enter_the_record_however_late(office, share) -> None:
+    share.write("a.dm3")
+    await office.state(*office.facts.over())
+    await office.wake()
+    share.write("b.dm3")
+    async with indexing(office.context) as indexer:  # it starts again, and nobody asks
+        await looked_through(indexer)
+    assert current(await office.folded()) == ["Titan/a.dm3", "Titan/b.dm3"]
+    assert [event.count for event in await office.stated(SessionIndexed)] == [1, 2]
+
+
+async def test_a_file_that_is_gone_is_missing_until_it_is_back(office, share) -> None:
+    share.write("a.dm3")
+    path = share.write("b.dm3")
+    await office.state(*office.facts.over())
+    await office.wake()
+    away = path.rename(share.root / "b.dm3")
+    await office.wake()
+    state = await office.folded()
+    assert current(state) == ["Titan/a.dm3", "Titan/b.dm3"]
+    assert [file.is_missing for file in state.current_files().values()].count(True) == 1
+    assert file_notes(state) == ("1 file is missing",)
+    away.rename(path)
+    await office.wake()
+    state = await office.folded()
+    assert not any(file.is_missing for file in state.current_files().values())
+    assert [event.missing for event in await office.stated(SessionIndexed)] == [0, 1, 0]
+
+
+async def test_a_renamed_folder_takes_its_files_along(office, share) -> None:
+    for number in range(3):
+        share.write(f"old/{number}.dm3", share.start + timedelta(minutes=1 + number))
+    await office.state(*office.facts.over())
+    await office.wake()
+    for old, new in (("old", "new"), ("new", "old")):
+        (share.root / "Titan" / old).rename(share.root / "Titan" / new)
         await office.wake()
-    assert timedelta(minutes=5) < later.value.delay < timedelta(minutes=7)
-    assert not await office.said(FilesNotFound)
+        state = await office.folded()
+        assert current(state) == [f"Titan/{new}/{number}.dm3" for number in range(3)]
+        assert not any(file.is_missing for file in state.current_files().values())
+    assert {event.reason for event in await office.stated(FileSuperseded)} == {"moved"}
 
 
 async def test_a_session_that_ends_now_is_searched_a_moment_later(settings, share, facts) -> None:
@@ -175,9 +240,8 @@ async def test_a_session_that_ends_now_is_searched_a_moment_later(settings, shar
     office = Office(settings, type(facts)(start=now - timedelta(hours=1), end=now))
     share.write("a.dm3", now - timedelta(minutes=1))
     await office.state(*office.facts.over())
-    with pytest.raises(RetryLater, match="just ended") as later:
-        await office.wake()
-    assert timedelta(0) < later.value.delay <= decide.QUIET
+    await office.wake()
+    assert not await office.stated(SessionIndexed)
 
 
 async def test_a_share_that_is_away_is_waited_for_however_long(office, share) -> None:
@@ -185,125 +249,124 @@ async def test_a_share_that_is_away_is_waited_for_however_long(office, share) ->
     await office.state(*office.facts.over())
     with pytest.raises(RetryLater, match="is the share mounted"):
         await office.wake()
-    assert not await office.said(FilesNotFound)
+    assert not await office.stated(FilesNotFound)
+
+
+async def test_an_empty_folder_makes_readiness_red_and_takes_nothing(office, share) -> None:
+    path = share.write("a.dm3")
+    await office.state(*office.facts.over())
+    await office.wake()
+    path.rename(share.root / "a.dm3")
+    async with indexing(office.context) as indexer:
+        with pytest.raises(RetryLater, match="is empty, and was not before"):
+            await indexer.handle(await office.batch())
+        assert "is the share mounted" in indexer.troubles()[0]
+        (share.root / "a.dm3").rename(path)
+        await indexer.handle(await office.batch())
+        assert indexer.troubles() == []
+    assert len(await office.stated(SessionIndexed)) == 1
 
 
 async def test_killed_between_files_and_manifest_the_next_run_completes_it(office, share) -> None:
     share.write("a.dm3")
     share.write("b.dm3")
     await office.state(*office.facts.over())
-    batch = tuple((await office.history())[-1:])
     office.store.failures = 1
     with pytest.raises(BrokerUnavailableError):
-        await office.indexer.handle(batch)
-    assert len(await office.said(FileIndexed)) == 2
-    assert not await office.said(SessionIndexed)
+        await office.wake()
+    assert len(await office.stated(FileIndexed)) == 2
+    assert not await office.stated(SessionIndexed)
     share.write("c.dm3")
-    await office.indexer.handle(batch)
-    paths = [event.path for event in await office.said(FileIndexed)]
+    await office.wake()
+    paths = [event.path for event in await office.stated(FileIndexed)]
     assert paths == ["Titan/a.dm3", "Titan/b.dm3", "Titan/c.dm3"]
-    (manifest,) = await office.said(SessionIndexed)
+    (manifest,) = await office.stated(SessionIndexed)
     assert (manifest.count, manifest.superseded) == (3, ())
-    assert not files_complete(await office.told())
+    assert not files_complete(await office.folded())
 
 
-async def test_a_file_that_no_event_can_name_is_a_dead_letter(office, share) -> None:
-    share.write("a.dm3")
+async def test_names_of_any_bytes_are_carried_and_shown(office, share) -> None:
     share.write(b"caf\xe9.dm3")
     await office.state(*office.facts.over())
     await office.wake()
-    assert len(await office.said(FileIndexed)) == 1
-    (letter,) = [letter async for letter in office.letters.read()]
-    assert (letter.consumer, letter.sequence) == ("indexer", 0)
-    assert letter.subject == "session file-1"
-    assert "caf\\udce9.dm3: the name is not Unicode: rename it" in letter.reason
+    (event,) = await office.stated(FileIndexed)
+    assert event.path == "Titan/caf\\xe9.dm3"
+    assert base64.b64decode(event.path_bytes) == b"Titan/caf\xe9.dm3"
+    await office.wake()
+    assert len(await office.stated(FileIndexed)) == 1
 
 
-# --- on the real broker ----------------------------------------------------------------------
+async def test_files_of_overlapping_sessions_are_in_one_record_and_both_tell(office, share) -> None:
+    day, hour = office.facts, timedelta(hours=1)
+    short = replace(day, session="file-2", start=day.start + hour, end=day.start + 2 * hour)
+    share.write("both.dm3", day.start + 1.5 * hour)
+    share.write("day.dm3", day.start + 0.5 * hour)
+    await office.state(*day.over(), *short.over())
+    await office.wake()
+    assert current(await office.folded()) == ["Titan/day.dm3"]
+    assert current(await office.folded(short)) == ["Titan/both.dm3"]
+    ((told,), (other,)) = [
+        (await office.stated(SessionIndexed, one))[-1].notes for one in (day, short)
+    ]
+    assert "both.dm3: in the record of file-2" in told
+    assert "both.dm3: in this record, not in that of file-1" in other
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    broker = start_embedded(tmp_path / "state")
-    yield broker
-    broker.stop()
+async def test_a_time_that_a_user_declined_is_in_nobodys_record(office, share) -> None:
+    day, hour = office.facts, timedelta(hours=1)
+    short = replace(day, session="file-2", start=day.start + hour, end=day.start + 2 * hour)
+    share.write("both.dm3", day.start + 1.5 * hour)
+    share.write("day.dm3", day.start + 0.5 * hour)
+    await office.state(*day.over())
+    await office.wake()
+    assert len(current(await office.folded())) == 2
+    await office.state(short.started(), short.declined(), short.ended())
+    async with indexing(office.context) as indexer:
+        await indexer.handle(tuple((await office.history(short))[-1:]))
+        await looked_through(indexer)
+    assert current(await office.folded()) == ["Titan/day.dm3"]
 
 
-class Shift:
-    """One life of the service: a connection, an indexer, a message processor."""
-
-    def __init__(self, broker: EmbeddedBroker, settings) -> None:
-        self.broker, self.settings = broker, settings
-
-    async def __aenter__(self) -> Self:
-        self.client = await connect(self.broker.url, name="test", wait=False)
-        js = self.client.jetstream()
-        await provision(js)
-        self.js, self.store, letters = js, JetStreamEventStore(js), StreamDeadLetters(js)
-        indexer = Indexer(ServiceContext(self.settings, self.store, MemoryPeople(), letters, js))
-        self.processor = MessageProcessor(INDEXER.name, indexer.handle, letters, by_session)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.processor.drain(5)
-        await self.client.close()
-
-    async def work(self, count: int) -> None:
-        """Take some messages and settle them."""
-        subscription = await self.js.pull_subscribe_bind(INDEXER.name, stream=EVENTS.name)
-        for _ in range(count):
-            (message,) = await subscription.fetch(1, timeout=10)
-            await self.processor.take(message)
-        while self.processor.in_flight:
-            await self.client.flush()
-
-    async def unsettled(self) -> int:
-        info = await self.js.consumer_info(EVENTS.name, INDEXER.name)
-        return (info.num_pending or 0) + (info.num_ack_pending or 0)
-
-
-@pytest.mark.broker
-async def test_the_wait_for_files_survives_a_restart(
-    broker, settings, share, facts, monkeypatch
-) -> None:
-    monkeypatch.setattr(decide, "SHORTEST_WAIT", timedelta(seconds=0.2))
-    monkeypatch.setattr(decide, "LONGEST_WAIT", timedelta(seconds=0.2))
-    end = datetime.now(UTC) - timedelta(hours=1)
-    recent = type(facts)(start=end - timedelta(hours=1), end=end)
-    async with Shift(broker, settings) as shift:
-        for event in recent.over():
-            await shift.store.append(envelop(event, source="test"))
-        await shift.work(2)
-        assert await shift.unsettled() == 2
-        assert not (await told(shift.store, recent)).files
-    share.write("a.dm3", end - timedelta(minutes=5))
-    async with Shift(broker, settings) as shift:
-        await shift.work(2)
-        assert await shift.unsettled() == 0
-        state = await told(shift.store, recent)
-        assert [file.indexed.event.path for file in state.current_files().values()] == [
-            "Titan/a.dm3"
-        ]
-
-
-@pytest.mark.broker
-async def test_two_indexers_at_once_state_each_file_once(broker, settings, share, facts) -> None:
-    for number in range(300):
-        share.write(f"{number}.dm3")
-    async with Shift(broker, settings) as one, Shift(broker, settings) as two:
-        for event in facts.over():
-            await one.store.append(envelop(event, source="test"))
-        history = await read_session(one.store, facts.session)
-        await asyncio.gather(
-            *(shift.processor.handler(tuple(history[-1:])) for shift in (one, two))
+async def test_a_clock_that_is_an_hour_behind_is_told_with_the_number_to_set(office, share) -> None:
+    hour = timedelta(hours=1)
+    sessions = [
+        replace(
+            office.facts,
+            session=f"file-{number}",
+            start=share.start + number * hour,
+            end=share.start + (number + 1) * hour,
         )
-        events = [item.event for item in await read_session(one.store, facts.session)]
-    assert sum(isinstance(event, FileIndexed) for event in events) == 300
-    assert sum(isinstance(event, SessionIndexed) for event in events) == 1
+        for number in range(1, 4)
+    ]
+    for one, name in zip(sessions, ("user-1", "user-2", "user-3"), strict=True):
+        for minute in (10, 22, 34, 46):
+            share.write(f"{name}/{minute}.dm3", one.start - hour + timedelta(minutes=minute))
+    for number, one in enumerate(sessions, start=1):
+        user = await office.people.remember("file", Person(username=f"user-{number}"))
+        await office.state(one.started(user=user), one.matched(), one.ended(user=user))
+    await office.wake()
+    (letter,) = [letter async for letter in office.letters.read()]
+    assert letter.subject == "instrument FEI-Titan-TEM"
+    assert "set clock_offset = -3600 in instruments.toml" in letter.reason
+    assert letter.reason in (await office.stated(SessionIndexed))[-1].notes
 
 
-async def told(store: JetStreamEventStore, facts) -> SessionState:
-    return fold(await read_session(store, facts.session))
+async def test_a_file_of_the_future_is_named(office, share) -> None:
+    share.write("a.dm3", datetime.now(UTC) + timedelta(days=365))
+    await office.state(*office.facts.over())
+    await office.wake()
+    (event,) = await office.stated(FilesNotFound)
+    assert "1 file has a time in the future, such as Titan/a.dm3" in event.notes[0]
+    assert "clock_offset" in event.notes[0]
+
+
+def current(state: SessionState) -> list[str]:
+    return sorted(file.indexed.event.path for file in state.current_files().values())
+
+
+async def looked_through(indexer) -> None:
+    """Every instrument was looked through, and what was found stated."""
+    await asyncio.gather(*(one.once() for one in indexer.instruments.values()))
 
 
 # --- beside the service ----------------------------------------------------------------------
@@ -314,7 +377,6 @@ def test_the_service_is_installed_and_needs_its_share(settings) -> None:
     assert service.consumer is INDEXER
     assert [mount.setting for mount in service.mounts] == ["NX_INSTRUMENT_DATA_PATH"]
     assert not any(mount.writable for mount in service.mounts)
-    assert service == app.create(settings)
 
 
 def test_a_dry_run_lists_the_files_of_a_time(settings, share) -> None:

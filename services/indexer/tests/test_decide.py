@@ -1,40 +1,38 @@
-"""What a search means for a session."""
+"""What a look means for a session."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexuslims_contracts.events import Event, FileIndexed, FilesNotFound, SessionIndexed
-from nexuslims_contracts.identifiers import digest
-from nexuslims_indexer.decide import (
-    LONGEST_WAIT,
-    QUIET,
-    SHORTEST_WAIT,
-    Statement,
-    Wait,
-    Window,
-    decide,
-    quiet_time,
-    window_of,
+from nexuslims_contracts.datasets import Dataset, ExtractorVersion
+from nexuslims_contracts.events import (
+    Event,
+    FileIndexed,
+    FileMissing,
+    FilesAwaited,
+    FilesNotFound,
+    FileSuperseded,
+    MetadataExtracted,
+    SessionIndexed,
 )
-from nexuslims_indexer.finder import Found, FoundFile, Unreadable
+from nexuslims_contracts.identifiers import digest
+from nexuslims_indexer.claims import Claim
+from nexuslims_indexer.decide import Found, Statement, Window, decide, held, time_inside
+from nexuslims_indexer.model import FoundFile, Unreadable
 from nexuslims_shared.session.state import SessionState
 
 DELAY = timedelta(days=2)
 
 
-def file(number: int, size: int = 1) -> FoundFile:
-    return FoundFile(number, f"Titan/f{number}.dm3", size)
-
-
-def found(*numbers: int, unreadable: tuple[Unreadable, ...] = ()) -> Found:
-    return Found(tuple(file(number) for number in sorted(set(numbers))), unreadable)
+def file(number: int, size: int = 1, folder: str = "Titan") -> FoundFile:
+    return FoundFile(number, f"{folder}/f{number}.dm3", size)
 
 
 class Session:
-    """A session whose searches are decided one after the other."""
+    """A session whose looks are decided one after the other."""
 
     def __init__(self, facts) -> None:
         self.facts = facts
@@ -44,24 +42,40 @@ class Session:
     def state(self) -> SessionState:
         return self.facts.state(self.events)
 
-    def decide(self, result: Found, since_end: timedelta = timedelta(0)) -> Statement | Wait:
-        window = window_of(self.facts.ended())
-        assert window is not None
+    def found(self, *files: FoundFile, **more) -> Found:
+        mine = {one: Claim(self.facts.session) for one in files}
+        return Found(mine, **more)
+
+    def decide(self, found: Found, since_end: timedelta = timedelta(0), **more) -> Statement:
+        window = Window(self.facts.instrument, self.facts.start, self.facts.end)
         return decide(
             self.state,
-            window,
-            result,
+            replace(window, **more),
+            found,
+            lambda one: Claim(self.facts.session),
             strategy="exclusive",
-            now=window.end + since_end,
+            now=self.facts.end + since_end,
             delay=DELAY,
         )
 
-    def take(self, result: Found, since_end: timedelta = timedelta(0)) -> Statement:
-        decision = self.decide(result, since_end)
-        assert isinstance(decision, Statement)
-        self.events += decision.files
-        self.events += [decision.session] if decision.session else []
-        return decision
+    def take(self, found: Found, since_end: timedelta = timedelta(0)) -> Statement:
+        statement = self.decide(found, since_end)
+        self.events += statement.files
+        self.events += [statement.session] if statement.session else []
+        return statement
+
+    def look(self, *files: FoundFile, **more) -> Statement:
+        return self.take(self.found(*files, **more))
+
+    @property
+    def paths(self) -> list[str]:
+        files = self.state.current_files().values()
+        return sorted(one.indexed.event.path for one in files)
+
+    @property
+    def missing(self) -> list[str]:
+        files = self.state.current_files().values()
+        return sorted(one.indexed.event.path for one in files if one.is_missing)
 
 
 @pytest.fixture
@@ -69,108 +83,172 @@ def session(facts) -> Session:
     return Session(facts)
 
 
-def test_the_first_search_states_files_and_their_manifest(session, facts) -> None:
-    statement = session.take(found(1, 2))
+def test_the_first_look_states_files_and_their_manifest(session, facts) -> None:
+    statement = session.look(file(2), file(1))
     assert [event.path for event in statement.files] == ["Titan/f1.dm3", "Titan/f2.dm3"]
     assert all(event.instrument == facts.instrument for event in statement.files)
     manifest = statement.session
     assert isinstance(manifest, SessionIndexed)
     assert (manifest.start, manifest.end, manifest.count) == (facts.start, facts.end, 2)
     assert manifest.files_digest == digest(sorted(event.file for event in statement.files))
-    assert (manifest.superseded, manifest.after) == ((), 0)
+    assert (manifest.look_until, manifest.missing, manifest.after) == (facts.end + DELAY, 0, 0)
 
 
-def test_a_second_search_states_what_is_new_and_what_is_gone(session) -> None:
-    session.take(found(1, 2))
-    first_scan = len(session.events)
-    statement = session.take(found(2, 3))
-    assert [event.path for event in statement.files] == ["Titan/f3.dm3"]
-    manifest = statement.session
-    assert isinstance(manifest, SessionIndexed)
-    assert manifest.superseded == (file(1).token,)
-    assert (manifest.count, manifest.after) == (2, first_scan)
+def test_what_is_not_found_stays_as_missing_and_is_found_again(session) -> None:
+    session.look(file(1), file(2))
+    statement = session.look(file(2), file(3))
+    assert [type(event) for event in statement.files] == [FileIndexed, FileMissing]
+    assert statement.session.count == 3
+    assert statement.session.missing == 1
+    assert (session.paths, session.missing) == (
+        ["Titan/f1.dm3", "Titan/f2.dm3", "Titan/f3.dm3"],
+        ["Titan/f1.dm3"],
+    )
+    assert session.look(file(2), file(3)) == Statement()
+    session.look(file(1), file(2), file(3))
+    assert (len(session.paths), session.missing) == (3, [])
+    assert session.look(file(1), file(2), file(3)) == Statement()
 
 
-def test_a_file_that_comes_back_belongs_to_the_session_again(session) -> None:
-    for result in (found(1, 2), found(2), found(1, 2)):
-        statement = session.take(result)
-    assert statement.files == ()
+def test_nothing_at_all_makes_all_missing_and_no_record_smaller(session) -> None:
+    session.look(file(1), file(2))
+    session.look()
+    assert (len(session.paths), len(session.missing)) == (2, 2)
+
+
+def test_a_rewritten_file_takes_the_place_of_its_former_state(session) -> None:
+    session.look(file(1), file(2))
+    new = file(1, size=9)
+    statement = session.look(new, file(2), elsewhere={new.path: new})
+    (gone,) = [one for one in statement.files if isinstance(one, FileSuperseded)]
+    assert (gone.reason, gone.by) == ("rewritten", new.token)
+    assert session.state.current_files().keys() == {new.token, file(2).token}
+    session.look(file(1), file(2), elsewhere={new.path: file(1)})
     assert session.state.current_files().keys() == {file(1).token, file(2).token}
 
 
-def test_a_rewritten_file_supersedes_its_former_state(session) -> None:
-    session.take(found(1))
-    session.take(Found((file(1, size=9),)))
-    assert session.state.current_files().keys() == {file(1, size=9).token}
+def test_a_moved_file_is_the_same_one(session) -> None:
+    session.look(*(file(number) for number in range(5)))
+    statement = session.look(*(file(number, folder="new") for number in range(5)))
+    assert {one.reason for one in statement.files if isinstance(one, FileSuperseded)} == {"moved"}
+    assert session.paths == [f"new/f{number}.dm3" for number in range(5)]
+    assert session.missing == []
 
 
-def test_files_where_the_search_could_not_look_are_not_gone(session) -> None:
-    session.take(found(1, 2))
+def test_files_that_nothing_tells_apart_are_not_matched_by_chance(session) -> None:
+    before = [FoundFile(7, f"Titan/{name}", 1) for name in ("a.dm3", "b.dm3")]
+    after = [FoundFile(7, f"Titan/{name}", 1) for name in ("c.dm3", "d.dm3")]
+    session.look(*before)
+    session.look(*after)
+    assert len(session.missing) == 2
+    for name, sha in (("a", "1"), ("b", "2"), ("c", "2"), ("d", "1")):
+        one = FoundFile(7, f"Titan/{name}.dm3", 1)
+        session.events.append(extracted(session, one, sha))
+    session.look(*after)
+    assert (session.paths, session.missing) == (["Titan/c.dm3", "Titan/d.dm3"], [])
+
+
+def test_files_where_it_could_not_look_or_that_are_being_written_are_not_missing(session) -> None:
+    session.look(file(1), file(2), file(3))
     blind = Unreadable("Titan/f1.dm3", "Permission denied")
-    assert session.take(found(2, unreadable=(blind,))) == Statement((), None)
-    assert session.take(found(2, 3, unreadable=(blind,))).session.count == 3
-    assert session.state.superseded == frozenset()
+    more = {"unreadable": (blind,), "growing": {"Titan/f2.dm3"}}
+    statement = session.look(file(3), **more)
+    assert statement.files == ()
+    assert session.missing == []
+    assert any("Permission denied" in note for note in statement.session.notes)
 
 
-def test_an_empty_folder_after_a_full_one_changes_nothing(session) -> None:
-    session.take(found(1))
-    assert session.decide(found(), timedelta(days=9)) == Statement((), None)
+def test_a_file_that_another_session_has_now_leaves_this_one(session) -> None:
+    session.look(file(1), file(2))
+    theirs = Found({file(1): Claim("other", "narrower"), file(2): Claim(session.facts.session)})
+    statement = session.take(theirs)
+    assert [(one.reason, one.file) for one in statement.files] == [("elsewhere", file(1).token)]
+    assert session.paths == ["Titan/f2.dm3"]
 
 
 def test_no_files_means_waiting_until_the_delay_is_over(session, facts) -> None:
-    deadline = facts.end + DELAY
-    assert session.decide(found(), timedelta(0)) == Wait(SHORTEST_WAIT, deadline)
-    assert session.decide(found(), timedelta(minutes=100)) == Wait(timedelta(minutes=10), deadline)
-    assert session.decide(found(), timedelta(days=1)) == Wait(LONGEST_WAIT, deadline)
-    nearly = DELAY - timedelta(seconds=1)
-    assert session.decide(found(), nearly) == Wait(timedelta(seconds=1), deadline)
-    missing = session.take(found(), DELAY).session
+    awaited = session.take(session.found(), timedelta(minutes=1)).session
+    assert isinstance(awaited, FilesAwaited)
+    assert awaited.until == facts.end + DELAY
+    assert session.take(session.found(), timedelta(days=1)) == Statement()
+    missing = session.take(session.found(), DELAY).session
     assert isinstance(missing, FilesNotFound)
-    assert (missing.searched, missing.waited_until, missing.after) == ("Titan", deadline, 0)
-
-
-def test_files_that_come_after_the_end_of_waiting_are_stated(session) -> None:
-    session.take(found(), DELAY)
-    manifest = session.take(found(1), timedelta(days=9)).session
-    assert isinstance(manifest, SessionIndexed)
-    assert manifest.after == len(session.facts.over()) + 1
-
-
-def test_not_found_is_said_once_and_again_when_somebody_asks(session, facts) -> None:
-    session.take(found(), DELAY)
-    assert session.decide(found(), DELAY) == Statement((), None)
+    assert (missing.searched, missing.waited_until) == ("Titan", facts.end + DELAY)
+    assert session.take(session.found(), DELAY) == Statement()
     session.events.append(facts.retry())
-    assert isinstance(session.take(found(), DELAY).session, FilesNotFound)
-    assert session.decide(found(), DELAY) == Statement((), None)
+    assert isinstance(session.take(session.found(), DELAY).session, FilesNotFound)
+    assert session.look(file(1)).session.count == 1
 
 
-def test_a_session_that_has_just_ended_is_left_alone_for_a_moment(facts) -> None:
-    window = window_of(facts.ended())
-    assert isinstance(window, Window)
-    assert quiet_time(window, facts.end) == QUIET
-    assert quiet_time(window, facts.end - timedelta(hours=1)) == QUIET
-    assert quiet_time(window, facts.end + QUIET / 2) == QUIET / 2
-    assert quiet_time(window, facts.end + QUIET) is None
+def test_a_session_in_use_has_files_and_nothing_is_missing(session) -> None:
+    session.events = session.events[:2]
+    statement = session.decide(session.found(file(1)), end=None)
+    assert [type(one) for one in statement.files] == [FileIndexed]
+    assert statement.session is None
+    session.events += statement.files
+    assert session.decide(session.found(), end=None) == Statement()
 
 
-def test_a_session_without_an_end_has_no_window(facts) -> None:
-    assert window_of(facts.revised(end=None, after=3)) is None
+def test_a_list_of_an_earlier_release_is_taken_over(session, facts) -> None:
+    session.look(file(1), file(2))
+    manifest = session.events[-1]
+    old = manifest.model_copy(update={"superseded": (file(1).token,), "count": 1, "after": 9})
+    session.events.append(old)
+    statement = session.look(file(2), file(3))
+    assert file(1).token in {one.file for one in statement.files if isinstance(one, FileSuperseded)}
+    assert session.paths == ["Titan/f2.dm3", "Titan/f3.dm3"]
+    session.look(file(1), file(2), file(3))
+    assert len(session.paths) == 3
 
 
-scans = st.lists(st.sets(st.integers(1, 5)), max_size=6)
+def test_what_a_session_knows_of_its_files_can_be_asked(session, facts) -> None:
+    straddling = file(1)
+    session.take(Found({straddling: Claim(facts.session, "began")}))
+    assert held(session.state) == {straddling.token: "began"}
+    event = extracted(session, straddling, "1")
+    assert time_inside(event, straddling) == round(facts.start.timestamp()) * 10**9
+    assert time_inside(event, FoundFile(round(facts.start.timestamp()) * 10**9, "x", 1)) is None
+    assert time_inside(event.model_copy(update={"datasets": ()}), straddling) is None
 
 
-@given(scans)
-def test_the_last_search_that_found_files_stands_and_nothing_is_said_twice(
-    facts, history: list[set[int]]
-) -> None:
+def test_no_event_grows_with_the_number_of_files(session) -> None:
+    for folder in ("one", "two", "one"):
+        session.look(*(file(number, folder=folder) for number in range(1, 1001)))
+    session.look()
+    assert (len(session.paths), len(session.missing)) == (1000, 1000)
+    assert max(len(event.model_dump_json()) for event in session.events) < 1000
+
+
+def extracted(session: Session, one: FoundFile, sha256: str) -> MetadataExtracted:
+    dataset = Dataset(
+        index=0,
+        name="x",
+        dataset_type="Image",
+        data_type="TEM_Imaging",
+        creation_time=session.facts.start,
+    )
+    return MetadataExtracted(
+        session=session.facts.session,
+        file=one.token,
+        outcome="extracted",
+        extractor=ExtractorVersion(name="x", version="1"),
+        sha256=sha256,
+        datasets=(dataset,),
+    )
+
+
+looks = st.lists(st.sets(st.integers(1, 5)), max_size=6)
+
+
+@given(looks)
+def test_no_look_makes_a_record_smaller_and_nothing_is_stated_twice(facts, history) -> None:
     session = Session(facts)
+    ever: set[int] = set()
     for numbers in history:
-        if numbers:
-            session.take(found(*numbers))
-            assert session.decide(found(*numbers)) == Statement((), None)
-    full = [numbers for numbers in history if numbers]
-    expected = {file(number).token for number in full[-1]} if full else set()
-    assert session.state.current_files().keys() == expected
-    indexed = [event.file for event in session.events if isinstance(event, FileIndexed)]
-    assert len(indexed) == len(set(indexed))
+        ever |= numbers
+        session.look(*map(file, numbers))
+        assert session.decide(session.found(*map(file, numbers))) == Statement()
+        assert session.paths == sorted(file(number).path for number in ever)
+        assert session.missing == sorted(file(number).path for number in ever - numbers)
+    ids = [event.id for event in session.events if isinstance(event, FileIndexed | FileMissing)]
+    assert len(ids) == len(set(ids))

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -24,6 +24,20 @@ class InstrumentEntry(BaseModel):
     calendar_id: Annotated[str, Field(description="Its identifier there, if not the pid")] = ""
     location: str = ""
     property_tag: str = ""
+    clock_offset: Annotated[
+        float,
+        Field(ge=-86_400, le=86_400, description="Seconds its PC's clock is ahead; behind: < 0"),
+    ] = 0.0
+    settle_seconds: Annotated[
+        float | None, Field(ge=0, description="NX_FILE_SETTLE_SECONDS, for this instrument")
+    ] = None
+    grace_minutes: Annotated[
+        float | None, Field(ge=0, le=1440, description="NX_FILE_GRACE_MINUTES, for this instrument")
+    ] = None
+    folders: Annotated[
+        Literal["", "user", "session"],
+        Field(description="Whose names its folders have, where that tells whose a file is"),
+    ] = ""
 
     @field_validator("timezone")
     @classmethod

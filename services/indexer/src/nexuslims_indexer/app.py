@@ -1,136 +1,259 @@
-"""The indexer: when a session has ended, finds its files and states which they are."""
+"""The indexer: finds the files of every session, and states whose they are.
+
+What wakes it is a change of the calendar, an operator, a change on a disk, or the time. For each
+instrument one look at its folders serves all of its sessions.
+"""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from nexuslims_contracts.envelope import Recorded, envelop
-from nexuslims_contracts.events import ReservationMatched, RetryRequested
+from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.events import RetryRequested
+from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.topology import INDEXER
-from nexuslims_indexer.decide import Statement, Wait, Window, decide, quiet_time, window_of
-from nexuslims_indexer.errors import ShareUnavailableError
-from nexuslims_indexer.finder import Found, Search, find_files
+from nexuslims_indexer.book import Book, TreeKey
+from nexuslims_indexer.claims import Rules, readable
+from nexuslims_indexer.decisions import Decisions, Log, Manner
+from nexuslims_indexer.errors import IndexInUseError, ShareUnavailableError
+from nexuslims_indexer.index import FolderIndex
+from nexuslims_indexer.instrument import InstrumentIndexer
+from nexuslims_indexer.model import Tree
+from nexuslims_indexer.names import Names
+from nexuslims_indexer.people import FolderNames
+from nexuslims_indexer.warn import Warnings
+from nexuslims_indexer.watch import is_local, watch
 from nexuslims_shared.consume import Handler, RetryLater, by_session
+from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.health import Check
+from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
-from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import ended
-from nexuslims_shared.settings import Settings
+from nexuslims_shared.settings import Settings, make_folder
+from nexuslims_shared.tasks import end
 
 log = logging.getLogger(__name__)
 
-SOURCE: Final = "nexuslims/indexer"
 _SHARE_DELAY: Final = timedelta(seconds=30)
+_SECOND_NS: Final = 10**9
 
 
 def create(settings: Settings) -> Service:
     """Make the service."""
+    running: list[Indexer] = []
     return Service(
         name="indexer",
-        work=_work,
+        work=lambda context: _work(context, running),
         consumer=INDEXER,
         key=by_session,
-        concurrency=4,
-        backlog=100,
+        concurrency=100,
+        backlog=1000,
         mounts=[Mount(settings.instrument_data_path, "NX_INSTRUMENT_DATA_PATH")],
+        checks=[_check_folders(running)],
+        notes=lambda: running[0].notes() if running else {},
     )
 
 
+def _check_folders(running: Sequence["Indexer"]) -> Check:
+    """Ready means: the folders of all instruments could be looked at."""
+
+    async def problem() -> str:
+        return "; ".join(running[0].troubles()) if running else ""
+
+    return Check("instrument folders", problem)
+
+
 @asynccontextmanager
-async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
-    yield Indexer(context).handle
+async def _work(context: ServiceContext, running: list["Indexer"]) -> AsyncIterator[Handler]:
+    async with indexing(context) as indexer:
+        running[:] = [indexer]
+        yield indexer.handle
+        running.clear()
+
+
+@asynccontextmanager
+async def indexing(context: ServiceContext) -> AsyncIterator["Indexer"]:
+    """Run an indexer."""
+    indexer = Indexer(context)
+    await indexer.catch_up()
+    watching = asyncio.create_task(indexer.watch())
+    try:
+        yield indexer
+    finally:
+        await end(watching, *indexer.tasks)
+        indexer.close()
 
 
 class Indexer:
-    """Searches for files and states what it found."""
+    """The indexers of all instruments, and who is asked about a session.
+
+    Parameters
+    ----------
+    context
+        What the service works with.
+    """
 
     def __init__(self, context: ServiceContext) -> None:
-        self._store = context.store
-        self._sessions = SessionRepository(context.store)
+        self.tasks: list[asyncio.Task[None]] = []
+        self._context = context
         self._settings = context.settings
-        self._dead_letters = context.dead_letters
+        self._book = Book(context.store)
+        self._sessions = SessionRepository(context.store)
+        self.instruments: dict[TreeKey, InstrumentIndexer] = {}
+        self._folder_names = FolderNames(context.people)
+        self._catching_up = asyncio.Lock()
+        self._is_new = True
+        self._others = asyncio.Event()
 
     async def handle(self, batch: tuple[Recorded, ...]) -> None:
-        """Search for the files of one session.
+        """Look for the files of one session, and of those that its events concern.
 
         Raises
         ------
-        NotYet
-            If there are none yet, or the share is away. The broker keeps the wait, so it outlives
-            this process.
+        RetryLater
+            If the share is away. The broker keeps the wait, so it outlives this process.
         """
+        await self.catch_up()
         session = batch[0].event.session
-        state = await self._sessions.open(session, through=max(item.sequence for item in batch))
-        schedule = ended(state)
-        window = window_of(schedule) if schedule else None
-        if window is None or not _is_wanted(state, batch):
+        entry = self._book.entries.get(session)
+        if entry is None or entry.tree is None:
             return
-        if quiet := quiet_time(window, datetime.now(UTC)):
-            raise RetryLater(quiet, "the session has just ended")
-        found = await self._search(window)
-        decision = decide(
-            state,
-            window,
-            found,
-            strategy=self._settings.file_strategy,
-            now=datetime.now(UTC),
-            delay=timedelta(days=self._settings.file_delay_days),
-        )
-        if isinstance(decision, Wait):
-            raise RetryLater(decision.delay, f"no files yet, waiting until {decision.deadline}")
-        await self._dead_letter(state.session, found)
-        await self._state(decision, batch[-1])
-        if not found.files and decision.session is None:
-            log.warning("nothing is found any more: the files of the last scan stand")
-
-    async def _search(self, window: Window) -> Found:
-        search = Search(
-            root=self._settings.instrument_data_path,
-            folder=window.schedule.instrument.filestore,
-            start=window.start,
-            end=window.end,
-            strategy=self._settings.file_strategy,
-            ignore=self._settings.ignore_patterns,
-        )
+        instrument = self.instruments[entry.tree]
+        instrument.mark([session])
+        if not entry.consent:
+            return
+        everything = any(isinstance(item.event, RetryRequested) for item in batch)
         try:
-            found = await asyncio.to_thread(find_files, search)
+            await instrument.attend(session, batch[-1].envelope, everything=everything)
         except ShareUnavailableError as error:
             raise RetryLater(_SHARE_DELAY, str(error)) from error
-        for place in found.unreadable:
-            log.warning("%s: %s: not searched, check its permissions", place.path, place.reason)
-        return found
 
-    async def _dead_letter(self, session: str, found: Found) -> None:
-        """Files that no event can name are not lost without a word."""
-        for path in found.unnameable:
-            reason = f"{path}: the name is not Unicode: rename it, then `nexuslims retry {session}`"
-            log.error("%s", reason)
-            await self._dead_letters.write(INDEXER.name, 0, f"session {session}", reason)
+    async def catch_up(self) -> None:
+        """Bring the book of sessions up to date, and tell the instruments that it concerns."""
+        async with self._catching_up:
+            changed = await self._book.catch_up()
+            for key in self._book.trees.keys() - self.instruments.keys():
+                self._start(key)
+            if not self._is_new:
+                for key, sessions in changed.items():
+                    self.instruments[key].mark(sessions)
+            self._is_new = False
 
-    async def _state(self, statement: Statement, cause: Recorded) -> None:
-        """Files first: a manifest is complete when it is stated."""
-        await self._store.append_all(
-            [envelop(event, source=SOURCE, cause=cause.envelope) for event in statement.files]
+    def troubles(self) -> list[str]:
+        """Say which folders could not be looked at, and why."""
+        return sorted(one.trouble for one in self.instruments.values() if one.trouble)
+
+    def notes(self) -> dict[str, str]:
+        """Return what else an operator should know, by folder."""
+        notes: dict[str, str] = {}
+        for one in self.instruments.values():
+            if one.decisions.warnings.clock:
+                notes[one.folder] = one.decisions.warnings.clock
+            notes |= {readable(place.path): place.reason for place in one.unreadable}
+        return notes
+
+    async def watch(self) -> None:
+        """Have local disks tell of changes; start again when there is one more instrument."""
+        while self._settings.file_watch == "auto":
+            self._others.clear()
+            root = self._settings.instrument_data_path
+            folders = {
+                folder: one.touch
+                for (_, folder), one in self.instruments.items()
+                if await asyncio.to_thread(is_local, root / folder)
+            }
+            await watch(root, folders, self._others)
+
+    def close(self) -> None:
+        """Close the indexes."""
+        for instrument in self.instruments.values():
+            instrument.close()
+
+    def _start(self, key: TreeKey) -> None:
+        instrument = self.instruments[key] = self._make(key)
+        self.tasks.append(asyncio.create_task(instrument.run(), name=f"look {key[1]}"))
+        self._others.set()
+
+    def _make(self, key: TreeKey) -> InstrumentIndexer:
+        settings, context = self._settings, self._context
+        own = _entry_of(settings, key)
+        names = Names(settings.file_strategy, settings.ignore_patterns)
+        index = self._index(key, names)
+        thread = ThreadPoolExecutor(1, thread_name_prefix=f"look {key[1]}")
+        rules = _rules(settings, own)
+        manner = Manner(
+            settings.file_strategy,
+            timedelta(days=settings.file_delay_days),
+            timedelta(hours=settings.file_sweep_hours),
         )
-        if statement.session is not None:
-            await self._store.append(
-                envelop(statement.session, source=SOURCE, cause=cause.envelope)
-            )
-            log.info("%d new files: %s", len(statement.files), statement.session.type_name())
+        events = Log(context.store, self._sessions, self.catch_up)
+        return InstrumentIndexer(
+            key,
+            tree=_tree(settings, key, own),
+            names=names,
+            manner=manner,
+            index=index,
+            thread=thread,
+            book=self._book,
+            events=events,
+            decisions=Decisions(
+                key,
+                rules=rules,
+                manner=manner,
+                index=index,
+                thread=thread,
+                book=self._book,
+                events=events,
+                folder_names=self._folder_names,
+                warnings=Warnings(
+                    key,
+                    index=index,
+                    thread=thread,
+                    letters=context.dead_letters,
+                    offset_ns=rules.offset_ns,
+                ),
+            ),
+        )
+
+    def _index(self, key: TreeKey, names: Names) -> FolderIndex:
+        root = self._settings.instrument_data_path
+        signature = f"{root} {key} {names.signature}"
+        try:
+            folder = make_folder(self._settings.state_path / "index", "NX_STATE_PATH")
+            return FolderIndex(folder / f"{digest(key)[:16]}.sqlite", signature)
+        except (SettingsError, IndexInUseError, sqlite3.Error) as error:
+            log.warning("%s: what is seen of the folders is kept in memory", error)
+            return FolderIndex(":memory:", signature)
 
 
-def _is_wanted(state: SessionState, batch: tuple[Recorded, ...]) -> bool:
-    """A message that comes again after its session was scanned needs no second search.
+def _tree(settings: Settings, key: TreeKey, own: InstrumentEntry | None) -> Tree:
+    settle = own.settle_seconds if own else None
+    return Tree(
+        settings.instrument_data_path,
+        key[1],
+        settle_ns=round((settings.file_settle_seconds if settle is None else settle) * _SECOND_NS),
+        offset_ns=_rules(settings, own).offset_ns,
+    )
 
-    A search answers what was said before it: the schedule, or a request to look again. The files
-    of a user who did not consent to a record are nobody's business; later consent wakes us again.
-    """
-    if state.booking is None or not isinstance(state.booking.event, ReservationMatched):
-        return False
-    if state.scan is None or state.schedule is None:
-        return True
-    asked = [item.sequence for item in batch if isinstance(item.event, RetryRequested)]
-    return state.scan.sequence < max([state.schedule.sequence, *asked])
+
+def _rules(settings: Settings, own: InstrumentEntry | None) -> Rules:
+    grace = own.grace_minutes if own else None
+    return Rules(
+        grace_ns=round((settings.file_grace_minutes if grace is None else grace) * 60 * _SECOND_NS),
+        offset_ns=round((own.clock_offset if own else 0.0) * _SECOND_NS),
+        folders=own.folders if own else "",
+    )
+
+
+def _entry_of(settings: Settings, key: TreeKey) -> InstrumentEntry | None:
+    """Return the settings of an instrument, None if it is no longer listed."""
+    try:
+        return read_instruments(settings.instruments_file).get(key[0])
+    except SettingsError as error:
+        log.warning("%s", error)
+        return None

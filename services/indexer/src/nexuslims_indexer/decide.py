@@ -1,182 +1,399 @@
-"""What a search means for a session: files and their manifest, a wait, or the end of waiting."""
+"""What a look means for a session: events about files and their manifest, or the end of waiting."""
 
-from dataclasses import dataclass
+import base64
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from nexuslims_contracts.events import (
     Event,
+    FileBasis,
+    FileDeparture,
     FileIndexed,
+    FileMissing,
+    FilesAwaited,
     FilesNotFound,
-    SessionEnded,
+    FileSuperseded,
+    Instrument,
+    MetadataExtracted,
     SessionIndexed,
-    SessionRevised,
 )
 from nexuslims_contracts.identifiers import digest
-from nexuslims_indexer.finder import Found
-from nexuslims_shared.session.state import SessionState
+from nexuslims_indexer.claims import Claim, explain, readable
+from nexuslims_indexer.model import FoundFile, Unreadable
+from nexuslims_indexer.names import Strategy
+from nexuslims_shared.session.state import FileState, SessionState
 
-QUIET: Final = timedelta(seconds=5)
-"""How long after its end a session is left alone: a share shows files a little late, and clocks
-differ. A file that is written later than that has a later time, and belongs to what comes next."""
-SHORTEST_WAIT: Final = timedelta(seconds=5)
-LONGEST_WAIT: Final = timedelta(hours=1)
-GROWTH: Final = 10
-"""The wait is a tenth of the time since the session's end, within the two limits."""
+_MOST_NOTES: Final = 12
 
-Schedule: TypeAlias = SessionEnded | SessionRevised
+FileStatement: TypeAlias = FileIndexed | FileSuperseded | FileMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time of a session, as the calendar says it now; no end while it goes on."""
+
+    instrument: Instrument
+    start: datetime
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look found that concerns a session.
+
+    Parameters
+    ----------
+    claims
+        Files at rest that are the session's, or might be, and whose they are.
+    elsewhere
+        Files at rest, by path, at the places where files of the session were.
+    growing
+        Paths of files that are not at rest.
+    unreadable
+        Where the look could not look.
+    notes
+        What is to be said of the instrument's files beside.
+    """
+
+    claims: Mapping[FoundFile, Claim] = field(default_factory=dict)
+    elsewhere: Mapping[str, FoundFile] = field(default_factory=dict)
+    growing: Collection[str] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """What to state: events about files first, then one about the session."""
 
-    files: tuple[FileIndexed, ...]
-    session: SessionIndexed | FilesNotFound | None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing there yet: when to look again, and until when at most."""
-
-    delay: timedelta
-    deadline: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The session's time, as the calendar says it now."""
-
-    schedule: Schedule
-    start: datetime
-    end: datetime
-
-
-def window_of(schedule: Schedule) -> Window | None:
-    """Return the time to search, None for a session without an end."""
-    if schedule.end is None:
-        return None
-    return Window(schedule, schedule.start, schedule.end)
-
-
-def quiet_time(window: Window, now: datetime) -> timedelta | None:
-    """Return how long to wait before a session that has just ended is searched, if at all."""
-    left = window.end + QUIET - now
-    return min(left, QUIET) if left > timedelta(0) else None
+    files: tuple[FileStatement, ...] = ()
+    session: SessionIndexed | FilesAwaited | FilesNotFound | None = None
 
 
 def decide(
     state: SessionState,
     window: Window,
     found: Found,
+    whose: Callable[[FoundFile], Claim],
     *,
-    strategy: Literal["exclusive", "inclusive"],
+    strategy: Strategy,
     now: datetime,
     delay: timedelta,
-) -> Statement | Wait:
-    """Decide what a search means.
+) -> Statement:
+    """Decide what a look means.
 
     Parameters
     ----------
     state
         The session so far.
     window
-        The time that was searched.
+        Its time.
     found
         What was found.
+    whose
+        Decides whose a file is that was the session's.
     strategy
-        As it was searched with.
+        As it was looked with.
     now
-        The time of the search.
+        The time of the look.
     delay
-        How long after the session's end files may appear.
+        How long after the session's end files are looked for often.
 
     Returns
     -------
-    Statement or Wait
-        A statement is empty where nothing is new. Files of earlier scans that are gone are
-        superseded only if others are there: an empty folder after a full one is a share in
-        trouble, not a session without files. Nor are those where the search could not look.
+    Statement
+        Empty where nothing is new. A file that was not found stays in the record, marked as
+        missing; it leaves the record if another state of it, the same file at another place, or
+        another session took it.
     """
-    if found.files:
-        return _manifest(state, window, found, strategy)
-    if state.manifest is not None:
-        return Statement((), None)
-    deadline = window.end + delay
-    if now < deadline:
-        return Wait(_wait(now - window.end, deadline - now), deadline)
-    return _not_found(state, window, deadline)
-
-
-def _manifest(
-    state: SessionState,
-    window: Window,
-    found: Found,
-    strategy: Literal["exclusive", "inclusive"],
-) -> Statement:
-    known = state.files
-    files = tuple(
-        FileIndexed(
-            session=state.session,
-            file=file.token,
-            path=file.path,
-            size=file.size,
-            mtime_ns=file.mtime_ns,
-            instrument=window.schedule.instrument,
+    change = _Change(state, window, found, whose)
+    files = change.statements()
+    if window.end is None:
+        return Statement(tuple(one for one in files if not isinstance(one, FileMissing)))
+    if not change.tokens:
+        return Statement(
+            tuple(files), _without_files(state, window, found, now, window.end + delay)
         )
-        for file in found.files
-        if (one := known.get(file.token)) is None or one.indexed is None
-    )
-    tokens = {file.token for file in found.files}
-    tokens |= _out_of_sight(state, found)
-    before = {token for token, file in known.items() if file.indexed is not None}
     manifest = SessionIndexed(
         session=state.session,
         start=window.start,
         end=window.end,
         strategy=strategy,
-        count=len(tokens),
-        files_digest=digest(sorted(tokens)),
-        superseded=tuple(sorted(before - tokens)),
+        count=len(change.tokens),
+        files_digest=digest(sorted(change.tokens)),
+        missing=len(change.missing),
+        look_until=window.end + delay,
+        notes=_notes(state.session, found),
         after=state.scan.sequence if state.scan else 0,
     )
-    return Statement(files, None if _is_stated(state, manifest) else manifest)
+    return Statement(tuple(files), None if _is_stated(state, manifest) else manifest)
 
 
-def _out_of_sight(state: SessionState, found: Found) -> set[str]:
-    """Files that the session has, and that are where the search could not look."""
+class _Change:
+    """From the files that a session has to those that it should have."""
+
+    def __init__(
+        self,
+        state: SessionState,
+        window: Window,
+        found: Found,
+        whose: Callable[[FoundFile], Claim],
+    ) -> None:
+        self._state = state
+        self._window = window
+        self._found = found
+        self._whose = whose
+        self._mine = {
+            file.token: (file, claim)
+            for file, claim in found.claims.items()
+            if claim.session == state.session
+        }
+        self._current = state.current_files()
+        self.tokens: set[str] = set()
+        self.missing: set[str] = set()
+
+    def statements(self) -> list[FileStatement]:
+        """Return events about files: what comes, what goes, what is missing."""
+        new = [token for token in self._mine if token not in self._current]
+        gone = [token for token in self._current if token not in self._mine]
+        away = {token: why for token in gone if (why := self._departure(token)) is not None}
+        away |= self._moved([token for token in gone if token not in away], new)
+        self.missing = {
+            token for token in gone if token not in away and not self._is_out_of_sight(token)
+        }
+        self.tokens = (set(self._current) | self._mine.keys()) - away.keys()
+        return [
+            *(self._indexed(token) for token in sorted(new, key=lambda one: self._mine[one][0])),
+            *(self._indexed(token) for token in self._found_again()),
+            *(self._superseded(token, *why) for token, why in sorted(away.items())),
+            *self._superseded_by_earlier_releases(),
+            *(
+                FileMissing(session=self._state.session, file=token, after=self._sequence(token))
+                for token in sorted(self.missing)
+                if not self._current[token].is_missing
+            ),
+        ]
+
+    def _found_again(self) -> list[str]:
+        return sorted(
+            token
+            for token, file in self._current.items()
+            if file.is_missing and token in self._mine
+        )
+
+    def _departure(self, token: str) -> tuple[FileDeparture, str] | None:
+        """Say why a file is the session's no more, and what took its place; None if it is."""
+        file = _file_of(self._current[token])
+        now = self._found.elsewhere.get(file.path)
+        if now is not None and now.token != token:
+            return "rewritten", now.token
+        claim = self._found.claims.get(file)
+        if claim is None:
+            claim = self._whose(file)
+        return ("elsewhere", "") if claim.session != self._state.session else None
+
+    def _moved(
+        self, gone: Iterable[str], new: Iterable[str]
+    ) -> dict[str, tuple[FileDeparture, str]]:
+        """Match what is gone with what is new: the same bytes, or the same size and time."""
+        gone = [token for token in gone if not self._is_out_of_sight(token)]
+        if not gone:
+            return {}
+        files = {token: self._mine[token][0] for token in new}
+        left = {token: _file_of(self._current[token]) for token in gone}
+        moved: dict[str, tuple[FileDeparture, str]] = {}
+        present = {
+            sha256: token
+            for token, file in self._current.items()
+            if token in self._mine and (sha256 := _sha256(file))
+        }
+        for token in gone:
+            if (sha256 := _sha256(self._current[token])) in present:
+                moved[token] = ("moved", present[sha256])
+                del left[token]
+        for key in (_name_size_time, _size_time):
+            for old, place in _pairs(left, files, key):
+                moved[old] = ("moved", place)
+                del left[old], files[place]
+        return moved
+
+    def _is_out_of_sight(self, token: str) -> bool:
+        path = _file_of(self._current[token]).path
+        return path in self._found.growing or any(
+            place.holds(path) for place in self._found.unreadable
+        )
+
+    def _indexed(self, token: str) -> FileIndexed:
+        file, claim = self._mine[token]
+        known = self._state.files.get(token)
+        return FileIndexed(
+            session=self._state.session,
+            file=token,
+            path=readable(file.path),
+            size=file.size,
+            mtime_ns=file.mtime_ns,
+            instrument=self._window.instrument,
+            path_bytes=_path_bytes(file.path),
+            basis=claim.basis,
+            after=self._taken_at(token, known) if known and known.indexed else 0,
+        )
+
+    def _taken_at(self, token: str, file: FileState) -> int:
+        """Sequence of the event by which the session lost a file, or missed it."""
+        lost = [one.sequence for one in (file.superseded, file.missing) if one is not None]
+        if self._state.manifest is not None and token in self._state.superseded:
+            lost.append(self._state.manifest.sequence)
+        return max(lost, default=0)
+
+    def _superseded(self, token: str, reason: FileDeparture, by: str) -> FileSuperseded:
+        return FileSuperseded(
+            session=self._state.session,
+            file=token,
+            reason=reason,
+            by=by,
+            after=self._sequence(token),
+        )
+
+    def _superseded_by_earlier_releases(self) -> list[FileSuperseded]:
+        """The list of a manifest no longer counts once there is a later one."""
+        return [
+            FileSuperseded(
+                session=self._state.session,
+                file=token,
+                reason="rewritten",
+                after=file.indexed.sequence,
+            )
+            for token in sorted(self._state.superseded)
+            if token not in self._mine
+            and (file := self._state.files.get(token)) is not None
+            and file.indexed is not None
+            and file.is_current
+        ]
+
+    def _sequence(self, token: str) -> int:
+        indexed = self._current[token].indexed
+        return indexed.sequence if indexed else 1
+
+
+def held(state: SessionState) -> dict[str, FileBasis]:
+    """Return the files that a session has for a reason that only it knows, by token."""
     return {
-        token
+        token: file.indexed.event.basis
         for token, file in state.current_files().items()
-        if file.indexed is not None
-        and any(place.holds(file.indexed.event.path) for place in found.unreadable)
+        if file.indexed is not None and file.indexed.event.basis in ("began", "content")
     }
 
 
-def _not_found(state: SessionState, window: Window, deadline: datetime) -> Statement:
-    missing = FilesNotFound(
-        session=state.session,
-        start=window.start,
-        end=window.end,
-        searched=window.schedule.instrument.filestore,
-        waited_until=deadline,
-        after=state.scan.sequence if state.scan else 0,
-    )
+def paths_of(state: SessionState) -> set[str]:
+    """Return the paths of the files that a session has."""
+    return {_file_of(file).path for file in state.current_files().values()}
+
+
+def time_inside(event: MetadataExtracted, file: FoundFile) -> int | None:
+    """Return when a file says it was made, nanoseconds since the epoch.
+
+    None where it gives no time, and the reader took that of the file.
+
+    Parameters
+    ----------
+    event
+        What was read of it.
+    file
+        As it was found.
+    """
+    if not event.datasets:
+        return None
+    moment = min(one.creation_time for one in event.datasets).timestamp()
+    is_its_own = abs(moment - file.mtime_ns / 10**9) > 1
+    return int(moment * 10**6) * 1000 if is_its_own else None
+
+
+def _without_files(
+    state: SessionState, window: Window, found: Found, now: datetime, deadline: datetime
+) -> FilesAwaited | FilesNotFound | None:
+    after = state.scan.sequence if state.scan else 0
+    notes = _notes(state.session, found)
+    event: FilesAwaited | FilesNotFound
+    if now < deadline:
+        event = FilesAwaited(session=state.session, until=deadline, notes=notes, after=after)
+    else:
+        event = FilesNotFound(
+            session=state.session,
+            start=window.start,
+            end=window.end or window.start,
+            searched=window.instrument.filestore,
+            waited_until=deadline,
+            notes=notes,
+            after=after,
+        )
     asked_again = (
         state.retry is not None
         and state.scan is not None
         and state.retry.sequence > state.scan.sequence
     )
-    return Statement((), None if _is_stated(state, missing) and not asked_again else missing)
+    return None if _is_stated(state, event) and not asked_again else event
 
 
-def _is_stated(state: SessionState, event: SessionIndexed | FilesNotFound) -> bool:
+def _is_stated(state: SessionState, event: SessionIndexed | FilesAwaited | FilesNotFound) -> bool:
     if state.scan is None or type(state.scan.event) is not type(event):
         return False
     stated: Event = state.scan.event.model_copy(update={"after": event.after})
     return stated == event
 
 
-def _wait(since_end: timedelta, left: timedelta) -> timedelta:
-    grown = min(max(since_end / GROWTH, SHORTEST_WAIT), LONGEST_WAIT)
-    return min(grown, left)
+def _notes(session: str, found: Found) -> tuple[str, ...]:
+    notes = list(explain(found.claims, session))
+    if found.growing:
+        notes.append("files are still being written, and will be added")
+    notes += [f"{readable(one.path)}: {one.reason}: not looked at" for one in found.unreadable]
+    return tuple([*notes, *found.notes][:_MOST_NOTES])
+
+
+def _file_of(file: FileState) -> FoundFile:
+    """Return the file that an event names; only those that were indexed are asked for."""
+    if file.indexed is None:
+        raise ValueError("a file that was never indexed has no path")
+    event = file.indexed.event
+    path = event.path
+    if event.path_bytes:
+        path = base64.b64decode(event.path_bytes).decode("utf-8", "surrogateescape")
+    return FoundFile(event.mtime_ns, path, event.size)
+
+
+def _path_bytes(path: str) -> str:
+    raw = path.encode("utf-8", "surrogateescape")
+    return "" if readable(path) == path else base64.b64encode(raw).decode()
+
+
+def _sha256(file: FileState) -> str:
+    return file.extracted.event.sha256 if file.extracted else ""
+
+
+def _name_size_time(file: FoundFile) -> tuple[object, ...]:
+    return file.path.rpartition("/")[2], file.size, file.mtime_ns
+
+
+def _size_time(file: FoundFile) -> tuple[object, ...]:
+    return file.size, file.mtime_ns
+
+
+def _pairs(
+    old: Mapping[str, FoundFile],
+    new: Mapping[str, FoundFile],
+    key: Callable[[FoundFile], tuple[object, ...]],
+) -> list[tuple[str, str]]:
+    """Match old and new files, by token, where a key is that of one file on either side."""
+    before: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
+    after: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
+    for token, file in old.items():
+        before[key(file)].append(token)
+    for token, file in new.items():
+        after[key(file)].append(token)
+    return [
+        (tokens[0], after[one][0])
+        for one, tokens in before.items()
+        if len(tokens) == 1 and len(after.get(one, ())) == 1
+    ]

@@ -1,8 +1,13 @@
 """What the indexer would find, without stating it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from time import time_ns
 
-from nexuslims_indexer.finder import Search, find_files
+from nexuslims_indexer.claims import readable
+from nexuslims_indexer.index import FolderIndex
+from nexuslims_indexer.model import Tree
+from nexuslims_indexer.names import Names
+from nexuslims_indexer.walk import look
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.instruments import read_instruments
 from nexuslims_shared.settings import Settings
@@ -10,6 +15,15 @@ from nexuslims_shared.settings import Settings
 
 def files(settings: Settings, instrument_pid: str, start: datetime, end: datetime) -> list[str]:
     """Return the paths that a session would have now, below the instrument data path.
+
+    Parameters
+    ----------
+    settings
+        Of the facility.
+    instrument_pid
+        The instrument's persistent identifier.
+    start, end
+        The session's time; only files last written in it are returned, whoever else was there.
 
     Raises
     ------
@@ -23,14 +37,17 @@ def files(settings: Settings, instrument_pid: str, start: datetime, end: datetim
         raise SettingsError(
             f"{settings.instruments_file}: instrument {instrument_pid!r} is not there: add it"
         )
-    found = find_files(
-        Search(
-            root=settings.instrument_data_path,
-            folder=instrument.filestore_path,
-            start=start,
-            end=end,
-            strategy=settings.file_strategy,
-            ignore=settings.ignore_patterns,
-        )
-    )
-    return [file.path for file in found.files]
+    offset_ns = round(instrument.clock_offset * 10**9)
+    index = FolderIndex(":memory:", "")
+    names = Names(settings.file_strategy, settings.ignore_patterns)
+    folder = instrument.filestore_path
+    try:
+        look(Tree(settings.instrument_data_path, folder, 0, offset_ns), index, names, time_ns())
+        found = index.files(_nanoseconds(start) + offset_ns, _nanoseconds(end) + offset_ns)
+        return [readable(file.path) for file in sorted(found)]
+    finally:
+        index.close()
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int((moment - datetime.fromtimestamp(0, UTC)).total_seconds() * 10**6) * 1000

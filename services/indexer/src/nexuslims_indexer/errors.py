@@ -7,3 +7,7 @@ class IndexerError(Exception):
 
 class ShareUnavailableError(IndexerError, OSError):
     """An instrument's folder is away or unreadable: that says nothing about what is in it."""
+
+
+class IndexInUseError(IndexerError):
+    """Another indexer uses the index of an instrument's folders."""

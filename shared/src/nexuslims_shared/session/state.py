@@ -11,7 +11,7 @@ request to read all files again, which looks at each of them, and leads to an ev
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import singledispatch
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from immutables import Map
 
@@ -22,7 +22,10 @@ from nexuslims_contracts.events import (
     Event,
     ExtractionFailed,
     FileIndexed,
+    FileMissing,
+    FilesAwaited,
     FilesNotFound,
+    FileSuperseded,
     MetadataExtracted,
     RebuildRequested,
     RecordBuilt,
@@ -47,7 +50,7 @@ E = TypeVar("E", bound=Event)
 Booking: TypeAlias = ReservationMatched | ConsentDeclined | ReservationMissing
 Times: TypeAlias = SessionStarted | SessionEnded | SessionRevised
 Schedule: TypeAlias = Times | SessionCancelled
-Scan: TypeAlias = SessionIndexed | FilesNotFound
+Scan: TypeAlias = SessionIndexed | FilesNotFound | FilesAwaited
 Built: TypeAlias = RecordBuilt | RecordRejected
 Upload: TypeAlias = RecordUploaded | UploadFailed
 Withdrawal: TypeAlias = RecordWithdrawn | WithdrawalFailed
@@ -66,8 +69,20 @@ class FileState:
     """What is known about one file."""
 
     indexed: Register[FileIndexed] | None = None
+    superseded: Register[FileSuperseded] | None = None
+    missing: Register[FileMissing] | None = None
     extracted: Register[MetadataExtracted] | None = None
     failed: Register[ExtractionFailed] | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it was indexed, and not taken away since."""
+        return self.indexed is not None and not _is_later(self.superseded, self.indexed)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it belongs to the session, and was not where it was at the last look."""
+        return self.is_current and _is_later(self.missing, self.indexed)
 
     @property
     def outcome(self) -> Register[MetadataExtracted] | Register[ExtractionFailed] | None:
@@ -101,6 +116,7 @@ class SessionState:
     manifest: Register[SessionIndexed] | None = None
     files: Map[str, FileState] = field(default_factory=Map)
     indexed_count: int = 0
+    """Files that were indexed and not taken away since."""
     settled_count: int = 0
     re_extract: Map[str, int] = field(default_factory=Map)
     """Sequence of the last request to read again, by the extractor it names, or ``""``."""
@@ -119,7 +135,7 @@ class SessionState:
 
     @property
     def superseded(self) -> frozenset[str]:
-        """Files of earlier scans that the latest one did not find."""
+        """Files that the manifest of an earlier release took away; now each has an event."""
         return frozenset(self.manifest.event.superseded) if self.manifest else frozenset()
 
     def settled(self, file: FileState) -> bool:
@@ -133,7 +149,7 @@ class SessionState:
         return {
             token: file
             for token, file in self.files.items()
-            if file.indexed is not None and token not in gone
+            if file.is_current and token not in gone
         }
 
 
@@ -232,8 +248,9 @@ def _(event: SessionIndexed, state: SessionState, sequence: int) -> SessionState
     )
 
 
-@_apply.register
-def _(event: FilesNotFound, state: SessionState, sequence: int) -> SessionState:
+@_apply.register(FilesNotFound)
+@_apply.register(FilesAwaited)
+def _(event: Scan, state: SessionState, sequence: int) -> SessionState:
     return replace(state, scan=_later(state.scan, sequence, event))
 
 
@@ -241,6 +258,19 @@ def _(event: FilesNotFound, state: SessionState, sequence: int) -> SessionState:
 def _(event: FileIndexed, state: SessionState, sequence: int) -> SessionState:
     file = state.files.get(event.file, FileState())
     return _put(state, event.file, replace(file, indexed=_later(file.indexed, sequence, event)))
+
+
+@_apply.register
+def _(event: FileSuperseded, state: SessionState, sequence: int) -> SessionState:
+    file = state.files.get(event.file, FileState())
+    latest = _later(file.superseded, sequence, event)
+    return _put(state, event.file, replace(file, superseded=latest))
+
+
+@_apply.register
+def _(event: FileMissing, state: SessionState, sequence: int) -> SessionState:
+    file = state.files.get(event.file, FileState())
+    return _put(state, event.file, replace(file, missing=_later(file.missing, sequence, event)))
 
 
 @_apply.register
@@ -262,7 +292,9 @@ def _(event: RebuildRequested, state: SessionState, sequence: int) -> SessionSta
     if state.re_extract.get(event.extractor, 0) >= sequence:
         return state
     state = replace(state, re_extract=state.re_extract.set(event.extractor, sequence))
-    return replace(state, settled_count=sum(map(state.settled, state.files.values())))
+    return replace(
+        state, settled_count=sum(_counts_as_settled(state, file) for file in state.files.values())
+    )
 
 
 @_apply.register
@@ -331,8 +363,17 @@ def _put(state: SessionState, token: str, file: FileState) -> SessionState:
     return replace(
         state,
         files=state.files.set(token, file),
-        indexed_count=state.indexed_count
-        + (file.indexed is not None)
-        - (before.indexed is not None),
-        settled_count=state.settled_count + state.settled(file) - state.settled(before),
+        indexed_count=state.indexed_count + file.is_current - before.is_current,
+        settled_count=state.settled_count
+        + _counts_as_settled(state, file)
+        - _counts_as_settled(state, before),
     )
+
+
+def _counts_as_settled(state: SessionState, file: FileState) -> bool:
+    return file.is_current and state.settled(file)
+
+
+def _is_later(one: Register[Any] | None, other: Register[Any] | None) -> bool:
+    """Whether a statement came after another one."""
+    return one is not None and (other is None or one.sequence > other.sequence)

@@ -1,10 +1,12 @@
 """What a session's state means: its status, and the phase of work inside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from nexuslims_contracts.events import (
     ConsentDeclined,
+    FilesAwaited,
     FilesNotFound,
     RecordRejected,
     RecordUploaded,
@@ -17,7 +19,7 @@ from nexuslims_contracts.events import (
     UploadPlan,
     WithdrawalFailed,
 )
-from nexuslims_shared.session.state import Register, SessionState, Upload
+from nexuslims_shared.session.state import Register, Scan, SessionState, Upload
 
 
 class Status(StrEnum):
@@ -87,6 +89,26 @@ def files_complete(state: SessionState) -> bool:
         return state.indexed_count >= expected and state.settled_count >= state.indexed_count
     current = state.current_files()
     return len(current) >= state.manifest.event.count and all(map(state.settled, current.values()))
+
+
+def file_notes(state: SessionState) -> tuple[str, ...]:
+    """Return what an operator should know of the session's files, the missing ones first."""
+    manifest = state.manifest.event if state.manifest else None
+    if manifest is None:
+        return ()
+    count = manifest.missing
+    missing = f"{count} files are missing" if count > 1 else "1 file is missing"
+    return (missing, *manifest.notes) if count else manifest.notes
+
+
+def looks_until(state: SessionState) -> datetime | None:
+    """Return until when late files of the session are looked for often, None if not yet known."""
+    scan = state.scan.event if state.scan else None
+    if isinstance(scan, FilesAwaited):
+        return scan.until
+    if isinstance(scan, FilesNotFound):
+        return scan.waited_until
+    return scan.look_until if scan else None
 
 
 def is_stale(state: SessionState) -> bool:
@@ -207,11 +229,8 @@ def _after_withdrawal(state: SessionState, reason: str) -> Progress:
 def _after_booking(state: SessionState) -> Progress:
     if state.scan is None:
         return Progress(Status.TO_BE_BUILT, LOOKING_FOR_FILES)
-    scan = state.scan.event
-    if isinstance(scan, FilesNotFound) and state.manifest is None:
-        if state.retry is not None and state.retry.sequence > state.scan.sequence:
-            return Progress(Status.TO_BE_BUILT, f"{LOOKING_FOR_FILES} again")
-        return Progress(Status.NO_FILES_FOUND, "no files", f"nothing in {scan.searched}")
+    if state.manifest is None or not state.indexed_count:
+        return _without_files(state, state.scan)
     if not files_complete(state):
         done, total = state.settled_count, max(state.indexed_count, 1)
         return Progress(Status.TO_BE_BUILT, f"extracting {done} of {total}")
@@ -222,12 +241,27 @@ def _after_booking(state: SessionState) -> Progress:
     return _after_build(state)
 
 
+def _without_files(state: SessionState, scan: Register[Scan]) -> Progress:
+    """Say how a session stands for which nothing was found yet."""
+    looking = Progress(Status.TO_BE_BUILT, LOOKING_FOR_FILES)
+    match scan.event:
+        case FilesNotFound(searched=searched, notes=notes):
+            if state.retry is not None and state.retry.sequence > scan.sequence:
+                return Progress(Status.TO_BE_BUILT, f"{LOOKING_FOR_FILES} again")
+            reason = "; ".join([f"nothing in {searched}", *notes])
+            return Progress(Status.NO_FILES_FOUND, "no files", reason)
+        case FilesAwaited(until=until, notes=notes):
+            return replace(looking, reason="; ".join([f"until {until:%Y-%m-%d %H:%M %Z}", *notes]))
+        case _:
+            return looking
+
+
 def _after_build(state: SessionState) -> Progress:
     if held_back(state):
         return Progress(Status.COMPLETED, "rebuilt, not uploaded")
     match exported(state):
         case True:
-            return Progress(Status.COMPLETED, "done")
+            return Progress(Status.COMPLETED, "done", "; ".join(file_notes(state)))
         case False:
             failures = [
                 f"{name}: {upload.event.reason}"

@@ -50,6 +50,18 @@ class Settings(Environment):
     file_delay_days: Annotated[
         float, Field(gt=0, description="How long after its end files of a session may appear")
     ] = 2.0
+    file_settle_seconds: Annotated[
+        float, Field(ge=0, description="How long size and time of a file hold still before it is")
+    ] = 5.0
+    file_grace_minutes: Annotated[
+        float, Field(ge=0, le=1440, description="How long after its end a session's files close")
+    ] = 10.0
+    file_sweep_hours: Annotated[
+        float, Field(gt=0, description="How often the whole store is looked through")
+    ] = 24.0
+    file_watch: Annotated[
+        Literal["auto", "off"], Field(description="Whether local disks tell of changes at once")
+    ] = "auto"
 
     local_profiles_path: Annotated[
         Path | None, Field(description="Python files with the facility's instrument profiles")

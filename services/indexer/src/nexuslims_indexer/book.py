@@ -1,0 +1,185 @@
+"""The sessions of each instrument as the calendars tell them now, followed in the stream."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.events import (
+    ConsentDeclined,
+    FilesAwaited,
+    FilesNotFound,
+    Instrument,
+    ReservationMatched,
+    ReservationMissing,
+    RetryRequested,
+    SessionCancelled,
+    SessionEnded,
+    SessionIndexed,
+    SessionRevised,
+    SessionStarted,
+)
+from nexuslims_shared.store.port import EventStore, Unreadable
+
+log = logging.getLogger(__name__)
+
+FILTERS: Final = tuple(
+    kind.filter()
+    for kind in (
+        *(SessionStarted, SessionEnded, SessionRevised, SessionCancelled),
+        *(ReservationMatched, ConsentDeclined, ReservationMissing),
+        *(SessionIndexed, FilesAwaited, FilesNotFound, RetryRequested),
+    )
+)
+
+TreeKey = tuple[str, str]
+"""Persistent identifier of an instrument, and its folder."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A session, as far as its files are concerned.
+
+    Each part was stated at a sequence of the stream, and a later statement replaces it.
+    """
+
+    session: str
+    calendar_event: str = ""
+    user: str | None = None
+    instrument: Instrument | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    is_cancelled: bool = False
+    consent: bool | None = None
+    awaits: datetime | None = None
+    """Until when files are awaited of which none was found."""
+    has_files: bool = False
+    scheduled: int = 0
+    booked: int = 0
+    scanned: int = 0
+    asked: int = 0
+    decided: int = 0
+    """Up to which of these sequences it was decided here, though there was nothing to state."""
+
+    @property
+    def tree(self) -> TreeKey | None:
+        """Where its files are; None for a session that was cancelled."""
+        if self.instrument is None or self.is_cancelled:
+            return None
+        return self.instrument.pid, self.instrument.filestore
+
+    def is_decided(self, now: datetime) -> bool:
+        """Tell whether what was found was stated, after all that was asked."""
+        if self.awaits is not None and now >= self.awaits:
+            return False
+        latest = max(self.scheduled, self.asked)
+        return self.end is not None and (self.scanned > latest or self.decided >= latest)
+
+    def take(self, recorded: Recorded) -> bool:
+        """Take an event; return whether it may change whose files are whose."""
+        sequence = recorded.sequence
+        match recorded.event:
+            case SessionStarted() as event:
+                self.calendar_event = event.calendar_event
+                return self._schedule(sequence, event)
+            case SessionEnded() | SessionRevised() | SessionCancelled() as event:
+                return self._schedule(sequence, event)
+            case ReservationMatched() | ConsentDeclined() | ReservationMissing() as event:
+                if sequence > self.booked:
+                    self.booked = sequence
+                    self.consent = _consent(event)
+                    return True
+            case SessionIndexed() | FilesAwaited() | FilesNotFound() as event:
+                if sequence > self.scanned:
+                    self.scanned = sequence
+                    self.awaits = event.until if isinstance(event, FilesAwaited) else None
+                    self.has_files = isinstance(event, SessionIndexed)
+            case RetryRequested():
+                self.asked = max(self.asked, sequence)
+            case _:
+                pass
+        return False
+
+    def _schedule(
+        self,
+        sequence: int,
+        event: SessionStarted | SessionEnded | SessionRevised | SessionCancelled,
+    ) -> bool:
+        if sequence <= self.scheduled:
+            return False
+        self.scheduled = sequence
+        self.is_cancelled = isinstance(event, SessionCancelled)
+        if not isinstance(event, SessionCancelled):
+            self.instrument, self.user, self.start = event.instrument, event.user, event.start
+            self.end = None if isinstance(event, SessionStarted) else event.end
+        return True
+
+
+def _consent(event: ReservationMatched | ConsentDeclined | ReservationMissing) -> bool | None:
+    """Whether a record may be made; None if nobody knows."""
+    if isinstance(event, ReservationMissing):
+        return None
+    return isinstance(event, ReservationMatched)
+
+
+@dataclass(slots=True)
+class Book:
+    """All sessions, by instrument.
+
+    Parameters
+    ----------
+    store
+        The stream of events.
+    """
+
+    store: EventStore
+    entries: dict[str, Entry] = field(default_factory=dict)
+    trees: dict[TreeKey, set[str]] = field(default_factory=dict)
+    _through: int = 0
+
+    async def catch_up(self) -> dict[TreeKey, set[str]]:
+        """Take what is new in the stream.
+
+        Returns
+        -------
+        dict
+            Sessions of which something changed that decides whose files are whose, by tree: the
+            one they are at now, and the one they were at before.
+        """
+        last = await self.store.last_sequence()
+        if last < self._through:
+            log.warning("the stream is another one: its sessions are read anew")
+            self.entries.clear()
+            self.trees.clear()
+            self._through = 0
+        changed: dict[TreeKey, set[str]] = {}
+        if last == self._through:
+            return changed
+        async for item in self.store.read(filters=FILTERS, after=self._through):
+            if isinstance(item, Unreadable):
+                continue  # the session that it is about cannot be decided either
+            self._take(item, changed)
+            last = max(last, item.sequence)
+        self._through = max(self._through, last)
+        return changed
+
+    def of(self, tree: TreeKey) -> Iterable[Entry]:
+        """Return the sessions of an instrument."""
+        return [self.entries[session] for session in self.trees.get(tree, ())]
+
+    def _take(self, recorded: Recorded, changed: dict[TreeKey, set[str]]) -> None:
+        session = recorded.event.session
+        entry = self.entries.setdefault(session, Entry(session))
+        before = entry.tree
+        matters = entry.take(recorded)
+        now = entry.tree
+        if before != now:
+            if before is not None:
+                self.trees[before].discard(session)
+            if now is not None:
+                self.trees.setdefault(now, set()).add(session)
+        for tree in {before, now} if matters else ():
+            if tree is not None:
+                changed.setdefault(tree, set()).add(session)

@@ -1,0 +1,287 @@
+"""Whose file is it? One rule for all calendars, by time, folder and how long sessions are.
+
+1. A time that a user declined is in nobody's record.
+2. A file that was begun in a session and written until after it is that session's.
+3. A file belongs to the session in whose time it was last written: after its start, not after its
+   end.
+4. Of several sessions, the one whose user, or whose own name, a folder above the file has; else the
+   shortest; of equally long ones the later.
+5. In nobody's time, but shortly after a session's end: it is that session's.
+
+Where rules 2, 4 and 5 decide, or the file was written shortly after another session's end, the time
+inside the file settles the doubt, if it lies in the time of one of these sessions.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from nexuslims_contracts.events import FileBasis
+from nexuslims_indexer.model import FoundFile
+
+FOR_EVER: Final = 2**62
+"""The end of a session that has none yet, nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A session as the calendar tells it now.
+
+    Parameters
+    ----------
+    session
+        Its token.
+    start_ns, end_ns
+        Nanoseconds since the epoch; :data:`FOR_EVER` while it goes on.
+    declined
+        Whether its user declined a record.
+    user_names
+        What a folder of its user may be called, lower case.
+    own_names
+        What a folder of its own may be called, lower case.
+    """
+
+    session: str
+    start_ns: int
+    end_ns: int
+    declined: bool = False
+    user_names: frozenset[str] = frozenset()
+    own_names: frozenset[str] = frozenset()
+
+    def holds(self, moment_ns: int) -> bool:
+        """Tell whether a time is the session's: after its start, and not after its end."""
+        return self.start_ns < moment_ns <= self.end_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings of an instrument.
+
+    Parameters
+    ----------
+    grace_ns
+        How long after its end a file of a session may be closed, nanoseconds.
+    offset_ns
+        How far the clock that dates files is ahead, nanoseconds.
+    folders
+        Whose names folders have: ``user``, ``session`` or, if empty, nobody's.
+    """
+
+    grace_ns: int = 0
+    offset_ns: int = 0
+    folders: Literal["", "user", "session"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose a file is.
+
+    Parameters
+    ----------
+    session
+        Empty if it is nobody's.
+    basis
+        By which rule.
+    others
+        Sessions that might have claimed it too.
+    """
+
+    session: str = ""
+    basis: FileBasis = "time"
+    others: tuple[str, ...] = ()
+
+
+NOBODYS: Final = Claim()
+
+
+@dataclass(slots=True)
+class Sessions:
+    """The sessions of one instrument, to be asked whose a time is.
+
+    Parameters
+    ----------
+    booked
+        All of them, but for those that were cancelled.
+    rules
+        Of the instrument.
+    """
+
+    booked: Sequence[Booked]
+    rules: Rules = field(default_factory=Rules)
+    _starts: list[int] = field(default_factory=list)
+    _latest: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Sort them, with the latest end of all that began before each."""
+        self.booked = sorted(self.booked, key=lambda one: (one.start_ns, one.session))
+        latest = 0
+        for one in self.booked:
+            self._starts.append(one.start_ns)
+            latest = max(latest, one.end_ns)
+            self._latest.append(latest)
+
+    def at(self, moment_ns: int) -> list[Booked]:
+        """Return the sessions in whose time a moment is."""
+        return [one for one in self._before(moment_ns, moment_ns) if one.holds(moment_ns)]
+
+    def near(self, moment_ns: int) -> list[Booked]:
+        """Return the sessions that a file of a moment may be of: also those that ended shortly."""
+        low = moment_ns - self.rules.grace_ns
+        return [one for one in self._before(moment_ns, low) if one.end_ns >= low]
+
+    def overlapping(self, low_ns: int, high_ns: int) -> list[Booked]:
+        """Return the sessions that share some time with a span, or end shortly before it."""
+        low = low_ns - self.rules.grace_ns
+        return [one for one in self._before(high_ns, low) if one.end_ns >= low]
+
+    def alone(self, one: Booked) -> tuple[int, int]:
+        """Return the span in which every file is a session's by its time, as none other is near.
+
+        Parameters
+        ----------
+        one
+            The session; the span is empty where another one shares time with it.
+        """
+        low = one.start_ns
+        if one.declined or self.rules.folders:
+            return low, low
+        for other in self.overlapping(one.start_ns, one.end_ns):
+            if other is one:
+                continue
+            if other.end_ns > one.start_ns:
+                return low, low
+            low = max(low, other.end_ns + self.rules.grace_ns)
+        return low, max(low, one.end_ns)
+
+    def _before(self, moment_ns: int, low_ns: int) -> Iterable[Booked]:
+        """Return sessions that began before a moment, until none of them can reach a time."""
+        for place in range(bisect_left(self._starts, moment_ns) - 1, -1, -1):
+            if self._latest[place] < low_ns:
+                return
+            yield self.booked[place]
+
+    def claim(self, file: FoundFile, inside_ns: int | None = None) -> Claim:
+        """Decide whose a file is.
+
+        Parameters
+        ----------
+        file
+            A file at rest.
+        inside_ns
+            The time that the file itself gives, if it is known: nanoseconds since the epoch.
+        """
+        moment = file.mtime_ns - self.rules.offset_ns
+        near = self.near(moment)
+        within = [one for one in near if one.holds(moment)]
+        if self.rules.folders == "session" and (own := self._by_own_name(file.path)):
+            return _claim(own, "folder", within)
+        if any(one.declined for one in within):
+            return Claim(others=tuple(one.session for one in within))
+        began = file.began_ns - self.rules.offset_ns if file.began_ns else moment
+        basis: FileBasis
+        if began < moment and (first := _shortest(self.at(began))) and first not in within:
+            winner, basis = first, "began"
+        elif within:
+            winner, basis = self._of_several(within, near, file.path)
+        elif near:
+            winner, basis = max(near, key=lambda one: (one.end_ns, one.start_ns)), "grace"
+        else:
+            return NOBODYS
+        others = [one for one in near if one is not winner and (one in within or basis != "time")]
+        if inside_ns is not None and len(near) > 1:
+            inside_ns -= self.rules.offset_ns
+            holding = [one for one in near if one.holds(inside_ns)]
+            if holding and winner not in holding:
+                others.append(winner)
+                winner, basis = _shortest(holding) or winner, "content"
+        if winner.declined:
+            return Claim(others=tuple(one.session for one in near))
+        return _claim(winner, basis, others)
+
+    def is_doubtful(self, file: FoundFile) -> bool:
+        """Tell whether a file may be another session's than its time says."""
+        return len(self.near(file.mtime_ns - self.rules.offset_ns)) > 1
+
+    def _of_several(
+        self, within: list[Booked], near: list[Booked], path: str
+    ) -> tuple[Booked, FileBasis]:
+        if self.rules.folders == "user":
+            folders = _folders(path)
+            mine = [one for one in within if one.user_names & folders]
+            mine = mine or [one for one in near if one.user_names & folders]
+            if mine and (len(within) > 1 or mine[0] not in within):
+                return _shortest(mine) or mine[0], "folder"
+        winner = _shortest(within) or within[0]
+        return winner, "time" if len(within) == 1 else "narrower"
+
+    def _by_own_name(self, path: str) -> Booked | None:
+        folders = _folders(path)
+        return next((one for one in self.booked if one.own_names & folders), None)
+
+
+def _claim(winner: Booked, basis: FileBasis, others: Iterable[Booked]) -> Claim:
+    if winner.declined:
+        return Claim(others=(winner.session,))
+    names = {one.session for one in others if one is not winner}
+    return Claim(winner.session, basis, tuple(sorted(names)))
+
+
+def _shortest(sessions: Sequence[Booked]) -> Booked | None:
+    return min(
+        sessions,
+        key=lambda one: (one.end_ns - one.start_ns, -one.start_ns, one.session),
+        default=None,
+    )
+
+
+def _folders(path: str) -> frozenset[str]:
+    return frozenset(path.lower().split("/")[:-1])
+
+
+def explain(claims: Mapping[FoundFile, Claim], session: str) -> tuple[str, ...]:
+    """Say what an operator should know of files that other sessions might have claimed.
+
+    Parameters
+    ----------
+    claims
+        By file; those that are about the session are told.
+    session
+        Whose notes these are.
+    """
+    groups: dict[tuple[str, str, tuple[str, ...]], list[FoundFile]] = {}
+    for file, claim in claims.items():
+        if claim.session == session and (claim.others or claim.basis != "time"):
+            groups.setdefault((claim.basis, "", claim.others), []).append(file)
+        elif session in claim.others:
+            groups.setdefault((claim.basis, claim.session or "nobody", ()), []).append(file)
+    return tuple(
+        _sentence(basis, owner, others, sorted(files))
+        for (basis, owner, others), files in sorted(groups.items())
+    )
+
+
+_WHY: Final[Mapping[str, str]] = {
+    "time": "last written in its time",
+    "began": "begun in its time",
+    "grace": "closed shortly after its end",
+    "folder": "in a folder of its name",
+    "narrower": "in the time of several sessions, of which it is the shortest",
+    "content": "by the time inside the file",
+}
+
+
+def _sentence(basis: str, owner: str, others: Sequence[str], files: Sequence[FoundFile]) -> str:
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    example = readable(files[0].path)
+    if owner == "nobody":
+        return f"{count}, such as {example}: in nobody's record, as a user declined one then"
+    if owner:
+        return f"{count}, such as {example}: in the record of {owner}, {_WHY[basis]}"
+    also = f", not in that of {', '.join(others)}" if others else ""
+    return f"{count}, such as {example}: in this record{also}: {_WHY[basis]}"
+
+
+def readable(path: str) -> str:
+    r"""Return a path that can be shown: bytes that are no UTF-8 are written as ``\xNN``."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

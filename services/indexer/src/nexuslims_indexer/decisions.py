@@ -1,0 +1,365 @@
+"""Deciding whose the files of an instrument are, and stating it: after each look."""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from nexuslims_contracts.envelope import Envelope, Recorded, envelop
+from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.events import MetadataExtracted
+from nexuslims_contracts.subjects import file_subject
+from nexuslims_indexer.book import Book, Entry, TreeKey
+from nexuslims_indexer.claims import FOR_EVER, Booked, Claim, Rules, Sessions
+from nexuslims_indexer.decide import Found, Statement, Window, decide, held, paths_of, time_inside
+from nexuslims_indexer.gather import Evidence, batches, gather
+from nexuslims_indexer.index import FolderIndex
+from nexuslims_indexer.model import FoundFile, Growing, Unreadable
+from nexuslims_indexer.names import Strategy
+from nexuslims_indexer.people import FolderNames
+from nexuslims_indexer.schedule import QUIET
+from nexuslims_indexer.threads import in_thread
+from nexuslims_indexer.warn import Warnings
+from nexuslims_shared.logs import about
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.store.port import EventStore
+
+log = logging.getLogger(__name__)
+
+SOURCE: Final = "nexuslims/indexer"
+_ABANDONED: Final = timedelta(days=3)
+"""A session that never ended is waited for no longer than that."""
+_MOST_DOUBTS: Final = 500
+"""Files of one pass whose own time is asked for."""
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the files of an instrument are looked for.
+
+    Parameters
+    ----------
+    strategy
+        As it is stated in manifests.
+    delay
+        How long after its end files of a session are looked for often.
+    sweep
+        How long until the whole tree is listed again.
+    """
+
+    strategy: Strategy
+    delay: timedelta
+    sweep: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where the events are.
+
+    Parameters
+    ----------
+    store
+        The stream.
+    sessions
+        The sessions, opened from it.
+    catch_up
+        Brings the book of sessions up to date.
+    """
+
+    store: EventStore
+    sessions: SessionRepository
+    catch_up: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the looks found out beside what is in the index.
+
+    Parameters
+    ----------
+    growing
+        Files that are not at rest.
+    unreadable
+        Where the last whole look could not look.
+    """
+
+    growing: Mapping[str, Growing] = field(default_factory=dict)
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+class Decisions:
+    """Decides about the sessions of one instrument.
+
+    Parameters
+    ----------
+    key
+        The instrument, and its folder.
+    rules, manner
+        How its files are given to sessions.
+    index, thread
+        What was seen, and the one thread in which the index is used.
+    book
+        The sessions.
+    events
+        Where to state what was decided.
+    folder_names
+        What folders of people may be called.
+    warnings
+        What an operator must know.
+    """
+
+    def __init__(
+        self,
+        key: TreeKey,
+        *,
+        rules: Rules,
+        manner: Manner,
+        index: FolderIndex,
+        thread: ThreadPoolExecutor,
+        book: Book,
+        events: Log,
+        folder_names: FolderNames,
+        warnings: Warnings,
+    ) -> None:
+        self.failed: dict[str, Exception] = {}
+        self.causes: dict[str, Envelope] = {}
+        self.warnings = warnings
+        self._key, self._rules, self._manner = key, rules, manner
+        self._index, self._thread, self._book, self._events = index, thread, book, events
+        self._folder_names = folder_names
+        self._evidence = Evidence()
+        self._marked: set[str] = set()
+        self._spans: dict[str, tuple[int, int]] = {}
+        self._doubtful: set[str] = set()
+        self._booked: dict[str, tuple[tuple[int, int], Booked]] = {}
+
+    def mark(self, sessions: Iterable[str]) -> None:
+        """Decide again about sessions, and those near them."""
+        self._marked |= set(sessions)
+
+    async def decide(self, seen: Seen) -> None:
+        """Decide about all sessions that something new concerns.
+
+        Parameters
+        ----------
+        seen
+            By the looks.
+        """
+        number, times = await in_thread(self._thread, self._index.pending)
+        now = datetime.now(UTC)
+        sessions = await self._sessions()
+        wanted = self._affected(sessions, sorted(times), now)
+        self.failed.clear()
+        for batch in batches(wanted):
+            await self._decide_batch(sessions, batch, seen, now)
+        await in_thread(self._thread, self._index.settle_pending, number)
+        self._index.release()
+        if wanted:
+            await self._events.catch_up()
+
+    # --- which sessions ---
+
+    async def _sessions(self) -> Sessions:
+        """Return all sessions of the instrument as the calendar tells them now."""
+        booked = {}
+        for entry in self._book.of(self._key):
+            if entry.start is not None:
+                known = self._booked.get(entry.session)
+                version = (entry.scheduled, entry.booked)
+                if known is None or known[0] != version:
+                    known = version, await self._book_of(entry, entry.start)
+                booked[entry.session] = known
+        self._booked = booked
+        return Sessions([one for _, one in booked.values()], self._rules)
+
+    async def _book_of(self, entry: Entry, start: datetime) -> Booked:
+        names = (entry.session, entry.calendar_event)
+        return Booked(
+            entry.session,
+            nanoseconds(start),
+            FOR_EVER if entry.end is None else nanoseconds(entry.end),
+            declined=entry.consent is False,
+            user_names=await self._folder_names.of(entry.user) if entry.user else frozenset(),
+            own_names=frozenset(name.lower() for name in names if name),
+        )
+
+    def _affected(self, sessions: Sessions, times: Sequence[int], now: datetime) -> list[Booked]:
+        """Return the sessions to decide about: something near them changed, or they are new."""
+        chosen = self._near_marked(sessions)
+        for one in sessions.booked:
+            entry = self._book.entries[one.session]
+            if (
+                not (entry.is_decided(now) or is_abandoned(entry, now))
+                or one.session in self._doubtful
+                or _any_between(times, one, self._rules)
+                or (times and self._rules.folders == "session")
+            ):
+                chosen.add(one.session)
+        quiet = nanoseconds(now - QUIET)
+        return [
+            one
+            for one in sessions.booked
+            if one.session in chosen
+            and self._book.entries[one.session].consent
+            and not quiet < one.end_ns < FOR_EVER
+        ]
+
+    def _near_marked(self, sessions: Sessions) -> set[str]:
+        """Return the sessions near those of which the calendar says something new."""
+        marked, self._marked = self._marked, set()
+        spans = [self._spans[one] for one in marked if one in self._spans]
+        self._spans = {
+            one.session: (one.start_ns, one.end_ns + self._rules.grace_ns)
+            for one in sessions.booked
+        }
+        spans += [self._spans[one] for one in marked if one in self._spans]
+        return {booked.session for span in spans for booked in sessions.overlapping(*span)}
+
+    # --- what they have ---
+
+    async def _decide_batch(
+        self, sessions: Sessions, batch: list[Booked], seen: Seen, now: datetime
+    ) -> None:
+        await self._read_holders(sessions, batch)
+        found = await self._gather(sessions, batch)
+        if await self._read_inside(sessions, found):
+            found = await self._gather(sessions, batch)
+        await self.warnings.check_clock(sessions, batch)
+        for one in batch:
+            claims = found.pop(one.session)
+            with about(one.session):
+                try:
+                    await self._decide_one(one, claims, sessions, seen, now)
+                except UndecodableError as error:
+                    log.warning("%s", error)
+                    self.failed[one.session] = error
+
+    async def _gather(
+        self, sessions: Sessions, batch: list[Booked]
+    ) -> dict[str, dict[FoundFile, Claim]]:
+        evidence = self._evidence
+        return await in_thread(self._thread, gather, self._index, sessions, batch, evidence)
+
+    async def _read_holders(self, sessions: Sessions, batch: Sequence[Booked]) -> None:
+        """Ask the events of sessions that share time, or nearly, which files they keep."""
+        near = {
+            other.session
+            for one in batch
+            for other in sessions.overlapping(one.start_ns, one.end_ns)
+            if other is not one
+        }
+        for session in near:
+            if self._book.entries[session].scanned:
+                self._evidence.take(session, held(await self._events.sessions.open(session)))
+
+    async def _read_inside(
+        self, sessions: Sessions, found: Mapping[str, Mapping[FoundFile, Claim]]
+    ) -> bool:
+        """Read when files say they were made of which it is not sure whose they are."""
+        doubtful: dict[str, tuple[str, FoundFile]] = {}
+        for claims in found.values():
+            for file, claim in claims.items():
+                if len(doubtful) < _MOST_DOUBTS and claim.session and sessions.is_doubtful(file):
+                    subject = file_subject(claim.session, file.token, MetadataExtracted.kind())
+                    if file.token not in self._evidence.inside:
+                        doubtful[subject] = (file.token, file)
+        items = await self._events.store.read_last(tuple(doubtful)) if doubtful else None
+        is_new = False
+        for item in items or ():
+            if isinstance(item, Recorded) and isinstance(item.event, MetadataExtracted):
+                token, file = doubtful[item.event.subject]
+                self._evidence.inside[token] = time_inside(item.event, file)
+                is_new |= self._evidence.inside[token] is not None
+        return is_new
+
+    async def _decide_one(
+        self,
+        one: Booked,
+        claims: dict[FoundFile, Claim],
+        sessions: Sessions,
+        seen: Seen,
+        now: datetime,
+    ) -> None:
+        entry = self._book.entries[one.session]
+        if entry.start is None or entry.instrument is None:
+            return
+        asked = max(entry.scheduled, entry.asked)
+        state = await self._events.sessions.open(one.session, through=entry.scanned)
+        statement = decide(
+            state,
+            Window(entry.instrument, entry.start, entry.end),
+            await self._found(one, claims, state, seen, now),
+            lambda file: self._evidence.claim(file, sessions),
+            strategy=self._manner.strategy,
+            now=now,
+            delay=self._manner.delay,
+        )
+        self._note_doubts(one, claims, entry, now)
+        await self._state(statement, self.causes.get(one.session))
+        self.causes.pop(one.session, None)
+        entry.decided = asked
+
+    async def _found(
+        self,
+        one: Booked,
+        claims: dict[FoundFile, Claim],
+        state: SessionState,
+        seen: Seen,
+        now: datetime,
+    ) -> Found:
+        places = paths_of(state) - {file.path for file in claims}
+        near = {path for path, file in seen.growing.items() if self._is_near(file, one)}
+        return Found(
+            claims,
+            await in_thread(self._thread, self._index.locate, places),
+            frozenset(near | (seen.growing.keys() & places)),
+            seen.unreadable,
+            await self.warnings.notes(nanoseconds(now), has_files=bool(claims)),
+        )
+
+    def _is_near(self, file: Growing, one: Booked) -> bool:
+        moment = file.mtime_ns - self._rules.offset_ns
+        return one.start_ns < moment <= one.end_ns + self._rules.grace_ns
+
+    def _note_doubts(
+        self, one: Booked, claims: dict[FoundFile, Claim], entry: Entry, now: datetime
+    ) -> None:
+        """The time inside a file is known once it was read: then it is decided again."""
+        is_open = entry.end is not None and now < entry.end + self._manner.delay
+        if is_open and any(claim.others for claim in claims.values()):
+            self._doubtful.add(one.session)
+        else:
+            self._doubtful.discard(one.session)
+
+    async def _state(self, statement: Statement, cause: Envelope | None) -> None:
+        """Files first: a manifest is complete when it is stated."""
+        store = self._events.store
+        events = [envelop(event, source=SOURCE, cause=cause) for event in statement.files]
+        if events:
+            await store.append_all(events)
+        if statement.session is not None:
+            await store.append(envelop(statement.session, source=SOURCE, cause=cause))
+        if events or statement.session is not None:
+            kind = statement.session.type_name() if statement.session else "session in use"
+            log.info("%d events about files: %s", len(events), kind)
+
+
+def is_abandoned(entry: Entry, now: datetime) -> bool:
+    """Tell whether a session began long ago and never ended."""
+    return entry.end is None and entry.start is not None and now - entry.start > _ABANDONED
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Nanoseconds since the epoch, exactly; a time without offset is a mistake (TypeError)."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _any_between(times: Sequence[int], one: Booked, rules: Rules) -> bool:
+    """Tell whether one of some times, in order, is in a session's reach."""
+    place = bisect_right(times, one.start_ns + rules.offset_ns)
+    return place < len(times) and times[place] <= one.end_ns + rules.grace_ns + rules.offset_ns

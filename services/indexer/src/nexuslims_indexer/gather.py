@@ -1,0 +1,123 @@
+"""From an index to the files of sessions: one pass for all sessions of about the same time."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from nexuslims_contracts.events import FileBasis
+from nexuslims_indexer.claims import Booked, Claim, Sessions
+from nexuslims_indexer.index import FolderIndex
+from nexuslims_indexer.model import FoundFile
+
+_MOST_AT_ONCE: Final = 64
+_FAR_APART_NS: Final = 86_400 * 10**9
+_LARGEST: Final = 2**63 - 1
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the events of sessions say of their files, beyond what the index knows.
+
+    Parameters
+    ----------
+    holders
+        Who has a file for a reason that only it knows, by the file's token.
+    inside
+        The time inside a file, nanoseconds since the epoch, by its token; None if it has none.
+    """
+
+    holders: dict[str, tuple[str, FileBasis]] = field(default_factory=dict)
+    inside: dict[str, int | None] = field(default_factory=dict)
+
+    def take(self, session: str, held: Mapping[str, FileBasis]) -> None:
+        """Take which files a session keeps, by its events.
+
+        Parameters
+        ----------
+        session
+            Its token.
+        held
+            By the file's token, why.
+        """
+        for token in [one for one, (holder, _) in self.holders.items() if holder == session]:
+            del self.holders[token]
+        self.holders |= {token: (session, basis) for token, basis in held.items()}
+
+    def claim(self, file: FoundFile, sessions: Sessions) -> Claim:
+        """Decide whose a file is."""
+        if not self.holders and not self.inside:
+            return sessions.claim(file)
+        token = file.token
+        claim = sessions.claim(file, self.inside.get(token))
+        holder, basis = self.holders.get(token, ("", "time"))
+        if not holder or claim.session in ("", holder):
+            return claim
+        return replace(claim, session=holder, basis=basis, others=(claim.session,))
+
+
+def batches(wanted: Iterable[Booked]) -> Iterator[list[Booked]]:
+    """Put sessions together whose files are found in one pass: those of about the same time."""
+    batch: list[Booked] = []
+    for one in sorted(wanted, key=lambda one: (one.start_ns, one.session)):
+        if batch and (
+            len(batch) == _MOST_AT_ONCE or one.start_ns - batch[-1].start_ns > _FAR_APART_NS
+        ):
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def gather(
+    index: FolderIndex, sessions: Sessions, wanted: Sequence[Booked], evidence: Evidence
+) -> dict[str, dict[FoundFile, Claim]]:
+    """Find the files that are, or might be, those of some sessions, and whose they are.
+
+    Parameters
+    ----------
+    index
+        Of the instrument.
+    sessions
+        All of the instrument.
+    wanted
+        Some of them; near each other in time, or the pass goes through all between.
+    evidence
+        What their events say.
+    """
+    found: dict[str, dict[FoundFile, Claim]] = {one.session: {} for one in wanted}
+    offset, grace = sessions.rules.offset_ns, sessions.rules.grace_ns
+    spans = sorted((*sessions.alone(one), one.session) for one in wanted)
+    lows = [low for low, _, _ in spans]
+    mine = {one.session: Claim(one.session) for one in wanted}
+    first = min(one.start_ns for one in wanted) + offset
+    last = min(max(one.end_ns for one in wanted) + grace + offset, _LARGEST)
+    for file in index.files(first, last):
+        moment = file.mtime_ns - offset
+        place = bisect_left(lows, moment) - 1
+        if place >= 0 and moment <= spans[place][1] and not file.began_ns:
+            session = spans[place][2]
+            found[session][file] = mine[session]
+            continue
+        claim = evidence.claim(file, sessions)
+        for session in {claim.session, *claim.others} & found.keys():
+            found[session][file] = claim
+    if sessions.rules.folders == "session":
+        _add_own_folders(index, sessions, wanted, found)
+    return found
+
+
+def _add_own_folders(
+    index: FolderIndex,
+    sessions: Sessions,
+    wanted: Sequence[Booked],
+    found: dict[str, dict[FoundFile, Claim]],
+) -> None:
+    """Add what lies in the folders of sessions, whatever its time."""
+    for one in wanted:
+        for folder in index.named(one.own_names):
+            for file in index.below(folder):
+                claim = sessions.claim(file)
+                if claim.session in found:
+                    found[claim.session][file] = claim

@@ -1,0 +1,294 @@
+"""Keeping the files of one instrument indexed: when to look, and at what."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import time_ns
+from typing import Final
+
+from nexuslims_contracts.envelope import Envelope
+from nexuslims_indexer.book import Book, Entry, TreeKey
+from nexuslims_indexer.claims import readable
+from nexuslims_indexer.decisions import Decisions, Log, Manner, Seen, is_abandoned
+from nexuslims_indexer.errors import ShareUnavailableError
+from nexuslims_indexer.index import FolderIndex
+from nexuslims_indexer.model import Growing, Look, Tree, Unreadable
+from nexuslims_indexer.names import Names
+from nexuslims_indexer.schedule import Occasion, next_look
+from nexuslims_indexer.threads import in_thread
+from nexuslims_indexer.walk import RECENT_NS, look, look_at
+from nexuslims_shared.errors import BrokerUnavailableError
+
+log = logging.getLogger(__name__)
+
+LIVE: Final = timedelta(seconds=10)
+"""How often folders are looked through while a session goes on."""
+PROBE: Final = timedelta(seconds=5)
+"""How often the instrument's folder itself is asked whether it is another one."""
+_RETRY: Final = timedelta(seconds=30)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(slots=True)
+class _Wish:
+    """What the next look is to do: all, some folders, or as the index says."""
+
+    everything: bool = False
+    folders: set[str] = field(default_factory=set)
+    asked: bool = False
+
+
+class InstrumentIndexer:
+    """Looks through one instrument's folders, and has it decided whose the files are.
+
+    Parameters
+    ----------
+    key
+        The instrument, and its folder.
+    tree, names, manner
+        How its files are found.
+    index, thread
+        What was seen before, and the one thread in which folders and index are used.
+    book
+        The sessions.
+    events
+        The stream.
+    decisions
+        Decides about the sessions.
+    """
+
+    def __init__(
+        self,
+        key: TreeKey,
+        *,
+        tree: Tree,
+        names: Names,
+        manner: Manner,
+        index: FolderIndex,
+        thread: ThreadPoolExecutor,
+        book: Book,
+        events: Log,
+        decisions: Decisions,
+    ) -> None:
+        self.trouble = ""
+        self.unreadable: tuple[Unreadable, ...] = ()
+        self.decisions = decisions
+        self._key, self._tree, self._names, self._manner = key, tree, names, manner
+        self._index, self._thread, self._book, self._events = index, thread, book, events
+        self._news = asyncio.Condition()
+        self._wake = asyncio.Event()
+        self._wish = _Wish()
+        self._asked = self._answered = 0
+        self._failure: Exception | None = None
+        self._last = _LONG_AGO
+        self._growing: dict[str, Growing] = {}
+        self._top: tuple[int, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Where its files are."""
+        return str(self._tree.top)
+
+    def close(self) -> None:
+        """Close the index, when nothing looks any more."""
+        self._thread.shutdown()
+        self._index.close()
+
+    # --- being asked ---
+
+    async def attend(self, session: str, cause: Envelope, *, everything: bool = False) -> None:
+        """Return when a look that began after the call is made, and decided upon.
+
+        Parameters
+        ----------
+        session
+            Whose files it is about.
+        cause
+            The event for which it is made.
+        everything
+            Whether to list all folders, whatever is known of them.
+
+        Raises
+        ------
+        ShareUnavailableError
+            If the instrument's folder is away.
+        UndecodableError
+            If an event of the session cannot be read.
+        """
+        self.decisions.causes[session] = cause
+        self._wish.everything |= everything
+        await self.once()
+        if self._failure is not None:
+            raise self._failure
+        if session in self.decisions.failed:
+            raise self.decisions.failed[session]
+
+    async def once(self) -> None:
+        """Return when a look that began after the call is over, however it ended."""
+        self._asked += 1
+        ticket = self._asked
+        self._wish.asked = True
+        self._wake.set()
+        async with self._news:
+            await self._news.wait_for(lambda: self._answered >= ticket)
+
+    def mark(self, sessions: Iterable[str]) -> None:
+        """Decide again about sessions, and those near them."""
+        self.decisions.mark(sessions)
+        self._wish.asked = True
+        self._wake.set()
+
+    def touch(self, folders: Iterable[str]) -> None:
+        """Look at folders in which something changed."""
+        self._wish.folders |= set(folders)
+        self._wake.set()
+
+    # --- looking ---
+
+    async def run(self) -> None:
+        """Look, whenever it is time to, without end."""
+        while True:
+            await self._rest()
+            self._wake.clear()
+            wish, self._wish = self._wish, _Wish()
+            ticket = self._asked
+            self._failure = await self._attempt(wish)
+            if self._failure is not None:
+                self._last = datetime.now(UTC)
+                self._wish.everything |= wish.everything
+                self._wish.folders |= wish.folders
+            async with self._news:
+                self._answered = ticket
+                self._news.notify_all()
+
+    async def _attempt(self, wish: _Wish) -> Exception | None:
+        """Look and decide; what goes wrong is for those who asked, and is tried again."""
+        try:
+            await self._look_through(wish)
+            await self.decisions.decide(Seen(self._growing, self.unreadable))
+        except ShareUnavailableError as error:
+            if self.trouble != str(error):
+                log.warning("%s", error)
+            self.trouble = str(error)
+            return error
+        except BrokerUnavailableError as error:
+            log.warning("%s", error)
+            return error
+        except Exception as error:
+            log.exception("%s: the look failed", self.folder)
+            return error
+        return None
+
+    async def _look_through(self, wish: _Wish) -> None:
+        now = datetime.now(UTC)
+        await self._events.catch_up()
+        if wish.asked or wish.everything or now >= self._due(now):
+            found = await self._look_everywhere(now, everything=wish.everything)
+        else:
+            folders = wish.folders | self._parents_of_resting(time_ns())
+            found = await self._in_thread_look_at(folders)
+        if self.trouble:
+            log.info("%s is there again", self.folder)
+        self.trouble = ""
+        self._growing = found.growing
+
+    async def _in_thread_look_at(self, folders: set[str]) -> Look:
+        return await in_thread(
+            self._thread, look_at, self._tree, self._index, self._names, time_ns(), folders
+        )
+
+    async def _look_everywhere(self, now: datetime, *, everything: bool) -> Look:
+        swept = await in_thread(self._thread, self._index.swept_ns)
+        sweep = self._manner.sweep // timedelta(microseconds=1) * 1000
+        self._last = now
+        self._top = await in_thread(self._thread, _stamp, self.folder)
+        entries = list(self._book.of(self._key))
+        found = await in_thread(
+            self._thread,
+            look,
+            self._tree,
+            self._index,
+            self._names,
+            time_ns(),
+            everything=everything or time_ns() - swept >= sweep,
+            recent_ns=_recent_ns(entries, now),
+            had_files=any(entry.has_files for entry in entries),
+        )
+        unreadable = tuple(found.unreadable)
+        for place in unreadable:
+            if place not in self.unreadable:
+                log.warning("%s: %s: not looked at", readable(place.path), place.reason)
+        self.unreadable = unreadable
+        return found
+
+    # --- waiting ---
+
+    async def _rest(self) -> None:
+        """Wait until it is time to look, somebody asks, or the folder is another one."""
+        while not self._wake.is_set():
+            now = datetime.now(UTC)
+            due = min(self._due(now), self._due_growing())
+            if due <= now:
+                return
+            try:
+                async with asyncio.timeout(min(due - now, PROBE).total_seconds()):
+                    await self._wake.wait()
+            except TimeoutError:
+                if await in_thread(self._thread, _stamp, self.folder) != self._top:
+                    self._wish.asked = True
+                    return
+
+    def _due(self, now: datetime) -> datetime:
+        if self._failure is not None:
+            return self._last + _RETRY
+        occasions = [
+            Occasion(entry.end, entry.is_decided(now))
+            for entry in self._book.of(self._key)
+            if entry.consent and entry.start is not None and not is_abandoned(entry, now)
+        ]
+        due = next_look(occasions, self._last, self._manner.delay, LIVE)
+        sweep = self._last + self._manner.sweep
+        return min(due, sweep) if due is not None else sweep
+
+    def _due_growing(self) -> datetime:
+        """When a file that grew may be at rest."""
+        seen = [one.seen_ns for one in self._growing.values()]
+        if not seen or self._failure is not None:
+            return _NEVER
+        due = datetime.fromtimestamp((min(seen) + self._tree.settle_ns) / 10**9, UTC)
+        return due + timedelta(milliseconds=50)
+
+    def _parents_of_resting(self, now_ns: int) -> set[str]:
+        """Folders of files that may have come to rest by now."""
+        settled = now_ns - self._tree.settle_ns
+        return {
+            path.rpartition("/")[0] for path, one in self._growing.items() if one.seen_ns <= settled
+        }
+
+
+def _recent_ns(entries: Iterable[Entry], now: datetime) -> int:
+    """Since when files may have been rewritten in place without anybody's knowing."""
+    lately = now - timedelta(hours=1)
+    starts = [
+        entry.start
+        for entry in entries
+        if entry.start is not None
+        and now - entry.start < timedelta(days=1)
+        and (entry.end is None or entry.end > lately)
+    ]
+    recent = min([*starts, now]) - timedelta(microseconds=RECENT_NS // 1000)
+    return int(recent.timestamp() * 10**6) * 1000
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """Return what tells a folder from another one, and from an earlier state of it."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_mtime_ns

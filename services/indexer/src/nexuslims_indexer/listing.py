@@ -1,0 +1,135 @@
+"""What is in one folder: its files with size and time, and its folders.
+
+Names are read first and only wanted ones asked for their time, relative to the open folder: on a
+network share that is most of the cost, on a local disk resolving the path again would be.
+"""
+
+import errno
+import os
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""Removed since it was listed, or a link that leads nowhere."""
+
+_FITS_SQLITE: Final = 2**63 - 1
+
+Choose = Callable[[Sequence[str]], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A folder as it was found.
+
+    Parameters
+    ----------
+    device, mtime_ns
+        Of the folder itself.
+    names, times, sizes
+        Of its wanted files, in the order of time: modification times in nanoseconds, bytes.
+    folders
+        Names of its real folders.
+    links
+        Names of its symbolic links, whatever they lead to.
+    shared
+        Of the files that have more than one name: device and inode by name.
+    unreadable
+        Names of files that could not be looked at, and why.
+    is_empty
+        Whether there is nothing at all in it, of any kind.
+    """
+
+    device: int
+    mtime_ns: int
+    names: tuple[str, ...] = ()
+    times: "array[int]" = field(default_factory=lambda: array("q"))
+    sizes: "array[int]" = field(default_factory=lambda: array("q"))
+    folders: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    shared: dict[str, tuple[int, int]] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    is_empty: bool = False
+
+
+def list_folder(path: str, choose: Choose) -> Listing:
+    """List a folder.
+
+    Parameters
+    ----------
+    path
+        Where it is; a last symbolic link is followed.
+    choose
+        Picks the names of files that are wanted from all of them.
+
+    Raises
+    ------
+    OSError
+        If the folder as a whole cannot be listed.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        status = os.fstat(descriptor)
+        files: list[str] = []
+        folders: list[str] = []
+        links: list[str] = []
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    files.append(entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+                elif entry.is_symlink():
+                    links.append(entry.name)
+        reading = _Reading(descriptor)
+        reading.read(choose(files))
+        return reading.listing(status, folders, links, is_empty=not (files or folders or links))
+    finally:
+        os.close(descriptor)
+
+
+class _Reading:
+    """Sizes and times of the files of one open folder."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._names: list[str] = []
+        self._times = array("q")
+        self._sizes = array("q")
+        self._shared: dict[str, tuple[int, int]] = {}
+        self._unreadable: dict[str, str] = {}
+
+    def read(self, names: Sequence[str]) -> None:
+        stat, descriptor = os.stat, self._descriptor
+        keep, time, size = self._names.append, self._times.append, self._sizes.append
+        for name in names:
+            try:
+                status = stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in GONE:
+                    self._unreadable[name] = error.strerror or type(error).__name__
+                continue
+            keep(name)
+            time(status.st_mtime_ns)
+            size(status.st_size)
+            if status.st_nlink > 1:
+                self._shared[name] = (status.st_dev, status.st_ino)
+
+    def listing(
+        self, folder: os.stat_result, folders: list[str], links: list[str], *, is_empty: bool
+    ) -> Listing:
+        times, sizes, names = self._times, self._sizes, self._names
+        order = sorted(range(len(names)), key=times.__getitem__)
+        return Listing(
+            device=folder.st_dev & _FITS_SQLITE,
+            mtime_ns=folder.st_mtime_ns,
+            names=tuple([names[place] for place in order]),
+            times=array("q", [times[place] for place in order]),
+            sizes=array("q", [sizes[place] for place in order]),
+            folders=tuple(folders),
+            links=tuple(links),
+            shared=self._shared,
+            unreadable=self._unreadable,
+            is_empty=is_empty,
+        )

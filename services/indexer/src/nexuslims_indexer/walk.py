@@ -1,0 +1,405 @@
+"""Looking through an instrument's folders, and keeping in the index what was found.
+
+A look lists the folders whose modification time is another one than before, and those in which
+files were written lately; the others are taken from the index. A sweep lists them all.
+"""
+
+import errno
+import os
+import stat
+from array import array
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from nexuslims_indexer.errors import ShareUnavailableError
+from nexuslims_indexer.index import FolderIndex
+from nexuslims_indexer.listing import GONE, Listing, list_folder
+from nexuslims_indexer.model import FoundFile, Growing, KnownFolder, Look, Tree, Unreadable
+from nexuslims_indexer.names import Names
+
+AWAY: Final = frozenset(
+    {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+)
+"""What network file systems answer while their server is away."""
+
+RECENT_NS: Final = 3600 * 10**9
+"""Folders with files that were written so lately are listed at each look: files may be rewritten
+in place, which leaves their folder's modification time alone."""
+
+COARSE_NS: Final = 2 * 10**9
+"""How exact a folder's modification time is at least: what was listed sooner may have changed."""
+
+
+def look(
+    tree: Tree,
+    index: FolderIndex,
+    names: Names,
+    now_ns: int,
+    *,
+    everything: bool = False,
+    recent_ns: int | None = None,
+    had_files: bool = False,
+) -> Look:
+    """Look through the folders of an instrument, and those that links in it lead to.
+
+    Parameters
+    ----------
+    tree
+        The instrument's.
+    index
+        What was seen before; is brought up to date, or left as it was if the look fails.
+    names
+        Chooses the files.
+    now_ns
+        The time, nanoseconds since the epoch.
+    everything
+        Whether to list every folder, whatever the index holds.
+    recent_ns
+        List all folders with files written since; an hour ago if not given.
+    had_files
+        Whether files of the instrument are known from elsewhere: then its folder is not empty.
+
+    Raises
+    ------
+    ShareUnavailableError
+        If the instrument's folder is not there, cannot be read, or is empty and was not.
+    """
+    walk = _Walk(tree, index, names, now_ns)
+    walk.recent_ns = now_ns - RECENT_NS if recent_ns is None else recent_ns
+    with index.changing():
+        failure = walk.through(everything=everything, had_files=had_files)
+        if failure is None and (everything or not index.swept_ns()):
+            index.set_swept(now_ns)
+    if failure is not None:
+        raise failure
+    return walk.result
+
+
+def look_at(
+    tree: Tree, index: FolderIndex, names: Names, now_ns: int, folders: Collection[str]
+) -> Look:
+    """Look at some folders of an instrument only, and what is new below them; see :func:`look`.
+
+    Parameters
+    ----------
+    tree, index, names, now_ns
+        As for a look at everything.
+    folders
+        Paths below the instrument data path.
+
+    Raises
+    ------
+    ShareUnavailableError
+        If the instrument's folder is not there, or cannot be read.
+    """
+    walk = _Walk(tree, index, names, now_ns)
+    with index.changing():
+        failure = walk.at(folders)
+    if failure is not None:
+        raise failure
+    return walk.result
+
+
+class _Walk:
+    """One walk; changes of the index are made by whoever calls it, all or none."""
+
+    def __init__(self, tree: Tree, index: FolderIndex, names: Names, now_ns: int) -> None:
+        self.result = Look()
+        self.recent_ns = 0
+        self._tree = tree
+        self._index = index
+        self._names = names
+        self._now_ns = now_ns
+        self._touched = array("q")
+        self._growing = index.growing()
+        self._growing_in: dict[str, set[str]] = {}
+        for path in self._growing:
+            self._growing_in.setdefault(path.rpartition("/")[0], set()).add(path)
+        self._grown: dict[str, Growing] = {}
+        self._links: list[str] = []
+
+    def through(self, *, everything: bool, had_files: bool) -> ShareUnavailableError | None:
+        """Go through the whole tree; what was listed before the share went away is kept."""
+        known = self._index.folders()
+        left = set(known)
+        hot = None if everything else set(self._growing_in)
+        try:
+            before = self._check_top(known.get(self._tree.folder), had_files=had_files)
+            self._visit([self._tree.folder], known, left, hot)
+            self._follow_links(known, left, hot)
+            self._check_still(before)
+        except ShareUnavailableError as error:
+            self._keep()
+            return error
+        self._forget(left)
+        self._keep()
+        return None
+
+    def at(self, folders: Collection[str]) -> ShareUnavailableError | None:
+        """Go through some folders."""
+        gone: list[str] = []
+        try:
+            before = self._check_top(self._index.folder(self._tree.folder), had_files=False)
+            for path in folders:
+                known = self._index.folder(path)
+                left = {path} if known else set()
+                self._visit([path], {path: known} if known else {}, left, None, new_only=True)
+                gone += self._below(path) if left else []
+            self._check_still(before)
+        except ShareUnavailableError as error:
+            self._keep()
+            return error
+        self._forget(gone)
+        self._keep()
+        return None
+
+    # --- folders ---
+
+    def _check_top(self, known: KnownFolder | None, *, had_files: bool) -> tuple[int, int]:
+        """Make sure that the instrument's folder is there, and not empty all at once."""
+        top = self._tree.top
+        try:
+            status = top.stat()
+            with os.scandir(top) as entries:
+                is_empty = next(entries, None) is None
+        except OSError as error:
+            raise ShareUnavailableError(
+                f"{top}: {error.strerror}: is the share mounted, and may it be read?"
+            ) from error
+        if is_empty and (had_files or (known is not None and not known.is_empty)):
+            raise ShareUnavailableError(
+                f"{top} is empty, and was not before: is the share mounted?"
+                " If it was emptied on purpose, put a file into it, for example a README"
+            )
+        return status.st_dev, status.st_ino
+
+    def _check_still(self, before: tuple[int, int]) -> None:
+        """What is gone is gone only if the share is still the one that was looked through."""
+        if self._check_top(None, had_files=False) != before:
+            raise ShareUnavailableError(
+                f"{self._tree.top} became another folder while it was looked through:"
+                " is the share mounted?"
+            )
+
+    def _visit(
+        self,
+        stack: list[str],
+        known: dict[str, KnownFolder],
+        left: set[str],
+        hot: set[str] | None,
+        *,
+        new_only: bool = False,
+    ) -> None:
+        """Visit folders and those below; ``hot`` is None where each is to be listed."""
+        while stack:
+            path = stack.pop()
+            before = known.get(path)
+            try:
+                if before is not None and hot is not None and self._is_as_before(path, before, hot):
+                    folders, links = before.folders, before.links
+                else:
+                    listing = self._list(path, before)
+                    folders, links = listing.folders, listing.links
+            except OSError as error:
+                self._note(path, error, left)
+                continue
+            left.discard(path)
+            self._links += [f"{path}/{name}" for name in links]
+            below = [f"{path}/{name}" for name in folders]
+            if new_only:
+                below = [one for one in below if not self._index.folder(one)]
+            stack += below
+
+    def _is_as_before(self, path: str, before: KnownFolder, hot: set[str]) -> bool:
+        if before.newest_ns - self._tree.offset_ns > self.recent_ns or path in hot:
+            return False
+        status = os.stat(self._real(path))  # noqa: PTH116 - a million paths
+        return (
+            status.st_mtime_ns == before.mtime_ns
+            and status.st_dev == before.device
+            and before.listed_ns - before.mtime_ns > COARSE_NS
+        )
+
+    def _list(self, path: str, before: KnownFolder | None) -> Listing:
+        listing = list_folder(self._real(path), self._names.wanted)
+        self.result.listed += 1
+        if (
+            listing.is_empty
+            and before is not None
+            and not before.is_empty
+            and listing.device != before.device
+        ):
+            raise OSError(errno.ENODEV, "is empty, and a mount is gone")
+        former = self._index.listing(path) if before is not None else None
+        listing = self._with_unreadable(path, listing, former)
+        if former is None or _differs(listing, former):
+            self._compare(path, listing, former)
+        self._come_to_rest(path, listing, former)
+        self._index.put(path, listing, self._now_ns)
+        return listing
+
+    def _with_unreadable(self, path: str, listing: Listing, former: Listing | None) -> Listing:
+        """Let stand what is known of files that could not be looked at."""
+        if not listing.unreadable:
+            return listing
+        places = {name: place for place, name in enumerate(former.names)} if former else {}
+        rows = list(zip(listing.times, listing.sizes, listing.names, strict=True))
+        for name, reason in listing.unreadable.items():
+            self.result.unreadable.append(Unreadable(f"{path}/{name}", reason))
+            if former is not None and name in places:
+                place = places[name]
+                rows.append((former.times[place], former.sizes[place], name))
+        rows.sort()
+        return Listing(
+            device=listing.device,
+            mtime_ns=listing.mtime_ns,
+            names=tuple([row[2] for row in rows]),
+            times=array("q", [row[0] for row in rows]),
+            sizes=array("q", [row[1] for row in rows]),
+            folders=listing.folders,
+            links=listing.links,
+            shared=listing.shared,
+        )
+
+    def _forget(self, paths: Iterable[str]) -> None:
+        """Forget folders that are gone; whose files these were is to be decided again."""
+        paths = list(paths)
+        for path in paths:
+            former = self._index.listing(path)
+            self._touched.extend(former.times if former else ())
+        self._index.remove(paths)
+        gone = set(paths)
+        for folder in gone & self._growing_in.keys():
+            for path in self._growing_in[folder]:
+                self._growing.pop(path, None)
+
+    def _below(self, path: str) -> list[str]:
+        every = self._index.folders()
+        return [one for one in every if one == path or one.startswith(f"{path}/")]
+
+    def _note(self, path: str, error: OSError, left: set[str]) -> None:
+        """A share that went away stops the look; a folder that did does not."""
+        reason = error.strerror or type(error).__name__
+        if error.errno in AWAY:
+            raise ShareUnavailableError(f"{path}: {reason}: is the share mounted?") from error
+        if error.errno in GONE:
+            return
+        self.result.unreadable.append(Unreadable(path, reason))
+        place = Unreadable(path, reason)
+        left.difference_update([one for one in left if place.holds(one)])
+
+    def _real(self, path: str) -> str:
+        return os.path.join(self._tree.root, path)  # noqa: PTH118 - a million paths
+
+    # --- files ---
+
+    def _compare(self, path: str, listing: Listing, former: Listing | None) -> None:
+        """Note the times of what came, changed or went; a file that changed must come to rest."""
+        if former is None:
+            self._touched.extend(listing.times)
+            return
+        before = _rows(former)
+        now = _rows(listing)
+        for name, row in before.items():
+            if now.get(name) != row:
+                self._touched.append(row[0])
+        for name, row in now.items():
+            if before.get(name) == row:
+                continue
+            self._touched.append(row[0])
+            file = f"{path}/{name}"
+            if name in before and file not in self._growing:
+                self._growing[file] = Growing(row[1], row[0], self._now_ns, row[0])
+                self._growing_in.setdefault(path, set()).add(file)
+
+    def _come_to_rest(self, path: str, listing: Listing, former: Listing | None) -> None:
+        """Keep apart the files of a folder that are not at rest."""
+        times, settle = listing.times, self._tree.settle_ns
+        young = bisect_left(times, self._now_ns + self._tree.offset_ns - settle + 1)
+        suspects = {listing.names[place]: place for place in range(young, len(times))}
+        known = self._growing_in.get(path, set())
+        if known:
+            places = {name: place for place, name in enumerate(listing.names)}
+            for one in known:
+                name = one.rpartition("/")[2]
+                if name in places:
+                    suspects[name] = places[name]
+                else:
+                    self._growing.pop(one, None)
+        before = _rows(former) if former is not None and suspects else {}
+        for name, place in suspects.items():
+            row = (times[place], listing.sizes[place])
+            self._observe(f"{path}/{name}", row, is_known=before.get(name) == row)
+
+    def _observe(self, path: str, row: tuple[int, int], *, is_known: bool) -> None:
+        """Take note of a file that may still grow; one that was at rest, and is as it was, is."""
+        now, (mtime_ns, size) = self._now_ns, row
+        before = self._growing.get(path)
+        if before is None:
+            if not is_known:
+                self._growing[path] = Growing(size, mtime_ns, now, mtime_ns)
+        elif (before.size, before.mtime_ns) != (size, mtime_ns):
+            self._growing[path] = Growing(size, mtime_ns, now, before.began_ns, changed=True)
+        elif now - before.seen_ns >= self._tree.settle_ns:
+            del self._growing[path]
+            self._touched.append(mtime_ns)
+            if before.changed and before.began_ns < mtime_ns:
+                self._touched.append(before.began_ns)
+                self._grown[path] = before
+
+    # --- links ---
+
+    def _follow_links(
+        self, known: dict[str, KnownFolder], left: set[str], hot: set[str] | None
+    ) -> None:
+        """Follow links out of the tree; each folder and file once, and none of what is in it."""
+        folders = [os.path.realpath(self._tree.top)]
+        files: dict[str, tuple[str, FoundFile]] = {}
+        before = self._index.linked()
+        while self._links:
+            links = [(os.path.realpath(self._real(path)), path) for path in self._links]
+            self._links = []
+            for real, path in sorted(links, key=lambda one: (len(one[0]), one)):  # widest first
+                if real in files or any(_is_below(real, one) for one in folders):
+                    continue
+                if _is_below(folders[0], real):
+                    continue
+                try:
+                    status = os.stat(real)  # noqa: PTH116
+                except OSError as error:
+                    self._note(path, error, left)
+                    if error.errno not in GONE and path in before:
+                        files[real] = (path, before[path])
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    folders.append(real)
+                    self._visit([path], known, left, hot)
+                elif stat.S_ISREG(status.st_mode) and self._names.wanted([path.rpartition("/")[2]]):
+                    file = FoundFile(status.st_mtime_ns, path, status.st_size)
+                    files[real] = (path, file)
+        self._keep_linked(before, dict(files.values()))
+
+    def _keep_linked(self, before: dict[str, FoundFile], now: dict[str, FoundFile]) -> None:
+        if before != now:
+            changed = set(before.values()) ^ set(now.values())
+            self._touched.extend(file.mtime_ns for file in changed)
+            self._index.put_linked(now.values())
+
+    def _keep(self) -> None:
+        self._index.put_grown(self._grown)
+        self._index.put_growing(self._growing)
+        self._index.add_pending(self._touched)
+        self.result.growing = self._growing
+
+
+def _rows(listing: Listing) -> dict[str, tuple[int, int]]:
+    return dict(zip(listing.names, zip(listing.times, listing.sizes, strict=True), strict=True))
+
+
+def _differs(one: Listing, other: Listing) -> bool:
+    return (one.times, one.sizes, one.names) != (other.times, other.sizes, other.names)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")

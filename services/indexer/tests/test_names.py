@@ -1,0 +1,52 @@
+"""Which names are files of sessions."""
+
+import pytest
+
+from nexuslims_indexer.names import Companion, Kinds, Names
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("exclusive", ["A.DM3", "b.Tif", "c.h5"]),
+        ("inclusive", ["A.DM3", "b.Tif", "c.h5", "notes.txt", "dm3"]),
+    ],
+)
+def test_strategies(strategy, expected: list[str]) -> None:
+    names = ["A.DM3", "b.Tif", "c.h5", "notes.txt", "dm3"]
+    assert Names(strategy).wanted(names) == expected
+
+
+def test_ignored_names_are_ignored_in_upper_and_lower_case() -> None:
+    ignore = ("*.mib", "thumbs.DB", "*_raw[0-9].tif")
+    names = ["a.MIB", "Thumbs.db", "b_raw1.tif", "b_raw.tif", "c.tif", "mib"]
+    assert Names("inclusive", ignore).wanted(names) == ["b_raw.tif", "c.tif", "mib"]
+
+
+@pytest.mark.parametrize(
+    ("companion", "beside"),
+    [
+        ("a.hdr", "a.tif"),
+        ("A.HDR", "a.TIF"),
+        ("a-tif.hdr", "a.tif"),
+        ("a-png.hdr", "a.png"),
+        ("a.tif.hdr", "a.tif"),
+        ("a.txt", "a.tif"),
+        ("a.b.txt", "a.b.bmp"),
+    ],
+)
+def test_a_companion_is_no_dataset_of_its_own(companion: str, beside: str) -> None:
+    assert Names("inclusive").wanted([companion, beside]) == [beside]
+    assert Names("inclusive").wanted([companion, "other.tif"]) == [companion, "other.tif"]
+
+
+def test_a_companion_stays_one_though_what_it_belongs_to_is_ignored() -> None:
+    assert Names("inclusive", ("*.tif",)).wanted(["a.hdr", "a.tif"]) == []
+
+
+def test_what_the_readers_know_decides() -> None:
+    kinds = Kinds(frozenset({"xyz", "txt"}), (Companion(".xml", ("xyz",)),))
+    names = ["a.xyz", "a.xml", "b.xml", "c.dm3", "d.txt"]
+    assert Names("exclusive", (), kinds).wanted(names) == ["a.xyz", "d.txt"]
+    assert Names("inclusive", (), kinds).wanted(names) == ["a.xyz", "b.xml", "c.dm3", "d.txt"]
+    assert Names("exclusive").signature != Names("exclusive", (), kinds).signature
