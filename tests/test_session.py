@@ -75,6 +75,7 @@ def facility(tmp_path: Path, corpus) -> Path:
     (tmp_path / "instruments.toml").write_text(INSTRUMENTS)
     (tmp_path / ".env").write_text(
         "NX_INSTRUMENT_DATA_PATH=instruments\nNX_DATA_PATH=data\nNX_CALENDAR_FILE=calendar.json\n"
+        "NX_CLUSTERING_METHOD=kde\n"
     )
     return tmp_path
 
