@@ -1,20 +1,30 @@
 """The embedded broker: nats-server as a child process, its files in the state folder."""
 
+import asyncio
 import json
+import logging
 import os
 import shutil
 import subprocess
 import sysconfig
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.processes import die_with_parent
 from nexuslims_shared.settings import make_folder
 
+log = logging.getLogger(__name__)
+
+Say: TypeAlias = Callable[[str], None]
+
 BROKER_FILE = "broker.json"
-_READY_S = 15.0
+_REPORT_S: Final = 5.0
+_STOP_S: Final = 60.0
+_GIGABYTE: Final = 1e9
 
 _CONFIG = """\
 server_name: nexuslims-embedded
@@ -48,14 +58,114 @@ class EmbeddedBroker:
         (self.state / BROKER_FILE).unlink(missing_ok=True)
         self.process.terminate()
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=_STOP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
 
-def start_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -> EmbeddedBroker:
-    """Start the broker on the loopback interface; it ends with this process at the latest.
+@dataclass(frozen=True, slots=True)
+class StartingBroker:
+    """An embedded broker that was launched, and may have to recover its streams first."""
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    state: Path
+
+    def wait(self, say: Say) -> EmbeddedBroker:
+        """Wait until it can be used, however long its streams take; blocks.
+
+        After a crash the server checks what it stored last before it answers: seconds for a million
+        events. It is not disturbed as long as its process lives.
+
+        Parameters
+        ----------
+        say
+            Takes a line of text now and then: how far the recovery is.
+
+        Raises
+        ------
+        TopologyError
+            If the process ends.
+        """
+        begin = time.monotonic()
+        next_report = begin + _REPORT_S
+        ports = self.home / f"nats-server_{self.process.pid}.ports"
+        while self.process.poll() is None:
+            if ports.exists() and (text := ports.read_text()):
+                url = str(json.loads(text)["nats"][0])
+                document = {"url": url, "pid": self.process.pid}
+                (self.state / BROKER_FILE).write_text(json.dumps(document))
+                return EmbeddedBroker(self.process, url, self.state)
+            if time.monotonic() >= next_report:
+                next_report += _REPORT_S
+                say(self._describe_recovery(time.monotonic() - begin))
+            time.sleep(0.01)
+        tail = (self.home / "server.log").read_text(errors="replace")[-800:]
+        raise TopologyError(f"the embedded broker does not start:\n{tail}")
+
+    def _describe_recovery(self, seconds: float) -> str:
+        """Return how much of its files the server has read; Linux counts that."""
+        waiting = f"the broker recovers its streams, for {seconds:.0f} s so far"
+        try:
+            counts = Path(f"/proc/{self.process.pid}/io").read_text(encoding="ascii")
+        except OSError:
+            return waiting
+        read = int(counts.partition("rchar: ")[2].split()[0])
+        stored = sum(file.stat().st_size for file in self.home.rglob("*.blk"))
+        return f"{waiting}: {read / _GIGABYTE:.1f} GB read of at most {stored / _GIGABYTE:.1f} GB"
+
+
+def start_embedded(
+    state: Path, *, sync_interval: str = "10s", port: int = -1, say: Say = log.warning
+) -> EmbeddedBroker:
+    """Start the broker, and wait until it can be used; see :func:`launch_embedded`.
+
+    Parameters
+    ----------
+    state, sync_interval, port
+        As there.
+    say
+        Takes a line of text now and then while the broker recovers its streams.
+
+    Raises
+    ------
+    TopologyError
+        If the server's binary is missing, or it does not start.
+    SettingsError
+        If the folder cannot be made.
+    """
+    starting = launch_embedded(state, sync_interval=sync_interval, port=port)
+    try:
+        return starting.wait(say)
+    except BaseException:
+        starting.process.kill()
+        raise
+
+
+async def start_embedded_beside(state: Path, *, port: int = -1, say: Say) -> EmbeddedBroker:
+    """Start the broker as :func:`start_embedded` does, while other tasks go on.
+
+    Parameters
+    ----------
+    state, port, say
+        As there.
+
+    Raises
+    ------
+    TopologyError, SettingsError
+        As there.
+    """
+    starting = launch_embedded(state, port=port)  # a child of the main thread: see processes.py
+    try:
+        return await asyncio.to_thread(starting.wait, say)
+    except BaseException:
+        starting.process.kill()
+        raise
+
+
+def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -> StartingBroker:
+    """Start the broker's process on the loopback interface; it ends with this one at the latest.
 
     Parameters
     ----------
@@ -70,7 +180,7 @@ def start_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -
     Raises
     ------
     TopologyError
-        If the server's binary is missing, or it does not start.
+        If the server's binary is missing.
     SettingsError
         If the folder cannot be made.
     """
@@ -100,9 +210,7 @@ def start_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -
             start_new_session=True,
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - one call into the kernel, no locks
         )
-    url = _wait_until_ready(process, home)
-    (state / BROKER_FILE).write_text(json.dumps({"url": url, "pid": process.pid}))
-    return EmbeddedBroker(process, url, state)
+    return StartingBroker(process, home, state)
 
 
 def running_broker(state: Path) -> str | None:
@@ -113,17 +221,3 @@ def running_broker(state: Path) -> str | None:
     except (OSError, ValueError, KeyError):
         return None
     return str(known["url"])
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], home: Path) -> str:
-    deadline = time.monotonic() + _READY_S
-    ports = home / f"nats-server_{process.pid}.ports"
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        if ports.exists() and (text := ports.read_text()):
-            return str(json.loads(text)["nats"][0])
-        time.sleep(0.01)
-    process.kill()
-    tail = (home / "server.log").read_text(errors="replace")[-800:]
-    raise TopologyError(f"the embedded broker does not start:\n{tail}")

@@ -18,7 +18,7 @@ from nexuslims_console.errors import AlreadyRunningError
 from nexuslims_console.supervisor import Program, Supervisor
 from nexuslims_contracts.plugins import installed
 from nexuslims_shared.broker import consumers_without_service
-from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
+from nexuslims_shared.embedded import EmbeddedBroker, start_embedded_beside
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.service import (
     SERVICES,
@@ -156,7 +156,7 @@ async def _broker(settings: Settings, say: Say) -> AsyncIterator[None]:
     if settings.nats_url:
         yield
         return
-    current = [start_embedded(settings.state_path)]
+    current = [await start_embedded_beside(settings.state_path, say=say)]
     keeper = asyncio.create_task(_keep_broker(current, say))
     try:
         yield
@@ -177,7 +177,7 @@ async def _keep_broker(current: list[EmbeddedBroker], say: Say) -> None:
             before_sleep=lambda state: say(str(state.outcome and state.outcome.exception())),
         ):
             with attempt:
-                current[0] = start_embedded(broker.state, port=broker.port)
+                current[0] = await start_embedded_beside(broker.state, port=broker.port, say=say)
         say("the broker is back")
 
 

@@ -1,0 +1,53 @@
+"""The embedded broker: it is waited for while it recovers, and not after it ended."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nexuslims_shared import embedded
+from nexuslims_shared.embedded import StartingBroker, start_embedded
+from nexuslims_shared.errors import TopologyError
+
+READY_LATE = """
+import json, os, pathlib, sys, time
+time.sleep(0.3)
+ports = pathlib.Path(sys.argv[1]) / f"nats-server_{os.getpid()}.ports"
+ports.write_text(json.dumps({"nats": ["nats://127.0.0.1:4222"]}))
+sys.stdin.read()
+"""
+
+
+def launch(home: Path, program: str) -> StartingBroker:
+    (home / "server.log").write_text("the disk is full")
+    process = subprocess.Popen([sys.executable, "-c", program, str(home)], stdin=subprocess.PIPE)
+    return StartingBroker(process, home, home)
+
+
+def test_a_broker_that_recovers_is_waited_for_and_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_REPORT_S", 0.01)
+    starting = launch(tmp_path, READY_LATE)
+    reports: list[str] = []
+    broker = starting.wait(reports.append)
+    assert broker.port == 4222
+    assert "recovers its streams" in reports[0]
+    assert "GB read of at most 0.0 GB" in reports[0]
+    broker.stop()
+
+
+def test_a_broker_that_ends_is_an_error_with_the_end_of_its_log(tmp_path: Path) -> None:
+    with pytest.raises(TopologyError, match="the disk is full"):
+        launch(tmp_path, "raise SystemExit(1)").wait(print)
+
+
+@pytest.mark.broker
+def test_a_killed_broker_starts_again(tmp_path: Path) -> None:
+    first = start_embedded(tmp_path)
+    first.process.kill()
+    first.process.wait()
+    second = start_embedded(tmp_path, port=first.port)
+    assert second.port == first.port
+    second.stop()
