@@ -119,9 +119,9 @@ class CountedReads(MemoryEventStore):
         super().__init__()
         self.count = 0
 
-    def _item(self, sequence):
+    def _item(self, sequence, *, datasets=True):
         self.count += 1
-        return super()._item(sequence)
+        return super()._item(sequence, datasets=datasets)
 
 
 @pytest.mark.parametrize("files", [5, MOST_SUBJECTS + 1])

@@ -217,7 +217,7 @@ async def test_rows_and_position_are_written_together(
     database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await told(history)
-    broken = "nexuslims_console.projection._move"
+    broken = "nexuslims_console.writing._move"
 
     def fail(*_: object) -> None:
         raise ReadModelError("the disk is full")
@@ -302,7 +302,7 @@ async def test_a_read_model_of_another_release_is_rebuilt(
     database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await told(history)
-    monkeypatch.setattr("nexuslims_console.database.SCHEMA", 2)
+    monkeypatch.setattr("nexuslims_console.database.SCHEMA", 99)
     assert not database.is_current()
     await open_read_model(store, database)
     assert database.is_current()

@@ -84,7 +84,7 @@ class ReadModel:
         with self._database.reading() as (connection, tables):
             table = tables.events
             query = select(table).where(table.c.session == session).order_by(table.c.sequence)
-            return [EventRow(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+            return [_event(row) for row in connection.execute(query)]
 
     def unreadable(self, session: str = "") -> list[UnreadableRow]:
         """Messages that this release cannot read, of one session or of all."""
@@ -100,6 +100,11 @@ class ReadModel:
         with self._database.reading() as (connection, tables):
             row = connection.execute(select(tables.position)).one()
         return Position(row.sequence, row.read_at)
+
+
+def _event(row: "Row[Any]") -> EventRow:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return EventRow(**{**values, "time": datetime.fromisoformat(values["time"])})
 
 
 def _session(row: "Row[Any]") -> SessionRow:

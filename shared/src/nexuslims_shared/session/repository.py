@@ -8,15 +8,13 @@ read in whole the first time, and from where it is known after that.
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Final
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Recorded
-from nexuslims_contracts.events import MetadataExtracted
-from nexuslims_shared.session.state import INITIAL, SessionState, evolve
+from nexuslims_shared.session.state import INITIAL, SessionState, evolve, fold
 from nexuslims_shared.store.port import MOST_SUBJECTS, EventStore, Unreadable
 
 _SUBJECTS_OF_A_FILE: Final = 2
@@ -86,9 +84,27 @@ class SessionRepository:
         async with aclosing(self._news(session, known, through)) as items:
             async for item in items:
                 if isinstance(item, Recorded):
-                    state = evolve(state, self._reduced(item))
+                    state = evolve(state, item)
                 elif not self._skip_unreadable:
                     raise item.error(session)
+        self._remember(session, state)
+        return state
+
+    def remembers(self, session: str) -> bool:
+        """Tell whether a session is remembered."""
+        return session in self._remembered
+
+    def advance(self, session: str, events: Iterable[Recorded]) -> SessionState:
+        """Take events in that a reader of the whole log holds already, and return the state.
+
+        Parameters
+        ----------
+        session
+            A session that is remembered, or of which these are the first events.
+        events
+            All its events from where it is remembered up to some position of the log.
+        """
+        state = fold(events, self._remembered.get(session, INITIAL))
         self._remember(session, state)
         return state
 
@@ -109,9 +125,12 @@ class SessionRepository:
             filters = subjects.beside_files(session)
         last = None
         if _SUBJECTS_OF_A_FILE * len(known.files) < MOST_SUBJECTS:
-            last = await self._store.read_last(filters, after=after, through=through)
+            last = await self._store.read_last(
+                filters, after=after, through=through, datasets=self._datasets
+            )
         if last is None:
-            async for item in self._store.read(filters=filters, after=after):
+            stored = self._store.read(filters=filters, after=after, datasets=self._datasets)
+            async for item in stored:
                 yield item
             return
         for item in last:
@@ -129,13 +148,6 @@ class SessionRepository:
                 if one.sequence >= item.sequence:
                     return
                 yield one
-
-    def _reduced(self, recorded: Recorded) -> Recorded:
-        event = recorded.event
-        if self._datasets or not isinstance(event, MetadataExtracted):
-            return recorded
-        light = event.model_copy(update={"datasets": ()})
-        return replace(recorded, envelope=replace(recorded.envelope, event=light))
 
     def _remember(self, session: str, state: SessionState) -> None:
         """Keep the later of two states: a session may be opened twice at the same time."""

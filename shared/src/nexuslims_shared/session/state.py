@@ -9,7 +9,7 @@ request to read all files again, which looks at each of them, and leads to an ev
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -44,6 +44,7 @@ from nexuslims_contracts.events import (
     WithdrawalFailed,
     WithdrawalRequested,
 )
+from nexuslims_shared.session.replacing import replace
 
 E = TypeVar("E", bound=Event)
 
@@ -87,8 +88,11 @@ class FileState:
     @property
     def outcome(self) -> Register[MetadataExtracted] | Register[ExtractionFailed] | None:
         """The later of the last success and the last failure to read it."""
-        outcomes = [outcome for outcome in (self.extracted, self.failed) if outcome is not None]
-        return max(outcomes, key=lambda outcome: outcome.sequence, default=None)
+        if self.extracted is None:
+            return self.failed
+        if self.failed is None or self.failed.sequence < self.extracted.sequence:
+            return self.extracted
+        return self.failed
 
     @property
     def extractor(self) -> str:
@@ -140,6 +144,8 @@ class SessionState:
 
     def settled(self, file: FileState) -> bool:
         """Tell whether a file was read since it was last asked for, or could not be."""
+        if not self.re_extract:
+            return file.settled(0)
         requests = (self.re_extract.get(name, 0) for name in {"", file.extractor})
         return file.settled(max(requests))
 
@@ -166,16 +172,7 @@ def evolve(state: SessionState, recorded: Recorded) -> SessionState:
     recorded
         An event of that session, in any order, possibly seen before.
     """
-    event, sequence = recorded.event, recorded.sequence
-    state = _apply(event, state, sequence)
-    return replace(
-        state,
-        session=event.session,
-        through=max(state.through, sequence),
-        last_input=max(state.last_input, sequence)
-        if isinstance(event, RECORD_INPUTS)
-        else state.last_input,
-    )
+    return fold((recorded,), state)
 
 
 def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionState:
@@ -188,9 +185,15 @@ def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionSt
     state
         State so far.
     """
+    session, through, last_input = state.session, state.through, state.last_input
     for recorded in events:
-        state = evolve(state, recorded)
-    return state
+        event, sequence = recorded.event, recorded.sequence
+        state = _apply(event, state, sequence)
+        session = event.session
+        through = max(through, sequence)
+        if isinstance(event, RECORD_INPUTS):
+            last_input = max(last_input, sequence)
+    return replace(state, session=session, through=through, last_input=last_input)
 
 
 def _later(current: Register[E] | None, sequence: int, event: E) -> Register[E]:

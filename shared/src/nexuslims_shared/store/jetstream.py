@@ -31,6 +31,7 @@ from nexuslims_shared.errors import (
 from nexuslims_shared.store.acks import Ack, AckInbox
 from nexuslims_shared.store.direct import DirectReader, Stored
 from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
+from nexuslims_shared.tasks import end as cancel
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -140,7 +141,11 @@ class JetStreamEventStore:
         return answers
 
     async def read(
-        self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
+        self,
+        *,
+        filters: Sequence[str] = EVERYTHING,
+        after: int = 0,
+        datasets: bool = True,
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored now, in order; see the port."""
         subject = subjects.common_filter(filters)
@@ -149,34 +154,52 @@ class JetStreamEventStore:
             for message in await self._next(after, subject, required=True):
                 after = message.sequence
                 if after <= end and _is_wanted(message, filters):
-                    yield _decode(message)
+                    yield _decode(message, datasets=datasets)
 
     async def follow(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored, and then what comes; see the port."""
         subject = subjects.common_filter(filters)
-        pause = _FIRST_PAUSE_S
         while True:
-            messages = await self._next(after, subject)
-            if not messages:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
-                continue
-            pause = _FIRST_PAUSE_S
-            for message in messages:
+            for message in await self._wait_for_next(after, subject):
                 after = message.sequence
                 if _is_wanted(message, filters):
                     yield _decode(message)
 
+    async def read_batches(
+        self, *, after: int = 0, live: bool = False, datasets: bool = True
+    ) -> AsyncGenerator[list[Recorded | Unreadable], None]:
+        """Read everything that is stored, in batches; see the port."""
+        end = await self.last_sequence()
+        fetching = asyncio.create_task(self._upcoming(after, end, live=live))
+        try:
+            while messages := await fetching:
+                after = messages[-1].sequence
+                fetching = asyncio.create_task(self._upcoming(after, end, live=live))
+                yield [
+                    _decode(message, datasets=datasets)
+                    for message in messages
+                    if live or message.sequence <= end
+                ]
+        finally:
+            await cancel(fetching)
+
     async def read_last(
-        self, filters: Sequence[str], *, after: int = 0, through: int = 0
+        self,
+        filters: Sequence[str],
+        *,
+        after: int = 0,
+        through: int = 0,
+        datasets: bool = True,
     ) -> list[Recorded | Unreadable] | None:
         """Read the last event on each subject; see the port."""
         async for attempt in self._retrying():
             with attempt:
                 messages, complete = await self._reader.last(filters, after, through)
-        return [_decode(message) for message in messages] if complete else None
+        if not complete:
+            return None
+        return [_decode(message, datasets=datasets) for message in messages]
 
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
         """Sequence of the last event that matches, as the stream's leader knows it."""
@@ -259,6 +282,20 @@ class JetStreamEventStore:
 
     # --- reading ---
 
+    async def _upcoming(self, after: int, end: int, *, live: bool) -> list[Stored]:
+        """Return the next messages of the whole log; none at its end, unless it is read live."""
+        if live:
+            return await self._wait_for_next(after, subjects.ALL)
+        return await self._next(after, subjects.ALL, required=True) if after < end else []
+
+    async def _wait_for_next(self, after: int, subject: str) -> list[Stored]:
+        """Return the next messages after a position, as soon as there are some."""
+        pause = _FIRST_PAUSE_S
+        while not (messages := await self._next(after, subject)):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        return messages
+
     async def _next(self, after: int, subject: str, *, required: bool = False) -> list[Stored]:
         """Return the next messages after a position; ``required`` if there are some."""
         async for attempt in self._retrying():
@@ -300,16 +337,27 @@ def _is_wanted(message: Stored, filters: Sequence[str]) -> bool:
     return any(subjects.matches(pattern, message.subject) for pattern in filters)
 
 
-def _decode(message: Stored) -> Recorded | Unreadable:
+def _decode(message: Stored, *, datasets: bool = True) -> Recorded | Unreadable:
     return _decode_parts(
-        message.sequence, message.subject, message.headers, message.payload, message.stored_at
+        message.sequence,
+        message.subject,
+        message.headers,
+        message.payload,
+        message.stored_at,
+        datasets=datasets,
     )
 
 
 def _decode_parts(
-    sequence: int, subject: str, headers: Mapping[str, str], payload: bytes, stored_at: datetime
+    sequence: int,
+    subject: str,
+    headers: Mapping[str, str],
+    payload: bytes,
+    stored_at: datetime,
+    *,
+    datasets: bool = True,
 ) -> Recorded | Unreadable:
     try:
-        return Recorded(decode(headers, payload), sequence, stored_at)
+        return Recorded(decode(headers, payload, datasets=datasets), sequence, stored_at)
     except UndecodableError as error:
         return Unreadable.because(error, sequence, subject)

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_shared.errors import ConflictError
 from nexuslims_shared.store.port import EVERYTHING, MOST_SUBJECTS, Appended, Unreadable
+
+_BATCH: Final = 500
 
 
 class MemoryEventStore:
@@ -54,14 +57,18 @@ class MemoryEventStore:
         return [await self.append(envelope) for envelope in envelopes]
 
     async def read(
-        self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
+        self,
+        *,
+        filters: Sequence[str] = EVERYTHING,
+        after: int = 0,
+        datasets: bool = True,
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored now, in order; see the port."""
         for sequence in range(after + 1, len(self._messages) + 1):
             if any(
                 subjects.matches(pattern, self._messages[sequence - 1][0]) for pattern in filters
             ):
-                yield self._item(sequence)
+                yield self._item(sequence, datasets=datasets)
 
     async def follow(
         self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
@@ -73,11 +80,32 @@ class MemoryEventStore:
             async for item in self.read(filters=filters, after=position):
                 yield item
             position = max(position, end)
-            async with self._grown:
-                await self._grown.wait_for(lambda: len(self._messages) > position)  # noqa: B023 - awaited here
+            await self._wait_until_beyond(position)
+
+    async def read_batches(
+        self, *, after: int = 0, live: bool = False, datasets: bool = True
+    ) -> AsyncGenerator[list[Recorded | Unreadable], None]:
+        """Read everything that is stored, in batches; see the port."""
+        while True:
+            end = min(len(self._messages), after + _BATCH)
+            if end > after:
+                yield [
+                    self._item(sequence, datasets=datasets)
+                    for sequence in range(after + 1, end + 1)
+                ]
+                after = end
+            elif not live:
+                return
+            else:
+                await self._wait_until_beyond(after)
 
     async def read_last(
-        self, filters: Sequence[str], *, after: int = 0, through: int = 0
+        self,
+        filters: Sequence[str],
+        *,
+        after: int = 0,
+        through: int = 0,
+        datasets: bool = True,
     ) -> list[Recorded | Unreadable] | None:
         """Read the last event on each subject; see the port."""
         del through  # there is nothing behind
@@ -87,7 +115,11 @@ class MemoryEventStore:
                 last[subject] = sequence
         if len(last) > MOST_SUBJECTS:
             return None
-        return [self._item(sequence) for sequence in sorted(last.values()) if sequence > after]
+        return [
+            self._item(sequence, datasets=datasets)
+            for sequence in sorted(last.values())
+            if sequence > after
+        ]
 
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
         """Sequence of the last event that matches, 0 if there is none."""
@@ -100,9 +132,13 @@ class MemoryEventStore:
         """One event by its sequence."""
         return self._item(sequence) if 1 <= sequence <= len(self._messages) else None
 
-    def _item(self, sequence: int) -> Recorded | Unreadable:
+    async def _wait_until_beyond(self, position: int) -> None:
+        async with self._grown:
+            await self._grown.wait_for(lambda: len(self._messages) > position)
+
+    def _item(self, sequence: int, *, datasets: bool = True) -> Recorded | Unreadable:
         subject, headers, payload, stored_at = self._messages[sequence - 1]
         try:
-            return Recorded(decode(headers, payload), sequence, stored_at)
+            return Recorded(decode(headers, payload, datasets=datasets), sequence, stored_at)
         except UndecodableError as error:
             return Unreadable.because(error, sequence, subject)

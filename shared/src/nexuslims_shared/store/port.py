@@ -92,6 +92,7 @@ class EventStore(Protocol):
         *,
         filters: Sequence[str] = EVERYTHING,
         after: int = 0,
+        datasets: bool = True,
     ) -> AsyncGenerator[Recorded | Unreadable, None]:
         """Read what is stored now, in order, then stop.
 
@@ -101,6 +102,8 @@ class EventStore(Protocol):
             Subjects, with wildcards.
         after
             Only what has a higher sequence.
+        datasets
+            Whether to read the datasets of files; see :func:`~nexuslims_contracts.envelope.decode`.
         """
         ...
 
@@ -121,8 +124,31 @@ class EventStore(Protocol):
         """
         ...
 
+    def read_batches(
+        self, *, after: int = 0, live: bool = False, datasets: bool = True
+    ) -> AsyncGenerator[list[Recorded | Unreadable], None]:
+        """Read everything that is stored, in order, in batches that a reader can hold.
+
+        The next batch is fetched while the reader works on one, and none is fetched beyond that.
+
+        Parameters
+        ----------
+        after
+            Only what has a higher sequence.
+        live
+            Whether to go on with what comes, without end; a batch is then what came meanwhile.
+        datasets
+            Whether to read the datasets of files; see :func:`~nexuslims_contracts.envelope.decode`.
+        """
+        ...
+
     async def read_last(
-        self, filters: Sequence[str], *, after: int = 0, through: int = 0
+        self,
+        filters: Sequence[str],
+        *,
+        after: int = 0,
+        through: int = 0,
+        datasets: bool = True,
     ) -> list[Recorded | Unreadable] | None:
         """Read the last event on each subject, in order, as of one moment.
 
@@ -135,6 +161,8 @@ class EventStore(Protocol):
         through
             Sequence of an event that matches and must be taken into account; in a cluster an
             answer may otherwise be a moment behind.
+        datasets
+            Whether to read the datasets of files; see :func:`~nexuslims_contracts.envelope.decode`.
 
         Returns
         -------

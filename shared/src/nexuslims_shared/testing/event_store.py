@@ -12,6 +12,7 @@ from nexuslims_contracts.events import (
     RetryRequested,
     SessionCancelled,
 )
+from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.errors import ConflictError
 from nexuslims_shared.store.port import MOST_SUBJECTS, EventStore, Unreadable, read_session
 
@@ -118,6 +119,31 @@ class EventStoreBehaviour:
         read = [item async for item in store.read(filters=filters)]
         kinds = [item.event.kind() for item in read if isinstance(item, Recorded)]
         assert kinds == ["retry-requested", "session-cancelled"]
+
+    async def test_everything_is_read_in_batches(self, store: EventStore) -> None:
+        """In order, after a position; live, what comes too."""
+        stored = await store.append_all([retry(f"s-{number}", "x") for number in range(1500)])
+        batches = [batch async for batch in store.read_batches(after=stored[9].sequence)]
+        sequences = [item.sequence for batch in batches for item in batch]
+        assert sequences == [answer.sequence for answer in stored[10:]]
+        assert all(batches)
+        last = stored[-1].sequence
+        assert [batch async for batch in store.read_batches(after=last)] == []
+        async with aclosing(store.read_batches(after=last - 1, live=True)) as following:
+            assert [item.sequence for item in await anext(following)] == [last]
+            await store.append(retry("s-1", "later"))
+            assert [item.sequence for item in await anext(following)] == [last + 1]
+
+    async def test_datasets_are_left_out_on_request(self, store: EventStore) -> None:
+        """All the rest that a state of the session holds is the same."""
+        event = SessionEvents("s-1").extracted(1, reason='{"x": 1,"datasets":[]}')
+        await store.append(_enveloped(event))
+        (batch,) = [batch async for batch in store.read_batches(datasets=False)]
+        last = await store.read_last((subjects.ALL,), datasets=False)
+        light = event.model_copy(update={"datasets": ()})
+        for items in (batch, last or []):
+            assert [item.event for item in items if isinstance(item, Recorded)] == [light]
+        assert [item.event for item in await self._last(store, (subjects.ALL,))] == [event]
 
     async def test_the_last_event_of_each_subject_is_read_at_once(self, store: EventStore) -> None:
         """In order; and only what is new, if a position is given."""

@@ -1,0 +1,148 @@
+"""Writing to the read model, inside a transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+
+    from nexuslims_console.tables import Tables
+
+_LOOKED_UP_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one transaction writes."""
+
+    sessions: Sequence[SessionRow]
+    events: Sequence[EventRow]
+    unreadable: Sequence[UnreadableRow]
+
+
+def write(
+    connection: "Connection", tables: "Tables", changes: Changes, *, after: int | None, last: int
+) -> int:
+    """Write rows, and the position with them if it may move; return the position.
+
+    Parameters
+    ----------
+    connection
+        In a transaction that writes.
+    tables
+        Those of the generation that is written to.
+    changes
+        The rows.
+    after, last
+        The rows are of all that the stream holds after the one sequence and up to the other;
+        ``after`` is None if that is not known.
+    """
+    _put_sessions(connection, tables.sessions, changes.sessions)
+    _put_events(connection, tables.events, changes.events)
+    if changes.unreadable:
+        statement = _insert(connection, tables.unreadable).on_conflict_do_nothing()
+        connection.execute(statement, [asdict(row) for row in changes.unreadable])
+    reached = position(connection, tables)
+    if after is None or after > reached or last <= reached:
+        return reached
+    _move(connection, tables, last)
+    return last
+
+
+def position(connection: "Connection", tables: "Tables") -> int:
+    """Return the sequence up to which the tables hold everything.
+
+    Parameters
+    ----------
+    connection
+        In a transaction that writes.
+    tables
+        Those of one generation.
+    """
+    return int(connection.scalar(select(tables.position.c.sequence).with_for_update()) or 0)
+
+
+def absent_sessions(
+    connection: "Connection", tables: "Tables", sessions: Sequence[str]
+) -> frozenset[str]:
+    """Return those of some sessions that have no row.
+
+    Parameters
+    ----------
+    connection
+        In a transaction.
+    tables
+        Those of one generation.
+    sessions
+        Names of sessions.
+    """
+    column = tables.sessions.c.session
+    present: set[str] = set()
+    for start in range(0, len(sessions), _LOOKED_UP_AT_ONCE):
+        some = sessions[start : start + _LOOKED_UP_AT_ONCE]
+        present.update(connection.scalars(select(column).where(column.in_(some))))
+    return frozenset(sessions) - present
+
+
+def _put_sessions(connection: "Connection", table: "Table", rows: Sequence[SessionRow]) -> None:
+    """Write rows, each over one that is not newer."""
+    if not rows:
+        return
+    statement: Any = _insert(connection, table)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=[table.c.session],
+        set_={name: new[name] for name in table.c.keys() if name != "session"},  # noqa: SIM118 - not a dict
+        where=table.c.through <= new.through,
+    )
+    connection.execute(statement, [asdict(row) for row in rows])
+
+
+def _put_events(connection: "Connection", table: "Table", rows: Iterable[EventRow]) -> None:
+    """Write rows that never change.
+
+    They are by far the most, and their values need no conversion: handed to the driver as they are,
+    they take a fifth of the time (4 us instead of 21 us a row, measured 2026-11).
+    """
+    values = list(map(_event_values, rows))
+    if values:
+        connection.exec_driver_sql(_event_sql(table, connection.dialect.name), values)
+
+
+def _event_values(row: EventRow) -> tuple[object, ...]:
+    """Return the values of a row in the order of the table's columns."""
+    return (
+        row.sequence,
+        row.session,
+        row.type,
+        row.time.isoformat(),
+        row.source,
+        row.id,
+        row.causation,
+        row.summary,
+    )
+
+
+@lru_cache(maxsize=8)
+def _event_sql(table: "Table", dialect: str) -> str:
+    module: Any = postgresql if dialect == "postgresql" else sqlite
+    paramstyle = "format" if dialect == "postgresql" else "qmark"
+    statement = module.insert(table).on_conflict_do_nothing()
+    return str(statement.compile(dialect=module.dialect(paramstyle=paramstyle)))
+
+
+def _insert(connection: "Connection", table: "Table") -> Any:
+    module: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return module.insert(table)
+
+
+def _move(connection: "Connection", tables: "Tables", sequence: int) -> None:
+    connection.execute(update(tables.position).values(sequence=sequence, read_at=datetime.now(UTC)))
