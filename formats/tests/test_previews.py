@@ -14,7 +14,7 @@ from nexuslims_formats.previews import render_preview
 from nexuslims_formats.previews.draw import axis_label, nice, write
 from nexuslims_formats.previews.pixels import SAMPLES, pixel_aspect, strides_within
 from nexuslims_formats.previews.render import frames_to_draw
-from nexuslims_formats.tiff.tags import PREVIEW_PAGES
+from nexuslims_formats.tiff.rasters import PREVIEW_PAGES
 
 
 def signal(pixels, kind="Image", unit="", navigate=(), scale=1.0):

@@ -7,8 +7,9 @@ import tifffile
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.tiff.fei import FeiTiffExtractor
 from nexuslims_formats.tiff.orion import OrionTiffExtractor
+from nexuslims_formats.tiff.rasters import rasters
 from nexuslims_formats.tiff.sparse import decoded_sparsely
-from nexuslims_formats.tiff.tags import rasters, read_tiff
+from nexuslims_formats.tiff.tags import read_tiff
 from nexuslims_formats.trees import ini_sections, parse_xml, xml_tree
 
 SECTIONS = """[User]

@@ -43,7 +43,8 @@ class Signal:
     """One dataset of a file, before validation.
 
     ``pixels`` opens the array lazily (a memory map where the format allows it), shaped as
-    ``shape``; nothing but a preview calls it. ``text`` stands in for it in text files.
+    ``shape``; nothing but a preview calls it. ``to_display`` turns stored values into grey or RGB
+    where they are neither (white is zero, a palette). ``text`` stands in for pixels in text files.
     ``problems`` tell what of it is missing (the file's outcome is ``partial``).
     """
 
@@ -58,6 +59,7 @@ class Signal:
     warnings: tuple[str, ...] = ()
     acquired: Moment | None = None
     pixels: "Callable[[], np.ndarray] | None" = None
+    to_display: "Callable[[np.ndarray], np.ndarray] | None" = None
     text: str | None = None
     problems: tuple[str, ...] = ()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal
+from nexuslims_formats.tiff.imagej import imagej_entries, imagej_pixel_size
 from nexuslims_formats.tiff.tags import (
     DATE_TIME,
     DESCRIPTION,
@@ -15,7 +16,7 @@ from nexuslims_formats.tiff.tags import (
     is_tiff,
     read_tiff,
 )
-from nexuslims_formats.tiff.vendor import Described, image_axes, image_signals
+from nexuslims_formats.tiff.vendor import Described, image_axes, image_signals, pixel_fields
 from nexuslims_formats.values import parse_datetime
 
 if TYPE_CHECKING:
@@ -50,11 +51,13 @@ class PlainTiffExtractor:
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
         when = parse_datetime(tiff.text(DATE_TIME))
+        size = imagej_pixel_size(tiff, imagej_entries(tiff))
         described = Described(
             data_type="Image",
-            metadata={},
+            metadata=pixel_fields(size),
             extensions={f"tiff_{name}": text for name, text in texts.items()},
             acquired=Moment(when, "TIFF DateTime") if when else None,
+            pixel_size=size,
         )
         return ParsedFile(
             signals=image_signals(tiff, described),

@@ -1,6 +1,7 @@
 """From an array of any size to a small picture: strided reading, stretching, resizing."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ _HUGE = 64
 _COLOURS = (3, 4)
 _BYTE = 255
 _LONGEST = 20.0
+_HALF = 0.5
 
 
 def strides_within(shape: tuple[int, ...], samples: int = SAMPLES) -> tuple[slice, ...]:
@@ -38,7 +40,9 @@ def strides_within(shape: tuple[int, ...], samples: int = SAMPLES) -> tuple[slic
 
 
 def sampled(array: Array, samples: int = SAMPLES) -> Array:
-    """Return an evenly sampled copy as finite real numbers; complex values give their modulus.
+    """Return an evenly sampled copy as real numbers; complex values give their modulus.
+
+    What is not finite is NaN.
 
     Parameters
     ----------
@@ -51,9 +55,25 @@ def sampled(array: Array, samples: int = SAMPLES) -> Array:
     if np.iscomplexobj(part):
         part = np.abs(part)
     values = np.asarray(part, dtype=np.float32)
-    if not np.isfinite(values).all():
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    return values
+    return np.where(np.isfinite(values), values, np.float32(np.nan))
+
+
+def thinned(array: Array, axes: Sequence[Axis]) -> Array:
+    """Return every second, third, ... row and column, so that the values can be worked on.
+
+    Parameters
+    ----------
+    array
+        An image, or a stack of them, with or without colours.
+    axes
+        Its axes; rows and columns are called ``y`` and ``x``.
+    """
+    step = 1
+    places = [index for index, axis in enumerate(axes) if axis.name in ("y", "x")]
+    while array.size / step ** len(places) > SAMPLES and places:
+        step += 1
+    steps = [slice(None, None, step if index in places else 1) for index in range(array.ndim)]
+    return array[tuple(steps)]
 
 
 def is_colour(array: Array) -> bool:
@@ -99,7 +119,7 @@ def grey(
     aspect: float = 1.0,
     logarithmic: bool = False,
 ) -> Image.Image:
-    """Return a grey picture of a plane, stretched between its percentiles.
+    """Return a grey picture of a plane, stretched between its percentiles; gaps (NaN) are black.
 
     Parameters
     ----------
@@ -117,20 +137,32 @@ def grey(
     if array.size > _HUGE * budget:
         # a page of the file is read for every few columns anyway: only skipping rows saves reading
         array = array[:: max(1, rows // (2 * height))]
-    picture = Image.fromarray(sampled(array, budget))
+    values = sampled(array, budget)
+    there = np.isfinite(values)
+    if not there.any():
+        return Image.new("L", fitted(rows * aspect, columns, width, height), 0)
     size = fitted(rows * aspect, columns, width, height)
-    shrinks = size[0] < picture.width or size[1] < picture.height
-    picture = picture.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST)
-    values = np.asarray(picture)
+    values = _resized(np.where(there, values, values[there].mean()), size)
+    there = _resized(there.astype(np.float32), size) >= _HALF
     if logarithmic:
         values = np.log1p(values - values.min())
-    low, high = np.percentile(values, STRETCH)
+    known = values[there] if there.any() else values
+    low, high = np.percentile(known, STRETCH)
     if high <= low:
-        low, high = float(values.min()), float(values.max())
+        low, high = float(known.min()), float(known.max())
     if high <= low:
         return Image.new("L", size, 0)
     scaled = (np.clip(values, low, high).astype(np.float64) - low) / (high - low)
-    return Image.fromarray((scaled * _BYTE).astype(np.uint8))
+    return Image.fromarray((np.where(there, scaled, 0) * _BYTE).astype(np.uint8))
+
+
+def _resized(values: Array, size: tuple[int, int]) -> Array:
+    """Return values averaged or repeated to another size, ``(columns, rows)``."""
+    picture = Image.fromarray(values.astype(np.float32))
+    shrinks = size[0] < picture.width or size[1] < picture.height
+    return np.asarray(
+        picture.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST)
+    )
 
 
 def colour(array: Array, width: int = SIDE, height: int = SIDE) -> Image.Image:

@@ -26,12 +26,15 @@ from nexuslims_formats.previews.pixels import (
     pixel_aspect,
     sampled,
     strides_within,
+    thinned,
 )
 
 _NO_PHOTOGRAPHS = ("Spectrum", "SpectrumImage", "Diffraction")
 """Kinds of data whose third axis is no colour, of whatever length."""
 _FRAMES = 9
 _PLANE = 2
+_CHANNEL = "channel"
+"""The axis of colours, as readers call it."""
 
 
 def render_preview(signal: Signal) -> bytes | None:
@@ -56,8 +59,18 @@ def render_preview(signal: Signal) -> bytes | None:
 
 def _picture(signal: Signal, array: Array) -> Image.Image:
     axes = list(signal.axes) or [Axis(size=size) for size in array.shape]
-    if signal.dataset_type not in _NO_PHOTOGRAPHS and is_colour(array):
-        return add_scale_bar(colour(array), axes[1])
+    if signal.to_display is not None:
+        array = signal.to_display(thinned(array, axes))
+        if array.ndim > len(axes):  # a palette gives each pixel its colours
+            axes.append(Axis(name=_CHANNEL, size=array.shape[-1]))
+    if signal.dataset_type not in _NO_PHOTOGRAPHS:
+        if is_colour(array):
+            return add_scale_bar(colour(array), axes[1])
+        if array.ndim > _PLANE and axes[-1].name == _CHANNEL:
+            array, axes = _pages(array, axes)
+            if is_colour(array[0]):
+                return _contact_sheet(array, axes, logarithmic=False)
+            array, axes = array[..., 0], axes[:-1]
     array, axes = _squeezed(array, axes)
     if signal.dataset_type in ("Spectrum", "SpectrumImage") or array.ndim < _PLANE:
         return _spectral(array, axes)
@@ -71,6 +84,13 @@ def _picture(signal: Signal, array: Array) -> Image.Image:
     return _scanned_patterns(array, axes)
 
 
+def _pages(array: Array, axes: list[Axis]) -> tuple[Array, list[Axis]]:
+    """Return pages of several channels; a single one becomes a stack of one."""
+    if array.ndim == _PLANE + 1:
+        return array[np.newaxis], [Axis(name="page", size=1), *axes]
+    return array.reshape(-1, *array.shape[-3:]), axes[-4:]
+
+
 def _squeezed(array: Array, axes: list[Axis]) -> tuple[Array, list[Axis]]:
     keep = [index for index, size in enumerate(array.shape) if size > 1] or [array.ndim - 1]
     index = tuple(slice(None) if axis in keep else 0 for axis in range(array.ndim))
@@ -81,7 +101,7 @@ def _spectral(array: Array, axes: list[Axis]) -> Image.Image:
     """Return a spectrum, or the summed map of a spectrum image above its summed spectrum."""
     energy = next((i for i, axis in enumerate(axes) if not axis.navigate), array.ndim - 1)
     if array.ndim == 1:
-        return plot_line(sampled(array), axes[0])
+        return plot_line(np.nan_to_num(sampled(array)), axes[0])
     array, axes = (
         np.moveaxis(array, energy, -1),
         [*axes[:energy], *axes[energy + 1 :], axes[energy]],
@@ -121,18 +141,25 @@ def _map(array: Array) -> Array:
 
 
 def _contact_sheet(array: Array, axes: list[Axis], *, logarithmic: bool) -> Image.Image:
-    """Return up to nine evenly spaced frames of a stack, numbered as in the file."""
+    """Return up to nine evenly spaced frames of a stack, grey or in colours, numbered as there."""
     frames = frames_to_draw(array.shape[0], axes[0].size)
     across = math.ceil(math.sqrt(len(frames)))
     down = math.ceil(len(frames) / across)
     cell = SIDE // across
-    aspect = pixel_aspect(axes[-2], axes[-1])
-    sheet = Image.new("L", (cell * across, cell * down), 0)
+    rows, columns = axes[1:3]
+    aspect = pixel_aspect(rows, columns)
+    coloured = array.ndim > _PLANE + 1
+    sheet = Image.new("RGB" if coloured else "L", (cell * across, cell * down), 0)
     for position, (frame, number) in enumerate(frames):
-        tile = grey(array[frame], cell - 4, cell - 4, aspect=aspect, logarithmic=logarithmic)
+        if coloured:
+            tile = colour(array[frame], cell - 4, cell - 4)
+        else:
+            tile = grey(array[frame], cell - 4, cell - 4, aspect=aspect, logarithmic=logarithmic)
         if position == 0:
-            tile = add_scale_bar(tile, axes[-1])
-        ImageDraw.Draw(tile).text((4, 2), str(number), 255, font(12), stroke_width=1, stroke_fill=0)
+            tile = add_scale_bar(tile, columns)
+        ink, edge = ((255, 255, 255), (0, 0, 0)) if coloured else (255, 0)
+        draw = ImageDraw.Draw(tile)
+        draw.text((4, 2), str(number), ink, font(12), stroke_width=1, stroke_fill=edge)
         column, row = position % across, position // across
         sheet.paste(tile, (column * cell + 2, row * cell + 2))
     return sheet

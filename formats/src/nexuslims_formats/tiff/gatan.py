@@ -11,7 +11,8 @@ from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import ParsedFile, Signal
 from nexuslims_formats.quantities import measures, spelled_unit
-from nexuslims_formats.tiff.tags import Raster, is_tiff, rasters, read_tiff
+from nexuslims_formats.tiff.rasters import Raster, rasters
+from nexuslims_formats.tiff.tags import is_tiff, read_tiff
 
 _UNIT, _ORIGIN, _SCALE = 65003, 65006, 65009
 _ORDER = ("x", "y", "z")
@@ -69,5 +70,6 @@ def _signal(
         dtype=raster.dtype,
         axes=tuple(axes),
         pixels=raster.pixels if not raster.problem else None,
+        to_display=raster.to_display,
         problems=(raster.problem,) if raster.problem else (),
     )

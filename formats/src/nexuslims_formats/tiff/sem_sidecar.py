@@ -17,7 +17,7 @@ from nexuslims_formats.tiff.tags import (
     is_tiff,
     read_tiff,
 )
-from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.tiff.vendor import Described, image_signals, pixel_fields
 from nexuslims_formats.values import from_mtime, leaves, local_time
 
 
@@ -71,8 +71,7 @@ def _described(tiff: Tiff, text: SemText | None) -> Described:
     metadata: dict[str, Value] = dict(text.metadata)
     fits = text.size is None or _fits(tiff, text.size)
     pixel_size = text.pixel_size if fits else None
-    if pixel_size:
-        metadata |= {"pixel_height": (pixel_size[0], "m"), "pixel_width": (pixel_size[1], "m")}
+    metadata |= pixel_fields(pixel_size)
     return Described(
         data_type=text.data_type,
         metadata=metadata,

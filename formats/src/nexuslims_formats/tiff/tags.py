@@ -1,36 +1,26 @@
 """The directories of a TIFF or BigTIFF file, read without its pixels and without trust.
 
-Vendors hide metadata in private tags; this reads any of them raw. Decoding pixels stays with
-tifffile, except for plain uncompressed rasters, which are memory-mapped.
+Vendors hide metadata in private tags; this reads any of them raw.
 """
 
 import math
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
-from nexuslims_formats.tiff.sparse import decoded_sparsely
-
-if TYPE_CHECKING:
-    import numpy as np
 
 MAX_PAGES = 4096
 MAX_TAGS = 4096
 MAX_VALUE_BYTES = 64 << 20
-MAX_PIXELS = 1 << 34
-PREVIEW_PAGES, PREVIEW_SIDE = 9, 1024
-_DECODED_BYTES = 64 << 20
-"""What is decoded whole for a preview."""
 
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, SAMPLES = 270, 271, 272, 273, 277
 ROWS_PER_STRIP, STRIP_BYTES, X_RESOLUTION, Y_RESOLUTION = 278, 279, 282, 283
 PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, TILE_WIDTH = 284, 296, 305, 306, 315, 322
-TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, SAMPLE_FORMAT = 323, 324, 325, 339
+COLOUR_MAP, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, SAMPLE_FORMAT = 320, 323, 324, 325, 339
 SUB_DIRECTORIES, JPEG_OFFSET, JPEG_BYTES = 330, 513, 514
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
 
@@ -39,9 +29,6 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 _CODES = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q",
           18: "Q"}  # fmt: skip
 _RATIONALS = {5: "I", 10: "i"}
-_KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
-_BITS = frozenset((*range(1, 17), 24, 32, 64, 128))
-_REDUCED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,113 +202,3 @@ def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[dict[
     tail = file.read(struct.calcsize("=" + next_code))
     following = struct.unpack(order + next_code, tail)[0] if len(tail) in (4, 8) else 0
     return tags, following
-
-
-@dataclass(frozen=True, slots=True)
-class Raster:
-    """One image of a file, or a run of pages of one shape."""
-
-    shape: tuple[int, ...]
-    """Rows, columns[, channels]; pages first where there are several."""
-    dtype: str
-    pages: tuple[int, ...]
-    pixels: "Callable[[], np.ndarray]"
-    problem: str
-    """Why its pixels cannot be read; empty where they can."""
-
-
-def rasters(tiff: Tiff) -> list[Raster]:
-    """Return the images of a file: pages of one shape and type make a stack; no thumbnails."""
-    groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
-    for index, page in enumerate(tiff.pages):
-        if WIDTH not in page or (index and tiff.integer(SUBFILE_TYPE, index) & _REDUCED):
-            continue
-        groups.setdefault(_layout(tiff, index), []).append(index)
-    found = []
-    for (shape, dtype), pages in groups.items():
-        full = (len(pages), *shape) if len(pages) > 1 else shape
-        problem = next(filter(None, (_missing(tiff, page) for page in pages)), "")
-        opener = _opener(tiff, pages, shape, dtype)
-        found.append(Raster(full, dtype, tuple(pages), opener, problem))
-    return found
-
-
-def _missing(tiff: Tiff, page: int) -> str:
-    """Return what of a page's pixels is not in the file, in words; empty if all is there."""
-    tiled = TILE_WIDTH in tiff.pages[page]
-    codes = (TILE_OFFSETS, TILE_BYTES) if tiled else (STRIP_OFFSETS, STRIP_BYTES)
-    offsets, sizes = (tiff.numbers(code, page) for code in codes)
-    if (listed := len(offsets)) < (expected := _segments(tiff, page, tiled=tiled)):
-        return f"the TIFF file lists {listed} of the {expected} pieces of its image"
-    end = max((at + size for at, size in zip(offsets, sizes, strict=False)), default=0)
-    size = tiff.path.stat().st_size
-    return f"the image ends at byte {end:.0f}, but the file at {size}" if end > size else ""
-
-
-def _segments(tiff: Tiff, page: int, *, tiled: bool) -> int:
-    """Return how many strips or tiles a page is cut into."""
-    rows, columns = tiff.integer(HEIGHT, page), tiff.integer(WIDTH, page)
-    high = tiff.integer(TILE_LENGTH if tiled else ROWS_PER_STRIP, page, rows)
-    wide = tiff.integer(TILE_WIDTH, page) if tiled else columns
-    if high < 1 or wide < 1:
-        return 1
-    planes = tiff.integer(SAMPLES, page, 1) if tiff.integer(PLANAR, page, 1) != 1 else 1
-    return math.ceil(rows / high) * math.ceil(columns / wide) * planes
-
-
-def _layout(tiff: Tiff, page: int) -> tuple[tuple[int, ...], str]:
-    rows, columns = tiff.integer(HEIGHT, page), tiff.integer(WIDTH, page)
-    if rows * columns > MAX_PIXELS or rows < 0 or columns < 0:
-        raise LimitExceededError(f"the TIFF file claims {columns} x {rows} pixels")
-    samples = tiff.integer(SAMPLES, page, 1)
-    bits = tiff.integer(BITS, page, 1)
-    kind = _KINDS.get(tiff.integer(SAMPLE_FORMAT, page, 1), "u")
-    names = {"u": "uint", "i": "int", "f": "float", "c": "complex"}
-    if bits not in _BITS:
-        raise UnreadableFileError(f"the TIFF file claims {bits} bits per sample")
-    dtype = "bool" if bits == 1 else f"{names[kind]}{max(8, bits)}"
-    return ((rows, columns, samples) if samples > 1 else (rows, columns)), dtype
-
-
-def _opener(
-    tiff: Tiff, pages: list[int], shape: tuple[int, ...], dtype: str
-) -> "Callable[[], np.ndarray]":
-    def open_pixels() -> "np.ndarray":
-        import numpy as np  # noqa: PLC0415 - previews only
-
-        if math.prod(shape) == 0:
-            raise UnreadableFileError("the TIFF file says that its image has no pixels")
-        # a few evenly spaced pages stand for a long stack in a preview
-        chosen = pages[:: max(1, math.ceil(len(pages) / PREVIEW_PAGES))]
-        maps = [_mapped(tiff, page, shape, dtype) for page in chosen]
-        mapped = [part for part in maps if part is not None]
-        if len(mapped) == len(chosen):
-            step = max(1, min(shape[:2]) // PREVIEW_SIDE)
-            return mapped[0] if len(mapped) == 1 else np.stack([p[::step, ::step] for p in mapped])
-        if math.prod(shape) * np.dtype(dtype).itemsize * len(chosen) > _DECODED_BYTES:
-            some = [decoded_sparsely(tiff.path, page, shape, PREVIEW_SIDE) for page in chosen]
-            return some[0] if len(some) == 1 else np.stack(some)
-        from tifffile import imread  # noqa: PLC0415 - compressed images only
-
-        decoded: np.ndarray = np.asarray(imread(tiff.path, key=chosen))
-        return decoded
-
-    return open_pixels
-
-
-def _mapped(tiff: Tiff, page: int, shape: tuple[int, ...], dtype: str) -> "np.ndarray | None":
-    """Return a page as a memory map, if it lies uncompressed and in one piece."""
-    import numpy as np  # noqa: PLC0415 - previews only
-
-    contiguous = tiff.integer(COMPRESSION, page, 1) == 1 and tiff.integer(PLANAR, page, 1) == 1
-    if not contiguous or TILE_WIDTH in tiff.pages[page] or dtype == "bool":
-        return None
-    order = np.dtype(dtype).newbyteorder("<" if tiff.order == "<" else ">")
-    offsets = [int(value) for value in tiff.numbers(STRIP_OFFSETS, page)]
-    sizes = [int(value) for value in tiff.numbers(STRIP_BYTES, page)]
-    if not offsets or len(offsets) != len(sizes) or sum(sizes) < math.prod(shape) * order.itemsize:
-        return None
-    follows = (offset + size for offset, size in zip(offsets, sizes, strict=True))
-    if any(end != start for end, start in zip(follows, offsets[1:], strict=False)):
-        return None
-    return np.memmap(tiff.path, dtype=order, mode="r", offset=offsets[0], shape=shape)

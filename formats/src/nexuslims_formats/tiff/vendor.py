@@ -8,7 +8,8 @@ from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, Signal, Value
 from nexuslims_formats.quantities import readable_length
-from nexuslims_formats.tiff.tags import Raster, Tiff, rasters
+from nexuslims_formats.tiff.rasters import Raster, rasters
+from nexuslims_formats.tiff.tags import Tiff
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,8 @@ def _signal(tiff: Tiff, raster: Raster, described: Described) -> Signal:
         warnings=described.warnings,
         acquired=described.acquired,
         pixels=_pixels(raster, described.rows),
-        problems=tuple(filter(None, (tiff.problem, raster.problem))),
+        to_display=raster.to_display,
+        problems=tuple(filter(None, (tiff.problem, raster.problem, raster.warning))),
     )
 
 
@@ -69,6 +71,13 @@ def _pixels(raster: Raster, rows: int | None) -> "Callable[[], np.ndarray] | Non
     if raster.problem:
         return None
     return raster.pixels if rows is None else lambda: raster.pixels()[:rows]
+
+
+def pixel_fields(pixel_size: tuple[float, float] | None) -> dict[str, Value]:
+    """Return the core fields of a pixel size, height and width in metres; none without one."""
+    if pixel_size is None:
+        return {}
+    return {"pixel_height": (pixel_size[0], "m"), "pixel_width": (pixel_size[1], "m")}
 
 
 def image_axes(

@@ -9,7 +9,8 @@ import tifffile
 from nexuslims_formats.digitalmicrograph.tags import read_tags
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.quantities import readable_length
-from nexuslims_formats.tiff.tags import rasters, read_tiff
+from nexuslims_formats.tiff.rasters import rasters
+from nexuslims_formats.tiff.tags import read_tiff
 
 
 def dm3_tag(*info):
