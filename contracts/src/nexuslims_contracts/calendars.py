@@ -1,12 +1,15 @@
-"""What events keep of how a calendar told what a session was for."""
+"""What events keep of the calendar's answers: what a session was for, and whether to consent."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, JsonValue
 
 from nexuslims_contracts.model import ContractModel
 
 BookingTier: TypeAlias = Literal["post-run", "pre-run", "reservation", "calendar"]
+
+LONGEST_ANSWER: Final = 200
+"""Characters that an event keeps of an answer that is no consent."""
 
 
 class CalendarPayload(ContractModel):

@@ -165,6 +165,9 @@ class ConsentDeclined(Event, name="consent.declined"):
 
     tier: BookingTier
     reason: str
+    answer: Annotated[
+        str, Field(description="What the user answered, shortened; empty if nothing")
+    ] = ""
     payload: Payload = None
     after: Replaces
 

@@ -128,8 +128,8 @@ def nemo_calendar(nemo_settings: Settings, titan: InstrumentEntry) -> Callable[.
     """Makes a calendar whose NEMO is a function, and that does not pause between attempts."""
 
     def make(answer: Callable[[httpx.Request], httpx.Response], **more: Any) -> NemoCalendar:
-        def connect(*told: Any) -> NemoClient:
-            return NemoClient(*told, transport=httpx.MockTransport(answer), first_wait=0.0)
+        def connect(*arguments: Any) -> NemoClient:
+            return NemoClient(*arguments, transport=httpx.MockTransport(answer), first_wait=0.0)
 
         instruments = {titan.pid: titan, **more}
         return NemoCalendar("nemo-1", nemo_settings, instruments, connect=connect)

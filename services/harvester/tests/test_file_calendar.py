@@ -12,8 +12,9 @@ import pytest
 from nexuslims_contracts.events import Project
 from nexuslims_harvester import watch
 from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window
+from nexuslims_harvester.consent import ConsentReader
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.file_calendar import FileCalendar, parse_entries
+from nexuslims_harvester.file_calendar import Facility, FileCalendar, parse_entries
 from nexuslims_shared.people import Person
 
 TOML = Path("calendar.toml")
@@ -33,8 +34,13 @@ def session(**fields: str) -> str:
 
 
 @pytest.fixture
-def read(instruments):
-    return lambda *tables: parse_entries(TOML, "\n".join(tables).encode(), instruments)
+def facility(instruments) -> Facility:
+    return Facility(instruments, ConsentReader.accepting(["agree", "yes"]))
+
+
+@pytest.fixture
+def read(facility):
+    return lambda *tables: parse_entries(TOML, "\n".join(tables).encode(), facility)
 
 
 @pytest.fixture
@@ -108,16 +114,18 @@ def test_samples_without_an_id_get_one_that_stays(entry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
-    [("", None), ('""', None), ('"  "', None), ("true", True), ("false", False), ('"no"', False)],
-)
-def test_consent_that_is_absent_or_blank_is_no_answer(entry, told: str, expected) -> None:
-    assert entry(consent=told).consent is expected
+    ("given", "expected"),
+    [("", None), ('""', None), ('"  "', None), ("true", True), ("false", False), ('"no"', False),
+     ('"Agree"', True), ('"perhaps"', False), ("1", False), ('["yes"]', True),
+     ("{ a = 1 }", False)],
+)  # fmt: skip
+def test_consent_is_read_as_in_every_calendar(entry, given: str, expected) -> None:
+    assert entry(consent=given).consent is expected
 
 
-@pytest.mark.parametrize("told", ['""', '" "', ""])
-def test_a_blank_user_is_none(entry, told: str) -> None:
-    assert entry(user=told).user is None
+@pytest.mark.parametrize("given", ['""', '" "', ""])
+def test_a_blank_user_is_none(entry, given: str) -> None:
+    assert entry(user=given).user is None
 
 
 def test_numbers_are_ids_too(entry) -> None:
@@ -125,7 +133,7 @@ def test_numbers_are_ids_too(entry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "words"),
     [
         ({"instrument": '"Nautilus"'}, "instrument 'Nautilus' is not known"),
         ({"instrument": ""}, "instrument: Field required"),
@@ -135,7 +143,6 @@ def test_numbers_are_ids_too(entry) -> None:
         ({"end": "09:00:00"}, "end: Input should be a valid datetime"),
         ({"end": "2026-03-02T08:00:00"}, "before it starts"),
         ({"end": "2026-03-02T09:00:00"}, "without length"),
-        ({"consent": '"perhaps"'}, "consent: Input should be a valid boolean"),
         ({"user": "[1]"}, "user: Input should be"),
         ({"samples": '"A"'}, "samples: Input should be"),
         ({"samples": '[{ id = "a" }, { id = "a" }]'}, "samples: the id 'a' is there twice"),
@@ -143,21 +150,21 @@ def test_numbers_are_ids_too(entry) -> None:
         ({"titel": '"Gold"'}, "titel: Extra inputs are not permitted"),
     ],
 )
-def test_a_wrong_entry_is_named_with_the_remedy_and_stops_no_other(read, fields, said) -> None:
+def test_a_wrong_entry_is_named_with_the_remedy_and_stops_no_other(read, fields, words) -> None:
     other = session(
         id='"2"', start="2026-04-01T09:00:00", end="2026-04-01T10:00:00", title='"fine"'
     )
     wrong, fine = read(session(**fields), other)
     assert isinstance(wrong, EntryProblem)
     assert wrong.entry == "session 1"
-    assert said in wrong.problem
-    assert ("swap" if said == "before it starts" else "correct") in wrong.problem
+    assert words in wrong.problem
+    assert ("swap" if words == "before it starts" else "correct") in wrong.problem
     assert isinstance(fine, CalendarEntry)
 
 
-@pytest.mark.parametrize("told", ["", '""', '" "'])
-def test_an_entry_without_an_id_is_named_by_its_number(problem, told: str) -> None:
-    wrong = problem(session(id='"9"', start="2026-01-01T00:00:00"), session(id=told))
+@pytest.mark.parametrize("given", ["", '""', '" "'])
+def test_an_entry_without_an_id_is_named_by_its_number(problem, given: str) -> None:
+    wrong = problem(session(id='"9"', start="2026-01-01T00:00:00"), session(id=given))
     assert wrong.entry == "session number 2"
     assert wrong.problem.startswith("id: ")
 
@@ -200,7 +207,7 @@ def test_a_session_without_an_end_holds_up_none_that_begins_later(read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "words"),
     [
         (b"[[session]\n", "cannot be read: .*line 1.*correct the file"),
         (b"\xff\xfe", "cannot be read: .*correct the file"),
@@ -208,18 +215,18 @@ def test_a_session_without_an_end_holds_up_none_that_begins_later(read) -> None:
         (b"[[sessions]]\nid = 1", "correct 'sessions'"),
     ],
 )
-def test_a_file_that_makes_no_sense_is_one_problem(instruments, content: bytes, said: str) -> None:
-    (wrong,) = parse_entries(TOML, content, instruments)
+def test_a_file_that_makes_no_sense_is_one_problem(facility, content: bytes, words: str) -> None:
+    (wrong,) = parse_entries(TOML, content, facility)
     assert isinstance(wrong, EntryProblem)
     assert wrong.entry == "calendar.toml"
-    assert re.search(said, wrong.problem)
+    assert re.search(words, wrong.problem)
 
 
-def test_an_empty_file_is_an_empty_calendar(instruments) -> None:
-    assert parse_entries(TOML, b"", instruments) == []
+def test_an_empty_file_is_an_empty_calendar(facility) -> None:
+    assert parse_entries(TOML, b"", facility) == []
 
 
-def test_json_and_a_byte_order_mark_are_understood(instruments, entry) -> None:
+def test_json_and_a_byte_order_mark_are_understood(facility, entry) -> None:
     table = {
         "id": "1",
         "instrument": "FEI-Titan-TEM",
@@ -227,8 +234,8 @@ def test_json_and_a_byte_order_mark_are_understood(instruments, entry) -> None:
         "end": "2026-03-02T12:00:00",
     }
     content = json.dumps({"session": [table]}).encode("utf-8-sig")
-    assert parse_entries(Path("calendar.JSON"), content, instruments) == [entry()]
-    assert parse_entries(TOML, session().encode("utf-8-sig"), instruments) == [entry()]
+    assert parse_entries(Path("calendar.JSON"), content, facility) == [entry()]
+    assert parse_entries(TOML, session().encode("utf-8-sig"), facility) == [entry()]
 
 
 @pytest.mark.parametrize(
@@ -243,8 +250,8 @@ def test_json_and_a_byte_order_mark_are_understood(instruments, entry) -> None:
         b"[" * 100_000,
     ],
 )
-def test_odd_json_gives_problems_that_can_be_written(instruments, content: bytes) -> None:
-    problems = parse_entries(Path("calendar.json"), content, instruments)
+def test_odd_json_gives_problems_that_can_be_written(facility, content: bytes) -> None:
+    problems = parse_entries(Path("calendar.json"), content, facility)
     assert problems
     for one in problems:
         assert isinstance(one, EntryProblem)

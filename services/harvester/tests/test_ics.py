@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window
+from nexuslims_harvester.consent import ConsentReader
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.ics import calendar as ics_calendar
 from nexuslims_harvester.ics.calendar import IcsCalendar
@@ -25,7 +26,14 @@ TITAN = InstrumentEntry(
 )  # fmt: skip
 QUANTA = TITAN.model_copy(update={"pid": "FEI-Quanta", "name": "Quanta", "calendar_id": "Room 7"})
 SPRING = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 31, tzinfo=UTC))
-ALONE = Wanted(Places([TITAN]), SPRING)
+READER = ConsentReader.accepting(["yes"])
+
+
+def wanted_of(places: Places, window: Window = SPRING, **more: bool) -> Wanted:
+    return Wanted(places, window, READER, **more)
+
+
+ALONE = wanted_of(Places([TITAN]))
 
 
 def ics(*events: str) -> bytes:
@@ -91,15 +99,15 @@ X-NEXUSLIMS-CONSENT:Yes"""
 
 
 @pytest.mark.parametrize(
-    ("said", "everybody", "consent"),
+    ("words", "everybody", "consent"),
     [("", False, None), ("", True, True), ("yes", False, True), ("no", True, False),
      ("maybe", True, False)],
 )  # fmt: skip
 def test_consent_is_said_or_known_of_everybody(
-    said: str, *, everybody: bool, consent: bool | None
+    words: str, *, everybody: bool, consent: bool | None
 ) -> None:
-    line = f"\nX-NEXUSLIMS-CONSENT:{said}" if said else ""
-    wanted = Wanted(Places([TITAN]), SPRING, everybody_consents=everybody)
+    line = f"\nX-NEXUSLIMS-CONSENT:{words}" if words else ""
+    wanted = wanted_of(Places([TITAN]), everybody_consents=everybody)
     (entry,) = read(ONE + line, wanted=wanted)
     assert entry.consent is consent
 
@@ -157,11 +165,11 @@ STATUS:CANCELLED"""
 
 def test_only_what_the_window_holds_is_read() -> None:
     until = datetime(2026, 3, 16, 14, tzinfo=UTC)  # while it lasts
-    (entry,) = read(ONE, wanted=Wanted(Places([TITAN]), Window(SPRING.since, until)))
+    (entry,) = read(ONE, wanted=wanted_of(Places([TITAN]), Window(SPRING.since, until)))
     assert entry.end is not None
     before = Window(None, datetime(2026, 3, 16, 13, tzinfo=UTC))
-    assert read(ONE, wanted=Wanted(Places([TITAN]), before)) == []
-    assert len(read(ONE, wanted=Wanted(Places([TITAN]), Window(None, until)))) == 1
+    assert read(ONE, wanted=wanted_of(Places([TITAN]), before)) == []
+    assert len(read(ONE, wanted=wanted_of(Places([TITAN]), Window(None, until)))) == 1
 
 
 @pytest.mark.parametrize(
@@ -174,7 +182,7 @@ def test_only_what_the_window_holds_is_read() -> None:
     ],
 )
 def test_an_entry_names_one_of_several_instruments(line: str, pid: str) -> None:
-    (entry,) = read(f"{ONE}\n{line}", wanted=Wanted(Places([TITAN, QUANTA]), SPRING))
+    (entry,) = read(f"{ONE}\n{line}", wanted=wanted_of(Places([TITAN, QUANTA])))
     assert entry.instrument.pid == pid
 
 
@@ -192,7 +200,7 @@ def test_an_entry_names_one_of_several_instruments(line: str, pid: str) -> None:
     ],
 )
 def test_a_wrong_entry_is_named_and_costs_no_other(event: str, complaint: str) -> None:
-    wanted = Wanted(Places([TITAN, QUANTA]) if "Kitchen" in event else Places([TITAN]), SPRING)
+    wanted = wanted_of(Places([TITAN, QUANTA]) if "Kitchen" in event else Places([TITAN]))
     assert complaint in problem(event, wanted=wanted)
     place = "\nLOCATION:Titan"
     good = ONE.replace("1@x", "2@x") + place
@@ -202,7 +210,7 @@ def test_a_wrong_entry_is_named_and_costs_no_other(event: str, complaint: str) -
 def test_a_series_that_would_never_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nexuslims_harvester.ics.entries.MOST", 50)
     hourly = WEEKLY.replace("WEEKLY", "HOURLY").replace("110000", "093000")
-    wanted = Wanted(Places([TITAN]), Window(None, datetime(2030, 1, 1, tzinfo=UTC)))
+    wanted = wanted_of(Places([TITAN]), Window(None, datetime(2030, 1, 1, tzinfo=UTC)))
     assert "repeats more than 50 times" in problem(hourly, wanted=wanted)
 
 

@@ -9,44 +9,45 @@ from hypothesis import strategies as st
 from nexuslims_harvester.nemo.answers import (
     CONSENT,
     FIELDS,
+    UNREADABLE,
     SampleAnswer,
     read_answers,
-    read_consent,
     used,
 )
 
 
-def said(**answers):
+def answered(**answers):
     return {name: {"type": "x", "user_input": answer} for name, answer in answers.items()}
 
 
-@pytest.mark.parametrize("answer", ["Agree", " agree ", "YES", "I agree.", True, "true"])
-def test_consent_is_given_by_an_affirmative_answer(answer):
-    assert read_consent(answer) == "yes"
-
-
-@pytest.mark.parametrize("answer", ["Disagree", "no", "FALSE", "Negative", False])
-def test_consent_is_refused(answer):
-    assert read_consent(answer) == "no"
-
-
-@pytest.mark.parametrize("answer", ["", None, "maybe", "agree to disagree", [], {}, 0, "-"])
-def test_anything_else_is_no_consent(answer):
-    assert read_consent(answer) == "unclear"
+@pytest.mark.parametrize(
+    ("data", "consent"),
+    [
+        ('{"data_consent": {"user_input": "Dis', UNREADABLE),
+        ('{"data_consent": {"user_input": "No"}, "data_consent": {}}', UNREADABLE),
+        ('{"data_consent": "Disagree"}', "Disagree"),
+        ('{"data_consent": ["Disagree"]}', ["Disagree"]),
+        ('{"data_consent": null}', None),
+        ('{"data_consent": {"answer": "No"}}', None),
+    ],
+)  # fmt: skip
+def test_what_may_be_a_refusal_is_never_taken_for_no_question(data, consent):
+    assert read_answers(data).consent == consent
 
 
 @pytest.mark.parametrize(
-    "data", [None, "", "  ", "{", "[]", "5", [], 7, {}, said(pressure=2.0), {"experiment_title": 3}]
+    "data",
+    [None, "", "  ", "{", "[]", "5", [], 7, {}, answered(pressure=2.0), {"experiment_title": 3}],
 )
 def test_what_does_not_ask_for_consent_carries_no_answers(data):
     assert read_answers(data) is None
 
 
 def test_a_text_of_json_and_an_object_say_the_same():
-    form = said(data_consent="Agree", experiment_title="T", experiment_purpose="P")
+    form = answered(data_consent="Agree", experiment_title="T", experiment_purpose="P")
     answers = read_answers(form)
     assert answers == read_answers(json.dumps(form))
-    assert (answers.consent, answers.title, answers.purpose) == ("yes", "T", "P")
+    assert (answers.consent, answers.title, answers.purpose) == ("Agree", "T", "P")
 
 
 def test_samples_by_name_and_by_pid_in_the_order_of_their_numbers():
@@ -55,7 +56,7 @@ def test_samples_by_name_and_by_pid_in_the_order_of_their_numbers():
         "2": {"sample_name": "20.5/x", "sample_or_pid": "PID", "sample_details": None},
         "0": {"sample_name": "first", "sample_or_pid": "Sample Name", "sample_details": "thin"},
     }
-    answers = read_answers(said(data_consent="Agree", sample_group=group))
+    answers = read_answers(answered(data_consent="Agree", sample_group=group))
     assert answers.samples == (
         SampleAnswer(name="first", details="thin"),
         SampleAnswer(pid="20.5/x"),
@@ -64,7 +65,7 @@ def test_samples_by_name_and_by_pid_in_the_order_of_their_numbers():
 
 
 def test_a_sample_outside_a_group():
-    answers = read_answers(said(data_consent="Agree", sample_name="S-1", sample_details="flat"))
+    answers = read_answers(answered(data_consent="Agree", sample_name="S-1", sample_details="flat"))
     assert answers.samples == (SampleAnswer(name="S-1", details="flat"),)
 
 
@@ -72,23 +73,23 @@ def test_a_sample_outside_a_group():
     "group", [{}, {"0": {"sample_name": "", "sample_or_pid": ""}}, {"0": None}, [], "", {"0": {}}]
 )
 def test_blank_samples_are_none(group):
-    assert read_answers(said(data_consent="Agree", sample_group=group)).samples == ()
+    assert read_answers(answered(data_consent="Agree", sample_group=group)).samples == ()
 
 
 @pytest.mark.parametrize("elements", [["Fe", "Cr"], "Fe, Cr", "Fe Cr Fe"])
 def test_elements(elements):
     group = {"0": {"sample_name": "weld", "periodic_table": elements}}
-    (sample,) = read_answers(said(data_consent="Agree", sample_group=group)).samples
+    (sample,) = read_answers(answered(data_consent="Agree", sample_group=group)).samples
     assert sample.elements == ("Fe", "Cr")
 
 
 def test_several_projects():
-    answers = read_answers(said(data_consent="Agree", project_id="PRJ-7; Big Project"))
+    answers = read_answers(answered(data_consent="Agree", project_id="PRJ-7; Big Project"))
     assert answers.projects == ("PRJ-7", "Big Project")
 
 
 def test_only_what_is_used_is_kept():
-    form = said(data_consent="Agree", phone="555") | {"experiment_title": {"type": "textbox"}}
+    form = answered(data_consent="Agree", phone="555") | {"experiment_title": {"type": "textbox"}}
     assert used(form) == {
         "data_consent": {"user_input": "Agree"},
         "experiment_title": {"user_input": None},

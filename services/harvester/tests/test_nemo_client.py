@@ -172,9 +172,9 @@ async def test_the_token_is_in_no_error_and_no_log(nemo_calendar, caplog):
 
 
 async def test_a_token_that_nemo_says_back_is_hidden(nemo_calendar):
-    said = httpx.Response(400, json={"detail": "Token 0123456789abcdef is odd"})
+    words = httpx.Response(400, json={"detail": "Token 0123456789abcdef is odd"})
     with pytest.raises(CalendarUnavailableError, match=r"Token \(hidden\) is odd"):
-        await nemo_calendar(Nemo(tools=[said])).entries(WINDOW)
+        await nemo_calendar(Nemo(tools=[words])).entries(WINDOW)
 
 
 async def test_a_pause_that_is_over_or_nonsense_is_none(nemo_calendar, monkeypatch):

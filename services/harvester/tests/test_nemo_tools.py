@@ -18,7 +18,7 @@ def ask(nemo_settings):
             return httpx.Response(200, json=list(tools))
 
         transport = httpx.MockTransport(answer)
-        return instruments("1", connect=lambda *told: NemoClient(*told, transport=transport))
+        return instruments("1", connect=lambda *given: NemoClient(*given, transport=transport))
 
     return make
 

@@ -20,7 +20,8 @@ class CalendarEntry:
     """A session as a calendar has it.
 
     ``end`` is None while it lasts. ``consent`` is True only if the user agreed to a record; None
-    is nothing said, which is no consent. ``booked`` is False where no reservation was found that
+    is no answer, which is no consent. ``answer`` is what was answered instead of a consent, for an
+    operator to look at. ``booked`` is False where no reservation was found that
     could tell what the session was for; ``booked_from`` and ``booked_until`` say when it was meant
     to be, where that is not when it was. ``payload`` is what the calendar gave, as far as it was
     used: plain values only, and no names of people. Times have an offset from UTC, a fixed one: in
@@ -38,6 +39,7 @@ class CalendarEntry:
     projects: tuple[Project, ...] = ()
     collaborators: tuple[Person, ...] = ()
     consent: bool | None = None
+    answer: str = ""
     booked: bool = True
     booked_from: datetime | None = None
     booked_until: datetime | None = None

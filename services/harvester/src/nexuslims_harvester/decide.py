@@ -141,11 +141,12 @@ def _statement(
         reason = "no reservation tells what the session was for"
         return ReservationMissing(session=session, reason=reason, payload=payload, after=after)
     if entry.consent is not True:
-        said = "the user declined" if entry.consent is False else "the user did not answer"
+        verb = "declined" if entry.consent is False else "did not answer"
         return ConsentDeclined(
             session=session,
             tier=entry.tier,
-            reason=f"{said} the question for consent",
+            reason=f"the user {verb} the question for consent",
+            answer=entry.answer,
             payload=payload,
             after=after,
         )

@@ -4,6 +4,7 @@ import asyncio
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem, Window, placed
+from nexuslims_harvester.consent import ConsentReader
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.watch import WatchedFile
 from nexuslims_shared.instruments import InstrumentEntry
@@ -50,7 +52,7 @@ class SessionTable(_Strict):
     samples: tuple[SampleTable, ...] = ()
     projects: tuple[Project, ...] = ()
     collaborators: tuple[Person, ...] = ()
-    consent: bool | None = None
+    consent: Any = None
     url: str = ""
     cancelled: bool = False
 
@@ -95,10 +97,13 @@ class SessionTable(_Strict):
             raise ValueError(f"the id {twice[0]!r} is there twice")
         return value
 
-    @field_validator("consent", mode="before")
-    @classmethod
-    def _blank_is_no_answer(cls, value: Any) -> Any:
-        return None if isinstance(value, str) and not value.strip() else value
+
+@dataclass(frozen=True, slots=True)
+class Facility:
+    """What an entry is read with: the instruments by pid, and the rule for consent."""
+
+    instruments: Mapping[str, InstrumentEntry]
+    consent: ConsentReader
 
 
 class FileCalendar:
@@ -112,7 +117,7 @@ class FileCalendar:
     ) -> None:
         self.name = name
         self._file = WatchedFile(settings.calendar_file)
-        self._instruments = instruments
+        self._facility = Facility(instruments, ConsentReader.accepting(settings.consent_answers))
 
     async def entries(self, window: Window) -> Entries:
         """Return all sessions of the file; see the port."""
@@ -131,12 +136,10 @@ class FileCalendar:
             raise CalendarUnavailableError(
                 f"NX_CALENDAR_FILE={path}: {error.strerror}: correct the path, or the file"
             ) from error
-        return parse_entries(path, content, self._instruments)
+        return parse_entries(path, content, self._facility)
 
 
-def parse_entries(
-    path: Path, content: bytes, instruments: Mapping[str, InstrumentEntry]
-) -> Entries:
+def parse_entries(path: Path, content: bytes, facility: Facility) -> Entries:
     """Read the sessions of a calendar's content.
 
     Parameters
@@ -145,8 +148,8 @@ def parse_entries(
         Its suffix tells the format: ``.json``, else TOML.
     content
         UTF-8, with or without a byte order mark.
-    instruments
-        By pid.
+    facility
+        The instruments, and what is consent.
 
     Returns
     -------
@@ -160,32 +163,30 @@ def parse_entries(
         return [EntryProblem(path.name, f"it cannot be read: {error}: correct the file")]
     if not isinstance(document, Mapping) or not isinstance(document.get("session", []), list):
         return [EntryProblem(path.name, "it must be a list of [[session]] tables: correct it")]
-    entries = _read_tables(document.get("session", []), instruments)
+    entries = _read_tables(document.get("session", []), facility)
     if unknown := sorted(document.keys() - {"session"}):
         reason = f"it has sessions only, as [[session]] tables: correct {_safe(unknown[0])!r}"
         entries.append(EntryProblem(path.name, reason))
     return entries
 
 
-def _read_tables(tables: Sequence[object], instruments: Mapping[str, InstrumentEntry]) -> Entries:
+def _read_tables(tables: Sequence[object], facility: Facility) -> Entries:
     entries: Entries = []
     seen: set[str] = set()
     for number, table in enumerate(tables, start=1):
-        told = str(table.get("id", "")).strip() if isinstance(table, Mapping) else ""
-        label = f"session {_safe(told)}" if told else f"session number {number}"
-        if told in seen:
+        given = str(table.get("id", "")).strip() if isinstance(table, Mapping) else ""
+        label = f"session {_safe(given)}" if given else f"session number {number}"
+        if given in seen:
             reason = f"number {number} has the id of an earlier one: give it another"
             entries.append(EntryProblem(label, reason))
             continue
-        if told:
-            seen.add(told)
-        entries.append(_read_entry(label, table, instruments))
+        if given:
+            seen.add(given)
+        entries.append(_read_entry(label, table, facility))
     return _without_overlaps(entries)
 
 
-def _read_entry(
-    label: str, table: object, instruments: Mapping[str, InstrumentEntry]
-) -> CalendarEntry | EntryProblem:
+def _read_entry(label: str, table: object, facility: Facility) -> CalendarEntry | EntryProblem:
     try:
         session = SessionTable.model_validate(table)
     except ValidationError as error:
@@ -193,9 +194,9 @@ def _read_entry(
         where = ".".join(map(str, first["loc"])) or "table"
         message = first["msg"].removeprefix("Value error, ")
         return EntryProblem(label, _safe(f"{where}: {message}: correct it"))
-    instrument = instruments.get(session.instrument)
+    instrument = facility.instruments.get(session.instrument)
     if instrument is None:
-        known = ", ".join(sorted(instruments)) or "none"
+        known = ", ".join(sorted(facility.instruments)) or "none"
         return EntryProblem(
             label, f"instrument {session.instrument!r} is not known ({known}): correct one of them"
         )
@@ -206,12 +207,7 @@ def _read_entry(
         return EntryProblem(label, f"it ends ({end}) before it starts ({start}): swap the times")
     if end == start:
         return EntryProblem(label, f"it starts and ends at {start}, without length: correct one")
-    return _entry(session, instrument, start, end)
-
-
-def _entry(
-    session: SessionTable, instrument: InstrumentEntry, start: datetime, end: datetime | None
-) -> CalendarEntry:
+    consent, answer = _consent(session.consent, facility.consent)
     return CalendarEntry(
         id=session.id,
         instrument=instrument,
@@ -232,10 +228,16 @@ def _entry(
         ),
         projects=session.projects,
         collaborators=session.collaborators,
-        consent=session.consent,
+        consent=consent,
+        answer=answer,
         url=session.url,
         cancelled=session.cancelled,
     )
+
+
+def _consent(answer: object, reader: ConsentReader) -> tuple[bool | None, str]:
+    """TOML and JSON have a true and a false of their own, which no wording can be mistaken for."""
+    return (answer, "") if isinstance(answer, bool) else reader.decide([answer])
 
 
 def _without_overlaps(entries: Entries) -> Entries:

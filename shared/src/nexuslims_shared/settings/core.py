@@ -44,6 +44,11 @@ class Settings(Environment):
     harvest_overlap_days: Annotated[
         float, Field(ge=0, le=3650, description="How far behind the last session edits are found")
     ] = 7.0
+    consent_answers: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(min_length=1, description="Answers that are consent; any other answer is a refusal"),
+    ] = ("agree", "I agree", "yes", "accept", "consent", "true")
 
     file_strategy: Literal["exclusive", "inclusive"] = "exclusive"
     ignore_patterns: tuple[str, ...] = ("*.mib", "*.db", "*.emi", "*.hdr")
@@ -100,7 +105,7 @@ class Settings(Environment):
                 raise ValueError("not an address such as nats://broker.example.org:4222")
         return value
 
-    @field_validator("ignore_patterns", "destinations", mode="before")
+    @field_validator("ignore_patterns", "destinations", "consent_answers", mode="before")
     @classmethod
     def _read_list(cls, value: Any) -> Any:
         """Take a JSON list, as the incumbent does, or names separated by commas."""

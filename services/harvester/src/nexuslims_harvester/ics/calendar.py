@@ -7,6 +7,7 @@ from typing import Final
 import httpx
 
 from nexuslims_harvester.calendar import Entries, EntryProblem, Window
+from nexuslims_harvester.consent import ConsentReader
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.ics.entries import Places, Wanted, parse_ics
 from nexuslims_harvester.ics.settings import IcsSettings, read_ics_settings
@@ -33,8 +34,8 @@ class IcsCalendar:
         instruments: Mapping[str, InstrumentEntry],
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        del settings  # its own are numbered
         self.name = name
+        self._consent = ConsentReader.accepting(settings.consent_answers)
         self._number = name.rpartition("-")[2] if "-" in name else "1"
         self._settings: IcsSettings = read_ics_settings(self._number)
         self._places = Places([one for one in instruments.values() if one.calendar == name])
@@ -50,6 +51,7 @@ class IcsCalendar:
         wanted = Wanted(
             self._places,
             Window(since, window.until),
+            self._consent,
             everybody_consents=self._settings.consent == "all",
         )
         try:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem, Window, placed
+from nexuslims_harvester.consent import ConsentReader
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
 
@@ -26,7 +27,6 @@ Event: TypeAlias = Any
 MOST: Final = 5000
 """Occurrences of one series in one window: more is no use of an instrument."""
 _LONG_AGO: Final = datetime(1970, 1, 2, tzinfo=UTC)
-_YES: Final = frozenset({"yes", "true", "1", "agree", "consent"})
 _PEOPLE: Final = frozenset({"INDIVIDUAL", ""})
 _TOO_OFTEN: Final = frozenset({"SECONDLY", "MINUTELY"})
 
@@ -62,12 +62,15 @@ class Wanted:
         The instruments.
     window
         Sessions that began before its end and end after its begin; without a begin, all.
+    consent
+        What counts as consent.
     everybody_consents
         Whether an entry that says nothing about consent counts as consent.
     """
 
     places: Places
     window: Window
+    consent: ConsentReader
     everybody_consents: bool = False
 
 
@@ -79,7 +82,7 @@ def parse_ics(content: bytes, wanted: Wanted) -> Entries:
     content
         An iCalendar, UTF-8.
     wanted
-        Which instruments and which time, and what silence about consent means.
+        Which instruments and which time, and what is consent.
 
     Returns
     -------
@@ -158,6 +161,7 @@ def _entry(id_: str, event: Event, wanted: Wanted) -> CalendarEntry | EntryProbl
         return EntryProblem(label, f"it starts and ends at {start}, without length: correct one")
     organizer = event.get("ORGANIZER")
     user = _person(organizer) if organizer is not None else None
+    consent, answer = _consent(event, wanted)
     others = (_person(one) for one in _many(event, "ATTENDEE") if _is_human(one))
     return CalendarEntry(
         id=id_,
@@ -170,18 +174,17 @@ def _entry(id_: str, event: Event, wanted: Wanted) -> CalendarEntry | EntryProbl
         samples=tuple(_samples(id_, event)),
         projects=tuple(Project(project_id=one) for one in _texts(event, "X-NEXUSLIMS-PROJECT")),
         collaborators=tuple(one for one in others if one is not None and one != user),
-        consent=_consent(event, everybody_consents=wanted.everybody_consents),
+        consent=consent,
+        answer=answer,
         url=_text(event, "URL"),
         cancelled=_text(event, "STATUS").upper() == "CANCELLED",
     )
 
 
-def _consent(event: Event, *, everybody_consents: bool) -> bool | None:
-    """What the entry itself says counts more than what the facility says of all."""
-    said = _text(event, "X-NEXUSLIMS-CONSENT").casefold()
-    if said:
-        return said in _YES
-    return True if everybody_consents else None
+def _consent(event: Event, wanted: Wanted) -> tuple[bool | None, str]:
+    """What the entry itself answers counts more than what the facility knows of everybody."""
+    consent, answer = wanted.consent.decide(_texts(event, "X-NEXUSLIMS-CONSENT"))
+    return (True if consent is None and wanted.everybody_consents else consent), answer
 
 
 def _samples(id_: str, event: Event) -> Iterator[Sample]:

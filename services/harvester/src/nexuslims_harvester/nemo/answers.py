@@ -9,15 +9,15 @@ that staff closed holds empty texts.
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
+
+from nexuslims_harvester.text import readable_text
 
 CONSENT: Final = "data_consent"
-YES: Final = frozenset({"agree", "i agree", "yes", "y", "true", "accept", "consent", "i consent"})
-NO: Final = frozenset(
-    {"disagree", "i disagree", "no", "n", "false", "negative", "decline", "i do not agree"}
-)
+UNREADABLE: Final = "(a form that cannot be read)"
+"""Stands for the answer in a form that asked for consent and is damaged: it may be a refusal."""
 FIELDS: Final = (
     CONSENT,
     "experiment_title",
@@ -33,8 +33,6 @@ FIELDS: Final = (
 _DEPTH: Final = 3
 """The group of samples, a sample, its elements."""
 
-Consent: TypeAlias = Literal["yes", "no", "unclear"]
-
 
 @dataclass(frozen=True, slots=True)
 class SampleAnswer:
@@ -48,13 +46,17 @@ class SampleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What somebody answered; blank where nothing was."""
+    """What somebody answered; blank where nothing was. ``consent`` is as it was given."""
 
-    consent: Consent
+    consent: Any = None
     title: str = ""
     purpose: str = ""
     projects: tuple[str, ...] = ()
     samples: tuple[SampleAnswer, ...] = ()
+
+
+NOTHING: Final = Answers()
+"""Nothing was answered."""
 
 
 def read_answers(data: Any) -> Answers | None:
@@ -67,16 +69,17 @@ def read_answers(data: Any) -> Answers | None:
 
     Returns
     -------
-    None if it does not carry our questions: consent is not asked for.
+    Answers or None
+        None if it does not carry our questions: consent is not asked for.
     """
     form = _form(data)
     if CONSENT not in form:
         return None
     return Answers(
-        consent=read_consent(_answer(form, CONSENT)),
-        title=_text(_answer(form, "experiment_title")),
-        purpose=_text(_answer(form, "experiment_purpose")),
-        projects=_listed(_text(_answer(form, "project_id"))),
+        consent=form[CONSENT],
+        title=_text(form.get("experiment_title")),
+        purpose=_text(form.get("experiment_purpose")),
+        projects=_listed(_text(form.get("project_id"))),
         samples=_samples(form),
     )
 
@@ -86,42 +89,44 @@ def used(data: Any) -> dict[str, Any]:
 
     What is left is read as the whole was: ``read_answers(used(data)) == read_answers(data)``.
     """
-    form = _form(data)
-    return {
-        name: {"user_input": _plain(_answer(form, name), _DEPTH)} for name in FIELDS if name in form
-    }
+    return {name: {"user_input": answer} for name, answer in _form(data).items()}
 
 
-def read_consent(answer: Any) -> Consent:
-    """Tell consent from refusal; whatever is neither is unclear, and that is no consent."""
-    word = re.sub(r"[^a-z]+", " ", str(answer).casefold()).strip() if answer is not None else ""
-    if word in YES:
-        return "yes"
-    return "no" if word in NO else "unclear"
-
-
-def _form(data: Any) -> Mapping[str, Any]:
+def _form(data: Any) -> dict[str, Any]:
+    """Return the answers that we use, by name, as plain values; none, if it is no form at all."""
     if isinstance(data, str):
         try:
-            data = json.loads(data) if data.strip() else {}
+            data = json.loads(data, object_pairs_hook=_each_once) if data.strip() else {}
         except (ValueError, RecursionError):
-            return {}
-    return data if isinstance(data, Mapping) else {}
+            return {CONSENT: UNREADABLE} if CONSENT in data else {}
+    form = data if isinstance(data, Mapping) else {}
+    return {name: _plain(_answer(form, name), _DEPTH) for name in FIELDS if name in form}
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that answers one question twice: nobody can tell which answer counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
 
 
 def _answer(form: Mapping[str, Any], name: str) -> Any:
-    question = form.get(name)
-    return question.get("user_input") if isinstance(question, Mapping) else None
+    """Return an answer; what stands in place of the question for consent is an answer to it."""
+    question = form[name]
+    if isinstance(question, Mapping):
+        return question.get("user_input")
+    return question if name == CONSENT else None
 
 
 def _samples(form: Mapping[str, Any]) -> tuple[SampleAnswer, ...]:
-    group = _answer(form, "sample_group")
+    group = form.get("sample_group")
     if isinstance(group, Mapping):
         entries = [group[key] for key in sorted(group, key=_place)]
     elif isinstance(group, list):
         entries = group
     else:
-        entries = [{name: _answer(form, name) for name in form}]
+        entries = [form]
     samples = (_sample(entry) for entry in entries if isinstance(entry, Mapping))
     return tuple(sample for sample in samples if sample != SampleAnswer())
 
@@ -152,14 +157,16 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def _plain(answer: Any, depth: int) -> Any:
-    """Return what JSON can hold of an answer; deeper than a form goes, nothing is."""
+    """Return what an event can hold of an answer; deeper than a form goes, nothing is."""
     if isinstance(answer, float):
         return answer if math.isfinite(answer) else str(answer)
     if isinstance(answer, Mapping) and depth:
-        return {str(key): _plain(one, depth - 1) for key, one in answer.items()}
+        return {readable_text(str(key)): _plain(one, depth - 1) for key, one in answer.items()}
     if isinstance(answer, list) and depth:
         return [_plain(one, depth - 1) for one in answer]
-    return answer if isinstance(answer, str | int) else None
+    if isinstance(answer, str):
+        return readable_text(answer)
+    return answer if isinstance(answer, int) else None
 
 
 def _text(answer: Any) -> str:

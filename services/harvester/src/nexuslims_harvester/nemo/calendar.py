@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from nexuslims_harvester.calendar import DeletedEntry, Entries, EntryProblem, Window
+from nexuslims_harvester.consent import ConsentReader
 from nexuslims_harvester.nemo import payload
 from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_harvester.nemo.mapping import Facts, place, to_entry
@@ -55,8 +56,8 @@ class NemoCalendar:
         *,
         connect: Callable[[str, str, NemoSettings], NemoClient] = NemoClient,
     ) -> None:
-        del settings
         self.name = name
+        self._consent = ConsentReader.accepting(settings.consent_answers)
         number = name.removeprefix("nemo").removeprefix("-") or "1"
         self._tools = _tools(name, instruments)
         self._settings = read_nemo_settings(number)
@@ -130,7 +131,7 @@ class NemoCalendar:
     ) -> Facts:
         """Ask for what the usage events refer to, all at once."""
         if not events:
-            return Facts(self._settings, tools)
+            return Facts(self._settings, self._consent, tools)
         users = {who for event in events for who in (event.user, event.operator) if who is not None}
         projects = {event.project for event in events if event.project is not None}
         ask = self._client.by_ids
@@ -141,9 +142,9 @@ class NemoCalendar:
         reservations = self._read(
             payload.Reservation, "reservations", await self._reservations(events, since), problems
         )
-        bookings, wrong = place(reservations.values(), self._settings)
+        bookings, wrong = place(reservations.values(), self._settings, {})
         problems += [self._named(problem) for problem in wrong]
-        return Facts(self._settings, tools, people, charged, bookings)
+        return Facts(self._settings, self._consent, tools, people, charged, bookings)
 
     async def _reservations(
         self, events: Sequence[payload.UsageEvent], since: datetime

@@ -1,11 +1,11 @@
 """What NEMO's answers mean: a usage event and what belongs to it, as a calendar's entry.
 
-What a session was for is told in three places: post-run answers, pre-run answers, and the
-reservation of the same user with the greatest overlap. The first that carries our questions and a
-clear answer to the one for consent counts; a refusal ends the search.
+What a session was for stands in three places: post-run answers, pre-run answers, and the
+reservations of the same user that overlap it most. The first place with an answer to the question
+for consent counts. If that answer is anything but consent, the search ends there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,8 +14,16 @@ from nexuslims_contracts.calendars import BookingTier
 from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry, EntryProblem
+from nexuslims_harvester.consent import Consent, ConsentReader, in_words
 from nexuslims_harvester.nemo import payload
-from nexuslims_harvester.nemo.answers import CONSENT, Answers, SampleAnswer, read_answers, used
+from nexuslims_harvester.nemo.answers import (
+    CONSENT,
+    NOTHING,
+    Answers,
+    SampleAnswer,
+    read_answers,
+    used,
+)
 from nexuslims_harvester.nemo.settings import NemoSettings
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
@@ -37,27 +45,28 @@ class Facts:
     """What usage events refer to, by id."""
 
     settings: NemoSettings
+    consent: ConsentReader
     tools: Mapping[int, InstrumentEntry]
     users: Mapping[int, payload.User] = field(default_factory=dict)
     projects: Mapping[int, payload.Project] = field(default_factory=dict)
     bookings: Mapping[tuple[int, int], Sequence[Booked]] = field(default_factory=dict)
-    """By tool and user."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What one of the three places tells."""
-
-    tier: BookingTier
-    answers: Answers | None
+    """By family of tools and user."""
+    families: Mapping[int, int] = field(default_factory=dict)
+    """The tool that stands for its family, by tool; one that is missing stands for itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
+    """Whether the user consents, and who answered that, where.
+
+    ``booked`` is the reservation that counts, ``known`` whether anything speaks of the session.
+    """
+
     consent: bool | None
     tier: BookingTier
-    answers: Answers | None
-    booked: bool = True
+    answers: Answers = NOTHING
+    booked: Booked | None = None
+    known: bool = True
 
 
 def to_entry(event: payload.UsageEvent, facts: Facts) -> CalendarEntry | EntryProblem:
@@ -72,9 +81,11 @@ def to_entry(event: payload.UsageEvent, facts: Facts) -> CalendarEntry | EntryPr
             f"usage_events/{event.id}",
             f"it ends ({end}) no later than it starts ({start}): correct it in NEMO",
         )
-    booked = _best(facts.bookings.get((event.tool, event.user), ()), start, end)
-    decision = _decide(event, booked)
-    answers = decision.answers or Answers("unclear")
+    family = facts.families.get(event.tool, event.tool)
+    claims = _claims(facts.bookings.get((family, event.user), ()), start, end)
+    decision = _decide(event, claims, facts.consent)
+    booked, consented = decision.booked, decision.consent is True
+    answers = decision.answers if consented else NOTHING
     from_booking = booked is not None and decision.tier == "reservation"
     operator = event.operator if event.operator not in (None, event.user) else None
     return CalendarEntry(
@@ -89,23 +100,40 @@ def to_entry(event: payload.UsageEvent, facts: Facts) -> CalendarEntry | EntryPr
         projects=_projects(answers.projects, facts.projects.get(event.project or 0)),
         collaborators=(_person(operator, facts),) if operator is not None else (),
         consent=decision.consent,
-        booked=decision.booked,
+        answer="" if decision.consent is not False else in_words(decision.answers.consent),
+        booked=decision.known,
         booked_from=booked.start if booked and from_booking else None,
         booked_until=booked.end if booked and from_booking else None,
         tier=decision.tier,
         reservation=str(booked.reservation.id) if booked else "",
         url=_url(event, booked if from_booking else None, facts.settings),
-        payload=_payload(event, booked, consented=decision.consent is True),
+        payload=_payload(event, booked, consented=consented),
     )
 
 
 def place(
-    reservations: Iterable[payload.Reservation], settings: NemoSettings
+    reservations: Iterable[payload.Reservation],
+    settings: NemoSettings,
+    families: Mapping[int, int],
 ) -> tuple[dict[tuple[int, int], list[Booked]], list[EntryProblem]]:
-    """Sort the reservations that stand by tool and user.
+    """Sort the reservations that stand by family of tools and user.
 
     Areas' bookings, cancelled and missed ones, and those that another one replaced (moved, or ended
     early) do not count.
+
+    Parameters
+    ----------
+    reservations
+        As NEMO gave them.
+    settings
+        How this NEMO writes times.
+    families
+        The tool that stands for its family, by tool; a tool that is missing stands for itself.
+
+    Returns
+    -------
+    tuple
+        The reservations by family and user, and what is wrong with the others.
     """
     placed: dict[tuple[int, int], list[Booked]] = {}
     problems: list[EntryProblem] = []
@@ -118,36 +146,46 @@ def place(
             problem = f"it has no proper time: {error}"
             problems.append(EntryProblem(f"reservations/{one.id}", problem))
             continue
-        placed.setdefault((one.tool, one.user), []).append(booked)
+        placed.setdefault((families.get(one.tool, one.tool), one.user), []).append(booked)
     return placed, problems
 
 
-def _best(bookings: Sequence[Booked], start: datetime, end: datetime | None) -> Booked | None:
-    """Return the one with the greatest overlap; of equals, the earlier made."""
+def _claims(bookings: Sequence[Booked], start: datetime, end: datetime | None) -> list[Booked]:
+    """Return those with the greatest overlap, the earlier made first; mostly it is one or none."""
 
     def overlap(booked: Booked) -> timedelta:
         return min(booked.end, end or _OPEN_END) - max(booked.start, start)
 
-    overlapping = [booked for booked in bookings if overlap(booked) > timedelta()]
-    return max(overlapping, key=lambda one: (overlap(one), -one.reservation.id), default=None)
+    greatest = max(map(overlap, bookings), default=timedelta())
+    if greatest <= timedelta():
+        return []
+    equal = (booked for booked in bookings if overlap(booked) == greatest)
+    return sorted(equal, key=lambda booked: booked.reservation.id)
 
 
-def _decide(event: payload.UsageEvent, booked: Booked | None) -> _Decision:
-    tiers = [
-        _Told("post-run", read_answers(event.run_data)),
-        _Told("pre-run", read_answers(event.pre_run_data)),
-        _Told("reservation", read_answers(booked.reservation.question_data) if booked else None),
-    ]
-    unclear: _Decision | None = None
-    for told in tiers:
-        match told.answers:
-            case Answers(consent="yes"):
-                return _Decision(True, told.tier, told.answers)
-            case Answers(consent="no"):
-                return _Decision(False, told.tier, None)
-            case Answers():
-                unclear = unclear or _Decision(None, told.tier, None)
-    return unclear or _Decision(None, "reservation", None, booked=booked is not None)
+def _decide(
+    event: payload.UsageEvent, claims: Sequence[Booked], reader: ConsentReader
+) -> _Decision:
+    first = claims[0] if claims else None
+    blank: BookingTier | None = None
+    for tier, places in _tiers(event, claims):
+        asked = [(answers, booked) for answers, booked in places if answers is not None]
+        meaning = reader.combine(answers.consent for answers, _ in asked)
+        if meaning is not Consent.BLANK:
+            answers, booked = next(one for one in asked if reader.read(one[0].consent) is meaning)
+            return _Decision(meaning is Consent.GIVEN, tier, answers, booked or first)
+        if asked:
+            blank = blank or tier
+    return _Decision(None, blank or "reservation", booked=first, known=bool(blank or claims))
+
+
+def _tiers(
+    event: payload.UsageEvent, claims: Sequence[Booked]
+) -> Iterator[tuple[BookingTier, list[tuple[Answers | None, Booked | None]]]]:
+    """Give the places where consent may stand, the later answers first."""
+    yield "post-run", [(read_answers(event.run_data), None)]
+    yield "pre-run", [(read_answers(event.pre_run_data), None)]
+    yield "reservation", [(read_answers(one.reservation.question_data), one) for one in claims]
 
 
 def _payload(
