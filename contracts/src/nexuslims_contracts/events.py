@@ -384,5 +384,6 @@ RECORD_INPUTS: Final[tuple[type[Event], ...]] = (
     ExtractionFailed,
     RebuildRequested,
     RetryRequested,
+    WithdrawalRequested,
 )
 """What a record is made of: one that is stored after a record was built makes the record stale."""

@@ -122,7 +122,7 @@ BUILDER = ConsumerSpec(
     filters=tuple(
         model.filter() for model in events.RECORD_INPUTS if model not in _BEFORE_ANYTHING_IS_DUE
     ),
-    description="Whatever may make a record due or stale",
+    description="Whatever may make a record due or stale, or forbid one",
 )
 
 UPLOADER = ConsumerSpec(
@@ -131,6 +131,7 @@ UPLOADER = ConsumerSpec(
     filters=(
         events.RecordBuilt.filter(),
         events.ConsentDeclined.filter(),
+        events.ReservationMissing.filter(),
         events.SessionCancelled.filter(),
         events.RetryRequested.filter(),
         events.WithdrawalRequested.filter(),

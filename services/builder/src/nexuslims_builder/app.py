@@ -26,6 +26,7 @@ from nexuslims_shared.errors import ConflictError
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.session.status import withdrawn
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import Unreadable
 
@@ -70,6 +71,7 @@ class Builder:
         through = max(recorded.sequence for recorded in batch)
         while is_due(state := await self._sessions.open(session, through=through)):
             through = await self._build(state, cause)
+        await self._remove_withdrawn(state)
 
     async def _build(self, state: SessionState, cause: Envelope) -> int:
         """Build one record; return the sequence of the event that tells of it, or of another's."""
@@ -147,6 +149,12 @@ class Builder:
             if person is not None:
                 names[person_id] = person.display
         return names
+
+    async def _remove_withdrawn(self, state: SessionState) -> None:
+        """Leave no record of a session of which none may be shown; consent has it built again."""
+        if state.record is not None and withdrawn(state):
+            path = resolve(self._settings.records, state.record.event.record.path)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _remove_former(self, state: SessionState, outcome: Event) -> None:
         """Leave one record of a session in the folder, also when its name changed."""

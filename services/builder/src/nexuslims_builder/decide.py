@@ -11,7 +11,7 @@ from nexuslims_builder.signals import Signal
 from nexuslims_contracts.events import ReservationMatched, SessionEnded, SessionRevised
 from nexuslims_contracts.identifiers import digest
 from nexuslims_shared.session.state import FileState, SessionState
-from nexuslims_shared.session.status import ended, files_complete, is_stale
+from nexuslims_shared.session.status import ended, files_complete, is_stale, withdrawn
 
 NANOSECONDS = 1_000_000_000
 
@@ -22,8 +22,8 @@ Signals: TypeAlias = Mapping[str, tuple[Signal, ...]]
 def is_due(state: SessionState) -> bool:
     """Tell whether a record is to be built now.
 
-    The session is over, its user consents, all its files have settled, and something came after
-    the last record, or there is none.
+    The session is over, its user consents, nobody withdrew it, all its files have settled, and
+    something came after the last record, or there is none.
     """
     return is_complete(state) and is_stale(state)
 
@@ -34,6 +34,7 @@ def is_complete(state: SessionState) -> bool:
         ended(state) is not None
         and state.booking is not None
         and isinstance(state.booking.event, ReservationMatched)
+        and not withdrawn(state)
         and files_complete(state)
     )
 

@@ -157,7 +157,9 @@ def _withdrawn_at(state: SessionState, destination: str) -> int:
 def withdrawn(state: SessionState) -> str:
     """Return why no record of the session may be public any more; empty if one may.
 
-    The reason may be the user's, the calendar's, or the operator's until the operator revokes it.
+    Whatever the calendar says last that is not the user's consent withdraws a record: a refusal, a
+    blank answer, a booking that is gone, a session that is gone. So does an operator, until the
+    operator revokes it.
     """
     called_off = cancelled(state)
     if called_off is not None:
@@ -165,6 +167,8 @@ def withdrawn(state: SessionState) -> str:
     booking = state.booking.event if state.booking else None
     if isinstance(booking, ConsentDeclined):
         return booking.reason or "no consent"
+    if isinstance(booking, ReservationMissing):
+        return booking.reason or "no reservation"
     if state.withdrawal is not None and state.withdrawal.event.withdrawn:
         return state.withdrawal.event.reason or "withdrawn by an operator"
     return ""
@@ -202,14 +206,11 @@ def progress(state: SessionState) -> Progress:
         return _after_withdrawal(state, reason)
     if ended(state) is None:
         return Progress(Status.WAITING_FOR_END, "in use")
-    booking = state.booking.event if state.booking else None
-    if isinstance(booking, ReservationMissing):
-        return Progress(Status.NO_RESERVATION, "no reservation", booking.reason)
     return _after_booking(state)
 
 
 def _after_withdrawal(state: SessionState, reason: str) -> Progress:
-    status = Status.CANCELLED if cancelled(state) else Status.NO_CONSENT
+    status, phase = _withdrawn_status(state)
     still = sorted(holding(state))
     failures = [
         f"{name}: {outcome.event.reason}"
@@ -220,10 +221,20 @@ def _after_withdrawal(state: SessionState, reason: str) -> Progress:
         return Progress(Status.ERROR, NOT_WITHDRAWN, "; ".join(failures))
     if still:
         return Progress(status, f"{WITHDRAWING} from {', '.join(still)}", reason)
-    if status is Status.CANCELLED:
-        return Progress(status, "cancelled", reason)
-    declined = state.booking is not None and isinstance(state.booking.event, ConsentDeclined)
-    return Progress(status, "no consent" if declined else "withdrawn", reason)
+    return Progress(status, phase, reason)
+
+
+def _withdrawn_status(state: SessionState) -> tuple[Status, str]:
+    """Return the status and the phase of a session of which no record may be shown."""
+    if cancelled(state):
+        return Status.CANCELLED, "cancelled"
+    match state.booking.event if state.booking else None:
+        case ConsentDeclined():
+            return Status.NO_CONSENT, "no consent"
+        case ReservationMissing():
+            return Status.NO_RESERVATION, "no reservation"
+        case _:
+            return Status.NO_CONSENT, "withdrawn"
 
 
 def _after_booking(state: SessionState) -> Progress:
