@@ -55,3 +55,13 @@ class Project(ContractModel):
     division: str = ""
     group: str = ""
     ref: str = ""
+
+
+class BookingTexts(ContractModel):
+    """What a session was for, in full: the content of an artifact where an event is too short."""
+
+    title: str = ""
+    purpose: str = ""
+    samples: tuple[Sample, ...] = ()
+    projects: tuple[Project, ...] = ()
+    payload: dict[str, JsonValue] | None = None

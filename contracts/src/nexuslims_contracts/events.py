@@ -10,7 +10,14 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
-from nexuslims_contracts.calendars import BookingTier, Instrument, Payload, Project, Sample
+from nexuslims_contracts.calendars import (
+    BookingTexts,
+    BookingTier,
+    Instrument,
+    Payload,
+    Project,
+    Sample,
+)
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.event import (
     EVENT_TYPES,
@@ -35,6 +42,7 @@ from nexuslims_contracts.identifiers import PersonId
 __all__ = [
     "EVENT_TYPES",
     "RECORD_INPUTS",
+    "BookingTexts",
     "BookingTier",
     "ConsentDeclined",
     "DestinationEvent",
@@ -149,6 +157,10 @@ class ReservationMatched(Event, name="reservation.matched"):
     projects: tuple[Project, ...] = ()
     url: str = ""
     payload: Payload = None
+    complete: Annotated[
+        ArtifactRef | None,
+        Field(description="BookingTexts as JSON, where texts are too long for an event"),
+    ] = None
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:

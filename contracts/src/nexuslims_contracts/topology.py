@@ -83,7 +83,12 @@ LEASES = BucketSpec(
     ttl=timedelta(seconds=15),
 )
 
-BUCKETS = (PEOPLE, LEASES)
+CALENDARS = BucketSpec(
+    name="NEXUS_CALENDARS",
+    description="When each calendar was last gone over whole; withdrawals that an operator decides",
+)
+
+BUCKETS = (PEOPLE, LEASES, CALENDARS)
 
 INDEXER = ConsumerSpec(
     name="indexer",

@@ -66,7 +66,7 @@ class MessageProcessor:
             entry,
             self.state,
             calendar="file",
-            people={one.username: f"person-{one.username}" for one in people},
+            people={one: f"person-{one.username}" for one in people},
             now=now,
         )
         self.add(events)

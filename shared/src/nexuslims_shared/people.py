@@ -2,55 +2,82 @@
 
 The log never forgets; the bucket does. Erasing a name takes it out of everything built later; a
 mark stays under the id, so that the calendar's next word does not bring the name back.
+
+The id of a person is derived from the calendar's own identifier of the user, because user names are
+changed, and given to other people later. Calendars without such identifiers have user names only.
+Before there were identifiers, all ids were derived from user names; these stay in use, because the
+log holds them: the key that belongs to the identifier then holds the earlier id.
 """
 
-import asyncio
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-import nats.js.errors
+from pydantic import model_validator
 
 from nexuslims_contracts.model import ContractModel
 from nexuslims_contracts.topology import PEOPLE
-from nexuslims_shared.store.jetstream import one_error_for_silence
+from nexuslims_shared.bucket import BrokerBucket, Bucket, MemoryBucket
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
-    from nats.js.kv import KeyValue
 
-_SALT = "salt"
-_FORGOTTEN = b"forgotten"
+_SALT: Final = "salt"
+_FORGOTTEN: Final = b"forgotten"
+_PREFIX: Final = "person-"
 
 
 class Person(ContractModel):
-    """A person's names, as the calendar gave them."""
+    """A person's names as a calendar gave them, and its own identifier of them, if it has any."""
 
-    username: str
+    username: str = ""
     first_name: str = ""
     last_name: str = ""
     email: str = ""
+    user_id: str = ""
+
+    @model_validator(mode="after")
+    def _is_somebody(self) -> Self:
+        if not (self.username or self.user_id):
+            raise ValueError("a person needs a username, or the calendar's identifier as user_id")
+        return self
 
     @property
     def display(self) -> str:
         """The incumbent's form: ``First Last (username)``."""
         name = f"{self.first_name} {self.last_name}".strip()
-        return f"{name} ({self.username})" if name else self.username
+        username = self.username or f"user-{self.user_id}"
+        return f"{name} ({username})" if name else username
+
+    def completed_from(self, earlier: "Person") -> "Person":
+        """Return the same person with what an earlier statement knew and this one does not say."""
+        missing = {name: known for name, known in earlier if known and not getattr(self, name)}
+        return self.model_copy(update=missing)
+
+    def may_be(self, other: "Person") -> bool:
+        """Tell whether two statements with one user name can be about one person."""
+        if {self.user_id, other.user_id} - {"", self.user_id}:
+            return False
+        named = [(one.first_name.casefold(), one.last_name.casefold()) for one in (self, other)]
+        same_mail = self.email.casefold() == other.email.casefold() != ""
+        return same_mail or ("", "") in named or named[0] == named[1]
 
 
 class People(Protocol):
     """Where names are kept."""
 
     async def remember(self, calendar: str, person: Person) -> str:
-        """Keep a person's names, unless they were erased, and return the id that events use.
+        """Return the id that events use, and keep the names, unless they are to be forgotten.
+
+        Names that were kept stay where the calendar no longer gives them.
 
         Parameters
         ----------
         calendar
-            Name of the calendar that knows the person.
+            Its name: a person has one id in each calendar.
         person
-            The names, as they are today.
+            As the calendar has them now.
         """
         ...
 
@@ -67,116 +94,97 @@ class People(Protocol):
         ...
 
 
-def person_id(salt: bytes, calendar: str, username: str) -> str:
-    """Return the id of a person, from which nobody finds the name who does not know the salt.
+def person_id(salt: bytes, calendar: str, identifier: str) -> str:
+    """Derive an id that is the same each time, and tells nothing without the salt.
 
     Parameters
     ----------
     salt
-        Secret of the facility, kept in the bucket.
+        The facility's secret.
     calendar
-        Name of the calendar; the same username in another calendar is another person.
-    username
-        The person's name in that calendar, in any case of letters.
+        Name of the calendar.
+    identifier
+        What stands for the person there.
     """
-    message = f"{calendar}\0{username.casefold()}".encode()
-    return "person-" + hmac.digest(salt, message, hashlib.sha256).hex()[:20]
+    message = f"{calendar}\0{identifier}".encode()
+    return _PREFIX + hmac.digest(salt, message, hashlib.sha256).hex()[:20]
 
 
 def _person(kept: bytes) -> Person | None:
-    return None if kept in (b"", _FORGOTTEN) else Person.model_validate_json(kept)
+    return None if kept in (b"", _FORGOTTEN) or _is_id(kept) else Person.model_validate_json(kept)
 
 
-class MemoryPeople:
-    """Names in memory, for tests."""
+def _is_id(kept: bytes) -> bool:
+    return kept.startswith(_PREFIX.encode())
 
-    def __init__(self, salt: bytes = b"salt") -> None:
-        self._salt = salt
-        self._people: dict[str, Person | None] = {}
+
+class KeptPeople:
+    """Names in a bucket.
+
+    Parameters
+    ----------
+    bucket
+        Where they are kept.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
 
     async def remember(self, calendar: str, person: Person) -> str:
         """Keep a person's names; see the port."""
-        key = person_id(self._salt, calendar, person.username)
-        self._people.setdefault(key, person)
-        if self._people[key] is not None:
-            self._people[key] = person
+        key = await self._key(calendar, person)
+        kept = await self._bucket.get(key)
+        if kept != _FORGOTTEN:
+            earlier = _person(kept)
+            now = person.completed_from(earlier) if earlier else person
+            if now != earlier:
+                await self._bucket.put(key, now.model_dump_json().encode())
         return key
 
     async def find(self, person_id: str) -> Person | None:
         """Return a person's names; see the port."""
-        return self._people.get(person_id)
-
-    async def forget(self, person_id: str) -> bool:
-        """Erase a person's names; see the port."""
-        known = self._people.get(person_id) is not None
-        self._people[person_id] = None
-        return known
-
-    async def everybody(self) -> dict[str, Person | None]:
-        """Return all names; see the port."""
-        return dict(sorted(self._people.items()))
-
-
-class BucketPeople:
-    """Names in a key-value bucket of the broker."""
-
-    def __init__(self, jetstream: "JetStreamContext") -> None:
-        self._js = jetstream
-        self._bucket: KeyValue | None = None
-        self._salt: bytes | None = None
-        self._lock = asyncio.Lock()
-
-    async def remember(self, calendar: str, person: Person) -> str:
-        """Keep a person's names; see the port."""
-        with one_error_for_silence():
-            bucket = await self._open()
-            key = person_id(await self._read_salt(bucket), calendar, person.username)
-            kept = await self._read(key)
-            if kept not in (_FORGOTTEN, written := person.model_dump_json().encode()):
-                await bucket.put(key, written)
-        return key
-
-    async def find(self, person_id: str) -> Person | None:
-        """Return a person's names; see the port."""
-        return _person(await self._read(person_id))
+        return _person(await self._bucket.get(person_id))
 
     async def forget(self, person_id: str) -> bool:
         """Erase a person's names; see the port."""
         known = await self.find(person_id) is not None
-        with one_error_for_silence():
-            bucket = await self._open()
-            await bucket.purge(person_id)
-            await bucket.put(person_id, _FORGOTTEN)
+        await self._bucket.replace(person_id, _FORGOTTEN)
         return known
 
     async def everybody(self) -> dict[str, Person | None]:
         """Return all names; see the port."""
-        prefix = f"$KV.{PEOPLE.name}."
-        with one_error_for_silence():
-            info = await self._js.stream_info(f"KV_{PEOPLE.name}", subjects_filter=f"{prefix}>")
-        keys = {subject.removeprefix(prefix) for subject in info.state.subjects or ()} - {_SALT}
-        return {key: await self.find(key) for key in sorted(keys)}
+        keys = [key for key in await self._bucket.keys() if key != _SALT]
+        kept = {key: await self._bucket.get(key) for key in keys}
+        return {key: _person(value) for key, value in kept.items() if not _is_id(value)}
 
-    async def _read(self, person_id: str) -> bytes:
-        """Return what is kept under an id, nothing if there is no such key."""
-        try:
-            with one_error_for_silence():
-                return (await (await self._open()).get(person_id)).value or b""
-        except nats.js.errors.KeyNotFoundError:
-            return b""
+    async def _key(self, calendar: str, person: Person) -> str:
+        """Return a person's id: that of the identifier, or an earlier one that it stands for."""
+        # whoever comes first makes the salt; all others use it
+        salt = await self._bucket.create(_SALT, secrets.token_hex(16).encode())
+        by_name = person_id(salt, calendar, person.username.casefold())
+        if not person.user_id:
+            return by_name
+        own = person_id(salt, calendar, f"\0{person.user_id}")
+        kept = await self._bucket.get(own)
+        if kept:
+            return kept.decode() if _is_id(kept) else own
+        former = await self._bucket.get(by_name) if person.username else b""
+        earlier = _person(former)
+        if former == _FORGOTTEN or (earlier is not None and person.may_be(earlier)):
+            await self._bucket.put(own, by_name.encode())
+            return by_name
+        return own
 
-    async def _open(self) -> "KeyValue":
-        if self._bucket is None:
-            self._bucket = await self._js.key_value(PEOPLE.name)
-        return self._bucket
 
-    async def _read_salt(self, bucket: "KeyValue") -> bytes:
-        """Whoever comes first makes the salt; all others use it."""
-        async with self._lock:
-            if self._salt is None:
-                try:
-                    await bucket.create(_SALT, secrets.token_hex(16).encode())
-                except nats.js.errors.KeyWrongLastSequenceError:
-                    self._salt = None
-                self._salt = (await bucket.get(_SALT)).value
-            return self._salt or b""
+class MemoryPeople(KeptPeople):
+    """Names in memory, for tests."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBucket())
+
+
+class BucketPeople(KeptPeople):
+    """Names in a bucket of the broker."""
+
+    def __init__(self, jetstream: "JetStreamContext") -> None:
+        super().__init__(BrokerBucket(jetstream, PEOPLE))

@@ -1,11 +1,12 @@
-"""The port to calendars: what one knows of a session, whatever kind of calendar it is."""
+"""The port to calendars: what each kind of calendar gives of a session."""
 
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
 from typing import Any, Protocol, TypeAlias
 
 from nexuslims_contracts.calendars import BookingTier
+from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import session_token
 from nexuslims_shared.instruments import InstrumentEntry
@@ -24,7 +25,7 @@ class CalendarEntry:
     operator to look at. ``booked`` is False where no reservation was found that
     could tell what the session was for; ``booked_from`` and ``booked_until`` say when it was meant
     to be, where that is not when it was. ``payload`` is what the calendar gave, as far as it was
-    used: plain values only, and no names of people. Times have an offset from UTC, a fixed one: in
+    used: plain values only, and no names of people. ``complete`` is set by the harvest alone. Times have an offset from UTC, a fixed one: in
     a zone's repeated hour, Python finds no two times of different zones equal.
     """
 
@@ -48,6 +49,7 @@ class CalendarEntry:
     url: str = ""
     payload: Mapping[str, Any] | None = None
     cancelled: bool = False
+    complete: ArtifactRef | None = None
 
     def session(self, calendar: str) -> str:
         """Token of the session."""
@@ -68,9 +70,10 @@ class EntryProblem:
 
 @dataclass(frozen=True, slots=True)
 class DeletedEntry:
-    """A session that was stated, and that the calendar is sure to have no more."""
+    """A session that was stated, and that the calendar is sure to have no more; and why."""
 
     id: str
+    reason: str = "it is not in the calendar any more"
 
     def session(self, calendar: str) -> str:
         """Token of the session."""
@@ -81,14 +84,30 @@ class DeletedEntry:
 class Window:
     """What a harvest asks for: the sessions that began before ``until`` and end after ``since``.
 
-    Those without an end belong to it whenever they began; without ``since``, all do. A calendar
-    for which it is no work to give more may give more. ``expected`` are the ids of those that are
-    known: a calendar that can tell what became of one that is missing says so.
+    A calendar for which it is no work to give more may give more.
+
+    Parameters
+    ----------
+    since
+        None is as far back as the calendar was set to begin.
+    until
+        Sessions that begin later belong to another harvest.
+    expected
+        Sessions that are known and belong to the window: the calendar's identifier -> the pid of
+        the instrument. A calendar that can tell what became of one that is missing says so.
+    sweep
+        A part of a sweep: nothing that was asked before is trusted, and sessions that are still on
+        are left out, because every other harvest has them. Otherwise they belong to the window
+        whenever they began.
+    oldest
+        No session is known that is older: a calendar that was set to begin earlier does so.
     """
 
     since: datetime | None
     until: datetime
-    expected: frozenset[str] = frozenset()
+    expected: Mapping[str, str] = field(default_factory=dict)
+    sweep: bool = False
+    oldest: bool = False
 
 
 Entries: TypeAlias = list[CalendarEntry | EntryProblem | DeletedEntry]

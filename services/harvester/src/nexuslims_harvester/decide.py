@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from nexuslims_contracts.calendars import CalendarPayload
 from nexuslims_contracts.events import (
@@ -18,7 +18,12 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry
+from nexuslims_harvester.text import readable, readable_text
+from nexuslims_shared.people import Person
 from nexuslims_shared.session.state import Booking, SessionState
+
+_LONGEST_UNKNOWN: Final = timedelta(days=1)
+"""How long a session may have lasted whose end is not known."""
 
 
 def decide(
@@ -26,7 +31,7 @@ def decide(
     state: SessionState,
     *,
     calendar: str,
-    people: Mapping[str, str],
+    people: Mapping[Person, str],
     now: datetime,
 ) -> list[Event]:
     """Compare an entry with what is known, and return what is new, in the order to state it.
@@ -40,12 +45,12 @@ def decide(
     calendar
         Name of the calendar.
     people
-        Ids of the people the entry names, by username.
+        Ids of the people the entry names.
     now
         An end that is still to come is none yet; a session still to come has not started.
     """
     session = entry.session(calendar)
-    user = people.get(entry.user.username) if entry.user else None
+    user = people.get(entry.user) if entry.user else None
     instrument = entry.instrument.as_contract()
     events: list[Event] = []
     if state.started is None:
@@ -63,23 +68,61 @@ def decide(
             )
         )
     if entry.cancelled:
-        return withdraw(session, state)
+        return withdraw(session, state, "cancelled in the calendar")
     end = entry.end if entry.end is not None and entry.end <= now else None
     booking = _booking(entry, session, state, people)
-    if booking is not None and (end is not None or isinstance(booking, ReservationMatched)):
-        events.append(booking)  # whoever has not consented may still do so until the end
+    undecided = state.booking is None and not isinstance(booking, ReservationMatched)
+    if booking is not None and (end is not None or not undecided):
+        events.append(booking)  # whoever has not consented yet may still do so until the end
     schedule = _schedule(session, state, entry, user, end)
     if schedule is not None:
         events.append(schedule)
     return events
 
 
-def withdraw(session: str, state: SessionState) -> list[Event]:
-    """Say that a session is no more, if that was not said."""
+def withdraw(session: str, state: SessionState, reason: str) -> list[Event]:
+    """State that a session is no more, unless that is the last statement about it.
+
+    Parameters
+    ----------
+    session
+        Token of the session.
+    state
+        The session as the events have it.
+    reason
+        What became of it.
+    """
     if state.schedule is None or isinstance(state.schedule.event, SessionCancelled):
         return []
-    reason = "cancelled in the calendar"
     return [SessionCancelled(session=session, reason=reason, after=state.schedule.sequence)]
+
+
+def is_another_session(
+    entry: CalendarEntry, state: SessionState, people: Mapping[Person, str]
+) -> bool:
+    """Tell whether a calendar uses a session's identifier again for another session.
+
+    A calendar that was restored from a backup gives numbers a second time. Then the user is
+    another, and the two sessions have no time in common; a correction changes one of these.
+
+    Parameters
+    ----------
+    entry
+        The session as the calendar has it now.
+    state
+        The session as the events have it.
+    people
+        Ids of the people the entry names.
+    """
+    last = state.schedule.event if state.schedule else None
+    if isinstance(last, SessionCancelled):
+        last = state.started.event if state.started else None
+    if last is None or isinstance(last, SessionCancelled) or entry.user is None:
+        return False
+    last_end = getattr(last, "end", None) or last.start + _LONGEST_UNKNOWN
+    entry_end = entry.end or entry.start + _LONGEST_UNKNOWN
+    apart = entry.start >= last_end or entry_end <= last.start
+    return apart and last.user is not None and last.user != people[entry.user]
 
 
 def _schedule(
@@ -122,7 +165,7 @@ def _schedule(
 
 
 def _booking(
-    entry: CalendarEntry, session: str, state: SessionState, people: Mapping[str, str]
+    entry: CalendarEntry, session: str, state: SessionState, people: Mapping[Person, str]
 ) -> Booking | None:
     """What the session was for, and whether its user consents; None if that was said."""
     after = state.booking.sequence if state.booking else 0
@@ -134,7 +177,7 @@ def _booking(
 
 
 def _statement(
-    entry: CalendarEntry, session: str, people: Mapping[str, str], after: int
+    entry: CalendarEntry, session: str, people: Mapping[Person, str], after: int
 ) -> Booking:
     payload = _payload(entry.payload)
     if not entry.booked:
@@ -146,7 +189,7 @@ def _statement(
             session=session,
             tier=entry.tier,
             reason=f"the user {verb} the question for consent",
-            answer=entry.answer,
+            answer=readable_text(entry.answer),
             payload=payload,
             after=after,
         )
@@ -154,16 +197,17 @@ def _statement(
         session=session,
         tier=entry.tier,
         reservation=entry.reservation,
-        title=entry.title,
-        purpose=entry.purpose,
-        experimenter=people.get(entry.user.username) if entry.user else None,
-        collaborators=tuple(people[one.username] for one in entry.collaborators),
+        title=readable_text(entry.title),
+        purpose=readable_text(entry.purpose),
+        experimenter=people.get(entry.user) if entry.user else None,
+        collaborators=tuple(people[one] for one in entry.collaborators),
         start=entry.booked_from or entry.start,
         end=entry.booked_until or entry.end,
         samples=entry.samples,
         projects=entry.projects,
         url=entry.url,
         payload=payload,
+        complete=entry.complete,
         after=after,
     )
 
@@ -171,5 +215,6 @@ def _statement(
 def _payload(fields: Mapping[str, Any] | None) -> CalendarPayload | None:
     if fields is None:
         return None
+    fields = readable(fields)
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return CalendarPayload(sha256=digest([canonical]), fields=fields)

@@ -160,13 +160,13 @@ class Harvest:
         people = await self._people(entry)
         return decide(entry, state, calendar=name, people=people, now=datetime.now(UTC))
 
-    async def _people(self, entry: CalendarEntry) -> Mapping[str, str]:
+    async def _people(self, entry: CalendarEntry) -> Mapping[Person, str]:
         """Keep the names first: events refer to them."""
         people = [*([entry.user] if entry.user else []), *entry.collaborators]
         for person in people:
             if person not in self._ids:
                 self._ids[person] = await self._around.people.remember(self._calendar.name, person)
-        return {person.username: self._ids[person] for person in people}
+        return {person: self._ids[person] for person in people}
 
     async def _report(self, problems: Iterable[EntryProblem]) -> None:
         """Write a dead letter for each problem, unless one lies there."""

@@ -1,7 +1,7 @@
 """What the events tell of the sessions of calendars, and so what is to be asked."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -35,10 +35,13 @@ OWN_EVENTS: Final = tuple(
     )
 )
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Nobody used a microscope that writes files before; and the year 1 has no week before it."""
+"""No file is older; and nothing can be subtracted from a start in the year 1."""
 
 FORGOTTEN: Final = timedelta(days=30)
 """Nobody uses a microscope for so long: the session was left open."""
+
+PART: Final = 4000
+"""Sessions of one part of a sweep."""
 
 
 class HarvestedSessions:
@@ -92,30 +95,82 @@ def window_after(states: Iterable[SessionState], now: datetime, overlap: timedel
     overlap
         How far behind the latest start edits are looked for.
     """
-    held = [
-        (state, state.schedule.event.start)
-        for state in states
-        if state.schedule and not isinstance(state.schedule.event, SessionCancelled)
-    ]
+    held = [state for state in states if _stands(state)]
     if not held:
         return Window(None, now)
-    latest = max(start for _, start in held)
+    latest = max(map(_start, held))
     still_on = [
-        start for state, start in held if ended(state) is None and start > latest - FORGOTTEN
+        _start(one) for one in held if ended(one) is None and _start(one) > latest - FORGOTTEN
     ]
     since = max(min([latest, now, *still_on]), LONG_AGO) - overlap
-    return Window(since, now, frozenset(_expected((state for state, _ in held), since)))
+    return Window(since, now, expected_of(one for one in held if belongs(one, since)))
+
+
+def sweep_windows(
+    states: Iterable[SessionState], now: datetime, overlap: timedelta
+) -> list[Window]:
+    """Cut all the time since the first session into parts of so many sessions, the oldest first.
+
+    Parameters
+    ----------
+    states
+        The sessions known of one calendar.
+    now
+        Sessions that begin later are not asked for.
+    overlap
+        How far before the first session entries are looked for that came late.
+    """
+    known = sorted((state for state in states if state.started is not None), key=_start)
+    parts = [known[first : first + PART] for first in range(0, len(known), PART)]
+    begins = [max(_start(part[0]), LONG_AGO) for part in parts]
+    begins[:1] = [begin - overlap for begin in begins[:1]]
+    return [
+        Window(
+            since,
+            until,
+            expected_of(one for one in part if _stands(one) and ended(one) is not None),
+            sweep=True,
+            oldest=part is parts[0],
+        )
+        for part, since, until in zip(parts, begins, [*begins[1:], now], strict=True)
+    ]
+
+
+def expected_of(states: Iterable[SessionState]) -> dict[str, str]:
+    """Return the calendar's identifiers of sessions, with the pids of their instruments."""
+    return {
+        state.started.event.calendar_event: state.schedule.event.instrument.pid
+        for state in states
+        if state.started is not None
+        and state.schedule is not None
+        and not isinstance(state.schedule.event, SessionCancelled)
+    }
 
 
 def belongs(state: SessionState, since: datetime | None) -> bool:
-    """Tell whether a calendar that was asked since then should have listed a session."""
-    if state.schedule is None or isinstance(state.schedule.event, SessionCancelled):
-        return False
+    """Tell whether a calendar that was asked since then should have listed a session.
+
+    Parameters
+    ----------
+    state
+        The session as the events have it.
+    since
+        Begin of the window that was asked for; None for everything.
+    """
     over = ended(state)
-    return over is None or over.end is None or since is None or over.end > since
+    return _stands(state) and (
+        over is None or over.end is None or since is None or over.end > since
+    )
 
 
-def _expected(states: Iterable[SessionState], since: datetime) -> Iterator[str]:
-    for state in states:
-        if state.started is not None and belongs(state, since):
-            yield state.started.event.calendar_event
+def _stands(state: SessionState) -> bool:
+    """Tell whether the calendar last had the session."""
+    return state.schedule is not None and not isinstance(state.schedule.event, SessionCancelled)
+
+
+def _start(state: SessionState) -> datetime:
+    """Return when a session began, by the last statement that says so."""
+    for register in (state.schedule, state.started):
+        if register is not None and not isinstance(register.event, SessionCancelled):
+            return register.event.start
+    return LONG_AGO

@@ -235,8 +235,9 @@ def _projects(answered: Sequence[str], charged: payload.Project | None) -> tuple
 def _person(user: int, facts: Facts) -> Person:
     known = facts.users.get(user)
     if known is None:
-        return Person(username=f"user-{user}")
+        return Person(user_id=str(user))
     return Person(
+        user_id=str(user),
         username=known.username,
         first_name=known.first_name,
         last_name=known.last_name,

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-
-def _blank(value: Any) -> Any:
-    return "" if value is None else value
+from nexuslims_harvester.text import readable
 
 
-Text = Annotated[str, BeforeValidator(_blank)]
+def _text(value: Any) -> Any:
+    return readable("" if value is None else value)
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""A text that people wrote; null is none."""
 
 
 class Payload(BaseModel):
@@ -53,7 +56,7 @@ class Reservation(Payload):
 class User(Payload):
     """A person."""
 
-    username: str
+    username: Text
     first_name: Text = ""
     last_name: Text = ""
     email: Text = ""
@@ -69,6 +72,6 @@ class Project(Payload):
 class Tool(Payload):
     """An instrument, or anything else that can be booked."""
 
-    name: str
+    name: Text
     location: Annotated[Text, Field(alias="_location")] = ""
     serial: Annotated[Text, Field(alias="_serial")] = ""

@@ -1,0 +1,100 @@
+"""What is kept about a calendar beside its sessions' events.
+
+When all its sessions were last compared with it, and the withdrawals that wait for an operator,
+because so many at once look like a calendar that lost something.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from nexuslims_contracts.topology import CALENDARS
+from nexuslims_shared.bucket import BrokerBucket, Bucket
+
+if TYPE_CHECKING:
+    from nats.js import JetStreamContext
+
+_SWEPT: Final = "swept"
+_HELD: Final = "held"
+_APPROVED: Final = "approved"
+
+
+class CalendarNotes:
+    """Notes about calendars, in a bucket.
+
+    Parameters
+    ----------
+    bucket
+        Where they are kept.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    @classmethod
+    def on(cls, jetstream: "JetStreamContext") -> "CalendarNotes":
+        """Return those of the broker."""
+        return cls(BrokerBucket(jetstream, CALENDARS))
+
+    async def swept(self, calendar: str) -> datetime | None:
+        """Return when a calendar was last gone over whole, if it ever was."""
+        kept = await self._bucket.get(f"{_SWEPT}.{calendar}")
+        return datetime.fromisoformat(kept.decode()).astimezone(UTC) if kept else None
+
+    async def note_sweep(self, calendar: str, moment: datetime) -> None:
+        """Keep when a calendar was gone over whole.
+
+        Parameters
+        ----------
+        calendar
+            Its name.
+        moment
+            When that began: what changed afterwards may have been missed.
+        """
+        await self._bucket.put(f"{_SWEPT}.{calendar}", moment.isoformat().encode())
+
+    async def held(self) -> dict[str, dict[str, str]]:
+        """Return what waits for an operator: by calendar, each session with the reason."""
+        found: dict[str, dict[str, str]] = {}
+        for key in await self._bucket.keys():
+            kind, _, calendar = key.partition(".")
+            if kind == _HELD and (sessions := await self.held_of(calendar)):
+                found[calendar] = sessions
+        return found
+
+    async def held_of(self, calendar: str) -> dict[str, str]:
+        """Return the sessions of one calendar that wait for an operator, with the reason."""
+        sessions: dict[str, str] = json.loads(await self._bucket.get(f"{_HELD}.{calendar}") or "{}")
+        return sessions
+
+    async def hold(self, calendar: str, sessions: Mapping[str, str]) -> None:
+        """Keep what waits for an operator, instead of what waited before.
+
+        Parameters
+        ----------
+        calendar
+            Its name.
+        sessions
+            Those that are not withdrawn yet, with the reason why they would be.
+        """
+        if dict(sessions) != await self.held_of(calendar):
+            await self._bucket.put(f"{_HELD}.{calendar}", json.dumps(dict(sessions)).encode())
+
+    async def approved(self, calendar: str) -> frozenset[str]:
+        """Return the sessions that an operator approved to withdraw."""
+        return frozenset(json.loads(await self._bucket.get(f"{_APPROVED}.{calendar}") or "[]"))
+
+    async def approve(self, calendar: str, sessions: Iterable[str]) -> None:
+        """Keep which sessions may be withdrawn, instead of those approved before.
+
+        Parameters
+        ----------
+        calendar
+            Its name.
+        sessions
+            Tokens; none, when all were dealt with.
+        """
+        approved = sorted(sessions)
+        if frozenset(approved) != await self.approved(calendar):
+            await self._bucket.put(f"{_APPROVED}.{calendar}", json.dumps(approved).encode())
