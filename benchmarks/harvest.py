@@ -23,6 +23,7 @@ from nexuslims_contracts.envelope import Recorded
 from nexuslims_harvester.calendar import Window
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
+from nexuslims_shared.calendar_notes import CalendarNotes
 
 BULK = 500
 SESSIONS = BULK + 19
@@ -39,7 +40,7 @@ async def ours(nemo: Nemo, folder: Path) -> dict[str, float]:
         calendar = NemoCalendar("nemo-1", context.settings, INSTRUMENTS)
         nemo.requests()
         begin, cpu = time.perf_counter(), time.process_time()
-        await Harvest(context, calendar).once()
+        await Harvest(context, calendar, CalendarNotes.on(context.jetstream)).once()
         seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
         requests = len(nemo.requests())
         stated = [item.event async for item in context.store.read() if isinstance(item, Recorded)]

@@ -34,6 +34,7 @@ from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.tools import instruments
+from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import Status, progress
@@ -126,9 +127,15 @@ def harvest(context: ServiceContext, monkeypatch: pytest.MonkeyPatch) -> Callabl
         monkeypatch.setenv("NX_NEMO_TOKEN_1", token)
         if since:
             monkeypatch.setenv("NX_NEMO_SINCE_1", since)
-        return Harvest(context, NemoCalendar("nemo-1", context.settings, INSTRUMENTS))
+        return harvest_of(context)
 
     return make
+
+
+def harvest_of(context: ServiceContext) -> Harvest:
+    """Return a harvest of the NEMO in the environment."""
+    calendar = NemoCalendar("nemo-1", context.settings, INSTRUMENTS)
+    return Harvest(context, calendar, CalendarNotes.on(context.jetstream))
 
 
 async def states(context: ServiceContext) -> dict[str, SessionState]:
@@ -280,7 +287,7 @@ async def test_faults_change_nothing(context, harvest, nemo, tmp_path, fault) ->
     begin, repeated = FAULTS[fault]
     begin(nemo)
     async with empty_stream(tmp_path / "other") as other:
-        await Harvest(other, NemoCalendar("nemo-1", other.settings, INSTRUMENTS)).once()
+        await harvest_of(other).once()
         found = await told(other)
     nemo.delay(0)
     assert len(nemo.requests()) == asked + repeated

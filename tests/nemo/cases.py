@@ -11,7 +11,13 @@ from typing import Any
 
 POST, PRE, BOOKED = "post-run", "pre-run", "reservation"
 """A record, told by these answers."""
-NO, UNBOOKED, RUNNING, WRONG, IGNORED = "no consent", "no reservation", "running", "wrong", "ignored"
+NO, UNBOOKED, RUNNING, WRONG, IGNORED = (
+    "no consent",
+    "no reservation",
+    "running",
+    "wrong",
+    "ignored",
+)
 """No record: refused or left blank; nothing matched; not over; told as a problem; not ours."""
 
 TITAN, SIGMA, COATER, LIFT, ARM, STAGE = "titan", "sigma", "coater", "lift", "arm", "stage"
@@ -77,24 +83,94 @@ class Case:
 
 
 AGREED, REFUSED = Booking(), Booking(Form("Disagree"))
-YES_WORDS = ("Agree", "agree", "AGREE", "  Agree  ", "I agree", "I AGREE", "Yes", "yes", "YES",
-             "Accept", "Consent", "True", "true", ["Agree"], ["yes"])  # fmt: skip
+YES_WORDS = (
+    "Agree",
+    "agree",
+    "AGREE",
+    "  Agree  ",
+    "I agree",
+    "I AGREE",
+    "Yes",
+    "yes",
+    "YES",
+    "Accept",
+    "Consent",
+    "True",
+    "true",
+    ["Agree"],
+    ["yes"],
+)
 """The affirmative answers of a facility that set none; of a list, its only element."""
 REFUSALS = (
-    "Disagree", "disagree", "I disagree", "Do not agree", "I do not agree", "Declined", "Decline",
-    "No", "no", "N", "Nein", "Non", "Negative", "false", "False", "0", "off", "none",
-    "Disagree (embargo)", "Agree not", "not agree", "I agree to disagree", "Agree?", "Agree.",
-    "I agree!", "Yes, I agree", "Yes please", "agreed", "ok", "Y", "I consent",
-    "\u2610 Agree", "\u274c Agree", "\u2713 Agree", "\u043d\u0435 agree", "\u0430gree",
-    "Agree\u200b", "\uff21\uff47\uff52\uff45\uff45", "Agree; Disagree", "Agree / Disagree", "?", "-",
-    "maybe", "later", "ask me", "only after 2027", "\u540c\u610f", "\u0441\u043e\u0433\u043b\u0430\u0441\u0435\u043d",
-)  # fmt: skip
+    "Disagree",
+    "disagree",
+    "I disagree",
+    "Do not agree",
+    "I do not agree",
+    "Declined",
+    "Decline",
+    "No",
+    "no",
+    "N",
+    "Nein",
+    "Non",
+    "Negative",
+    "false",
+    "False",
+    "0",
+    "off",
+    "none",
+    "Disagree (embargo)",
+    "Agree not",
+    "not agree",
+    "I agree to disagree",
+    "Agree?",
+    "Agree.",
+    "I agree!",
+    "Yes, I agree",
+    "Yes please",
+    "agreed",
+    "ok",
+    "Y",
+    "I consent",
+    "\u2610 Agree",
+    "\u274c Agree",
+    "\u2713 Agree",
+    "\u043d\u0435 agree",
+    "\u0430gree",
+    "Agree\u200b",
+    "\uff21\uff47\uff52\uff45\uff45",
+    "Agree; Disagree",
+    "Agree / Disagree",
+    "?",
+    "-",
+    "maybe",
+    "later",
+    "ask me",
+    "only after 2027",
+    "\u540c\u610f",
+    "\u0441\u043e\u0433\u043b\u0430\u0441\u0435\u043d",
+)
 """Texts that are none of them: each ends the search, whatever was agreed to when booking."""
 STRANGE = (
-    ["Agree", "Disagree"], ["Disagree", "Agree"], ["Disagree"], ["Agree", "Agree"], [["Agree"]],
-    {"0": {"agree": ""}}, {"0": {"agree": "Agree"}}, {"0": {}}, {}, {"agree": 0}, {"agree": True},
-    True, False, 0, 1, 1.0, [],
-)  # fmt: skip
+    ["Agree", "Disagree"],
+    ["Disagree", "Agree"],
+    ["Disagree"],
+    ["Agree", "Agree"],
+    [["Agree"]],
+    {"0": {"agree": ""}},
+    {"0": {"agree": "Agree"}},
+    {"0": {}},
+    {},
+    {"agree": 0},
+    {"agree": True},
+    True,
+    False,
+    0,
+    1,
+    1.0,
+    [],
+)
 """Answers of other types than a text: the same."""
 BLANK = ("", "   ", "\n\t", None)
 """Nothing was answered: what was said earlier counts."""
@@ -102,7 +178,10 @@ BLANK = ("", "   ", "\n\t", None)
 
 def _words() -> list[Case]:
     return [
-        *(Case(f"yes {n}", POST, Form(one), bookings=(REFUSED,)) for n, one in enumerate(YES_WORDS)),
+        *(
+            Case(f"yes {n}", POST, Form(one), bookings=(REFUSED,))
+            for n, one in enumerate(YES_WORDS)
+        ),
         *(Case(f"no {n}", NO, Form(one), bookings=(AGREED,)) for n, one in enumerate(REFUSALS)),
         *(Case(f"type {n}", NO, Form(one), bookings=(AGREED,)) for n, one in enumerate(STRANGE)),
         *(Case(f"blank {n}", BOOKED, Form(one), bookings=(AGREED,)) for n, one in enumerate(BLANK)),
@@ -131,14 +210,29 @@ def _tiers() -> list[Case]:
         Case("empty text after", BOOKED, Raw(""), None, (AGREED,)),
         Case("no JSON after", BOOKED, Raw("{broken"), None, (AGREED,)),
         Case("a list after", BOOKED, Raw("[1, 2]"), None, (AGREED,)),
-        Case("broken refusal after", NO, Raw('{"data_consent": {"user_input": "Dis'), None, (AGREED,)),
-        Case("said twice, differently", NO,
-             Raw('{"data_consent": {"user_input": "Disagree"}, "data_consent": {"user_input": "Agree"}}'),
-             None, (AGREED,)),
+        Case(
+            "broken refusal after", NO, Raw('{"data_consent": {"user_input": "Dis'), None, (AGREED,)
+        ),
+        Case(
+            "said twice, differently",
+            NO,
+            Raw(
+                '{"data_consent": {"user_input": "Disagree"},'
+                ' "data_consent": {"user_input": "Agree"}}'
+            ),
+            None,
+            (AGREED,),
+        ),
         Case("no question, an answer", NO, Raw('{"data_consent": "Disagree"}'), None, (AGREED,)),
         Case("question that is null", BOOKED, Raw('{"data_consent": null}'), None, (AGREED,)),
-        Case("answer under another word", BOOKED, Raw('{"data_consent": {"answer": "No"}}'), None, (AGREED,)),
-    ]  # fmt: skip
+        Case(
+            "answer under another word",
+            BOOKED,
+            Raw('{"data_consent": {"answer": "No"}}'),
+            None,
+            (AGREED,),
+        ),
+    ]
 
 
 def _bookings() -> list[Case]:
@@ -146,47 +240,110 @@ def _bookings() -> list[Case]:
     more, less = (0.0, 2.0), (2.0, 3.0)
     agreed, refused = Form(), Form("Disagree")
     return [
-        Case("the greater part agreed", BOOKED, bookings=(Booking(agreed, more), Booking(refused, less))),
-        Case("the greater part refused", NO, bookings=(Booking(refused, more), Booking(agreed, less))),
-        Case("equal parts disagree", NO, bookings=(Booking(agreed, half), Booking(refused, other_half))),
-        Case("equal parts disagree, other order", NO,
-             bookings=(Booking(refused, half), Booking(agreed, other_half))),
-        Case("equal parts agree", BOOKED, title="first",
-             bookings=(Booking(Form(title="first"), half), Booking(Form(title="second"), other_half))),
-        Case("the same hours twice, one declined", NO,
-             bookings=(Booking(agreed), Booking(Form("Do not agree")))),
-        Case("cancelled agreement", UNBOOKED, bookings=(Booking(agreed, state={"cancelled": True}),)),
-        Case("cancelled refusal", BOOKED,
-             bookings=(Booking(refused, state={"cancelled": True}), AGREED)),
+        Case(
+            "the greater part agreed",
+            BOOKED,
+            bookings=(Booking(agreed, more), Booking(refused, less)),
+        ),
+        Case(
+            "the greater part refused", NO, bookings=(Booking(refused, more), Booking(agreed, less))
+        ),
+        Case(
+            "equal parts disagree",
+            NO,
+            bookings=(Booking(agreed, half), Booking(refused, other_half)),
+        ),
+        Case(
+            "equal parts disagree, other order",
+            NO,
+            bookings=(Booking(refused, half), Booking(agreed, other_half)),
+        ),
+        Case(
+            "equal parts agree",
+            BOOKED,
+            title="first",
+            bookings=(
+                Booking(Form(title="first"), half),
+                Booking(Form(title="second"), other_half),
+            ),
+        ),
+        Case(
+            "the same hours twice, one declined",
+            NO,
+            bookings=(Booking(agreed), Booking(Form("Do not agree"))),
+        ),
+        Case(
+            "cancelled agreement", UNBOOKED, bookings=(Booking(agreed, state={"cancelled": True}),)
+        ),
+        Case(
+            "cancelled refusal",
+            BOOKED,
+            bookings=(Booking(refused, state={"cancelled": True}), AGREED),
+        ),
         Case("missed agreement", UNBOOKED, bookings=(Booking(agreed, state={"missed": True}),)),
         Case("somebody else's agreement", UNBOOKED, bookings=(Booking(agreed, user="zoe"),)),
         Case("agreement of another tool", UNBOOKED, bookings=(Booking(agreed, tool=SIGMA),)),
         Case("touching before", UNBOOKED, bookings=(Booking(agreed, (-2.0, 0.0)),)),
         Case("touching after", UNBOOKED, bookings=(Booking(agreed, (3.0, 4.0)),)),
         Case("a minute of overlap", BOOKED, bookings=(Booking(agreed, (-2.0, 1 / 60)),)),
-        Case("replaced by a shorter one", BOOKED, title="short",
-             bookings=(Booking(Form(title="short"), (0.0, 3.0)),
-                       Booking(Form("Disagree"), (0.0, 8.0), state={"shortened": True, "descendant": -1}))),
-        Case("title of the booking", POST, Form(title=""), None, (Booking(Form(title="as booked")),),
-             title="as booked"),
-        Case("title of the slot", POST, Form(title=""), None, (Booking(None, title="Slot 7"),), title="Slot 7"),
+        Case(
+            "replaced by a shorter one",
+            BOOKED,
+            title="short",
+            bookings=(
+                Booking(Form(title="short"), (0.0, 3.0)),
+                Booking(Form("Disagree"), (0.0, 8.0), state={"shortened": True, "descendant": -1}),
+            ),
+        ),
+        Case(
+            "title of the booking",
+            POST,
+            Form(title=""),
+            None,
+            (Booking(Form(title="as booked")),),
+            title="as booked",
+        ),
+        Case(
+            "title of the slot",
+            POST,
+            Form(title=""),
+            None,
+            (Booking(None, title="Slot 7"),),
+            title="Slot 7",
+        ),
         Case("an area too", BOOKED, bookings=(AGREED, Booking(None, tool="area"))),
-    ]  # fmt: skip
+    ]
 
 
 def _tools() -> list[Case]:
     return [
         Case("booked parent, used child", BOOKED, bookings=(Booking(tool=LIFT),), tool=ARM, on=ARM),
-        Case("booked child, used parent", BOOKED, bookings=(Booking(tool=ARM),), tool=LIFT, on=LIFT),
+        Case(
+            "booked child, used parent", BOOKED, bookings=(Booking(tool=ARM),), tool=LIFT, on=LIFT
+        ),
         Case("booked sibling", BOOKED, bookings=(Booking(tool=STAGE),), tool=ARM, on=ARM),
-        Case("refused on the parent, used child", NO,
-             bookings=(Booking(Form("No"), tool=LIFT),), tool=ARM),
-        Case("agreed on both, refused on one", NO,
-             bookings=(Booking(Form("No"), tool=LIFT), Booking(tool=ARM)), tool=ARM),
-        Case("a child that is no instrument", BOOKED, bookings=(Booking(tool=LIFT),), tool=STAGE, on=LIFT),
+        Case(
+            "refused on the parent, used child",
+            NO,
+            bookings=(Booking(Form("No"), tool=LIFT),),
+            tool=ARM,
+        ),
+        Case(
+            "agreed on both, refused on one",
+            NO,
+            bookings=(Booking(Form("No"), tool=LIFT), Booking(tool=ARM)),
+            tool=ARM,
+        ),
+        Case(
+            "a child that is no instrument",
+            BOOKED,
+            bookings=(Booking(tool=LIFT),),
+            tool=STAGE,
+            on=LIFT,
+        ),
         Case("a tool of its own", BOOKED, bookings=(AGREED,), tool=SIGMA, on=SIGMA),
         Case("no instrument", IGNORED, Form(), tool=COATER),
-    ]  # fmt: skip
+    ]
 
 
 def _people() -> list[Case]:
@@ -203,24 +360,55 @@ def _people() -> list[Case]:
 def _texts() -> list[Case]:
     pid = {"sample_name": "20.500.1/abc-123", "sample_or_pid": "PID"}
     weld = {"sample_name": "Fe\u2013Cr weld", "periodic_table": ["Cr", "Fe"]}
-    broken = '{"data_consent": {"user_input": "Agree"}, "experiment_title": {"user_input": "half \\ud83d"}}'
+    broken = (
+        '{"data_consent": {"user_input": "Agree"},'
+        ' "experiment_title": {"user_input": "half \\ud83d"}}'
+    )
     return [
-        Case("samples by name and PID", POST, Form(samples=(pid, weld)),
-             samples=("20.500.1/abc-123", "Fe\u2013Cr weld")),
+        Case(
+            "samples by name and PID",
+            POST,
+            Form(samples=(pid, weld)),
+            samples=("20.500.1/abc-123", "Fe\u2013Cr weld"),
+        ),
         Case("no samples", POST, Form(samples=()), samples=()),
-        Case("projects", POST, Form(more={"project_id": "PRJ-8; PRJ-9"}),
-             projects=("PRJ-8", "PRJ-9", "AF-2025")),
+        Case(
+            "projects",
+            POST,
+            Form(more={"project_id": "PRJ-8; PRJ-9"}),
+            projects=("PRJ-8", "PRJ-9", "AF-2025"),
+        ),
         Case("no project", POST, Form(more={"project_id": ""}), projects=("AF-2025",)),
-        Case("a title in many scripts", POST, Form(title="\u00b5m \u6e2c\u8a66 \U0001f52c \u05d0"),
-             title="\u00b5m \u6e2c\u8a66 \U0001f52c \u05d0"),
-        Case("control characters", POST, Form(title="bell\u0007 and escape\u001b[31m"),
-             title="bell\ufffd and escape\ufffd[31m"),
-        Case("half a character", POST, Raw(broken), title="half \ufffd", samples=(),
-             projects=("AF-2025",)),
-        Case("a purpose as long as a book", POST, Form(more={"experiment_purpose": "word " * 80_000})),
-        Case("markup", POST, Form(title="<script>alert(1)</script> & \"x\""),
-             title="<script>alert(1)</script> & \"x\""),
-    ]  # fmt: skip
+        Case(
+            "a title in many scripts",
+            POST,
+            Form(title="\u00b5m \u6e2c\u8a66 \U0001f52c \u05d0"),
+            title="\u00b5m \u6e2c\u8a66 \U0001f52c \u05d0",
+        ),
+        Case(
+            "control characters",
+            POST,
+            Form(title="bell\u0007 and escape\u001b[31m"),
+            title="bell\ufffd and escape\ufffd[31m",
+        ),
+        Case(
+            "half a character",
+            POST,
+            Raw(broken),
+            title="half \ufffd",
+            samples=(),
+            projects=("AF-2025",),
+        ),
+        Case(
+            "a purpose as long as a book", POST, Form(more={"experiment_purpose": "word " * 80_000})
+        ),
+        Case(
+            "markup",
+            POST,
+            Form(title='<script>alert(1)</script> & "x"'),
+            title='<script>alert(1)</script> & "x"',
+        ),
+    ]
 
 
 def _times() -> list[Case]:
@@ -235,5 +423,11 @@ def _times() -> list[Case]:
 
 
 CASES: tuple[Case, ...] = (
-    *_words(), *_tiers(), *_bookings(), *_tools(), *_people(), *_texts(), *_times()
-)  # fmt: skip
+    *_words(),
+    *_tiers(),
+    *_bookings(),
+    *_tools(),
+    *_people(),
+    *_texts(),
+    *_times(),
+)

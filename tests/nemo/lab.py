@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-REQUIREMENT = "nemo==8.1.5"
+NEMO, NEMO_CE = "nemo==8.1.5", "nemo-ce==8.1.5"
+"""The two that facilities run."""
 HERE = Path(__file__).resolve().parent
-SOURCES = ("server.py", "facility.py")
+SOURCES = ("server.py", "facility.py", "seed.py", "cases.py")
 HARVESTER, ADMIN, NOBODY = ("b" * 40, "a" * 40, "c" * 40)
 """Tokens of a user who may view, of one who may do anything, and of one who may do nothing."""
 
@@ -77,18 +78,24 @@ class Nemo:
 
 
 @contextmanager
-def running_nemo(folder: Path, *, bulk: int = 0) -> Iterator[Nemo]:
-    """Run a NEMO with the sessions of ``facility.py``.
+def running_nemo(
+    folder: Path, *, content: str = "facility", bulk: int = 0, requirement: str = NEMO
+) -> Iterator[Nemo]:
+    """Run a NEMO.
 
     Parameters
     ----------
     folder
         For its database; empty.
+    content
+        ``facility`` for the sessions of ``facility.py``, ``cases`` for those of ``cases.py``.
     bulk
-        How many more sessions it has, in 2024.
+        How many more sessions it has, of the first kind in 2024.
+    requirement
+        Which NEMO, as pip installs it.
     """
-    python = environment()
-    shutil.copyfile(_database(python, bulk), folder / "nemo.sqlite3")
+    python = environment(requirement)
+    shutil.copyfile(_database(python, requirement, content, bulk), folder / "nemo.sqlite3")
     with (folder / "nemo.log").open("wb") as log:
         command = [str(python), str(HERE / "server.py"), "serve", str(folder)]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -103,37 +110,45 @@ def running_nemo(folder: Path, *, bulk: int = 0) -> Iterator[Nemo]:
             server.wait()
 
 
-def environment() -> Path:
-    """Return the interpreter that has NEMO; the first call installs it, in about half a minute.
+def environment(requirement: str = NEMO) -> Path:
+    """Return the interpreter that has a NEMO; the first call installs it, in about half a minute.
 
     Raises
     ------
     NemoUnavailableError
         If the package index does not have it, or does not answer.
     """
-    home = _cache() / f"{REQUIREMENT.replace('==', '-')}-py{sys.version_info.minor}"
+    home = _cache() / f"{requirement.replace('==', '-')}-py{sys.version_info.minor}"
     python = home / "bin" / "python"
     with _locked(home):
         if not (home / "complete").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-            install = [str(python), "-m", "pip", "install", "--quiet", "--no-input", REQUIREMENT]
+            install = [str(python), "-m", "pip", "install", "--quiet", "--no-input", requirement]
             done = subprocess.run(install, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise NemoUnavailableError(f"pip could not install {REQUIREMENT}:\n{done.stderr}")
+                raise NemoUnavailableError(f"pip could not install {requirement}:\n{done.stderr}")
             (home / "complete").touch()
     return python
 
 
-def _database(python: Path, bulk: int) -> Path:
+def _database(python: Path, requirement: str, content: str, bulk: int) -> Path:
     """Return a filled database; made anew when what fills it has changed."""
     sources = b"".join((HERE / name).read_bytes() for name in SOURCES)
-    filled = _cache() / f"{hashlib.sha256(sources).hexdigest()[:12]}-{bulk}.sqlite3"
+    made_of = hashlib.sha256(sources + requirement.encode()).hexdigest()[:12]
+    filled = _cache() / f"{made_of}-{content}-{bulk}.sqlite3"
     with _locked(filled):
         if not filled.exists():
             scratch = filled.with_suffix(".new")
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
-            command = [str(python), str(HERE / "server.py"), "fill", str(scratch), str(bulk)]
+            command = [
+                str(python),
+                str(HERE / "server.py"),
+                "fill",
+                str(scratch),
+                content,
+                str(bulk),
+            ]
             subprocess.run(command, check=True)
             (scratch / "nemo.sqlite3").rename(filled)
             shutil.rmtree(scratch)

@@ -1,6 +1,6 @@
 """NEMO as one process: settings, tables straight from the models, faults on demand, a server.
 
-Runs in NEMO's environment, not in ours: ``server.py (fill FOLDER BULK | serve FOLDER)``.
+Runs in NEMO's environment, not in ours: ``server.py (fill FOLDER CONTENT BULK | serve FOLDER)``.
 """
 
 import json
@@ -149,19 +149,21 @@ def serve() -> None:
     server.serve_forever()
 
 
-def fill(bulk: int) -> None:
-    """Make the tables and what is in them."""
+def fill(content: str, bulk: int) -> None:
+    """Make the tables and what is in them: the twenty sessions, or those of ``cases.py``."""
     from django.core.management import call_command  # noqa: PLC0415 - after configure()
 
     call_command("migrate", run_syncdb=True, verbosity=0)
-    from facility import fill_nemo  # noqa: PLC0415 - needs the models
-
+    if content == "cases":
+        from seed import fill_nemo  # noqa: PLC0415 - needs the models
+    else:
+        from facility import fill_nemo  # noqa: PLC0415 - needs the models
     fill_nemo(bulk)
 
 
 if __name__ == "__main__":
     configure(Path(sys.argv[2]).resolve())
     if sys.argv[1] == "fill":
-        fill(int(sys.argv[3]))
+        fill(sys.argv[3], int(sys.argv[4]))
     else:
         serve()

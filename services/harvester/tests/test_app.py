@@ -19,6 +19,7 @@ from nexuslims_harvester.file_calendar import FileCalendar
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.dead_letters import StreamDeadLetters
+from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.people import BucketPeople
@@ -138,7 +139,7 @@ async def test_two_harvesters_on_one_broker_state_each_session_once(broker, sett
             store, letters = JetStreamEventStore(js), StreamDeadLetters(js)
             context = ServiceContext(settings, store, BucketPeople(js), letters, js)
             (calendar,) = app.calendars(settings)
-            runs.append(Harvest(context, calendar))
+            runs.append(Harvest(context, calendar, CalendarNotes.on(js)))
         await asyncio.gather(*(run.once() for run in runs))
         await asyncio.gather(*(run.once() for run in runs))
         events = [item.event async for item in store.read()]

@@ -7,13 +7,23 @@ import pytest
 
 from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import encode, envelop
-from nexuslims_contracts.events import Event, SessionEnded
-from nexuslims_harvester import app, harvest
+from nexuslims_contracts.events import (
+    BookingTexts,
+    Event,
+    ReservationMatched,
+    Sample,
+    SessionEnded,
+)
+from nexuslims_harvester import app, harvest, harvested, statements
 from nexuslims_harvester.calendar import DeletedEntry, EntryProblem
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.dead_letters import MemoryDeadLetters
-from nexuslims_shared.errors import BrokerUnavailableError
+from nexuslims_harvester.schedule import sweep_is_due
+from nexuslims_shared.artifacts import read_artifact
+from nexuslims_shared.bucket import MemoryBucket
+from nexuslims_shared.calendar_notes import CalendarNotes
+from nexuslims_shared.errors import BrokerUnavailableError, DiskError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.store.memory import MemoryEventStore
@@ -49,10 +59,11 @@ class Facility:
     def __init__(self, settings) -> None:
         self.store, self.people = MemoryEventStore(), MemoryPeople()
         self.letters = MemoryDeadLetters()
+        self.notes = CalendarNotes(MemoryBucket())
         self.context = ServiceContext(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
 
     def harvest(self, calendar) -> Harvest:
-        return Harvest(self.context, calendar)
+        return Harvest(self.context, calendar, self.notes)
 
     async def history(self, session: str = "") -> list[str]:
         return [event.kind() for event in await self.events() if session in event.session]
@@ -65,8 +76,10 @@ class Facility:
 
 
 @pytest.fixture
-def facility(settings) -> Facility:
-    return Facility(settings)
+def facility(settings, monkeypatch) -> Facility:
+    made = Facility(settings)
+    monkeypatch.setattr(CalendarNotes, "on", lambda jetstream: made.notes)
+    return made
 
 
 async def test_an_entry_is_stated_once_however_often_it_is_read(facility, processor) -> None:
@@ -102,7 +115,7 @@ async def test_names_are_kept_before_an_event_refers_to_them(facility, processor
         None,  # type: ignore[arg-type]
     )
     with pytest.raises(BrokerUnavailableError):
-        await Harvest(context, Book(processor.entry())).once()
+        await Harvest(context, Book(processor.entry()), facility.notes).once()
     assert await facility.history() == []
 
 
@@ -124,10 +137,42 @@ async def test_a_wrong_entry_is_one_dead_letter_and_stops_no_other(facility, pro
     )
 
 
-async def test_an_entry_too_long_for_an_event_is_a_dead_letter_too(facility, processor) -> None:
+async def test_texts_too_long_for_an_event_are_an_artifact(facility, processor) -> None:
+    book = Book(processor.entry(id="1", purpose="µ" * 300_000, payload={"purpose": "µ" * 300_000}))
+    run = facility.harvest(book)
+    await run.once()
+    assert await facility.history("book-1") == WHOLE
+    (matched,) = (one for one in await facility.events() if isinstance(one, ReservationMatched))
+    assert (matched.title, matched.payload) == ("Gold", None)
+    assert 0 < len(matched.purpose) < 10_000
+    data = facility.context.settings.data_path
+    texts = BookingTexts.model_validate_json(read_artifact(data, matched.complete))
+    assert texts.purpose == "µ" * 300_000
+    (data / matched.complete.path).unlink()
+    await run.once()
+    assert await facility.history("book-1") == WHOLE
+    assert read_artifact(data, matched.complete), "whoever finds it missing writes it again"
+    book.says = [processor.entry(id="1", consent=False)]
+    await run.once()
+    assert not (data / matched.complete.path).exists(), "it goes with the consent"
+
+
+async def test_a_disk_that_is_full_states_nothing_half(facility, processor, monkeypatch) -> None:
+    def full(*arguments: object) -> None:
+        raise DiskError("no space")
+
+    monkeypatch.setattr(harvest, "write_artifact", full)
     poisoned = processor.entry(id="1", purpose="x" * 300_000)
     await facility.harvest(Book(poisoned, processor.entry(id="2"))).once()
-    assert await facility.history("book-2") == WHOLE
+    assert await facility.history() == WHOLE
+    (letter,) = await facility.dead_letters()
+    assert (letter.subject, letter.reason) == ("calendar book, session book-1", "no space")
+
+
+async def test_a_session_is_stated_whole_or_not_at_all(facility, processor) -> None:
+    many = tuple(Sample(id=f"{number}", name="n" * 399) for number in range(900))
+    await facility.harvest(Book(processor.entry(id="1", samples=many))).once()
+    assert await facility.history() == []
     (letter,) = await facility.dead_letters()
     assert letter.subject == "calendar book, session 1"
     assert "at most 262144 fit an event" in letter.reason
@@ -169,7 +214,7 @@ async def test_a_session_that_the_calendar_is_sure_to_have_no_more_is_cancelled(
     book.says[1] = DeletedEntry("2")
     await run.once()
     await run.once()
-    assert book.windows[1].expected == {"1", "2"}
+    assert book.windows[1].expected.keys() == {"1", "2"}
     assert (await facility.history("book-2"))[-1] == "session-cancelled"
     assert len(await facility.history("book-2")) == len(WHOLE) + 1
     assert "no longer lists" not in caplog.text
@@ -178,12 +223,33 @@ async def test_a_session_that_the_calendar_is_sure_to_have_no_more_is_cancelled(
     assert (await facility.history("book-2"))[-1] == "session-revised"
 
 
-async def test_half_a_character_is_a_dead_letter(facility, processor) -> None:
-    broken = processor.entry(id="1", title="half: \ud800")
-    await facility.harvest(Book(broken, processor.entry(id="2"))).once()
-    assert await facility.history("book-2") == WHOLE
+async def test_what_cannot_be_written_is_replaced_visibly(facility, processor) -> None:
+    odd = processor.entry(
+        title="half \ud800, bell \a", purpose="a\nb\tc\x00", payload={"\x1b": ["\x7f"]}
+    )
+    run = facility.harvest(Book(odd))
+    await run.once()
+    await run.once()
+    assert await facility.history() == WHOLE
+    (matched,) = (one for one in await facility.events() if isinstance(one, ReservationMatched))
+    assert matched.title == "half \ufffd, bell \ufffd"
+    assert matched.purpose == "a\nb\tc\ufffd"
+    assert matched.payload.fields == {"\ufffd": ["\ufffd"]}
+
+
+async def test_a_number_that_is_used_again_is_named_and_not_obeyed(facility, processor) -> None:
+    book = Book(processor.entry())
+    run = facility.harvest(book)
+    await run.once()
+    later = {"start": processor.entry().end, "end": processor.entry().end + HOUR}
+    book.says = [processor.entry(**later, user=Person(username="conseil"))]
+    await run.once()
+    assert await facility.history() == WHOLE
     (letter,) = await facility.dead_letters()
-    assert letter.subject == "calendar book, session 1"
+    assert "uses the number of session book-1 again" in letter.reason
+    book.says = [processor.entry(**later)]
+    await run.once()
+    assert "session-revised" in await facility.history(), "the same user: it was moved"
 
 
 async def test_a_session_of_another_calendar_is_not_missed(facility, processor, caplog) -> None:
@@ -197,6 +263,138 @@ async def test_two_harvesters_at_once_state_each_session_once(facility, processo
     await asyncio.gather(*(facility.harvest(book).once() for book in books))
     for number in range(5):
         assert sorted(await facility.history(f"book-{number}")) == sorted(WHOLE)
+
+
+# --- withdrawals in bulk ---
+
+
+async def test_many_sessions_that_vanish_at_once_wait_for_an_operator(facility, processor) -> None:
+    book = Book(*(processor.entry(id=str(number)) for number in range(50)))
+    run = facility.harvest(book)
+    await run.once()
+    book.says = [DeletedEntry(str(number)) for number in range(11)] + book.says[11:]
+    for again in (run, facility.harvest(book)):
+        await again.once()
+    assert "session-cancelled" not in await facility.history()
+    assert len((await facility.notes.held())["book"]) == 11
+    (letter,) = await facility.dead_letters()
+    assert letter.subject == "calendar book, withdrawals"
+    assert "11 sessions" in letter.reason
+    assert "`nexuslims approve book`" in letter.reason
+    book.says[:8] = [processor.entry(id=str(number)) for number in range(8)]
+    await run.once()
+    assert sorted(await facility.notes.held_of("book")) == ["book-10", "book-8", "book-9"]
+    assert "session-cancelled" not in await facility.history(), "what waits goes on waiting"
+    await facility.notes.approve("book", ["book-10", "book-8", "book-9"])
+    await run.once()
+    assert (await facility.history()).count("session-cancelled") == 3
+    assert await facility.notes.held() == {}
+    assert await facility.notes.approved("book") == frozenset()
+
+
+async def test_what_waits_is_asked_for_however_old_it_is(facility, processor) -> None:
+    old = processor.entry(id="1", start=processor.entry().start - timedelta(days=99))
+    book = Book(old, processor.entry(id="2"))
+    run = facility.harvest(book)
+    await run.once()
+    await facility.notes.hold("book", {"book-1": "it is not in the calendar any more"})
+    await run.once()
+    assert book.windows[-1].expected.keys() == {"1", "2"}
+    assert await facility.notes.held() == {}, "the calendar has it"
+
+
+async def test_few_at_a_time_pass_until_they_are_many_in_a_day(facility, processor) -> None:
+    entries = [processor.entry(id=str(number)) for number in range(50)]
+    run = facility.harvest(book := Book(*entries))
+    await run.once()
+    for number in range(12):
+        book.says[number] = DeletedEntry(str(number))
+        await run.once()
+    assert (await facility.history()).count("session-cancelled") == 10
+
+
+@pytest.mark.parametrize(("gone", "withdrawn"), [(1, 1), (2, 0)])
+async def test_of_a_small_calendar_a_share_is_many(facility, processor, gone, withdrawn) -> None:
+    run = facility.harvest(book := Book(*(processor.entry(id=str(n)) for n in range(6))))
+    await run.once()
+    book.says[:gone] = [processor.entry(id=str(n), booked=False) for n in range(gone)]
+    await run.once()
+    assert (await facility.history()).count("reservation-missing") == withdrawn
+
+
+async def test_refusals_never_wait(facility, processor) -> None:
+    run = facility.harvest(book := Book(*(processor.entry(id=str(n)) for n in range(30))))
+    await run.once()
+    book.says = [processor.entry(id=str(n), consent=False, answer="No") for n in range(30)]
+    await run.once()
+    assert (await facility.history()).count("consent-declined") == 30
+    assert await facility.notes.held() == {}
+
+
+# --- sweeps ---
+
+
+async def test_a_sweep_asks_for_everything_in_parts(facility, processor, monkeypatch) -> None:
+    monkeypatch.setattr(harvested, "PART", 2)
+    starts = [processor.entry().start + number * HOUR for number in range(5)]
+    entries = [
+        processor.entry(id=str(n), start=start, end=start + HOUR / 2)
+        for n, start in enumerate(starts)
+    ]
+    run = facility.harvest(book := Book(*entries))
+    await run.once()
+    book.windows.clear()
+    await run.sweep()
+    assert [window.since for window in book.windows] == [starts[0] - OVERLAP, starts[2], starts[4]]
+    assert [window.until for window in book.windows[:2]] == [starts[2], starts[4]]
+    assert [set(window.expected) for window in book.windows] == [{"0", "1"}, {"2", "3"}, {"4"}]
+    assert [window.oldest for window in book.windows] == [True, False, False]
+    assert all(window.sweep for window in book.windows)
+
+
+async def test_a_sweep_finds_what_changed_however_long_ago(facility, processor) -> None:
+    old = processor.entry().start - timedelta(days=400)
+    past = {"start": old, "end": old + HOUR}
+    run = facility.harvest(book := Book(*(processor.entry(id=str(n), **past) for n in range(9))))
+    await run.once()
+    book.says[0] = processor.entry(id="0", consent=False, **past)
+    book.says[1] = DeletedEntry("1")
+    book.says.append(processor.entry(id="late", **past))
+    await run.sweep()
+    assert (await facility.history("book-0"))[-1] == "consent-declined"
+    assert (await facility.history("book-1"))[-1] == "session-cancelled"
+    assert await facility.history("book-late") == WHOLE
+
+
+async def test_a_sweep_is_made_once_a_day(facility, processor) -> None:
+    run = facility.harvest(book := Book(processor.entry()))
+    await run.once()
+    await run.sweep_if_due()
+    assert len(book.windows) == 1, "the first harvest was as good as a sweep"
+    day = timedelta(days=1)
+    await facility.notes.note_sweep("book", datetime.now(UTC) - day)
+    for _ in range(2):
+        await facility.harvest(book).sweep_if_due()
+    assert len(book.windows) == 2
+
+
+@pytest.mark.parametrize(
+    ("hours", "clock", "due"),
+    [
+        (None, 12, True),
+        (25, 12, True),
+        (13, 12, False),
+        (13, 3, True),
+        (11, 3, False),
+        (13, 5, False),
+    ],
+)
+def test_quiet_hours_are_preferred(settings, hours: float | None, clock: int, due) -> None:
+    now = datetime(2026, 3, 2, clock, 30, tzinfo=UTC)
+    last = now - timedelta(hours=hours) if hours is not None else None
+    assert sweep_is_due(last, now, settings) is due
+    never = settings.model_copy(update={"harvest_sweep_hours": 0.0})
+    assert sweep_is_due(last, now, never) is False
 
 
 # --- windows ---------------------------------------------------------------------------------
@@ -258,7 +456,7 @@ async def test_a_harvest_that_breaks_off_leaves_nothing_behind_its_mark(
         for number in (3, 2, 1)
     ]
     with pytest.raises(BrokerUnavailableError):
-        await Harvest(context, Book(*entries)).once()
+        await Harvest(context, Book(*entries), facility.notes).once()
     assert {item.event.session async for item in store.read()} == {"book-1"}
 
 
@@ -364,7 +562,7 @@ async def test_a_change_is_harvested_at_once(facility, processor, monkeypatch) -
     patient = facility.context.settings.model_copy(update={"harvest_interval": 3600.0})
     context = ServiceContext(patient, facility.store, facility.people, facility.letters, None)  # type: ignore[arg-type]
     book = Watched()
-    run = asyncio.create_task(Harvest(context, book).run())
+    run = asyncio.create_task(Harvest(context, book, facility.notes).run())
     await asyncio.wait_for(book.asked.wait(), 5)
     book.says.append(processor.entry())
     book.news.set()
@@ -380,7 +578,7 @@ async def test_a_fault_of_the_harvester_itself_ends_the_service(
     def broken(*args: object, **options: object) -> list[Event]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(harvest, "decide", broken)
+    monkeypatch.setattr(statements, "decide", broken)
     monkeypatch.setattr(app, "calendars", lambda settings: [Book(processor.entry())])
     with pytest.raises(ExceptionGroup) as died:
         async with asyncio.timeout(5), app._work(facility.context, []):

@@ -27,7 +27,7 @@ def test_a_session_that_was_left_open_is_expected_and_costs_nothing(make_desk) -
     forgotten.hear(forgotten.entry(id="forgotten", start=start - 9000 * HOUR, end=None))
     window = window_after([held.state, forgotten.state], datetime.now(UTC), OVERLAP)
     assert window.since == start - OVERLAP
-    assert window.expected == {"1", "forgotten"}
+    assert window.expected.keys() == {"1", "forgotten"}
 
 
 def test_a_session_of_the_future_does_not_hide_the_present(processor) -> None:
@@ -49,5 +49,9 @@ def test_what_ended_within_the_window_or_goes_on_is_expected(make_desk) -> None:
     old.hear(old.entry(id="old", start=start - 9 * 24 * HOUR, end=start - 8 * 24 * HOUR))
     still_on.hear(still_on.entry(id="on", start=start - HOUR, end=None))
     states = [recent.state, old.state, still_on.state]
-    assert window_after(states, datetime.now(UTC), OVERLAP).expected == {"recent", "on"}
-    assert window_after(states, datetime.now(UTC), 2 * OVERLAP).expected == {"recent", "on", "old"}
+    assert window_after(states, datetime.now(UTC), OVERLAP).expected.keys() == {"recent", "on"}
+    assert window_after(states, datetime.now(UTC), 2 * OVERLAP).expected.keys() == {
+        "recent",
+        "on",
+        "old",
+    }

@@ -32,8 +32,8 @@ OBJECTS = {
 }
 
 
-def endpoint(request):
-    return request.url.path.strip("/").rpartition("/")[2]
+def endpoint_of(url):
+    return url.path.strip("/").rpartition("/")[2]
 
 
 class Nemo:
@@ -44,7 +44,7 @@ class Nemo:
         self.asked = []
 
     def __call__(self, request):
-        name = endpoint(request)
+        name = endpoint_of(request.url)
         self.asked.append(request.url)
         wrong = self.wrong.get(name, [])
         if wrong:
@@ -61,11 +61,11 @@ def trouble(status, *, times=1, **headers):
     return [httpx.Response(status, headers=headers) for _ in range(times)]
 
 
-async def test_one_session_costs_seven_requests_and_all_are_filtered(nemo_calendar):
+async def test_one_session_costs_six_requests_and_all_but_the_tools_are_filtered(nemo_calendar):
     nemo = Nemo()
     (entry,) = await nemo_calendar(nemo).entries(WINDOW)
     assert entry.user.username == "ana"
-    assert [url.path.split("/")[2] for url in nemo.asked] == [
+    assert [endpoint_of(url) for url in nemo.asked] == [
         "tools",
         "usage_events",
         "usage_events",
@@ -73,7 +73,71 @@ async def test_one_session_costs_seven_requests_and_all_are_filtered(nemo_calend
         "projects",
         "reservations",
     ]
-    assert all(len(url.params) > 2 for url in nemo.asked)
+    assert all(len(url.params) > 2 for url in nemo.asked[1:])
+
+
+async def test_a_quiet_poll_asks_for_nothing_that_is_known(nemo_calendar):
+    nemo = Nemo()
+    calendar = nemo_calendar(nemo)
+    first = await calendar.entries(WINDOW)
+    nemo.asked.clear()
+    assert await calendar.entries(WINDOW) == first
+    assert [endpoint_of(url) for url in nemo.asked] == ["usage_events"] * 2 + ["reservations"]
+    nemo.asked.clear()
+    sweep = replace(WINDOW, sweep=True, oldest=True)
+    assert await calendar.entries(sweep) == first
+    assert [endpoint_of(url) for url in nemo.asked] == [
+        "tools", "usage_events", "users", "projects", "reservations"
+    ]  # fmt: skip
+
+
+async def test_a_tool_that_vanishes_between_polls_is_named(nemo_calendar):
+    nemo = Nemo()
+    calendar = nemo_calendar(nemo)
+    await calendar.entries(WINDOW)
+    nemo.wrong["usage_events"] = trouble(400)
+    nemo.wrong["tools"] = [httpx.Response(200, json=[])]
+    (problem,) = await calendar.entries(replace(WINDOW, expected={"usage-1": "titan"}))
+    assert str(problem).startswith("nemo-1 tools/1: there is no such tool")
+
+
+async def test_what_could_not_be_used_is_asked_for_until_it_can(nemo_calendar):
+    reversed_ = {**USAGE, "id": 8, "end": "2025-03-10T08:00:00Z"}
+    nemo = Nemo(usage_events=[httpx.Response(200, json=[USAGE, reversed_])])
+    calendar = nemo_calendar(nemo)
+    await calendar.entries(WINDOW)
+    nothing = [httpx.Response(200, json=[])] * 2
+    later = replace(WINDOW, since=WINDOW.until, until=WINDOW.until + timedelta(days=99))
+    for answer in (reversed_, {**reversed_, "end": "2025-03-10T10:00:00Z"}):
+        nemo.wrong["usage_events"] = [*nothing, httpx.Response(200, json=[answer])]
+        nemo.asked.clear()
+        found = await calendar.entries(later)
+        assert next(url.params["id__in"] for url in nemo.asked if "id__in" in url.params) == "8"
+    assert [one.id for one in found] == ["usage-8"]
+    nemo.asked.clear()
+    await calendar.entries(later)
+    assert not any("id__in" in url.params for url in nemo.asked)
+
+
+async def test_a_token_that_was_rotated_is_read_again(nemo_calendar, monkeypatch, tmp_path):
+    monkeypatch.delenv("NX_NEMO_TOKEN_1")
+    monkeypatch.setenv("NX_NEMO_TOKEN_1_FILE", str(tmp_path / "token"))
+    (tmp_path / "token").write_text("old")
+    seen = []
+
+    def answer(request):
+        seen.append(request.headers["authorization"])
+        is_new = seen[-1] == "Token new"
+        return Nemo()(request) if is_new else httpx.Response(403)
+
+    calendar = nemo_calendar(answer)
+    with pytest.raises(CalendarUnavailableError, match="refuses us"):
+        await calendar.entries(WINDOW)
+    (tmp_path / "token").write_text("new")
+    assert len(await calendar.entries(WINDOW)) == 1
+    (tmp_path / "token").unlink()
+    with pytest.raises(CalendarUnavailableError, match="NX_NEMO_TOKEN_1_FILE"):
+        await calendar.entries(WINDOW)
 
 
 @pytest.mark.parametrize("name", list(OBJECTS))
@@ -193,7 +257,7 @@ async def test_a_hundred_thousand_events_are_read(nemo_calendar):
 
     def answer(request):
         params = request.url.params
-        if endpoint(request) != "usage_events" or "end__isnull" in params:
+        if endpoint_of(request.url) != "usage_events" or "end__isnull" in params:
             return Nemo()(request)
         page, size = int(params["page"]), int(params["page_size"])
         numbers = range((page - 1) * size + 1, min(page * size, count) + 1)
@@ -272,11 +336,15 @@ async def test_what_was_known_and_is_missing_is_asked_for_by_number(nemo_calenda
     elsewhere = {**USAGE, "id": 3, "tool": 7}
     answers = [[USAGE], [], [moved, elsewhere]]
     nemo = Nemo(usage_events=[httpx.Response(200, json=answer) for answer in answers])
-    known = frozenset({"usage-1", "usage-2", "usage-3", "usage-4", "imported"})
+    known = dict.fromkeys(["usage-1", "usage-2", "usage-3", "usage-4", "imported"], "titan")
+    known["usage-5"] = "an instrument that is none any more"
     found = await nemo_calendar(nemo).entries(replace(WINDOW, expected=known))
     assert nemo.asked[3].params["id__in"] == "2,3,4"
-    assert [one.id for one in found] == ["usage-2", "usage-1", "usage-4"]
-    assert isinstance(found[-1], DeletedEntry)
+    assert [one.id for one in found] == ["usage-2", "usage-1", "usage-4", "usage-3"]
+    assert [one.reason for one in found[2:]] == [
+        "it is not in the calendar any more",
+        "it was moved to a tool that is no instrument",
+    ]
 
 
 async def test_of_a_session_left_open_only_its_users_bookings_are_asked_for(nemo_calendar):
@@ -292,7 +360,7 @@ async def test_of_a_session_left_open_only_its_users_bookings_are_asked_for(nemo
 
 
 async def test_nothing_is_withdrawn_by_a_nemo_that_is_not_itself(nemo_calendar):
-    window = replace(WINDOW, expected=frozenset({"usage-4"}))
+    window = replace(WINDOW, expected={"usage-4": "titan"})
     unreadable = httpx.Response(200, json=[{**USAGE, "id": "4"}])
     for nemo in (Nemo(tools=[httpx.Response(200, json=[])]), Nemo(usage_events=[unreadable])):
         found = await nemo_calendar(nemo).entries(window)

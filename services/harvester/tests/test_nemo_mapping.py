@@ -12,6 +12,7 @@ from nexuslims_harvester.nemo.mapping import Facts, place, to_entry
 from nexuslims_harvester.nemo.payload import Project as NemoProject
 from nexuslims_harvester.nemo.payload import Reservation, UsageEvent, User
 from nexuslims_harvester.nemo.settings import NemoSettings
+from nexuslims_shared.people import Person
 
 SETTINGS = NemoSettings(address="https://nemo.example.org/api/", token=SecretStr("t"))
 ANA, CHEN, TITAN = 4, 6, 1
@@ -190,7 +191,8 @@ def test_the_user_is_the_experimenter_and_an_operator_takes_part(entry_of):
 
 
 def test_a_user_that_nemo_does_not_give_keeps_a_name_by_number(entry_of):
-    assert entry_of(usage(), users={}).user.username == "user-4"
+    assert entry_of(usage(), users={}).user == Person(user_id="4")
+    assert Person(user_id="4").display == "user-4"
 
 
 def test_projects_named_and_charged_are_listed_once(entry_of):

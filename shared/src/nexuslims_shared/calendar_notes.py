@@ -98,3 +98,17 @@ class CalendarNotes:
         approved = sorted(sessions)
         if frozenset(approved) != await self.approved(calendar):
             await self._bucket.put(f"{_APPROVED}.{calendar}", json.dumps(approved).encode())
+
+    async def settle(self, calendar: str, sessions: Iterable[str]) -> None:
+        """Take back the approval of sessions that were dealt with: it was for that once.
+
+        Parameters
+        ----------
+        calendar
+            Its name.
+        sessions
+            Tokens of those that were withdrawn, or that the calendar has again.
+        """
+        approved = await self.approved(calendar)
+        if left := approved & frozenset(sessions):
+            await self.approve(calendar, approved - left)

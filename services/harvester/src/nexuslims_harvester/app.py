@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_harvester.calendar import CALENDARS, Calendar
 from nexuslims_harvester.harvest import Harvest
+from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.health import Check
 from nexuslims_shared.instruments import read_instruments
@@ -76,7 +77,8 @@ def _kind(name: str, pid: str, kinds: dict[str, Plugin], settings: Settings) -> 
 @asynccontextmanager
 async def _work(context: ServiceContext, harvests: list[Harvest]) -> AsyncIterator[None]:
     """A calendar in trouble holds up no other; a fault of ours ends the service, and is seen."""
-    harvests += [Harvest(context, calendar) for calendar in calendars(context.settings)]
+    notes = CalendarNotes.on(context.jetstream)
+    harvests += [Harvest(context, calendar, notes) for calendar in calendars(context.settings)]
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(harvest.run()) for harvest in harvests]
         yield

@@ -25,8 +25,9 @@ class CalendarEntry:
     operator to look at. ``booked`` is False where no reservation was found that
     could tell what the session was for; ``booked_from`` and ``booked_until`` say when it was meant
     to be, where that is not when it was. ``payload`` is what the calendar gave, as far as it was
-    used: plain values only, and no names of people. ``complete`` is set by the harvest alone. Times have an offset from UTC, a fixed one: in
-    a zone's repeated hour, Python finds no two times of different zones equal.
+    used: plain values only, and no names of people. ``complete`` is set by the harvest alone.
+    Times have an offset from UTC, a fixed one: in a zone's repeated hour, Python finds no two
+    times of different zones equal.
     """
 
     id: str

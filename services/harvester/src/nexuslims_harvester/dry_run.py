@@ -1,6 +1,7 @@
 """What the calendars hold, without stating it."""
 
 import asyncio
+from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 
 from nexuslims_harvester.app import calendars
@@ -40,10 +41,10 @@ async def sessions(
     windows = [window_after(known.of(one.name).values(), now, overlap) for one in asked]
     found = await asyncio.gather(*map(_entries, asked, windows))
     return [
-        _row(calendar.name, entry)
+        _row(calendar.name, _usable(calendar.name, entry, known.unreadable))
         for calendar, entries in zip(asked, found, strict=True)
         for entry in entries
-        if not isinstance(entry, DeletedEntry)
+        if not isinstance(entry, DeletedEntry) and not getattr(entry, "cancelled", False)
     ]
 
 
@@ -52,6 +53,16 @@ async def _entries(calendar: Calendar, window: Window) -> Entries:
         return await calendar.entries(window)
     except CalendarUnavailableError as error:
         return [EntryProblem(f"calendar {calendar.name}", str(error))]
+
+
+def _usable(
+    calendar: str, entry: CalendarEntry | EntryProblem, unreadable: Container[str]
+) -> CalendarEntry | EntryProblem:
+    """Replace an entry that no harvest will state by the reason: nobody is to wait for it."""
+    if isinstance(entry, EntryProblem) or entry.session(calendar) not in unreadable:
+        return entry
+    reason = "an event of its session cannot be read: see the harvester's log"
+    return EntryProblem(entry.session(calendar), reason)
 
 
 def _row(calendar: str, entry: CalendarEntry | EntryProblem) -> dict[str, str | datetime | None]:

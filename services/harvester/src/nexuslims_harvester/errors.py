@@ -7,3 +7,11 @@ class HarvesterError(Exception):
 
 class CalendarUnavailableError(HarvesterError):
     """A calendar cannot be read now; the others go on, and it is asked again."""
+
+
+class RequestRefusedError(CalendarUnavailableError):
+    """A calendar does not like what it was asked for."""
+
+
+class UnusableEntryError(HarvesterError):
+    """An entry of a calendar cannot become a session: why, and the remedy."""

@@ -1,20 +1,18 @@
 """Harvesting one calendar: asking it, and stating what is new.
 
-Nothing is kept between runs: what is known of a session is folded from the events, so two
-harvesters may run, and one that was away for weeks goes on where the log ends.
+What is known of a session is folded from the events, so two harvesters may run, and one that was
+away for weeks goes on where the log ends. Every poll asks for the last days; once a day a sweep
+compares everything that was ever harvested with the calendar.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from pydantic import ValidationError
-
-from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.errors import UndecodableError
-from nexuslims_contracts.events import Event
+from nexuslims_harvester.brake import Brake
 from nexuslims_harvester.calendar import (
     Calendar,
     CalendarEntry,
@@ -23,10 +21,19 @@ from nexuslims_harvester.calendar import (
     EntryProblem,
     Window,
 )
-from nexuslims_harvester.decide import decide, withdraw
-from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.harvested import HarvestedSessions, belongs, window_after
-from nexuslims_shared.errors import ConflictError, StoreError
+from nexuslims_harvester.errors import CalendarUnavailableError, UnusableEntryError
+from nexuslims_harvester.harvested import (
+    HarvestedSessions,
+    belongs,
+    expected_of,
+    sweep_windows,
+    window_after,
+)
+from nexuslims_harvester.schedule import sweep_is_due
+from nexuslims_harvester.statements import Statement, make_statement
+from nexuslims_shared.artifacts import resolve, write_artifact
+from nexuslims_shared.calendar_notes import CalendarNotes
+from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError, StoreError
 from nexuslims_shared.logs import about
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import ServiceContext
@@ -34,10 +41,10 @@ from nexuslims_shared.session.state import INITIAL, SessionState
 
 log = logging.getLogger(__name__)
 
-SOURCE: Final = "nexuslims/harvester"
 CONSUMER: Final = "harvester"
 PATIENCE_S: Final = 300.0
 """How long a calendar may take to answer."""
+_DAY: Final = timedelta(days=1)
 
 
 class Harvest:
@@ -45,19 +52,23 @@ class Harvest:
 
     Parameters
     ----------
-    around
+    context
         Settings, event store, people, dead letters.
     calendar
         The calendar.
+    notes
+        What is kept about calendars.
     """
 
-    def __init__(self, context: ServiceContext, calendar: Calendar) -> None:
+    def __init__(self, context: ServiceContext, calendar: Calendar, notes: CalendarNotes) -> None:
         self.tried = False
-        self._around = context
+        self._context = context
         self._calendar = calendar
+        self._notes = notes
         self._known = HarvestedSessions()
         self._vanished: set[str] = set()
         self._ids: dict[Person, str] = {}
+        self._withdrawn: dict[str, datetime] = {}
 
     @property
     def calendar(self) -> str:
@@ -69,13 +80,14 @@ class Harvest:
         while True:
             try:
                 await self.once()
+                await self.sweep_if_due()
             except (CalendarUnavailableError, StoreError) as error:
-                log.error("calendar %s: %s", self._calendar.name, error)  # noqa: TRY400 - no crash
+                log.error("calendar %s: %s", self.calendar, error)  # noqa: TRY400 - no crash
             self.tried = True
             await self._rest()
 
     async def once(self) -> None:
-        """Ask the calendar, and state what is new.
+        """Ask the calendar for the last days, and state what is new.
 
         Raises
         ------
@@ -84,26 +96,78 @@ class Harvest:
         StoreError
             If the event store cannot be read or written now.
         """
-        store, settings = self._around.store, self._around.settings
-        await self._known.catch_up(store)
-        mine = self._known.of(self._calendar.name)
-        overlap = timedelta(days=settings.harvest_overlap_days)
-        window = window_after(mine.values(), datetime.now(UTC), overlap)
+        await self._known.catch_up(self._context.store)
+        mine = self._known.of(self.calendar)
+        now = datetime.now(UTC)
+        window = window_after(mine.values(), now, self._overlap)
+        held = await self._notes.held_of(self.calendar)
+        waiting = expected_of(mine[session] for session in held if session in mine)
+        await self._harvest(replace(window, expected={**window.expected, **waiting}))
+        if window.since is None and await self._notes.swept(self.calendar) is None:
+            await self._notes.note_sweep(self.calendar, now)  # the first harvest asks for all
+
+    async def sweep_if_due(self) -> None:
+        """Go over everything that was harvested, if that was not done for long enough.
+
+        Raises
+        ------
+        CalendarUnavailableError, StoreError
+            As in :meth:`once`; the sweep is begun again the next time.
+        """
+        settings = self._context.settings
+        last = await self._notes.swept(self.calendar)
+        if sweep_is_due(last, datetime.now().astimezone(), settings):
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Go over everything that was harvested, part by part, and state what changed since.
+
+        Raises
+        ------
+        CalendarUnavailableError, StoreError
+            As in :meth:`once`.
+        """
+        began = datetime.now(UTC)
+        await self._known.catch_up(self._context.store)
+        parts = sweep_windows(self._known.of(self.calendar).values(), began, self._overlap)
+        for part in parts:
+            await self._harvest(part)
+        await self._notes.note_sweep(self.calendar, began)
+        log.info("calendar %s was gone over in %d parts", self.calendar, len(parts))
+
+    @property
+    def _overlap(self) -> timedelta:
+        return timedelta(days=self._context.settings.harvest_overlap_days)
+
+    async def _harvest(self, window: Window) -> None:
+        """Ask for one window; make all statements, then store those that need not wait."""
+        mine = self._known.of(self.calendar)
         found = await self._ask(window)
+        problems = [one for one in found if isinstance(one, EntryProblem)]
         entries = sorted(
             (one for one in found if isinstance(one, CalendarEntry)),
             key=lambda one: (one.start, one.id),
         )
-        problems = [one for one in found if isinstance(one, EntryProblem)]
-        withdrawn = [one for one in found if isinstance(one, DeletedEntry)]
-        await self._known.catch_up(store)
-        stated = [await self._state(entry) for entry in entries]
-        stated += [await self._state(one) for one in withdrawn]
-        problems += [one for one in stated if one is not None]
+        deleted = [one for one in found if isinstance(one, DeletedEntry)]
+        await self._known.catch_up(self._context.store)
+        statements: list[Statement] = []
+        listed: list[CalendarEntry | DeletedEntry] = [*entries, *deleted]
+        for entry in listed:
+            try:
+                statements += await self._statements(entry)
+            except UnusableEntryError as error:
+                problems.append(EntryProblem(f"session {entry.id}", str(error)))
+        held = await self._hold_back(statements)
+        for statement in statements:
+            if statement.session not in held:
+                problems += await self._state(statement)
+        await self._notes.settle(self.calendar, {one.session for one in statements} - held.keys())
+        if held:
+            problems.append(_explain_held(self.calendar, held))
         if problems:
             await self._report(problems)
         else:
-            self._note_vanished(mine, [*entries, *withdrawn], window)
+            self._note_vanished(mine, listed, window)
 
     async def _ask(self, window: Window) -> Entries:
         """Whatever goes wrong in a calendar is its own trouble, not that of the others."""
@@ -117,69 +181,105 @@ class Harvest:
                 f"no answer within {PATIENCE_S:.0f} s: check that it can be reached"
             ) from error
         except Exception as error:
-            log.exception("calendar %s failed", self._calendar.name)
+            log.exception("calendar %s failed", self.calendar)
             raise CalendarUnavailableError(
                 f"its plugin failed with {type(error).__name__}: report the traceback above"
             ) from error
 
     async def _rest(self) -> None:
-        interval = self._around.settings.harvest_interval
+        interval = self._context.settings.harvest_interval
         try:
             async with asyncio.timeout(interval):
                 await self._calendar.changed()
         except TimeoutError:
-            log.debug("calendar %s: the interval is over", self._calendar.name)
+            log.debug("calendar %s: the interval is over", self.calendar)
         except Exception:
-            log.exception("calendar %s cannot tell whether it changed", self._calendar.name)
+            log.exception("calendar %s cannot tell whether it changed", self.calendar)
             await asyncio.sleep(interval)
 
-    async def _state(self, entry: CalendarEntry | DeletedEntry) -> EntryProblem | None:
-        """State what is new of one entry; an entry that is too much for an event is a problem."""
-        session = entry.session(self._calendar.name)
+    async def _statements(self, entry: CalendarEntry | DeletedEntry) -> list[Statement]:
+        """Make the statement about an entry, unless an event of its session is unreadable."""
+        session = entry.session(self.calendar)
         if session in self._known.unreadable:
-            return None
-        with about(session):
-            try:
-                events = await self._news(entry, self._known.states.get(session, INITIAL))
-                for event in events:
-                    await self._around.store.append(envelop(event, source=SOURCE))
-            except (ValueError, UndecodableError) as error:  # pydantic's errors are the former
-                reason = f"no event can be made of it: {_first_line(error)}: correct the entry"
-                return EntryProblem(f"session {entry.id}", reason)
-            except ConflictError:
-                log.info("another harvester was faster")
-            else:
-                if events:
-                    log.info("stated: %s", ", ".join(event.kind() for event in events))
-        return None
-
-    async def _news(self, entry: CalendarEntry | DeletedEntry, state: SessionState) -> list[Event]:
-        name = self._calendar.name
-        if isinstance(entry, DeletedEntry):
-            return withdraw(entry.session(name), state)
-        people = await self._people(entry)
-        return decide(entry, state, calendar=name, people=people, now=datetime.now(UTC))
+            return []
+        people = await self._people(entry) if isinstance(entry, CalendarEntry) else {}
+        state = self._known.states.get(session, INITIAL)
+        now = datetime.now(UTC)
+        return [make_statement(entry, state, people, calendar=self.calendar, now=now)]
 
     async def _people(self, entry: CalendarEntry) -> Mapping[Person, str]:
         """Keep the names first: events refer to them."""
         people = [*([entry.user] if entry.user else []), *entry.collaborators]
         for person in people:
             if person not in self._ids:
-                self._ids[person] = await self._around.people.remember(self._calendar.name, person)
+                self._ids[person] = await self._context.people.remember(self.calendar, person)
         return {person: self._ids[person] for person in people}
+
+    async def _hold_back(self, statements: Sequence[Statement]) -> dict[str, str]:
+        """Say which withdrawals wait for an operator, and keep note of them."""
+        withdrawals = {one.session: one.withdrawal for one in statements if one.withdrawal}
+        waiting = await self._notes.held_of(self.calendar)
+        if not withdrawals and not waiting:
+            return {}
+        now = datetime.now(UTC)
+        self._withdrawn = {
+            session: at for session, at in self._withdrawn.items() if now - at < _DAY
+        }
+        approved = await self._notes.approved(self.calendar)
+        brake = Brake(
+            at_most=self._context.settings.harvest_brake,
+            sessions=len(self._known.of(self.calendar)),
+            recent=len(self._withdrawn),
+            approved=approved,
+            waiting=waiting,
+        )
+        held = brake.held(withdrawals)
+        self._withdrawn |= dict.fromkeys(withdrawals.keys() - held.keys() - approved, now)
+        seen = {one.session for one in statements}
+        unseen = {session: why for session, why in waiting.items() if session not in seen}
+        await self._notes.hold(self.calendar, {**unseen, **held})
+        return held
+
+    async def _state(self, statement: Statement) -> list[EntryProblem]:
+        """Store the events of one session, its artifact before them."""
+        with about(statement.session):
+            try:
+                await asyncio.to_thread(self._write, statement)
+                for envelope in statement.envelopes:
+                    await self._context.store.append(envelope)
+            except (DiskError, ArtifactError) as error:
+                return [EntryProblem(f"session {statement.session}", str(error))]
+            except ConflictError:
+                log.info("another harvester was faster")
+            else:
+                if statement.envelopes:
+                    kinds = ", ".join(one.event.kind() for one in statement.envelopes)
+                    log.info("stated: %s", kinds)
+        return []
+
+    def _write(self, statement: Statement) -> None:
+        """Write texts that are too long for an event, and remove them with the consent."""
+        data = self._context.settings.data_path
+        if statement.artifact is not None:
+            ref, content = statement.artifact
+            target = resolve(data, ref.path)
+            if not (target.is_file() and target.read_bytes() == content):
+                write_artifact(data, ref.path, content)
+        elif statement.outdated is not None:
+            resolve(data, statement.outdated.path).unlink(missing_ok=True)
 
     async def _report(self, problems: Iterable[EntryProblem]) -> None:
         """Write a dead letter for each problem, unless one lies there."""
-        letters = self._around.dead_letters
+        letters = self._context.dead_letters
         lying = {
             (letter.subject, letter.reason)
             async for letter in letters.read()
             if letter.consumer == CONSUMER
         }
         for problem in problems:
-            subject = f"calendar {self._calendar.name}, {problem.entry}"
+            subject = f"calendar {self.calendar}, {problem.entry}"
             if (subject, problem.problem) not in lying:
-                log.error("calendar %s: %s", self._calendar.name, problem)
+                log.error("calendar %s: %s", self.calendar, problem)
                 await letters.write(CONSUMER, 0, subject, problem.problem)
 
     def _note_vanished(
@@ -188,22 +288,27 @@ class Harvest:
         entries: Iterable[CalendarEntry | DeletedEntry],
         window: Window,
     ) -> None:
-        """A session that is no longer listed was perhaps cancelled: nobody said so."""
-        listed = {entry.session(self._calendar.name) for entry in entries}
+        """Name a session that is no longer listed: whether it was cancelled is not known."""
+        if window.sweep:
+            return
+        listed = {entry.session(self.calendar) for entry in entries}
         for session in sorted(known.keys() - listed - self._vanished):
             if belongs(known[session], window.since):
                 self._vanished.add(session)
                 log.warning(
                     "calendar %s no longer lists session %s: it is left as it is;"
                     " to withdraw it, list it as cancelled",
-                    self._calendar.name,
+                    self.calendar,
                     session,
                 )
         self._vanished &= known.keys() - listed
 
 
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error)
+def _explain_held(calendar: str, held: Mapping[str, str]) -> EntryProblem:
+    named = ", ".join(sorted(held)[:5]) + (", ..." if len(held) > 5 else "")  # noqa: PLR2004
+    return EntryProblem(
+        "withdrawals",
+        f"{len(held)} sessions would lose their record at once, because the calendar lacks them or"
+        f" their bookings: {named}: if it lost data, restore it; if it is right,"
+        f" run `nexuslims approve {calendar}`",
+    )

@@ -44,9 +44,18 @@ class Settings(Environment):
     harvest_overlap_days: Annotated[
         float, Field(ge=0, le=3650, description="How far behind the last session edits are found")
     ] = 7.0
+    harvest_sweep_hours: Annotated[
+        float, Field(ge=0, le=8760, description="Each session ever harvested is compared; 0: never")
+    ] = 24.0
+    harvest_quiet_hours: Annotated[
+        str,
+        Field(pattern=r"^([01]?\d|2[0-3])-([01]?\d|2[0-4])$", description="Preferred for sweeps"),
+    ] = "1-5"
+    harvest_brake: Annotated[
+        int, Field(ge=0, description="Sessions that may vanish in a day without an operator's word")
+    ] = 10
     consent_answers: Annotated[
         tuple[str, ...],
-        NoDecode,
         Field(min_length=1, description="Answers that are consent; any other answer is a refusal"),
     ] = ("agree", "I agree", "yes", "accept", "consent", "true")
 
@@ -132,6 +141,12 @@ class Settings(Environment):
     def aliases(cls, name: str) -> tuple[str, ...]:
         """Return the other name of the broker's address."""
         return ("NX_NATS_URL",) if name == "nats_url" else ()
+
+    @property
+    def quiet_hours(self) -> tuple[int, int]:
+        """When few people are at work: the first hour, and the one after the last, local time."""
+        first, after = self.harvest_quiet_hours.split("-")
+        return int(first), int(after)
 
     @property
     def records(self) -> Path:

@@ -12,6 +12,7 @@ from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.ics.entries import Places, Wanted, parse_ics
 from nexuslims_harvester.ics.settings import IcsSettings, read_ics_settings
 from nexuslims_harvester.watch import WatchedFile
+from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.network import Network, tls_context
 from nexuslims_shared.settings import Settings, read
@@ -47,7 +48,8 @@ class IcsCalendar:
     async def entries(self, window: Window) -> Entries:
         """Return the sessions of a window; see the port."""
         content = await self._content()
-        since = max(filter(None, (window.since, self._settings.since)), default=None)
+        first = None if window.oldest else window.since
+        since = max(filter(None, (first, self._settings.since)), default=None)
         wanted = Wanted(
             self._places,
             Window(since, window.until),
@@ -74,7 +76,7 @@ class IcsCalendar:
 
     async def _download(self) -> bytes:
         """Fetch the calendar; its address is in no message, because it may hold a key."""
-        address = self._settings.address.get_secret_value()
+        address = self._read_address_again()
         try:
             async with (
                 httpx.AsyncClient(
@@ -92,6 +94,13 @@ class IcsCalendar:
                 return bytes(content)
         except httpx.HTTPError as error:
             raise self._away(f"the server does not answer ({type(error).__name__})") from None
+
+    def _read_address_again(self) -> str:
+        """Take an address whose key was rotated in its file or in ``.env``."""
+        try:
+            return read_ics_settings(self._number).address.get_secret_value()
+        except SettingsError as error:
+            raise self._away(str(error)) from error
 
     def _away(self, reason: str) -> CalendarUnavailableError:
         return CalendarUnavailableError(

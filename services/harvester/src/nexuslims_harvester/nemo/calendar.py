@@ -3,23 +3,28 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import ValidationError
-
-from nexuslims_harvester.calendar import DeletedEntry, Entries, EntryProblem, Window
+from nexuslims_harvester.calendar import (
+    CalendarEntry,
+    DeletedEntry,
+    Entries,
+    EntryProblem,
+    Window,
+)
 from nexuslims_harvester.consent import ConsentReader
+from nexuslims_harvester.errors import CalendarUnavailableError, RequestRefusedError
 from nexuslims_harvester.nemo import payload
 from nexuslims_harvester.nemo.client import NemoClient
+from nexuslims_harvester.nemo.directory import Directory, Tools, read_objects
 from nexuslims_harvester.nemo.mapping import Facts, place, to_entry
 from nexuslims_harvester.nemo.settings import NemoSettings, read_nemo_settings
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.settings import Settings
 
-P = TypeVar("P", bound=payload.Payload)
-
 _USAGE: Final = "usage-"
+_MOVED: Final = "it was moved to a tool that is no instrument"
 FIRST_LOOK: Final = timedelta(days=7)
 """How far back the very first harvest goes, as the incumbent's, unless ``NX_NEMO_SINCE_n`` says."""
 
@@ -59,95 +64,147 @@ class NemoCalendar:
         self.name = name
         self._consent = ConsentReader.accepting(settings.consent_answers)
         number = name.removeprefix("nemo").removeprefix("-") or "1"
-        self._tools = _tools(name, instruments)
+        self._number = number
         self._settings = read_nemo_settings(number)
         self._client = connect(name, number, self._settings)
+        self._directory = Directory(name, _tools(name, instruments))
+        self._unusable: set[int] = set()
+        """Usage events that could not be used: they are asked for until they can be."""
 
     async def entries(self, window: Window) -> Entries:
         """Return the sessions that ended since, or go on; see the port."""
+        self._read_settings_again()
+        if window.sweep and window.oldest:
+            self._directory.forget()
+        tools_are_old = self._directory.knows_tools
         async with self._client:
-            problems: Entries = []
-            tools = await self._existing_tools(problems)
-            if not tools:
-                return problems
-            since = window.since or self._settings.since or window.until - FIRST_LOOK
-            objects = await self._usage(tools, since)
-            gone = await self._gone(window, objects)
-            events = self._events(tools, objects, problems)
-            facts = await self._facts(tools, events, since, problems)
-        # in a thread: of a hundred thousand events it takes seconds, and others are to be heard
-        entries = await asyncio.to_thread(lambda: [to_entry(event, facts) for event in events])
-        return [*problems, *(self._named(entry) for entry in entries), *gone]
+            try:
+                return await self._entries(window)
+            except RequestRefusedError:
+                if not tools_are_old:
+                    raise
+                self._directory.forget_tools()  # one that vanished makes NEMO refuse all
+                return await self._entries(window)
 
     async def changed(self) -> None:
         """Never return: NEMO cannot tell."""
         await asyncio.Event().wait()
 
-    async def _existing_tools(self, problems: Entries) -> dict[int, InstrumentEntry]:
-        """Drop unknown tools: one of them makes NEMO refuse a whole request."""
-        objects = await self._client.by_ids("tools", sorted(self._tools))
-        known = _ids(objects)
-        problems += [
-            EntryProblem(
-                f"{self.name} tools/{number}",
-                f"there is no such tool: correct calendar_id of instrument {instrument.pid}",
-            )
-            for number, instrument in self._tools.items()
-            if number not in known
-        ]
-        return {number: one for number, one in self._tools.items() if number in known}
+    def _read_settings_again(self) -> None:
+        """Take a token that was rotated in its file or in ``.env``."""
+        try:
+            self._settings = read_nemo_settings(self._number)
+        except SettingsError as error:
+            raise CalendarUnavailableError(str(error)) from error
+        self._client.use(self._settings)
 
-    async def _usage(self, tools: Mapping[int, InstrumentEntry], since: datetime) -> list[Any]:
-        chosen = {"tool_id__in": _joined(tools)}
+    async def _entries(self, window: Window) -> Entries:
+        problems: Entries = []
+        tools = await self._directory.tools(self._client, problems)
+        if not tools.instruments:
+            return problems
+        since = self._since(window)
+        objects = await self._usage(tools, window, since)
+        deleted = await self._missing(tools, window, objects)
+        events = self._events(tools, objects, problems)
+        facts = await self._facts(tools, events, since, problems)
+        # in a thread: of a hundred thousand events it takes seconds, and others are to be heard
+        entries = await asyncio.to_thread(lambda: [to_entry(event, facts) for event in events])
+        self._note_unusable(tools, objects, entries)
+        return [*problems, *(self._named(entry) for entry in entries), *deleted]
+
+    def _since(self, window: Window) -> datetime:
+        first = self._settings.since
+        if window.since is None:
+            return first or window.until - FIRST_LOOK
+        return min(first, window.since) if first and window.oldest else window.since
+
+    async def _usage(self, tools: Tools, window: Window, since: datetime) -> list[Any]:
+        begun = {
+            "tool_id__in": _joined(tools.instruments),
+            "start__lt": self._settings.written(window.until),
+        }
         ended = {"end__gte": self._settings.written(since)}
-        return [
-            *await self._client.all("usage_events", {**chosen, **ended}),
-            *await self._client.all("usage_events", {**chosen, "end__isnull": "true"}),
-        ]
+        objects = await self._client.all("usage_events", {**begun, **ended})
+        if not window.sweep:
+            objects += await self._client.all("usage_events", {**begun, "end__isnull": "true"})
+        return objects
 
-    async def _gone(self, window: Window, objects: list[Any]) -> list[DeletedEntry]:
-        """Ask for expected events by number: they were moved, then they are added, or deleted."""
-        expected = {one.removeprefix(_USAGE) for one in window.expected if one.startswith(_USAGE)}
-        absent = {int(one) for one in expected if one.isdecimal()} - _ids(objects)
-        moved = await self._client.by_ids("usage_events", sorted(absent))
-        objects += moved
+    async def _missing(
+        self, tools: Tools, window: Window, objects: list[Any]
+    ) -> list[DeletedEntry]:
+        """Ask for expected events by number: they were moved, then they are added, or are gone.
+
+        Those of an instrument that is none any more, or whose tool vanished, are left alone.
+        """
+        ours = {one.pid for one in tools.instruments.values()}
+        expected = {
+            int(number)
+            for one, pid in window.expected.items()
+            if pid in ours and (number := one.removeprefix(_USAGE)).isdecimal()
+        }
+        absent = expected - _ids(objects)
+        found = await self._client.by_ids("usage_events", sorted(absent | self._unusable))
+        known = _ids(objects)
+        objects += [one for one in found if _ids([one]) - known]
         if not all(_ids([one]) for one in objects):
             return []  # one whose number cannot be read may be the one
-        return [DeletedEntry(f"{_USAGE}{number}") for number in sorted(absent - _ids(moved))]
+        moved = absent & _ids(one for one in found if not _may_be_of(one, tools))
+        return [
+            *(DeletedEntry(f"{_USAGE}{number}") for number in sorted(absent - _ids(found))),
+            *(DeletedEntry(f"{_USAGE}{number}", _MOVED) for number in sorted(moved)),
+        ]
+
+    def _note_unusable(
+        self, tools: Tools, objects: Iterable[Any], entries: Iterable[CalendarEntry | EntryProblem]
+    ) -> None:
+        """Keep in mind which events of our tools could not be used."""
+        usable = {one.id for one in entries if isinstance(one, CalendarEntry)}
+        self._unusable = {
+            number
+            for number in _ids(one for one in objects if _may_be_of(one, tools))
+            if f"{_USAGE}{number}" not in usable
+        }
 
     def _events(
-        self, tools: Mapping[int, InstrumentEntry], objects: Iterable[Any], problems: Entries
+        self, tools: Tools, objects: Iterable[Any], problems: Entries
     ) -> list[payload.UsageEvent]:
-        events = self._read(payload.UsageEvent, "usage_events", objects, problems)
-        ours = (event for event in events.values() if event.tool in tools)
+        events = read_objects(self.name, payload.UsageEvent, "usage_events", objects, problems)
+        ours = (event for event in events.values() if event.tool in tools.instruments)
         return sorted(ours, key=lambda event: (self._began(event), event.id))
 
     async def _facts(
         self,
-        tools: Mapping[int, InstrumentEntry],
+        tools: Tools,
         events: Sequence[payload.UsageEvent],
         since: datetime,
         problems: Entries,
     ) -> Facts:
-        """Ask for what the usage events refer to, all at once."""
+        """Ask for what the usage events refer to, all at once, as far as it is not known."""
         if not events:
-            return Facts(self._settings, self._consent, tools)
+            return Facts(self._settings, self._consent, tools.instruments)
         users = {who for event in events for who in (event.user, event.operator) if who is not None}
         projects = {event.project for event in events if event.project is not None}
-        ask = self._client.by_ids
-        people = self._read(payload.User, "users", await ask("users", sorted(users)), problems)
-        charged = self._read(
-            payload.Project, "projects", await ask("projects", sorted(projects)), problems
+        known_users = await self._directory.users(self._client, users, problems)
+        known_projects = await self._directory.projects(self._client, projects, problems)
+        objects = await self._reservations(tools, events, since)
+        reservations = read_objects(
+            self.name, payload.Reservation, "reservations", objects, problems
         )
-        reservations = self._read(
-            payload.Reservation, "reservations", await self._reservations(events, since), problems
-        )
-        bookings, wrong = place(reservations.values(), self._settings, {})
+        bookings, wrong = place(reservations.values(), self._settings, tools.families)
         problems += [self._named(problem) for problem in wrong]
-        return Facts(self._settings, self._consent, tools, people, charged, bookings)
+        return Facts(
+            self._settings,
+            self._consent,
+            tools.instruments,
+            known_users,
+            known_projects,
+            bookings,
+            tools.families,
+        )
 
     async def _reservations(
-        self, events: Sequence[payload.UsageEvent], since: datetime
+        self, tools: Tools, events: Sequence[payload.UsageEvent], since: datetime
     ) -> list[Any]:
         """Ask for the bookings that may overlap one of the usage events.
 
@@ -158,15 +215,16 @@ class NemoCalendar:
         recent = [event for event in events if self._began(event) >= since - LONG]
         found: list[Any] = []
         if recent:
-            found += await self._client.all("reservations", self._overlapping(recent))
+            found += await self._client.all("reservations", self._overlapping(tools, recent))
         if old:
             users = {"user_id__in": _joined({event.user for event in old})}
-            found += await self._client.all("reservations", {**self._overlapping(old), **users})
+            query = {**self._overlapping(tools, old), **users}
+            found += await self._client.all("reservations", query)
         return found
 
-    def _overlapping(self, events: Sequence[payload.UsageEvent]) -> dict[str, str]:
+    def _overlapping(self, tools: Tools, events: Sequence[payload.UsageEvent]) -> dict[str, str]:
         query = {
-            "tool_id__in": _joined({event.tool for event in events}),
+            "tool_id__in": _joined(tools.relatives(event.tool for event in events)),
             "cancelled": "False",
             "end__gt": self._settings.written(min(map(self._began, events))),
         }
@@ -174,25 +232,6 @@ class NemoCalendar:
         if len(ends) == len(events):
             query["start__lt"] = self._settings.written(max(ends) + timedelta(seconds=1))
         return query
-
-    def _read(
-        self, model: type[P], endpoint: str, objects: Iterable[Any], problems: Entries
-    ) -> dict[int, P]:
-        """Check what NEMO gave, by id; what is wrong with one does not concern the others."""
-        found: dict[int, P] = {}
-        for one in objects:
-            try:
-                read = model.model_validate(one)
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(map(str, first["loc"])) or "object"
-                number = one.get("id", "?") if isinstance(one, dict) else "?"
-                problems.append(
-                    EntryProblem(f"{self.name} {endpoint}/{number}", f"{where}: {first['msg']}")
-                )
-            else:
-                found[read.id] = read
-        return found
 
     def _named(self, entry: Any) -> Any:
         if isinstance(entry, EntryProblem):
@@ -227,6 +266,12 @@ def _tools(name: str, instruments: Mapping[str, InstrumentEntry]) -> dict[int, I
 def _ids(objects: Iterable[Any]) -> set[int]:
     ids = (one.get("id") for one in objects if isinstance(one, dict))
     return {number for number in ids if isinstance(number, int)}
+
+
+def _may_be_of(one: Any, tools: Tools) -> bool:
+    """Tell whether a usage event is of one of our tools, or its tool cannot be read."""
+    tool = one.get("tool") if isinstance(one, dict) else None
+    return not isinstance(tool, int) or tool in tools.instruments
 
 
 def _joined(numbers: Iterable[int]) -> str:

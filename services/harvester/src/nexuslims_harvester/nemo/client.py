@@ -19,15 +19,15 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.errors import CalendarUnavailableError, RequestRefusedError
 from nexuslims_harvester.nemo.settings import NemoSettings
 from nexuslims_shared.network import Network, retry_after, tls_context
 from nexuslims_shared.settings import read
 
 log = logging.getLogger(__name__)
 
-PAGE: Final = 1000
-"""Objects asked for at once; NEMO gives all of them without a page size."""
+PAGE: Final = 4000
+"""Objects asked for at once: some megabytes and seconds of NEMO; without a size it gives all."""
 IDS: Final = 200
 """Ids in one query: addresses longer than some kilobytes are refused by web servers."""
 ATTEMPTS: Final = 6
@@ -87,6 +87,16 @@ class NemoClient:
         self._backoff = wait_random_exponential(multiplier=first_wait, max=30)
         self._open_again = 0.0
         self._http = self._connection()
+
+    def use(self, settings: NemoSettings) -> None:
+        """Take settings that were read again: a token may have been rotated.
+
+        Parameters
+        ----------
+        settings
+            For the connections that are opened from now on.
+        """
+        self._settings = settings
 
     async def __aenter__(self) -> Self:
         """Open a connection; what was learned from earlier ones is kept."""
@@ -161,7 +171,9 @@ class NemoClient:
             wait=self._wait,
             stop=stop_after_attempt(ATTEMPTS),
             retry_error_callback=lambda state: self._give_up(endpoint, state),
-            before_sleep=lambda state: log.info("%s: %s: %s", self._name, endpoint, _said(state)),
+            before_sleep=lambda state: log.info(
+                "%s: %s: %s", self._name, endpoint, _problem(state)
+            ),
         ):
             with attempt:
                 return self._document(endpoint, await self._get(endpoint, query))
@@ -210,7 +222,8 @@ class NemoClient:
                 f" correct NX_NEMO_ADDRESS_{self._number}",
             )
         if not response.is_success:
-            raise self._unavailable(endpoint, f"refuses the request ({status}){_detail(response)}")
+            problem = f"refuses the request ({status}){_detail(response)}"
+            raise self._unavailable(endpoint, problem, RequestRefusedError)
 
     def _wait(self, state: RetryCallState) -> float:
         """Pause as long as NEMO asks for, at least a random and growing time."""
@@ -219,15 +232,20 @@ class NemoClient:
         return asked + self._backoff(state)
 
     def _give_up(self, endpoint: str, state: RetryCallState) -> Any:
-        raise self._unavailable(endpoint, f"{_said(state)}, {state.attempt_number} times")
+        raise self._unavailable(endpoint, f"{_problem(state)}, {state.attempt_number} times")
 
-    def _unavailable(self, endpoint: str, problem: str) -> CalendarUnavailableError:
+    def _unavailable(
+        self,
+        endpoint: str,
+        problem: str,
+        kind: type[CalendarUnavailableError] = CalendarUnavailableError,
+    ) -> CalendarUnavailableError:
         message = f"{self._name} at {self._settings.address} {problem} (asked for {endpoint})"
         token = self._settings.token.get_secret_value()
-        return CalendarUnavailableError(message.replace(token, "(hidden)"))
+        return kind(message.replace(token, "(hidden)"))
 
 
-def _said(state: RetryCallState) -> str:
+def _problem(state: RetryCallState) -> str:
     return str(state.outcome.exception()) if state.outcome else ""
 
 
