@@ -99,10 +99,7 @@ def fill_nemo(bulk):
         use(
             places[case.tool],
             people[case.user],
-            (
-                start + timedelta(hours=first),
-                None if last is None else start + timedelta(hours=last),
-            ),
+            (start + timedelta(hours=first), over),
             project,
             operator=people[case.operator or case.user],
             run_data=stored(case.post, f"{case.key} after"),

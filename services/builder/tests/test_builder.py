@@ -11,7 +11,15 @@ import pytest
 from nexuslims_builder.app import Builder
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.errors import UndecodableError
-from nexuslims_contracts.events import Event, MetadataExtracted, RecordBuilt, RecordRejected
+from nexuslims_contracts.events import (
+    BookingTexts,
+    Event,
+    MetadataExtracted,
+    RecordBuilt,
+    RecordRejected,
+    ReservationMatched,
+    ReservationMissing,
+)
 from nexuslims_contracts.record.model import Experiment
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_contracts.testing import END, SessionEvents
@@ -24,6 +32,7 @@ from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import Unreadable, read_session
 
 EVENTS = SessionEvents()
+NOT_BOOKED = ReservationMissing(session=EVENTS.session, reason="none", after=2)
 
 
 class Facility:
@@ -241,3 +250,36 @@ async def test_a_value_that_no_reader_of_xml_takes_is_a_rejection_with_the_rule(
     assert not facility.settings.records.exists()
     await facility.tell()
     assert len(await facility.outcomes()) == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "cure"),
+    [
+        (EVENTS.declined(after=2), EVENTS.matched(after=90)),
+        (NOT_BOOKED, EVENTS.matched(after=90)),
+        (EVENTS.cancelled(after=3), EVENTS.revised(after=90)),
+        (EVENTS.withdraw("1"), EVENTS.withdraw("2", withdrawn=False)),
+    ],
+)
+async def test_a_record_that_may_not_be_public_goes_and_comes_back(
+    facility: Facility, cause: Event, cure: Event
+) -> None:
+    await facility.tell(*EVENTS.inputs())
+    folder = facility.settings.records
+    assert len(list(folder.rglob("*.xml"))) == 1
+    await facility.tell(cause)
+    assert list(folder.rglob("*.xml")) == []
+    assert len(await facility.outcomes()) == 1
+    await facility.tell(cure)
+    assert len(list(folder.rglob("*.xml"))) == 1
+    assert len(await facility.outcomes()) == 2
+
+
+async def test_texts_too_long_for_an_event_are_in_the_record(facility: Facility) -> None:
+    texts = BookingTexts(title="Gold", purpose="word " * 100_000)
+    content = texts.model_dump_json().encode()
+    complete = write_artifact(facility.settings.data_path, "calendar/a.json", content)
+    events = [one for one in EVENTS.inputs() if not isinstance(one, ReservationMatched)]
+    await facility.tell(EVENTS.matched(purpose="word...", complete=complete), *events)
+    experiment = await facility.record()
+    assert experiment.motivation.strip() == texts.purpose.strip()

@@ -18,8 +18,8 @@ from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.file_calendar import FileCalendar
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.calendar_notes import CalendarNotes
+from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.people import BucketPeople

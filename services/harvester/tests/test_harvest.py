@@ -18,11 +18,11 @@ from nexuslims_harvester import app, harvest, harvested, statements
 from nexuslims_harvester.calendar import DeletedEntry, EntryProblem
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
-from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_harvester.schedule import sweep_is_due
 from nexuslims_shared.artifacts import read_artifact
 from nexuslims_shared.bucket import MemoryBucket
 from nexuslims_shared.calendar_notes import CalendarNotes
+from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.errors import BrokerUnavailableError, DiskError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import ServiceContext

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -17,7 +18,14 @@ from nexuslims_builder.decide import Signals, is_due, people_of
 from nexuslims_builder.signals import Signal, SignalReader
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
-from nexuslims_contracts.events import Event, MetadataExtracted, RecordBuilt, RecordRejected
+from nexuslims_contracts.events import (
+    BookingTexts,
+    Event,
+    MetadataExtracted,
+    RecordBuilt,
+    RecordRejected,
+    ReservationMatched,
+)
 from nexuslims_contracts.subjects import file_subject
 from nexuslims_contracts.topology import BUILDER
 from nexuslims_shared.artifacts import read_artifact, resolve
@@ -76,6 +84,7 @@ class Builder:
     async def _build(self, state: SessionState, cause: Envelope) -> int:
         """Build one record; return the sequence of the event that tells of it, or of another's."""
         signals, names = await self._signals(state), await self._names(state)
+        state = await asyncio.to_thread(self._with_long_texts, state)
         outcome = await asyncio.to_thread(build, state, names, signals, self._settings)
         expected = state.record.sequence if state.record else 0
         try:
@@ -141,6 +150,18 @@ class Builder:
         document = json.loads(read_artifact(self._settings.data_path, artifact))
         extensions: Mapping[str, object] = document["nx_meta"].get("extensions", {})
         return extensions
+
+    def _with_long_texts(self, state: SessionState) -> SessionState:
+        """Put texts that were too long for the booking's event back, from its artifact."""
+        booking = state.booking.event if state.booking else None
+        if state.booking is None or not isinstance(booking, ReservationMatched):
+            return state
+        if booking.complete is None:
+            return state
+        content = read_artifact(self._settings.data_path, booking.complete)
+        texts = BookingTexts.model_validate_json(content)
+        whole = booking.model_copy(update=dict(texts))
+        return replace(state, booking=replace(state.booking, event=whole))
 
     async def _names(self, state: SessionState) -> dict[str, str]:
         names: dict[str, str] = {}

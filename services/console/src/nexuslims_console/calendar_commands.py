@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from nexuslims_console.commands import Json
+from nexuslims_shared.cli.options import Json
 
 
 def consent(
@@ -21,3 +21,23 @@ def consent(
     from nexuslims_console.actions import consent as action  # noqa: PLC0415 - heavy
 
     action.show_answers(everything=everything, as_json=as_json)
+
+
+def approve(
+    calendar: Annotated[
+        str, typer.Argument(metavar="[CALENDAR]", help="Whose withdrawals to approve.")
+    ] = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show the withdrawals that wait for an operator; or approve those of a calendar.
+
+    Many sessions or bookings that vanish at once look like a calendar that lost data: their records
+    stay until the calendar has them again, or an operator approves.
+    """
+    from nexuslims_console.actions import approve as action  # noqa: PLC0415 - heavy
+
+    if calendar:
+        action.approve_withdrawals(calendar, as_json=as_json)
+    else:
+        action.show_waiting(as_json=as_json)

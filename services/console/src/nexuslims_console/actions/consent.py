@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from nexuslims_console.asynchronous import run
-from nexuslims_console.output import print_json, print_table, say
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import ConsentDeclined, ReservationMatched, ReservationMissing
+from nexuslims_shared.cli.asynchronous import run
+from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.store.port import EventStore
