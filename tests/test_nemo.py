@@ -246,7 +246,7 @@ async def test_samples_people_and_projects_reach_the_record(context, harvest, ne
     assert is_due(state)
     found = {one: await context.people.find(one) for one in people_of(state)}
     names = {one: person.display for one, person in found.items() if person}
-    content = write_record(assemble(record_input(state, names)))
+    content = write_record(assemble(record_input(state, names, {})))
     assert validate(content) == []
     record = etree.fromstring(content)
     held = {"nx": NAMESPACE}
