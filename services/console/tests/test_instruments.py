@@ -84,6 +84,14 @@ def test_a_source_is_asked_for(call: Callable[..., Result]) -> None:
 def test_two_tools_of_one_name_get_two_pids() -> None:
     found = missing([], [tool(1, "SEM"), tool(2, "SEM")])
     assert [one.pid for one in found] == ["SEM", "SEM-2"]
+    folders = [one.filestore_path.casefold() for one in found]
+    assert len(set(folders)) == len(folders)
+
+
+def test_a_folder_that_is_taken_is_given_to_no_other() -> None:
+    known = [tool(1, "SEM").model_copy(update={"calendar": "nemo-2", "pid": "other"})]
+    (found,) = missing(known, [tool(1, "sem")])
+    assert found.filestore_path.casefold() != known[0].filestore_path.casefold()
 
 
 def test_a_list_on_one_line_is_left_to_whoever_wrote_it() -> None:

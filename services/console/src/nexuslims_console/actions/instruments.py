@@ -62,9 +62,10 @@ def import_instruments(
 def missing(
     known: Iterable[InstrumentEntry], found: Iterable[InstrumentEntry]
 ) -> list[InstrumentEntry]:
-    """Return the instruments found that are not known yet, each with a pid of its own.
+    """Return the instruments found that are not known yet, each with a pid and a folder of its own.
 
-    Instruments are compared by their calendar's identifier; it is added to a pid that is taken.
+    Instruments are compared by their calendar's identifier; it is added to a name that is taken.
+    Names that differ in the case of letters only are one, as some file systems have it.
 
     Parameters
     ----------
@@ -75,15 +76,26 @@ def missing(
     """
     known = list(known)
     places = {(one.calendar, one.calendar_id) for one in known}
-    pids = {one.pid for one in known}
+    pids = {one.pid.casefold() for one in known}
+    folders = {one.filestore_path.casefold() for one in known}
     new: list[InstrumentEntry] = []
     for entry in found:
         if (entry.calendar, entry.calendar_id) in places:
             continue
-        pid = f"{entry.pid}-{entry.calendar_id}" if entry.pid in pids else entry.pid
-        pids.add(pid)
-        new.append(entry.model_copy(update={"pid": pid}))
+        changes = {
+            "pid": _free(entry.pid, entry.calendar_id, pids),
+            "filestore_path": _free(entry.filestore_path, entry.calendar_id, folders),
+        }
+        new.append(entry.model_copy(update=changes))
     return new
+
+
+def _free(name: str, identifier: str, taken: set[str]) -> str:
+    """Return a name that is not taken, and take it."""
+    while name.casefold() in taken:
+        name = f"{name}-{identifier}"
+    taken.add(name.casefold())
+    return name
 
 
 def added(content: str, entries: Iterable[InstrumentEntry]) -> str:

@@ -30,7 +30,8 @@ def instruments(
     Returns
     -------
     list of InstrumentEntry
-        In the order of their numbers. NEMO knows no folder of files: the pid stands for it.
+        In the order of their numbers. NEMO knows no folder of files: the pid stands for it, and no
+        two are the same but for the case of letters, which some file systems do not tell apart.
 
     Raises
     ------
@@ -42,7 +43,8 @@ def instruments(
     settings = read_nemo_settings(number)
     objects = asyncio.run(_ask(connect(f"nemo-{number}", number, settings)))
     tools = sorted(_readable(objects), key=lambda tool: tool.id)
-    return [_entry(tool, f"nemo-{number}", settings) for tool in tools]
+    taken: set[str] = set()
+    return [_entry(tool, f"nemo-{number}", settings, taken) for tool in tools]
 
 
 async def _ask(client: NemoClient) -> list[Any]:
@@ -60,8 +62,11 @@ def _readable(objects: list[Any]) -> list[Tool]:
     return tools
 
 
-def _entry(tool: Tool, calendar: str, settings: NemoSettings) -> InstrumentEntry:
+def _entry(tool: Tool, calendar: str, settings: NemoSettings, taken: set[str]) -> InstrumentEntry:
     pid = _NOT_PID.sub("-", tool.name).strip("-.") or f"tool-{tool.id}"
+    while pid.casefold() in taken:
+        pid = f"{pid}-{tool.id}"
+    taken.add(pid.casefold())
     return InstrumentEntry(
         pid=pid,
         name=tool.name,
