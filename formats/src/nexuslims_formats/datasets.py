@@ -9,7 +9,7 @@ from nexuslims_contracts.text import clean_text
 from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.model import InstrumentContext, Signal
 from nexuslims_formats.quantities import spelled_unit
-from nexuslims_formats.values import place
+from nexuslims_formats.times import place
 
 
 def to_dataset(
@@ -43,7 +43,7 @@ def to_dataset(
     dataset, problems
         What was wrong, in words.
     """
-    created, source = place(signal.acquired, instrument, mtime)
+    time = place(signal.acquired, instrument, mtime)
     axes, unsound = _sound(signal.axes)
     core: dict[str, object] = dict(signal.metadata)
     if signal.shape:
@@ -51,24 +51,25 @@ def to_dataset(
     valid, problems = partition_metadata(
         core,
         dataset_type=signal.dataset_type,
-        creation_time=created,
+        creation_time=time.when,
         data_type=signal.data_type,
-        extensions=json_safe(signal.extensions) | {"creation_time_source": source},
+        extensions=json_safe(signal.extensions) | {"creation_time_source": time.source},
         warnings=[name for name in signal.warnings if name in signal.metadata],
         file=file,
     )
+    problems = tuple(filter(None, (*problems, time.problem)))
     dataset = Dataset(
         index=index,
         name=clean_text(signal.name) or file,
         dataset_type=signal.dataset_type,
         data_type=valid.data_type,
-        creation_time=created,
+        creation_time=time.when,
         shape=signal.shape,
         dtype=clean_text(signal.dtype),
         axes=axes,
         metadata=valid.metadata,
         extensions=valid.extensions,
-        warnings=(*valid.warnings, *map(clean_text, problems)),
+        warnings=(*valid.warnings, *map(clean_text, filter(None, (*problems, time.doubt)))),
     )
     return dataset, (*problems, *unsound)
 

@@ -31,11 +31,16 @@ class InstrumentContext:
 class Moment:
     """An acquisition time as it stands in the file.
 
-    ``when`` is naive where the file gives a local time without a zone; ``source`` names the tag.
+    ``when`` is naive where the file gives a local time without a zone, and None where there is
+    none, or none that can be read; ``source`` names the tag.
     """
 
-    when: datetime
+    when: datetime | None
     source: str
+    others: tuple[datetime, ...] = ()
+    """What the text may mean as well."""
+    problem: str = ""
+    """What of the text cannot be read, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import Moment, ParsedFile, Signal
+from nexuslims_formats.locales.encodings import decode, is_marked
+from nexuslims_formats.model import ParsedFile, Signal
 from nexuslims_formats.tiff.imagej import imagej_entries, imagej_pixel_size
 from nexuslims_formats.tiff.tags import (
     DATE_TIME,
@@ -17,7 +18,7 @@ from nexuslims_formats.tiff.tags import (
     read_tiff,
 )
 from nexuslims_formats.tiff.vendor import Described, image_axes, image_signals, pixel_fields
-from nexuslims_formats.values import parse_datetime
+from nexuslims_formats.times import moment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,6 @@ _MODES = {"1": "bool", "I": "int32", "F": "float32", "I;16": "uint16", "I;16B": 
 _TEXT_TAGS = {"description": DESCRIPTION, "make": MAKE, "model": MODEL, "software": SOFTWARE}
 _MAX_PIXELS = 1 << 28
 _BEGINNING_BYTES = 16384
-_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -50,13 +50,12 @@ class PlainTiffExtractor:
         """Read the directories."""
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
-        when = parse_datetime(tiff.text(DATE_TIME))
         size = imagej_pixel_size(tiff, imagej_entries(tiff))
         described = Described(
             data_type="Image",
             metadata=pixel_fields(size),
             extensions={f"tiff_{name}": text for name, text in texts.items()},
-            acquired=Moment(when, "TIFF DateTime") if when else None,
+            acquired=moment("TIFF DateTime", tiff.text(DATE_TIME)),
             pixel_size=size,
         )
         return ParsedFile(
@@ -93,7 +92,6 @@ class PlainImageExtractor:
             raise UnreadableFileError(f"the image cannot be opened: {error}") from None
         if bands > 1:
             shape = (*shape, bands)
-        when = parse_datetime(str(stamp)) if stamp else None
         signal = Signal(
             name=path.stem,
             dataset_type="Image",
@@ -102,7 +100,7 @@ class PlainImageExtractor:
             dtype=_MODES.get(mode, "uint8"),
             axes=image_axes(shape, None),
             extensions={"image_format": form, "image_mode": mode},
-            acquired=Moment(when, "EXIF DateTime") if when else None,
+            acquired=moment("EXIF DateTime", stamp),
             pixels=lambda: _decode(path),
         )
         return ParsedFile(
@@ -137,7 +135,7 @@ def _decode(path: Path) -> "np.ndarray":
 
 
 class TextExtractor:
-    """Reads text in UTF-8, UTF-16 or a Windows code page."""
+    """Reads text in any encoding; see :mod:`nexuslims_formats.locales.encodings`."""
 
     name = "text"
     version = "1.0"
@@ -148,13 +146,13 @@ class TextExtractor:
         """Tell by the name and the absence of control characters."""
         if path.suffix.lower().removeprefix(".") not in self.extensions:
             return False
-        return head[:2] in _BOMS or not _UNPRINTABLE.search(head)
+        return is_marked(head) or not _UNPRINTABLE.search(head)
 
     def open(self, path: Path) -> ParsedFile:
         """Read the beginning; the rest does not matter to a preview."""
         with path.open("rb") as file:
             raw = file.read(_BEGINNING_BYTES)
-        text, encoding = decode_text(raw, cut=path.stat().st_size > len(raw))
+        text, encoding = decode(raw, cut=path.stat().st_size > len(raw))
         signal = Signal(
             name=path.stem,
             dataset_type="Misc",
@@ -163,22 +161,6 @@ class TextExtractor:
             text=text,
         )
         return ParsedFile(signals=[signal], native={"beginning": text[:2000]}, reader=encoding)
-
-
-def decode_text(raw: bytes, *, cut: bool = False) -> tuple[str, str]:
-    """Return a text and the encoding it was read in; a Windows code page is the last resort.
-
-    One that was ``cut`` may end within a character.
-    """
-    for mark, encoding in _BOMS.items():
-        if raw.startswith(mark):
-            return raw.decode(encoding, "replace"), encoding
-    try:
-        return raw.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError as error:
-        if cut and error.start >= len(raw) - 4:
-            return raw[: error.start].decode("utf-8"), "utf-8"
-    return raw.decode("cp1252", "replace"), "cp1252"
 
 
 class FallbackExtractor:

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from nexuslims_contracts.units import UnitError, dimension_of, known_unit, to_preferred
+from nexuslims_formats.locales.numbers import has_decimal_commas, split_number
 from nexuslims_formats.model import Value
 
+Quantity: TypeAlias = tuple[float, str]
+"""A number and its unit."""
 Row: TypeAlias = tuple[str, str, str]
 """Core field, the vendor's name or path, and the unit of a value that comes without one."""
 
@@ -23,7 +26,7 @@ NUMBER: Final = "number"
 OWN_UNIT: Final = "own unit"
 """In the place of a unit: a value counts only where it comes with its unit."""
 
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
+_DIGIT = re.compile(r"\d")
 _LENGTHS = ("mm", "um", "nm")
 
 
@@ -33,7 +36,7 @@ def number(value: Any) -> float | None:
     return found[0] if found else None
 
 
-def quantity(value: Any, unit: str = "") -> tuple[float, str] | None:
+def quantity(value: Any, unit: str = "", *, comma: bool | None = None) -> Quantity | None:
     """Return number and unit of ``5`` or ``"15000 Volt"``; None where there is no finite number.
 
     Parameters
@@ -42,15 +45,15 @@ def quantity(value: Any, unit: str = "") -> tuple[float, str] | None:
         A number, or a text that starts with one; what follows it is taken as its unit.
     unit
         Of a value that comes without one.
+    comma
+        Whether commas are decimal ones; None where that is not known.
     """
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
         return (float(value), unit) if abs(value) <= sys.float_info.max else None
-    match = _NUMBER.match(str(value))
-    if not match or not math.isfinite(float(match[1])):
-        return None
-    return float(match[1]), spelled_unit(match[2]) or unit
+    found = split_number(str(value), comma=comma)
+    return (found[0], spelled_unit(found[1]) or unit) if found else None
 
 
 def converted(value: object, unit: str) -> float | None:
@@ -116,22 +119,27 @@ def mapped(look_up: Callable[[str], Any], rows: Iterable[Row]) -> Iterator[tuple
         The table. In the place of a unit may stand :data:`TEXT`, :data:`NUMBER` or
         :data:`OWN_UNIT`.
     """
+    values = [(field, look_up(name), unit) for field, name, unit in rows]
+    comma = has_decimal_commas(
+        raw for _, raw, unit in values if unit != TEXT and isinstance(raw, str)
+    )
     done: set[str] = set()
-    for field, name, unit in rows:
+    for field, raw, unit in values:
         if field in done:
             continue
-        value = _value(look_up(name), unit)
+        value = _value(raw, unit, comma=comma)
         if value is not None:
             done.add(field)
             yield field, value
 
 
-def _value(raw: Any, unit: str) -> Value | None:
+def _value(raw: Any, unit: str, *, comma: bool | None) -> Value | None:
     if unit == TEXT:
         return str(raw or "").strip() or None
-    found = quantity(raw, "" if unit in (NUMBER, OWN_UNIT) else unit)
+    found = quantity(raw, "" if unit in (NUMBER, OWN_UNIT) else unit, comma=comma)
     if found is None:
-        return None
+        # with digits in it, but no number of one reading: validation refuses and reports the text
+        return raw if isinstance(raw, str) and _DIGIT.search(raw) else None
     if unit == NUMBER:
         return found[0]
     return found if found[1] else None

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.model import ParsedFile, Signal, Value
 from nexuslims_formats.quantities import number
-from nexuslims_formats.values import parse_datetime
+from nexuslims_formats.times import moment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,6 @@ class AcmeExtractor:
             if (value := number(header.get(key))) is not None
         }
         pixel = number(header.get("PixelSize"))
-        when = parse_datetime(header.get("Time", ""))
         signal = Signal(
             name=path.stem,
             dataset_type="Image",
@@ -63,7 +62,7 @@ class AcmeExtractor:
             ),
             metadata=metadata,
             extensions={f"acme_{key.lower()}": value for key, value in header.items()},
-            acquired=Moment(when, "ACME Time") if when else None,
+            acquired=moment("ACME Time", header.get("Time")),
             pixels=None if missing > 0 else lambda: map_pixels(path, data_at, (rows, columns)),
             problems=(f"the file lacks its last {missing} bytes",) if missing > 0 else (),
         )

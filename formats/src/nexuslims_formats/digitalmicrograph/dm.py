@@ -12,14 +12,8 @@ from nexuslims_formats.digitalmicrograph.tags import ArrayRef, Tree, read_tags
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.quantities import mapped, measures, number, quantity, spelled_unit
-from nexuslims_formats.values import (
-    from_filetime,
-    from_unix,
-    leaves,
-    local_time,
-    parse_datetime,
-    reveal_offset,
-)
+from nexuslims_formats.times import first_moment, from_filetime, from_unix, moment, reveal_offset
+from nexuslims_formats.values import leaves
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +32,7 @@ _SCAN_SAMPLE_TIME = "DigiScan/Sample Time"
 _SIGNALS = {"EELS": "EELS", "X-ray": "EDS", "CL": "CL"}
 _RECIPROCAL = ("inverse length", "angle")
 _DIFFRACTION_WORDS = {"diffraction", "saed", "sadp", "cbed"}
+_CL_BEGIN = "CL/Acquisition/Acquisition begin"
 _LOCAL_TIMES = (
     ("DataBar/Acquisition Date", "DataBar/Acquisition Time"),
     ("SI/Acquisition/Date", "SI/Acquisition/Start time"),
@@ -330,18 +325,22 @@ def _acquired(tags: _Tags) -> Moment | None:
     ticks = number(tags.find("DataBar/Acquisition Time (OS)"))
     if utc is None and ticks and (utc := from_filetime(ticks)):
         source = "DataBar Acquisition Time (OS)"
-    for date, clock in _LOCAL_TIMES:
-        if tags.text(date) and (local := local_time(tags.text(date), tags.text(clock), utc)):
-            if utc is None:
-                return Moment(local, f"{date} and {clock.rpartition('/')[2]}")
-            return Moment(reveal_offset(local, utc), source)
+    stated = first_moment(*_local_times(tags, utc))
     if utc is not None:
-        return Moment(utc, source)
-    stamp = tags.text("Timestamp") + tags.text("TimezoneOffset")  # as Nion Swift exports
-    if written := parse_datetime(stamp):
-        return Moment(written, "Timestamp")
-    begin = parse_datetime(tags.text("CL/Acquisition/Acquisition begin"))
-    return Moment(begin, "CL/Acquisition/Acquisition begin") if begin else None
+        local = stated.when if stated else None
+        return Moment(reveal_offset(local, utc), source)
+    return first_moment(
+        stated,
+        # as Nion Swift exports
+        moment("Timestamp", tags.text("Timestamp") + tags.text("TimezoneOffset")),
+        moment(_CL_BEGIN, tags.text(_CL_BEGIN)),
+    )
+
+
+def _local_times(tags: _Tags, utc: datetime | None) -> Iterator[Moment]:
+    for date, clock in _LOCAL_TIMES:
+        source = f"{date} and {clock.rpartition('/')[2]}"
+        yield moment(source, tags.text(date), tags.text(clock), near=utc)
 
 
 def _pixels(

@@ -20,8 +20,9 @@ from nexuslims_formats.hdf5.lazy import lazy_array, outer_product
 from nexuslims_formats.hdf5.signature import is_hdf5
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.quantities import Row, converted, mapped, number, quantity
+from nexuslims_formats.times import from_filetime
 from nexuslims_formats.trees import nested
-from nexuslims_formats.values import from_filetime, leaves
+from nexuslims_formats.values import leaves
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
@@ -133,12 +134,12 @@ def _acquired(native: Mapping[str, Any]) -> Moment | None:
     """Return the start: a Windows file time in UTC, with the offset of the computer's zone."""
     timing = nested(native)
     ticks = number(timing("TimingData/AcquisitionTimeZero"))
-    moment = from_filetime(ticks) if ticks else None
-    if moment is None:
+    begin = from_filetime(ticks) if ticks else None
+    if begin is None:
         return None
     offset = number(timing("TimingData/LocalTimeOffsetToUTC")) or 0.0
     zone = timezone(timedelta(hours=offset))
-    return Moment(moment.astimezone(zone), "TimingData AcquisitionTimeZero")
+    return Moment(begin.astimezone(zone), "TimingData AcquisitionTimeZero")
 
 
 def _pixels(path: Path) -> "Callable[[], np.ndarray]":

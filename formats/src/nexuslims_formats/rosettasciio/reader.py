@@ -14,8 +14,8 @@ from nexuslims_contracts.text import clean_text
 from nexuslims_contracts.units import known_unit
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.signature import SIGNATURE, is_hdf5
+from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.plain import decode_text
 from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 from nexuslims_formats.rosettasciio.workarounds import (
@@ -25,9 +25,10 @@ from nexuslims_formats.rosettasciio.workarounds import (
 )
 from nexuslims_formats.rosettasciio.zspy import read_zspy
 from nexuslims_formats.sidecars import refuse_odd
+from nexuslims_formats.times import moment
 from nexuslims_formats.trees import nested
 from nexuslims_formats.truncation import bzip2_ends, mrc_byte_order, what_is_missing
-from nexuslims_formats.values import leaves, parse_datetime
+from nexuslims_formats.values import leaves
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +216,7 @@ def _parameters(name: str, path: Path) -> dict[str, str]:
         return {"endianness": mrc_byte_order(path)}
     if name == "msa":
         with path.open("rb") as file:
-            return {"encoding": decode_text(file.read(_HEAD_BYTES), cut=True)[1]}
+            return {"encoding": decode(file.read(_HEAD_BYTES), cut=True)[1]}
     return {}
 
 
@@ -369,5 +370,5 @@ def _acquired(look_up: Any) -> Moment | None:
         return None
     offset = {"UTC": "+00:00", "GMT": "+00:00", "Z": "+00:00"}.get(zone, zone)
     text = f"{date}T{time}" if time else f"{date}T00:00:00"
-    when = (parse_datetime(text + offset) if offset else None) or parse_datetime(text)
-    return Moment(when, "General/date and time") if when else None
+    stated = moment("General/date and time", text + offset)
+    return stated if stated.when or not offset else moment("General/date and time", text)

@@ -18,8 +18,8 @@ from nexuslims_formats.tia.labels import (
     read_labels,
 )
 from nexuslims_formats.tia.ser import SERIES_HEAD, Series, read_series
+from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import nested, parse_xml, xml_tree
-from nexuslims_formats.values import parse_datetime
 
 _OPEN, _CLOSE = b"<ObjectInfo>", b"</ObjectInfo>"
 _MAX_BLOCKS, _MAX_BLOCK_BYTES = 256, 1 << 20
@@ -253,9 +253,7 @@ def _metadata(block: _Block | None) -> dict[str, Value]:
 
 
 def _acquired(block: _Block | None, series: Series | None) -> Moment | None:
-    date = block.look_up("AcquireDate") if block else None
-    if date and (when := parse_datetime(str(date))):
-        return Moment(when, "emi AcquireDate")
-    if series is not None and series.time is not None:
-        return Moment(series.time, "ser Time")
-    return None
+    return first_moment(
+        moment("emi AcquireDate", block.look_up("AcquireDate")) if block else None,
+        Moment(series.time, "ser Time") if series else None,
+    )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.quantities import readable_length
-from nexuslims_formats.values import from_unix
+from nexuslims_formats.times import from_unix
 
 if TYPE_CHECKING:
     import numpy as np

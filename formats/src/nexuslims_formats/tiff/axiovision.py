@@ -23,8 +23,9 @@ from nexuslims_formats.tiff.tags import (
     read_tiff,
 )
 from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import nested, parse_xml, xml_tree
-from nexuslims_formats.values import leaves, parse_datetime
+from nexuslims_formats.values import leaves
 
 HOST_COMPUTER = 316
 _META = "_meta.xml"
@@ -161,7 +162,6 @@ def _scales(entries: Mapping[str, str]) -> tuple[float, float] | None:
 
 
 def _acquired(tiff: Tiff, entries: Mapping[str, str]) -> Moment | None:
-    for name in ("AcquisitionTime", "AcquisitionDate"):
-        if when := parse_datetime(entries.get(name, "")):
-            return Moment(when, f"AxioVision {name}")
-    return time_of_tag(tiff)
+    names = ("AcquisitionTime", "AcquisitionDate")
+    stated = (moment(f"AxioVision {name}", entries.get(name)) for name in names)
+    return first_moment(*stated, time_of_tag(tiff))

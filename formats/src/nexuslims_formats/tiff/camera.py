@@ -7,8 +7,8 @@ from typing import Any, Literal
 from nexuslims_formats.model import Moment, Value
 from nexuslims_formats.quantities import Row, mapped
 from nexuslims_formats.tiff.tags import DATE_TIME, Tiff
+from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import nested
-from nexuslims_formats.values import parse_datetime
 
 
 def read_structure(
@@ -57,5 +57,4 @@ def measured(structure: Mapping[str, Any], fields: tuple[Row, ...]) -> dict[str,
 
 def time_of_tag(tiff: Tiff) -> Moment | None:
     """Return the local time of TIFF's own tag."""
-    when = parse_datetime(tiff.text(DATE_TIME))
-    return Moment(when, "TIFF DateTime") if when else None
+    return first_moment(moment("TIFF DateTime", tiff.text(DATE_TIME)))

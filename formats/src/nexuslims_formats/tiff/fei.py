@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.quantities import NUMBER, Row, converted, mapped, number, pixel_size
 from nexuslims_formats.tia.labels import (
@@ -15,8 +16,9 @@ from nexuslims_formats.tia.labels import (
 )
 from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import ini_sections, nested, parse_xml, xml_tree
-from nexuslims_formats.values import leaves, local_time, parse_datetime
+from nexuslims_formats.values import leaves
 
 SECTIONS_TAGS = (34682, 34680)
 XML_TAG = 34683
@@ -139,7 +141,7 @@ class FeiTiffExtractor:
 def _section_text(tiff: Tiff) -> str:
     for code in SECTIONS_TAGS:
         if code in tiff.pages[0]:
-            text = tiff.raw(code).split(b"\0", 1)[0].decode("utf-8", "replace")
+            text = decode(tiff.raw(code).split(b"\0", 1)[0])[0]
             if text.strip():
                 return text
     return _tail_text(tiff.path)
@@ -150,11 +152,11 @@ def _tail_text(path: Path) -> str:
         file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
         tail = file.read()
     at = tail.find(_USER)
-    return tail[at:].split(b"\0", 1)[0].decode("utf-8", "replace") if at >= 0 else ""
+    return decode(tail[at:].split(b"\0", 1)[0])[0] if at >= 0 else ""
 
 
 def _text_alone(path: Path, head: bytes) -> ParsedFile:
-    sections = ini_sections(head.split(b"\0", 1)[0].decode("utf-8", "replace"))
+    sections = ini_sections(decode(head.split(b"\0", 1)[0], cut=True)[0])
     described = _sem(sections, {})
     signal = Signal(
         name=path.stem,
@@ -224,17 +226,13 @@ def _correct(
 
 
 def _acquired(sections: Mapping[str, Mapping[str, str]], xml: dict[str, Any]) -> Moment | None:
-    date = nested(xml)("Acquisition/AcquisitionDatetime")
-    if date and (when := parse_datetime(str(date))):
-        return Moment(when, "XML AcquisitionDatetime")
     user = sections.get("User", {})
-    # TimeOfCreation is day first: it settles what Date, month first on most systems, leaves open
-    created = sections.get("PrivateFei", {}).get("TimeOfCreation", "")
-    if when := parse_datetime(created):
-        return Moment(when, "[PrivateFei] TimeOfCreation")
-    if when := local_time(user.get("Date", ""), user.get("Time", "")):
-        return Moment(when, "[User] Date and Time")
-    return None
+    return first_moment(
+        moment("XML AcquisitionDatetime", nested(xml)("Acquisition/AcquisitionDatetime")),
+        # day first: it settles what Date, month first on most systems, leaves open
+        moment("[PrivateFei] TimeOfCreation", sections.get("PrivateFei", {}).get("TimeOfCreation")),
+        moment("[User] Date and Time", user.get("Date"), user.get("Time")),
+    )
 
 
 def _tem_pixel_size(tiff: Tiff) -> tuple[float, float] | None:

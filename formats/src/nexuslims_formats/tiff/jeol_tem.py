@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.model import ParsedFile, Value
 from nexuslims_formats.quantities import NUMBER, Row, converted, mapped, measures, number, quantity
 from nexuslims_formats.tiff.tags import DESCRIPTION, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.times import moment
 from nexuslims_formats.trees import nested, parse_xml, xml_tree
-from nexuslims_formats.values import leaves, parse_datetime
+from nexuslims_formats.values import leaves
 
 _CAMERA = "Camera"
 _ANY_CAMERA = re.compile(r"Jem\w*Camera")  # JemBaumerCamera, measured; others by their pattern
@@ -61,13 +62,12 @@ class JeolTiffExtractor:
         metadata.update(_projection(tree))
         magnification = metadata.get("magnification")
         diffraction = "camera_length" in metadata
-        when = parse_datetime(str(look_up("DateTime") or ""))
         described = Described(
             data_type=f"{_mode(tree)}_{'Diffraction' if diffraction else 'Imaging'}",
             dataset_type="Diffraction" if diffraction else "Image",
             metadata=metadata,
             extensions=dict(leaves(tree, "jeol")),
-            acquired=Moment(when, "TemReporter DateTime") if when else None,
+            acquired=moment("TemReporter DateTime", look_up("DateTime")),
             pixel_size=_pixel_size(look_up, magnification),
             warnings=("operator",) if "operator" in metadata else (),
         )

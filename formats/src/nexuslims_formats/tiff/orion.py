@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.model import ParsedFile, Value
 from nexuslims_formats.quantities import Row, mapped, number, pixel_size, quantity
-from nexuslims_formats.tiff.tags import DATE_TIME, Tiff, is_tiff, read_tiff
+from nexuslims_formats.tiff.camera import time_of_tag
+from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import nested, parse_xml, xml_tree
-from nexuslims_formats.values import leaves, parse_datetime
+from nexuslims_formats.values import leaves
 
 ZEISS_TAG, FIBICS_TAG = 65000, 51023
 
@@ -87,14 +89,13 @@ def _fibics(tiff: Tiff, tree: dict[str, Any]) -> Described:
     metadata: dict[str, Value] = dict(mapped(look_up, _FIBICS_FIELDS))
     if down := quantity(look_up("Scan/Vy"), "um"):  # rows run upwards: it is negative
         metadata["pixel_height"] = (abs(down[0]), down[1])
-    when = parse_datetime(str(look_up("Application/Date") or "")) or parse_datetime(
-        tiff.text(DATE_TIME)
-    )
     return Described(
         data_type="HIM_Imaging",
         metadata=metadata,
         extensions=dict(leaves(tree, "fibics")),
-        acquired=Moment(when, "Fibics Application/Date") if when else None,
+        acquired=first_moment(
+            moment("Fibics Application/Date", look_up("Application/Date")), time_of_tag(tiff)
+        ),
         pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
     )
 
@@ -108,11 +109,10 @@ def _zeiss(tree: dict[str, Any]) -> Described:
 
     metadata: dict[str, Value] = dict(mapped(value_with_unit, _ZEISS_FIELDS))
     stamp = str(look_up("TimeStamp/Value") or look_up("DateTime/Value") or "")
-    when = parse_datetime(stamp)
     return Described(
         data_type="HIM_Imaging",
         metadata=metadata,
         extensions=dict(leaves(tree, "zeiss")),
-        acquired=Moment(when, "ImageTags TimeStamp") if when else None,
+        acquired=moment("ImageTags TimeStamp", stamp),
         pixel_size=pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width")),
     )

@@ -1,14 +1,14 @@
 """JEOL and Hitachi TIFF: the image is a plain one, its metadata a text beside it or in it."""
 
-from datetime import datetime
 from pathlib import Path
 
 from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.tiff.camera import time_of_tag
 from nexuslims_formats.tiff.hitachi import read_hitachi
 from nexuslims_formats.tiff.jeol_sem import MAKER_NOTE, NOTE_HEAD, read_jeol
-from nexuslims_formats.tiff.sidecar_text import SemText, sidecar_text, text_beside
+from nexuslims_formats.tiff.sidecar_text import SemText, text_beside
 from nexuslims_formats.tiff.tags import (
     DESCRIPTION,
     HEIGHT,
@@ -18,7 +18,8 @@ from nexuslims_formats.tiff.tags import (
     read_tiff,
 )
 from nexuslims_formats.tiff.vendor import Described, image_signals, pixel_fields
-from nexuslims_formats.values import from_mtime, leaves, local_time
+from nexuslims_formats.times import first_moment, moment
+from nexuslims_formats.values import leaves
 
 
 class SemTextTiffExtractor:
@@ -54,7 +55,7 @@ class SemTextTiffExtractor:
 def _read(tiff: Tiff) -> tuple[SemText | None, str]:
     """Return what the text tells, in the file or beside it, and why one that is there does not."""
     note = tiff.raw(MAKER_NOTE)
-    embedded = sidecar_text(note[len(NOTE_HEAD) + 1 :]) if note.startswith(NOTE_HEAD) else ""
+    embedded = decode(note[len(NOTE_HEAD) + 1 :])[0] if note.startswith(NOTE_HEAD) else ""
     if text := read_jeol(embedded) or read_hitachi(tiff.text(DESCRIPTION)):
         return text, ""
     try:
@@ -84,13 +85,9 @@ def _described(tiff: Tiff, text: SemText | None) -> Described:
 
 
 def _acquired(tiff: Tiff, text: SemText) -> Moment | None:
-    """Return the time that the text tells; of two readings of its date, the nearer to the file's.
-
-    The order of day and month follows the computer's settings.
-    """
-    written = from_mtime(tiff.path.stat().st_mtime)
-    when: datetime | None = local_time(text.date, text.clock, written)
-    return Moment(when, "date and time of the microscope's text") if when else time_of_tag(tiff)
+    """Return the time of the text, or else that of the image's own tag."""
+    stated = moment("date and time of the microscope's text", text.date, text.clock)
+    return first_moment(stated, time_of_tag(tiff))
 
 
 def _fits(tiff: Tiff, size: tuple[int, int]) -> bool:

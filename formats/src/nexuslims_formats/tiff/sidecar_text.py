@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Value
-from nexuslims_formats.plain import decode_text
 from nexuslims_formats.quantities import converted, quantity
 from nexuslims_formats.sidecars import is_usable
 
@@ -46,7 +46,7 @@ def text_beside(path: Path) -> str:
         try:
             if not is_usable(sidecar) or sidecar.stat().st_size > _LARGEST:
                 continue
-            text = sidecar_text(sidecar.read_bytes())
+            text = decode(sidecar.read_bytes())[0]
         except OSError as error:
             reason = f"{sidecar.name} beside it cannot be read: {error.strerror}"
             raise UnreadableFileError(reason) from None
@@ -55,14 +55,6 @@ def text_beside(path: Path) -> str:
             raise UnreadableFileError(f"{sidecar.name} beside it is damaged: it is no text")
         return kept
     return ""
-
-
-def sidecar_text(raw: bytes) -> str:
-    """Return a text in UTF-8, a Windows code page, or UTF-16 with a byte order mark or without."""
-    for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if len(raw) > 1 and raw[place] == 0 and raw[1 - place] != 0:
-            return raw.decode(encoding, "replace")
-    return decode_text(raw)[0]
 
 
 def metres(text: str, unit: str = "") -> float | None:

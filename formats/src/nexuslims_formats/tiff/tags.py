@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
+from nexuslims_formats.locales.encodings import decode
 
 MAX_PAGES = 4096
 MAX_TAGS = 4096
@@ -71,7 +72,7 @@ class Tiff:
             return file.read(size)
 
     def text(self, code: int, page: int = 0) -> str:
-        """Return a tag's text up to its first NUL, as UTF-8 or else Latin-1.
+        """Return a tag's text up to its first NUL, in the encoding that its letters speak for.
 
         Parameters
         ----------
@@ -80,11 +81,7 @@ class Tiff:
         page
             Number of the directory.
         """
-        raw = self.raw(code, page).split(b"\0", 1)[0]
-        try:
-            return raw.decode("utf-8").strip()
-        except UnicodeDecodeError:
-            return raw.decode("latin-1").strip()
+        return decode(self.raw(code, page).split(b"\0", 1)[0])[0].strip()
 
     def numbers(self, code: int, page: int = 0) -> tuple[float, ...]:
         """Return a tag's numbers; rationals are divided.

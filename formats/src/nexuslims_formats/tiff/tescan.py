@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.quantities import Row, mapped, number, pixel_size
 from nexuslims_formats.sidecars import is_usable
+from nexuslims_formats.tiff.camera import time_of_tag
 from nexuslims_formats.tiff.tags import (
     ARTIST,
-    DATE_TIME,
     HEIGHT,
     MAKE,
     MODEL,
@@ -19,8 +20,9 @@ from nexuslims_formats.tiff.tags import (
     read_tiff,
 )
 from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import ini_sections, nested
-from nexuslims_formats.values import leaves, local_time, parse_datetime
+from nexuslims_formats.values import leaves
 
 TESCAN_TAG = 50431
 _FIELDS: tuple[Row, ...] = (
@@ -96,22 +98,19 @@ def _sections(tiff: Tiff, path: Path) -> dict[str, dict[str, str]]:
     for suffix in (".hdr", ".HDR", f"{path.suffix}.hdr"):
         sidecar = path.with_suffix(suffix)
         if is_usable(sidecar):
-            return ini_sections(sidecar.read_bytes().decode("utf-8", "replace"))
+            return ini_sections(decode(sidecar.read_bytes())[0])
     # without the sidecar: the same text may stand within the tag, after an embedded thumbnail
     raw = tiff.raw(TESCAN_TAG)
     at = raw.find(b"[MAIN]")
-    text = raw[max(at, 0) :].decode("utf-8", "replace")
+    text = decode(raw[max(at, 0) :])[0] if at >= 0 else raw.decode("latin-1")
     sections = ini_sections(text) if at >= 0 else {}
     if not sections:
-        pairs = dict(re.findall(r"([A-Za-z][A-Za-z0-9]{1,30})=([^\r\n\0]{1,80})", text))
+        pairs = dict(re.findall(r"([A-Za-z][A-Za-z0-9]{1,30})=([ -~]{1,80})", text))
         sections = {"MAIN": pairs, "SEM": pairs} if pairs else {}
     return sections
 
 
 def _acquired(tiff: Tiff, main: dict[str, str]) -> Moment | None:
     """Return the time of the TIFF tag, local; the header's is of a clock that may run in UTC."""
-    if when := parse_datetime(tiff.text(DATE_TIME)):
-        return Moment(when, "TIFF DateTime")
-    if when := local_time(main.get("Date", ""), main.get("Time", "")):
-        return Moment(when, "header Date and Time")
-    return None
+    header = moment("header Date and Time", main.get("Date"), main.get("Time"))
+    return first_moment(time_of_tag(tiff), header)

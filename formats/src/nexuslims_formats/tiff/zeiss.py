@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
-from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.locales.encodings import decode
+from nexuslims_formats.model import ParsedFile, Value
 from nexuslims_formats.quantities import TEXT, Row, converted, mapped
 from nexuslims_formats.tiff.tags import WIDTH, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
-from nexuslims_formats.values import leaves, lines_of, local_time
+from nexuslims_formats.times import moment
+from nexuslims_formats.values import leaves, lines_of
 
 SMARTSEM_TAG = 34118
 
@@ -61,17 +63,16 @@ class ZeissTiffExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read the parameters and the directory of the image."""
         tiff = read_tiff(path)
-        parameters = read_parameters(tiff.raw(SMARTSEM_TAG).decode("cp1252", "replace"))
+        parameters = read_parameters(decode(tiff.raw(SMARTSEM_TAG))[0])
         values = {key: value for key, (_, value) in parameters.items()}
         if "AP_MAG" in values:  # some write "50 K" for "50 K X", which is no temperature
             values["AP_MAG"] = _THOUSANDS.sub(" K X", values["AP_MAG"])
         metadata: dict[str, Value] = dict(mapped(values.get, _FIELDS))
-        when = local_time(values.get("AP_DATE", ""), values.get("AP_TIME", ""))
         described = Described(
             data_type="SEM_Imaging",
             metadata=metadata,
             extensions=dict(leaves(values, "zeiss")),
-            acquired=Moment(when, "AP_DATE and AP_TIME") if when else None,
+            acquired=moment("AP_DATE and AP_TIME", values.get("AP_DATE"), values.get("AP_TIME")),
             pixel_size=_pixel_size(metadata.get("horizontal_field_width"), tiff.integer(WIDTH)),
             warnings=("operator",) if "operator" in metadata else (),
         )

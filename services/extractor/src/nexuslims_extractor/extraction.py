@@ -10,7 +10,7 @@ from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.model import Outcome
-from nexuslims_formats.values import from_mtime
+from nexuslims_formats.times import from_mtime
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from nexuslims_contracts.text import printable
 from nexuslims_extractor.extraction import Extraction, FileFacts
 from nexuslims_formats.model import NOBODY, InstrumentContext
 from nexuslims_formats.sandbox import Sandbox
-from nexuslims_formats.values import from_mtime
+from nexuslims_formats.times import from_mtime
 
 if TYPE_CHECKING:
     from pebble import ProcessPool

@@ -11,15 +11,9 @@ from nexuslims_formats.json_tree import to_json_bytes
 from nexuslims_formats.model import InstrumentContext
 from nexuslims_formats.quantities import quantity
 from nexuslims_formats.tiff.zeiss import read_parameters
+from nexuslims_formats.times import from_filetime, from_unix, moment, place
 from nexuslims_formats.trees import ini_sections
-from nexuslims_formats.values import (
-    from_filetime,
-    from_unix,
-    leaves,
-    local_time,
-    parse_datetime,
-    place,
-)
+from nexuslims_formats.values import leaves
 
 SAME = settings(derandomize=True, deadline=None, database=None, max_examples=200)
 DATES = st.from_regex(r"[0-9]{1,4}[-/.:][0-9]{1,2}[-/.:][0-9]{1,4}[ T]?[0-9:.apmAPM+Z ]*")
@@ -46,8 +40,9 @@ def test_a_number_is_finite_or_none(value):
 @example("2020-01-01T00:00:00+99:99", "")
 @example("99999999999999999999", "25:61")
 def test_a_time_is_one_that_can_be_placed_or_none(text, clock):
-    for when in (parse_datetime(text), local_time(text, clock)):
-        assert isinstance(when, datetime | None)
+    for stated in (moment("tag", text), moment("tag", text, clock)):
+        assert isinstance(stated.when, datetime | None)
+        assert place(stated, None, 0).when.tzinfo is not None
 
 
 @SAME
@@ -62,9 +57,9 @@ def test_ticks_are_a_time_of_this_age_or_none(ticks):
 @SAME
 @given(st.integers(-(10**12), 10**12))
 def test_a_modification_time_is_always_a_time(mtime):
-    when, source = place(None, InstrumentContext("t", "Asia/Tokyo"), mtime)
-    assert source == "file modification time"
-    assert when.timestamp() == min(max(mtime, -6e10), 6e10)
+    placed = place(None, InstrumentContext("t", "Asia/Tokyo"), mtime)
+    assert placed.source == "file modification time"
+    assert placed.when.timestamp() == min(max(mtime, -6e10), 6e10)
 
 
 @SAME

@@ -1,0 +1,165 @@
+"""Texts in UTF-8, UTF-16, Windows code pages, Shift-JIS, GBK or EUC-KR, decided by evidence.
+
+A file of a microscope seldom says how it is encoded. An encoding counts as likely by the letters
+that it makes: those of everyday words speak for it, rare signs and private characters against it.
+Where none is likely, the bytes are kept, escaped.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+_BOMS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_LATIN: Final = frozenset(
+    "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜàáâãäåæçèéêëìíîïñòóôõöøùúûüÿßœŒµ°±²³·×®©™€§«»–—‘’“”•…º¹\xa0"
+)
+_RARE: Final = 2
+"""How much more a character that speaks against an encoding counts."""
+_SHORTEST_CYRILLIC: Final = 3
+_DISTINCTIVE: Final = 10
+_RUN: Final = re.compile(rb"[\x80-\xff]+")
+
+
+def decode(raw: bytes, *, cut: bool = False) -> tuple[str, str]:
+    r"""Return a text and the encoding that it was read in.
+
+    Parameters
+    ----------
+    raw
+        The bytes of a text.
+    cut
+        Whether it may end within a character.
+
+    Returns
+    -------
+    text, encoding
+        The encoding is ``ascii`` where bytes are kept as ``\xe9``.
+    """
+    marked = _by_mark(raw)
+    if marked:
+        return raw.decode(marked, "replace"), marked
+    try:
+        return raw.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError as error:
+        if cut and error.start >= len(raw) - 4:
+            return raw[: error.start].decode("utf-8"), "utf-8"
+    likely = _likely(raw) or (_likely(raw[:-1]) if cut else "")
+    if likely:
+        return raw.decode(likely, "ignore" if cut else "strict"), likely
+    return raw.decode("ascii", "backslashreplace"), "ascii"
+
+
+def is_marked(head: bytes) -> bool:
+    """Tell whether a file begins with a byte order mark."""
+    return head.startswith(tuple(_BOMS))
+
+
+def _by_mark(raw: bytes) -> str:
+    """Return what a byte order mark, or zeros in every other place, tell; empty without them."""
+    for mark, encoding in _BOMS.items():
+        if raw.startswith(mark):
+            return encoding
+    for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(raw) > 1 and raw[place] == 0 and raw[1 - place] != 0:
+            return encoding
+    return ""
+
+
+def _likely(raw: bytes) -> str:
+    """Return the encoding for which the letters speak; empty where they speak for none, or two."""
+    scores: dict[str, float] = {}
+    for encoding, judge in _JUDGES.items():
+        try:
+            scores[encoding] = judge(raw.decode(encoding), raw)
+        except UnicodeDecodeError:
+            continue
+    best = max(scores, key=lambda encoding: scores[encoding], default="")
+    if not best or scores[best] <= 0 or list(scores.values()).count(scores[best]) > 1:
+        return ""
+    return best
+
+
+def _latin(text: str, raw: bytes) -> float:
+    """Count accented letters and signs; words of them alone are words of another alphabet."""
+    good = sum(letter in _LATIN for letter in text)
+    strange = sum(letter not in _LATIN for letter in text if ord(letter) > 127)  # noqa: PLR2004
+    together = sum(
+        len(run) for run in _RUN.findall(raw.replace(b"\xa0", b"")) if len(run) > 1 and _wide(run)
+    )
+    return good - _RARE * strange - 0.75 * together
+
+
+def _wide(run: bytes) -> bool:
+    """Tell bytes that follow one another without being quotation marks or dashes."""
+    return any(byte >= 0xC0 for byte in run)  # noqa: PLR2004 - where letters begin
+
+
+def _turkish(text: str, raw: bytes) -> float:
+    """Count as for Western Europe; the letters that Turkish has in place of Icelandic's."""
+    own = sum(letter in "ĞğİıŞş" for letter in text)
+    return (
+        _latin("".join(" " if letter in "ĞğİıŞş" else letter for letter in text), raw) + own - 0.5
+    )
+
+
+def _cyrillic(text: str, raw: bytes) -> float:
+    del raw
+    words = re.findall(r"[А-яЁё]+", text)
+    good = sum(len(word) for word in words if len(word) >= _SHORTEST_CYRILLIC and _cased(word))
+    others = re.sub(r"[А-яЁё№°±µ«»–—\x00-\x7f]", "", text)
+    return good - _RARE * len(others)
+
+
+def _cased(word: str) -> bool:
+    return word[1:].islower() or (word.isupper() and len(word) > _SHORTEST_CYRILLIC)
+
+
+def _japanese(text: str, raw: bytes) -> float:
+    """Count kana and everyday kanji (JIS level 1, whose first byte is below 0x98)."""
+    del raw
+    good = against = 0
+    for letter in text:
+        if ord(letter) < 128:  # noqa: PLR2004 - ASCII
+            continue
+        code = letter.encode("cp932")
+        everyday = len(code) > 1 and 0x81 <= code[0] <= 0x98  # noqa: PLR2004 - as above
+        good += 2 * everyday
+        against += not everyday
+    return good - _RARE * against
+
+
+def _in_range(
+    first: tuple[int, int], encoding: str, *, distinctive: bool = False
+) -> Callable[[str, bytes], float]:
+    """Count the characters whose two bytes lie in the everyday part of a character set.
+
+    The Hangul of EUC-KR lies where half of the hanzi of GBK do: several characters that all lie
+    there are more likely Hangul, few may be either.
+    """
+
+    def judge(text: str, raw: bytes) -> float:
+        del raw
+        good = against = 0
+        for letter in text:
+            if ord(letter) < 128:  # noqa: PLR2004 - ASCII
+                continue
+            code = letter.encode(encoding)
+            everyday = (
+                len(code) > 1 and first[0] <= code[0] <= first[1] and code[1] >= 0xA1  # noqa: PLR2004
+            )
+            good += 2 * everyday
+            against += not everyday
+        score = good - _RARE * against
+        return score + 1 if distinctive and score >= _DISTINCTIVE else score
+
+    return judge
+
+
+_JUDGES: Final[dict[str, Callable[[str, bytes], float]]] = {
+    "cp1252": _latin,
+    "cp1254": _turkish,
+    "cp932": _japanese,
+    "gb18030": _in_range((0xB0, 0xD7), "gb18030"),
+    "cp949": _in_range((0xB0, 0xC8), "cp949", distinctive=True),
+    "cp1251": _cyrillic,
+}
