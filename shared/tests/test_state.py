@@ -6,7 +6,13 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexuslims_contracts.events import Event, UploadPlan
+from nexuslims_contracts.events import (
+    Event,
+    FileIndexed,
+    FileMissing,
+    FileSuperseded,
+    UploadPlan,
+)
 from nexuslims_contracts.testing import SessionEvents, recorded
 from nexuslims_shared.session.state import INITIAL, evolve, fold
 from nexuslims_shared.session.status import (
@@ -42,6 +48,10 @@ def eventful(facts: SessionEvents) -> list[Event]:
         facts.withdrawal_failed(),
         facts.withdrawn(),
         facts.withdraw("u", withdrawn=False),
+        FilesAwaited(session=facts.session, until=facts.end, after=7),
+        FileMissing(session=facts.session, file=facts.token(3), after=6),
+        FileSuperseded(session=facts.session, file=facts.token(4), reason="moved", after=9),
+        facts.indexed(4, after=32),
     ]
 
 
@@ -238,3 +248,30 @@ def test_a_record_that_was_rebuilt_without_upload_is_done_until_a_retry(
     assert (retried.status, retried.phase) == (Status.TO_BE_BUILT, "building")
     again = [*history, kept, facts.retry(), facts.built(len(history) + 2, b"<new/>")]
     assert progress(fold(recorded(again))).phase == "uploading"
+
+
+def test_a_file_that_was_taken_away_is_no_longer_counted_and_one_that_is_missing_is(
+    facts: SessionEvents,
+) -> None:
+    history = facts.history()
+    token = facts.token(1)
+    sequence = next(
+        number
+        for number, event in enumerate(history, start=1)
+        if isinstance(event, FileIndexed) and event.file == token
+    )
+    before = fold(recorded(history))
+    missing = FileMissing(session=facts.session, file=token, after=sequence)
+    gone = FileSuperseded(session=facts.session, file=token, reason="moved", after=sequence)
+    back = facts.indexed(1, after=len(history) + 1)
+    assert fold(recorded([*history, missing])).files[token].is_missing
+    assert fold(recorded([*history, missing])).indexed_count == before.indexed_count
+    assert token in fold(recorded([*history, missing])).current_files()
+    assert fold(recorded([*history, gone])).indexed_count == before.indexed_count - 1
+    assert fold(recorded([*history, gone])).settled_count == before.settled_count - 1
+    assert token not in fold(recorded([*history, gone])).current_files()
+    for event in (missing, gone):
+        again = fold(recorded([*history, event, back]))
+        assert not again.files[token].is_missing
+        assert again.indexed_count == before.indexed_count
+        assert again.current_files().keys() == before.current_files().keys()

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from nexuslims_contracts.calendars import Instrument
 from nexuslims_contracts.event import Event, FileEvent, Replaces
 from nexuslims_contracts.identifiers import FileToken
+from nexuslims_contracts.paths import path_from
 
 FileBasis: TypeAlias = Literal["time", "began", "grace", "folder", "narrower", "content"]
 """Why a file is a session's: it was last written in its time; it was begun in it; it was closed
@@ -33,6 +34,11 @@ class FileIndexed(FileEvent, name="file.indexed"):
     after: Annotated[
         int, Field(ge=0, description="Sequence of the event that took it away or missed it, or 0")
     ] = 0
+
+    @property
+    def disk_path(self) -> str:
+        """The path as the file system has it; bytes that are no UTF-8 are surrogates."""
+        return path_from(self.path, self.path_bytes)
 
     def identity(self) -> tuple[str, ...]:
         """Once, and once more each time that it comes back."""

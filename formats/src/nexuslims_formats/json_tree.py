@@ -1,16 +1,20 @@
 """What artifacts of a file are called, and how a vendor's tree becomes JSON."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Final
 
 from nexuslims_contracts.text import clean_text
 
 _ASCII = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _BYTES_KEPT = 64
 _NUMBERS_KEPT = 4096
+_LONGEST_NAME: Final = 255
+"""Bytes that a name may have on the usual file systems."""
+_LONGEST_ENDING: Final = ".thumb.png"
 
 
 def artifact_paths(relative: str, signals: int) -> list[tuple[str, str]]:
@@ -22,11 +26,26 @@ def artifact_paths(relative: str, signals: int) -> list[tuple[str, str]]:
         Path of the file below the data folder.
     signals
         How many datasets it has.
+
+    Returns
+    -------
+    list
+        Names that would be longer than a file's name may be are shortened, with a digest.
     """
-    if signals == 1:
-        return [(f"{relative}.json", f"{relative}.thumb.png")]
-    stem = [f"{relative}_signal{index}" for index in range(signals)]
-    return [(f"{name}.json", f"{name}.thumb.png") for name in stem]
+    names = [""] if signals == 1 else [f"_signal{index}" for index in range(signals)]
+    stem = _shortened(relative, len(f"{names[-1]}{_LONGEST_ENDING}"))
+    return [(f"{stem}{name}.json", f"{stem}{name}{_LONGEST_ENDING}") for name in names]
+
+
+def _shortened(relative: str, room: int) -> str:
+    """Return a path whose name takes so many bytes more; a digest keeps shortened ones apart."""
+    folder, slash, name = relative.rpartition("/")
+    raw = name.encode("utf-8", "surrogateescape")
+    if len(raw) + room <= _LONGEST_NAME:
+        return relative
+    mark = f"-{hashlib.sha256(raw).hexdigest()[:16]}"
+    kept = raw[: _LONGEST_NAME - room - len(mark)].decode("utf-8", "ignore")
+    return f"{folder}{slash}{kept}{mark}"
 
 
 def to_json_bytes(tree: Mapping[str, Any]) -> bytes:

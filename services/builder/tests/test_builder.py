@@ -14,6 +14,8 @@ from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import (
     BookingTexts,
     Event,
+    FileIndexed,
+    FileMissing,
     MetadataExtracted,
     RecordBuilt,
     RecordRejected,
@@ -82,6 +84,21 @@ class Facility:
 @pytest.fixture
 def facility(tmp_path: Path) -> Facility:
     return Facility(tmp_path)
+
+
+async def test_a_missing_file_stays_in_the_record_and_is_marked(facility: Facility) -> None:
+    events = EVENTS.inputs()
+    await facility.tell(*events)
+    before = list((await facility.record()).datasets())
+    indexed = await facility.history()
+    one = next(item for item in indexed if isinstance(item.event, FileIndexed))
+    file = one.event.file  # type: ignore[attr-defined]
+    away = FileMissing(session=EVENTS.session, file=file, after=one.sequence)
+    await facility.tell(away)
+    after = list((await facility.record()).datasets())
+    assert [dataset.location for dataset in after] == [dataset.location for dataset in before]
+    marked = [text for dataset in after for text in dataset.descriptions if "missing" in text]
+    assert marked == ["This file was missing when its folder was looked at last"]
 
 
 async def test_a_record_is_built_when_the_last_file_has_settled(facility: Facility) -> None:

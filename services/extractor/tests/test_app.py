@@ -1,5 +1,7 @@
 """Which files the service reads, and which it reads again, by an event store in memory."""
 
+import os
+
 import pytest
 
 from nexuslims_contracts.envelope import envelop
@@ -10,6 +12,7 @@ from nexuslims_contracts.events import (
     RetryRequested,
 )
 from nexuslims_contracts.identifiers import file_token
+from nexuslims_contracts.paths import bytes_of, readable
 from nexuslims_extractor.app import Reader
 from nexuslims_extractor.core import extract_file
 from nexuslims_shared.dead_letters import MemoryDeadLetters
@@ -45,7 +48,8 @@ class Facility:
         self.root = folder / "store"
         self.titan = self.root / "Titan"
         self.titan.mkdir(parents=True)
-        settings = Settings(instrument_data_path=self.root, data_path=folder / "data")
+        self.data = folder / "data"
+        settings = Settings(instrument_data_path=self.root, data_path=self.data)
         self.store = MemoryEventStore()
         self.pool = Pool()
         context = ServiceContext(settings, self.store, MemoryPeople(), MemoryDeadLetters(), None)
@@ -156,3 +160,38 @@ async def test_an_instruments_folder_may_be_a_link(facility, tmp_path):
     facility.titan.rmdir()
     facility.titan.symlink_to(tmp_path / "elsewhere")
     assert await facility.tell(facility.file("a.txt")) == ["a.txt"]
+
+
+async def test_a_file_that_was_away_is_read_when_it_is_back(facility):
+    event = facility.file("a.txt")
+    path = facility.titan / "a.txt"
+    away = path.rename(facility.root / "a.txt")
+    assert await facility.tell(event) == []
+    assert (await facility.failure(event)).failure == "missing"
+    assert await facility.tell(event.model_copy(update={"after": 1})) == []
+    away.rename(path)
+    back = event.model_copy(update={"after": 3})
+    assert await facility.tell(back) == ["a.txt"]
+    assert await facility.tell(back.model_copy(update={"after": 9})) == []
+
+
+async def test_names_of_any_bytes_and_of_any_length_are_read(facility):
+    for name in (b"caf\xe9.txt", b"L" * 251 + b".txt"):
+        path = facility.titan / os.fsdecode(name)
+        path.write_text("words")
+        relative = os.fsdecode(b"Titan/" + name)
+        status = path.stat()
+        event = FileIndexed(
+            session=SESSION,
+            file=file_token(relative, status.st_size, status.st_mtime_ns),
+            path=readable(relative),
+            path_bytes=bytes_of(relative),
+            size=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+            instrument=TITAN,
+        )
+        await facility.tell(event)
+        extracted = (await facility.state()).files[event.file].extracted.event
+        (artifact,) = extracted.artifacts
+        assert (facility.data / artifact.path).is_file()
+        assert len(artifact.path.rpartition("/")[2].encode()) <= 255

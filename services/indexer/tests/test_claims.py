@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexuslims_indexer.claims import FOR_EVER, Booked, Claim, Rules, Sessions, explain, readable
+from nexuslims_contracts.paths import bytes_of, path_from, readable
+from nexuslims_indexer.claims import FOR_EVER, Booked, Claim, Rules, Sessions, explain
 from nexuslims_indexer.gather import Evidence, batches, gather
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.listing import Listing
@@ -118,7 +119,10 @@ def test_what_only_the_events_know_of_a_file_stands() -> None:
 
 def test_paths_are_shown_readably() -> None:
     assert readable("T/é.dm3") == "T/é.dm3"
-    assert readable("T/caf\udce9.dm3") == "T/caf\\xe9.dm3"
+    odd = "T/caf\udce9.dm3"
+    assert readable(odd) == "T/caf\\xe9.dm3"
+    assert path_from(readable(odd), bytes_of(odd)) == odd
+    assert bytes_of("T/é.dm3") == ""
 
 
 spans = st.tuples(st.integers(0, 60), st.integers(1, 30), st.booleans())

@@ -11,6 +11,7 @@ from nexuslims_builder.inputs import FileInput, RecordInput
 from nexuslims_builder.signals import separate
 from nexuslims_contracts import events
 from nexuslims_contracts.identifiers import digest
+from nexuslims_contracts.paths import readable
 from nexuslims_contracts.record import CHEMICAL_ELEMENTS
 from nexuslims_contracts.record.model import (
     Activity,
@@ -23,6 +24,8 @@ from nexuslims_contracts.record.model import (
 
 _NOT_FILE_NAME: Final = re.compile(r"[^\w.+-]+")
 _LONGEST_NAME: Final = 150
+
+_AWAY: Final = "This file was missing when its folder was looked at last"
 
 
 def assemble(
@@ -128,7 +131,8 @@ def _datasets(file: FileInput, parameters: Iterator[tuple[Parameter, ...]]) -> I
     parameters
         Of its signals in their order, without those of the setup.
     """
-    name = file.path.rpartition("/")[2]
+    name = readable(file.path.rpartition("/")[2])
+    away = (_AWAY,) if file.away else ()
     count = len(file.signals)
     if not count:
         yield Dataset(
@@ -136,7 +140,7 @@ def _datasets(file: FileInput, parameters: Iterator[tuple[Parameter, ...]]) -> I
             file.path,
             type="Unknown",
             role="Experimental",
-            descriptions=_remark("This file could not be read", file.failure),
+            descriptions=(*_remark("This file could not be read", file.failure), *away),
         )
     for signal in file.signals:
         yield Dataset(
@@ -144,7 +148,7 @@ def _datasets(file: FileInput, parameters: Iterator[tuple[Parameter, ...]]) -> I
             file.path,
             type=signal.type,
             role="Experimental",
-            descriptions=_remark("Not all of this file could be read", file.failure),
+            descriptions=(*_remark("Not all of this file could be read", file.failure), *away),
             previews=(signal.preview,) if signal.preview else (),
             parameters=next(parameters),
         )

@@ -109,7 +109,7 @@ def inputs_digest(state: SessionState, names: Mapping[str, str]) -> str:
 def _reading(file: FileState) -> str:
     """Id of what the record says of a file; an earlier reading stands when a later one failed."""
     fact = file.extracted or file.failed
-    return fact.event.id if fact else ""
+    return f"{fact.event.id if fact else ''}{' away' if file.is_missing else ''}"
 
 
 def _file(file: FileState, signals: tuple[Signal, ...]) -> FileInput:
@@ -118,13 +118,15 @@ def _file(file: FileState, signals: tuple[Signal, ...]) -> FileInput:
         raise BuilderError("a file that was never indexed cannot be in a record")
     indexed = file.indexed.event
     mtime = indexed.mtime_ns / NANOSECONDS
+    path, away = indexed.disk_path, file.is_missing
     if file.extracted is None:
         reason = file.failed.event.reason if file.failed else "the file was not read"
-        return FileInput(path=indexed.path, mtime=mtime, failure=reason)
+        return FileInput(path=path, mtime=mtime, failure=reason, away=away)
     extracted = file.extracted.event
     return FileInput(
-        path=indexed.path,
+        path=path,
         mtime=mtime,
+        away=away,
         signals=signals,
         failure=extracted.reason if extracted.outcome == "partial" else None,
     )

@@ -13,13 +13,14 @@ class FileInput:
 
     ``path`` is relative to the instrument data path, ``mtime`` in POSIX seconds. Without signals
     the file could not be read and ``failure`` says why; with signals ``failure`` says what is
-    missing of them.
+    missing of them. ``away`` tells that the file was not where it was at the last look.
     """
 
     path: str
     mtime: float
     signals: tuple[Signal, ...] = ()
     failure: str | None = None
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised whenever the tables, or what is put into them, change: the read model is then rebuilt."""
 
 _METADATA = MetaData()
@@ -123,6 +123,7 @@ def _sessions(name: str, metadata: MetaData) -> Table:
         Column("activities", Integer, nullable=False),
         Column("datasets", Integer, nullable=False),
         Column("record_path", Text, nullable=False),
+        Column("looks_until", UtcDateTime),
         Column("record_sha256", String(64), nullable=False),
         Column("uploads", JSON, nullable=False),
         Column("built_at", BigInteger, nullable=False),

@@ -9,7 +9,9 @@ from nexuslims_contracts.events import (
     Event,
     ExtractionFailed,
     FileIndexed,
+    FilesAwaited,
     FilesNotFound,
+    FileSuperseded,
     Instrument,
     MetadataExtracted,
     RebuildRequested,
@@ -28,7 +30,7 @@ from nexuslims_contracts.events import (
     WithdrawalRequested,
 )
 from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import holding, progress
+from nexuslims_shared.session.status import holding, looks_until, progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class SessionRow:
     """A session as an operator sees it.
 
     ``built_at`` is the sequence of the latest RecordBuilt or RecordRejected, 0 before the first;
-    ``through`` the last sequence that the row takes into account.
+    ``through`` the last sequence that the row takes into account. Until ``looks_until`` late files
+    are looked for often; None if that is not known yet.
     """
 
     session: str
@@ -69,6 +72,7 @@ class SessionRow:
     uploads: tuple[UploadRow, ...]
     built_at: int
     through: int
+    looks_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ def session_row(state: SessionState) -> SessionRow:
         uploads=_upload_rows(state),
         built_at=state.built.sequence if state.built else 0,
         through=state.through,
+        looks_until=looks_until(state),
     )
 
 
@@ -193,14 +198,25 @@ def _(event: FileIndexed) -> str:
 
 
 @summary.register
+def _(event: FileSuperseded) -> str:
+    return event.reason
+
+
+@summary.register
 def _(event: SessionIndexed) -> str:
     gone = f", {len(event.superseded)} superseded" if event.superseded else ""
-    return f"{event.count} files{gone}"
+    missing = f", {event.missing} missing" if event.missing else ""
+    return "; ".join([f"{event.count} files{gone}{missing}", *event.notes])
+
+
+@summary.register
+def _(event: FilesAwaited) -> str:
+    return "; ".join([f"looks until {event.until.isoformat()}", *event.notes])
 
 
 @summary.register
 def _(event: FilesNotFound) -> str:
-    return f"nothing in {event.searched}"
+    return "; ".join([f"nothing in {event.searched}", *event.notes])
 
 
 @summary.register

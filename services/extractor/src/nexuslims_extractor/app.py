@@ -92,20 +92,25 @@ class Reader:
         for recorded in batch:
             match recorded.event:
                 case FileIndexed() as file:
-                    if not await self._settled(file):
+                    if not await self._settled(file, recorded.sequence):
                         await self._read(file, recorded.envelope)
                 case RebuildRequested(re_extract=True, request=request, extractor=name):
                     await self._again(recorded, request, lambda file: name in ("", file.extractor))
                 case RetryRequested(request=request):
                     await self._again(recorded, request, lambda file: file.extracted is None)
 
-    async def _settled(self, file: FileIndexed) -> bool:
-        """Tell whether a message came again although its file was read."""
-        for outcome in (MetadataExtracted, ExtractionFailed):
-            subject = subjects.file_subject(file.session, file.file, outcome.kind())
-            if await self._store.last_sequence(subject):
-                return True
-        return False
+    async def _settled(self, file: FileIndexed, sequence: int) -> bool:
+        """Tell whether a message came again although its file was read, or could not be.
+
+        A file that was read needs no second reading when it comes back; one that was away does.
+        """
+        read, failed = (
+            subjects.file_subject(file.session, file.file, outcome.kind())
+            for outcome in (MetadataExtracted, ExtractionFailed)
+        )
+        if await self._store.last_sequence(read):
+            return True
+        return await self._store.last_sequence(failed) > sequence
 
     async def _again(
         self, recorded: Recorded, request: str, concerned: Callable[[FileState], bool]
@@ -132,7 +137,7 @@ class Reader:
                 raise outcome
 
     async def _read(self, file: FileIndexed, cause: Envelope, request: str = "") -> None:
-        path = resolve(self._settings.instrument_data_path, file.path)
+        path = resolve(self._settings.instrument_data_path, file.disk_path)
         problem = await asyncio.to_thread(self._problem, path, file)
         if problem is not None:
             failure, reason = problem
@@ -158,7 +163,7 @@ class Reader:
         try:
             found = path.stat()
         except FileNotFoundError:
-            return "missing", f"{file.path} is gone; `nexuslims retry {file.session}` looks again"
+            return "missing", f"{file.path} is gone; it is read when it is back"
         except OSError as error:
             return "unreadable", f"{file.path}: {error.strerror}"
         if not _is_within(path, self._settings.instrument_data_path, folder):
@@ -166,10 +171,7 @@ class Reader:
         if (found.st_size, found.st_mtime_ns) != (file.size, file.mtime_ns):
             return (
                 "changed",
-                (
-                    f"{file.path} changed after it was found;"
-                    f" `nexuslims retry {file.session}` looks again"
-                ),
+                f"{file.path} changed after it was found; it is read when at rest",
             )
         return None
 

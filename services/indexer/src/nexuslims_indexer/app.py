@@ -16,9 +16,10 @@ from typing import Final
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import RetryRequested
 from nexuslims_contracts.identifiers import digest
+from nexuslims_contracts.paths import readable
 from nexuslims_contracts.topology import INDEXER
 from nexuslims_indexer.book import Book, TreeKey
-from nexuslims_indexer.claims import Rules, readable
+from nexuslims_indexer.claims import Rules
 from nexuslims_indexer.decisions import Decisions, Log, Manner
 from nexuslims_indexer.errors import IndexInUseError, ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex

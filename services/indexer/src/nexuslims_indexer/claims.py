@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from nexuslims_contracts.events import FileBasis
+from nexuslims_contracts.paths import readable
 from nexuslims_indexer.model import FoundFile
 
 FOR_EVER: Final = 2**62
@@ -280,8 +281,3 @@ def _sentence(basis: str, owner: str, others: Sequence[str], files: Sequence[Fou
         return f"{count}, such as {example}: in the record of {owner}, {_WHY[basis]}"
     also = f", not in that of {', '.join(others)}" if others else ""
     return f"{count}, such as {example}: in this record{also}: {_WHY[basis]}"
-
-
-def readable(path: str) -> str:
-    r"""Return a path that can be shown: bytes that are no UTF-8 are written as ``\xNN``."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,6 +1,5 @@
 """What a look means for a session: events about files and their manifest, or the end of waiting."""
 
-import base64
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ from nexuslims_contracts.events import (
     SessionIndexed,
 )
 from nexuslims_contracts.identifiers import digest
-from nexuslims_indexer.claims import Claim, explain, readable
+from nexuslims_contracts.paths import bytes_of, readable
+from nexuslims_indexer.claims import Claim, explain
 from nexuslims_indexer.model import FoundFile, Unreadable
 from nexuslims_indexer.names import Strategy
 from nexuslims_shared.session.state import FileState, SessionState
@@ -236,7 +236,7 @@ class _Change:
             size=file.size,
             mtime_ns=file.mtime_ns,
             instrument=self._window.instrument,
-            path_bytes=_path_bytes(file.path),
+            path_bytes=bytes_of(file.path),
             basis=claim.basis,
             after=self._taken_at(token, known) if known and known.indexed else 0,
         )
@@ -357,15 +357,7 @@ def _file_of(file: FileState) -> FoundFile:
     if file.indexed is None:
         raise ValueError("a file that was never indexed has no path")
     event = file.indexed.event
-    path = event.path
-    if event.path_bytes:
-        path = base64.b64decode(event.path_bytes).decode("utf-8", "surrogateescape")
-    return FoundFile(event.mtime_ns, path, event.size)
-
-
-def _path_bytes(path: str) -> str:
-    raw = path.encode("utf-8", "surrogateescape")
-    return "" if readable(path) == path else base64.b64encode(raw).decode()
+    return FoundFile(event.mtime_ns, event.disk_path, event.size)
 
 
 def _sha256(file: FileState) -> str:

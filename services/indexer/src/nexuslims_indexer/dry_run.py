@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from time import time_ns
 
-from nexuslims_indexer.claims import readable
+from nexuslims_contracts.paths import readable
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.model import Tree
 from nexuslims_indexer.names import Names

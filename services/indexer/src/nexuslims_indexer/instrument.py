@@ -11,8 +11,8 @@ from time import time_ns
 from typing import Final
 
 from nexuslims_contracts.envelope import Envelope
+from nexuslims_contracts.paths import readable
 from nexuslims_indexer.book import Book, Entry, TreeKey
-from nexuslims_indexer.claims import readable
 from nexuslims_indexer.decisions import Decisions, Log, Manner, Seen, is_abandoned
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex

@@ -8,8 +8,9 @@ from itertools import islice
 from time import time_ns
 from typing import Final
 
+from nexuslims_contracts.paths import readable
 from nexuslims_indexer.book import TreeKey
-from nexuslims_indexer.claims import Booked, Sessions, readable
+from nexuslims_indexer.claims import Booked, Sessions
 from nexuslims_indexer.clock import Offset, detect_offset, from_the_future
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.model import FoundFile

@@ -10,6 +10,7 @@ from typing import Final
 from watchfiles import awatch
 
 log = logging.getLogger(__name__)
+logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs each change at INFO
 
 MOUNTS: Final = Path("/proc/self/mountinfo")
 _REMOTE: Final = ("nfs", "cifs", "smb", "9p", "fuse", "afs", "ceph", "gluster", "lustre", "beegfs")

@@ -128,6 +128,9 @@ def _print_session(row: SessionRow) -> None:
         "reason": row.reason,
         "files": f"{row.settled} of {row.files} done",
         "unreadable files": row.failures or None,
+        "late files": f"are looked for often until {row.looks_until.astimezone()}"
+        if row.looks_until
+        else None,
         "record": row.record_path,
         "activities": row.activities or None,
         "datasets": row.datasets or None,
