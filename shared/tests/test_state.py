@@ -10,6 +10,7 @@ from nexuslims_contracts.events import (
     Event,
     FileIndexed,
     FileMissing,
+    FilesAwaited,
     FileSuperseded,
     UploadPlan,
 )
