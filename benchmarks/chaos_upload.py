@@ -27,7 +27,7 @@ from nexuslims_shared.session.status import exported
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore, read_session
-from nexuslims_uploader.archive import FOLDER
+from nexuslims_uploader.catalogue import FOLDER
 from nexuslims_uploader.notebook import COMMENT, KEY, key_of
 from nexuslims_uploader.testing import Fault, Request
 from nexuslims_uploader.testing.cdcs import FakeCdcs

@@ -1,20 +1,29 @@
 """The local archive: one record of each session, and pages a person can open."""
 
 import asyncio
+import contextlib
 import errno
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from nexuslims_contracts.record import NAMESPACE
 from nexuslims_shared import artifacts
+from nexuslims_shared.artifacts import write_artifact
+from nexuslims_uploader import archive, catalogue
 from nexuslims_uploader.archive import ArchiveDestination
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
 from nexuslims_uploader.testing import (
@@ -74,15 +83,34 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
+def listed(records: Path) -> list[dict[str, Any]]:
+    """All entries on the lists of months, which their pages show."""
+    found = []
+    for path in records.glob("index/*/*.json"):
+        entries = json.loads(path.read_text())
+        last = max(int(other.stem) for other in path.parent.glob("*.json"))
+        page = path.with_name("index.html" if int(path.stem) == last else f"{path.stem}.html")
+        targets = list(Page(page).targets())
+        for entry in entries:
+            assert (records / "uploaded" / entry["file"]).with_suffix(".html") in targets
+        assert sum("/uploaded/" in str(target) for target in targets) == len(entries)
+        found += entries
+    return found
+
+
 class TestArchive(DestinationBehaviour):
     @pytest.fixture
     def held(self, records: Path):
         def read() -> dict[str, list[bytes]]:
-            catalogue = json.loads((records / "uploaded/catalogue.json").read_text())
-            files = {path.name: path.read_bytes() for path in (records / "uploaded").glob("*.xml")}
-            found = {entry["session"]: [files.pop(entry["file"])] for entry in catalogue}
+            folder = records / "uploaded"
+            files = {path.name: path.read_bytes() for path in folder.glob("*.xml")}
+            sessions = sorted((folder / "sessions").glob("*"))
+            found = {path.name: [files.pop(path.read_text())] for path in sessions}
             assert not files, "a record that no session owns"
-            assert len(list((records / "uploaded").glob("*.html"))) == len(found)
+            entries = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+            assert {entry["session"] for entry in entries} == set(found)
+            assert len(entries) == len(list(folder.glob("*.html"))) == len(found)
+            assert sorted(entry["session"] for entry in listed(records)) == sorted(found)
             return found
 
         return read
@@ -189,38 +217,170 @@ async def test_a_full_disk_is_trouble_that_passes(destination, records, monkeypa
     assert (records / "uploaded" / second.file_name).read_bytes() == second.xml
 
 
-@pytest.mark.parametrize("survived", range(5))
-async def test_a_crash_between_any_two_writes_is_made_good(
-    destination, records, tmp_path, monkeypatch, survived
+def snapshot(records: Path) -> dict[str, bytes]:
+    return {name: content for name, (content, _) in contents(records).items()}
+
+
+@contextmanager
+def mortal(monkeypatch, survives: int) -> Iterator[None]:
+    """The process dies after so many changes on the disk; nothing is changed after that."""
+    left = survives
+
+    def counted(change):
+        def run(*arguments, **options):
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return change(*arguments, **options)
+
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "write_artifact", counted(write_artifact))
+        patch.setattr(Path, "unlink", counted(Path.unlink))
+        patch.setattr(archive.shutil, "rmtree", counted(shutil.rmtree))
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+
+
+DECEMBER = datetime(2018, 12, 24, 9, tzinfo=ZoneInfo("America/Denver"))
+
+
+@pytest.mark.parametrize("survives", range(20))
+@pytest.mark.parametrize(
+    "case",
+    [(moves, alone) for moves in ("to a file", "to a month", "away") for alone in (True, False)],
+)
+async def test_a_crash_between_any_two_changes_is_made_good(
+    destination, tmp_path, monkeypatch, survives, case
 ) -> None:
-    """The process dies after so many changes; the next attempt leaves what one without it does."""
+    """The next attempt leaves what one without a crash does."""
+    (moves, alone), records = case, destination._records
+    elsewhere = tmp_path / "other" / "records"
+    clean = ArchiveDestination(elsewhere, elsewhere.parent)
     old = record_to_upload(small_record_xml("Old"))
     new = record_to_upload(small_record_xml("New"), file_name="2018-11-14_FEI-Titan-TEM_204.xml")
-    await destination.upload(old, {})
-    changes = 0
-    write, remove = ArchiveDestination._put, ArchiveDestination._remove
+    if moves == "to a month":
+        new = replace(new, start=DECEMBER)
+    for one in (destination, clean):
+        if not alone:
+            await one.upload(record_to_upload(session="file-2", file_name="b.xml"), {})
+        await one.upload(old, {})
+    work = "_take_out" if moves == "away" else "_store"
+    with mortal(monkeypatch, survives):
+        getattr(destination, work)(new if moves != "away" else old)
+    for one in (destination, clean):
+        if moves == "away":
+            await one.withdraw(old, {})
+        else:
+            await one.upload(new, {})
+    assert snapshot(records) == snapshot(elsewhere)
+    assert len(listed(records)) == (moves != "away") + (not alone)
 
-    def counting(method):
-        def change(*arguments):
-            nonlocal changes
-            if changes == survived:
-                raise KeyboardInterrupt
-            changes += 1
-            method(*arguments)
 
-        return change
-
-    with monkeypatch.context() as mortal:
-        mortal.setattr(ArchiveDestination, "_put", counting(write))
-        mortal.setattr(ArchiveDestination, "_remove", counting(remove))
-        with pytest.raises(KeyboardInterrupt):
-            destination._store(new)
-    await destination.upload(new, {})
-
+@pytest.mark.parametrize("survives", range(12))
+async def test_a_crash_in_the_first_upload_is_made_good(
+    destination, records, tmp_path, monkeypatch, survives
+) -> None:
+    record = record_to_upload()
+    with mortal(monkeypatch, survives):
+        destination._store(record)
+    cut_short = snapshot(records)
+    await destination.upload(record, {})
+    whole = snapshot(records)
     elsewhere = tmp_path / "other" / "records"
-    await ArchiveDestination(elsewhere, elsewhere.parent).upload(new, {})
-    left, clean = contents(records), contents(elsewhere)
-    assert {name: left[name][0] for name in left} == {name: clean[name][0] for name in clean}
+    await ArchiveDestination(elsewhere, elsewhere.parent).upload(record, {})
+    assert whole == snapshot(elsewhere)
+    assert (cut_short == whole) == (survives >= 8)
+
+
+@pytest.mark.parametrize("survives", range(12))
+async def test_a_first_upload_that_was_cut_short_is_withdrawn(
+    destination, records, monkeypatch, survives
+) -> None:
+    record = record_to_upload()
+    with mortal(monkeypatch, survives):
+        destination._store(record)
+    await destination.withdraw(record, {})
+    assert set(snapshot(records)) <= {"index.html", "uploaded/.lock"}
+
+
+async def test_a_month_of_many_records_has_many_lists(destination, records, monkeypatch) -> None:
+    monkeypatch.setattr(catalogue, "ENTRIES_ON_A_PAGE", 2)
+    uploaded = [record_to_upload(session=f"s-{n}", file_name=f"{n}.xml") for n in range(5)]
+    for record in uploaded:
+        await destination.upload(record, {})
+    month = records / "index/2018-11"
+    assert sorted(path.name for path in month.iterdir()) == [
+        *("1.html", "1.json", "2.html", "2.json", "3.json", "index.html")
+    ]
+    assert len(listed(records)) == 5
+    page, seen = Page(month / "index.html"), set()
+    while True:
+        seen |= {path.name for path in page.targets() if path.parent.name == "uploaded"}
+        earlier = [
+            path for path in page.targets() if path.stem.isdecimal() and path.parent == month
+        ]
+        if not earlier:
+            break
+        page = Page(earlier[0])
+    assert seen == {f"{n}.html" for n in range(5)}
+    for record in uploaded[2:]:
+        await destination.withdraw(record, {})
+    assert sorted(path.name for path in month.iterdir()) == ["1.json", "index.html"]
+    assert len(listed(records)) == 2
+    for record in uploaded[:2]:
+        await destination.withdraw(record, {})
+    assert not list((records / "index").iterdir())
+    assert "There are no records yet." in Page(records / "index.html").text
+
+
+def former_catalogue(records: Path, count: int) -> list[dict[str, Any]]:
+    """An archive as release 0.1 left it."""
+    folder = records / "uploaded"
+    folder.mkdir(parents=True)
+    entries = [
+        {
+            "session": f"s-{n}",
+            "file": f"{n}.xml",
+            "title": f"Title {n}",
+            "instrument": "Titan",
+            "start": f"2018-{1 + n % 12:02}-13T09:00:00-07:00",
+            "experimenters": ["Ada"],
+            "activities": 1,
+            "datasets": 1,
+            "preview": "",
+        }
+        for n in range(count)
+    ]
+    for entry in entries:
+        (folder / entry["file"]).write_bytes(small_record_xml(entry["title"]))
+        (folder / entry["file"]).with_suffix(".html").write_text(entry["title"])
+    (folder / "catalogue.json").write_text(json.dumps(entries))
+    return entries
+
+
+@pytest.mark.parametrize("survives", [0, 1, 5, 1000])
+async def test_an_archive_of_the_first_release_is_taken_over(
+    destination, records, monkeypatch, survives
+) -> None:
+    monkeypatch.setattr("nexuslims_uploader.catalogue_migration.ENTRIES_ON_A_PAGE", 2)
+    former_catalogue(records, 40)
+    with mortal(monkeypatch, survives):
+        destination._store(record_to_upload())
+    await destination.upload(record_to_upload(), {})
+    assert not (records / "uploaded/catalogue.json").exists()
+    entries = listed(records)
+    assert len(entries) == 41
+    assert len(list((records / "index").iterdir())) == 12
+    again = record_to_upload(small_record_xml("New"), session="s-7", file_name="7.xml")
+    await destination.upload(again, {})
+    with pytest.raises(PermanentUploadError, match="s-8"):
+        await destination.upload(record_to_upload(session="another", file_name="8.xml"), {})
+    await destination.withdraw(record_to_upload(session="s-9", file_name="9.xml"), {})
+    assert len(listed(records)) == 40
+    assert not (records / "uploaded/9.xml").exists()
 
 
 def upload_many(records: Path, data: Path, worker: int, count: int) -> None:
@@ -247,39 +407,47 @@ def test_many_uploaders_lose_nothing(records: Path, data: Path) -> None:
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    assert len(json.loads((records / "uploaded/catalogue.json").read_text())) == 30
-    assert sum(link.endswith(".html") for link in Page(records / "index.html").links) == 30
+    assert len(listed(records)) == 30
+    assert len(list((records / "uploaded/sessions").iterdir())) == 30
 
 
-async def test_thousands_of_datasets_and_of_records(destination, records) -> None:
-    """CPU seconds on two shared cores: well under these bounds, and not quadratic."""
+async def test_thousands_of_datasets(destination, records) -> None:
+    """CPU seconds on two shared cores: well under the bound, and not quadratic."""
     large = record_to_upload(small_record_xml("Large", datasets=5000))
     begin = time.process_time()
     await destination.upload(large, {})
     assert time.process_time() - begin < 5
     assert Page(records / "uploaded/2018-11-13_FEI-Titan-TEM_204.html").tags.count("img") == 5000
 
-    catalogue = records / "uploaded/catalogue.json"
-    (entry,) = json.loads(catalogue.read_text())
-    entries = [{**entry, "session": f"s-{n}", "file": f"{n}.xml"} for n in range(5000)]
-    catalogue.write_text(json.dumps(entries))
-    small = record_to_upload(session="one-more", file_name="one-more.xml")
-    begin = time.process_time()
-    await destination.upload(small, {})
-    assert time.process_time() - begin < 2
-    assert Page(records / "index.html").tags.count("img") == 5001
+
+async def test_an_upload_touches_as_many_files_in_a_large_archive(
+    destination, records, monkeypatch
+) -> None:
+    former_catalogue(records, 3000)
+    await destination.upload(record_to_upload(session="first", file_name="first.xml"), {})
+    touched = []
+    monkeypatch.setattr(
+        catalogue,
+        "resolve",
+        lambda root, name: touched.append(name) or artifacts.resolve(root, name),
+    )
+    await destination.upload(record_to_upload(session="one-more", file_name="one-more.xml"), {})
+    assert 10 < len(touched) < 40
 
 
-async def test_what_is_wrong_is_said_beforehand(destination, records, tmp_path, data) -> None:
+@pytest.mark.parametrize("file", ["uploaded/catalogue.json", "index/2018-11/1.json"])
+async def test_a_damaged_catalogue_is_reported_and_not_overwritten(
+    destination, records, file
+) -> None:
     await destination.upload(record_to_upload(), {})
     assert await destination.check() == []
-    catalogue = records / "uploaded/catalogue.json"
-    catalogue.write_text("[{]")
+    damaged = records / file
+    damaged.write_text("[{]")
     (problem,) = await destination.check()
-    assert "catalogue.json is damaged" in problem
+    assert f"{damaged.name} is damaged" in problem
     with pytest.raises(TransientUploadError, match="is damaged"):
         await destination.upload(record_to_upload(small_record_xml("B")), {})
-    assert catalogue.read_text() == "[{]"
+    assert damaged.read_text() == "[{]"
 
 
 async def test_a_file_in_the_place_of_the_folder_is_said(tmp_path: Path, data: Path) -> None:

@@ -1,12 +1,13 @@
 """Pages for people, of one file each: no script, no server, nothing fetched but the previews."""
 
+from calendar import month_name
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from nexuslims_uploader.catalogue import Entry
+from nexuslims_uploader.catalogue import Entry, Page
 from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.html import is_web_address, templates
 
@@ -32,21 +33,51 @@ def record_page(record: RecordToUpload, *, home: str, previews: str) -> bytes:
     ).encode()
 
 
-def index_page(entries: Iterable[Entry], folder: str, previews: str) -> bytes:
-    """Render the list of all records, newest first.
+def index_page(newest: Iterable[Entry], months: Iterable[str], folder: str, previews: str) -> bytes:
+    """Render the front page: the newest records, and links to all months.
 
     Parameters
     ----------
-    entries
-        What is known of them.
+    newest
+        The entries of the newest records.
+    months
+        All that have records, such as ``2018-11``.
     folder
-        Relative address of the folder with their pages.
+        Relative address of the folder with the records' pages.
     previews
         Relative address of the data folder.
     """
-    newest_first = sorted(entries, key=lambda entry: (entry.start, entry.file), reverse=True)
+    years: dict[str, list[str]] = {}
+    for month in sorted(months, reverse=True):
+        years.setdefault(month[:4], []).append(month)
     template = _environment().get_template("index.html.j2")
-    return template.render(entries=newest_first, folder=folder, previews=previews).encode()
+    return template.render(
+        entries=_newest_first(newest), years=years, folder=folder, previews=previews
+    ).encode()
+
+
+def month_page(page: Page, entries: Iterable[Entry], folder: str, previews: str) -> bytes:
+    """Render a list of records of one month, newest first.
+
+    Parameters
+    ----------
+    page
+        Which list it is.
+    entries
+        The entries on it.
+    folder
+        Relative address of the folder with the records' pages, as seen from the index.
+    previews
+        Relative address of the data folder.
+    """
+    template = _environment().get_template("month.html.j2")
+    return template.render(
+        page=page, entries=_newest_first(entries), folder=f"../../{folder}", previews=previews
+    ).encode()
+
+
+def _newest_first(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (entry.start, entry.file), reverse=True)
 
 
 @lru_cache(maxsize=1)
@@ -56,6 +87,7 @@ def _environment() -> "Environment":
         "address": quote,
         "page": lambda file: PurePosixPath(file).with_suffix(".html").name,
         "moment": _moment,
+        "month": _month,
     }
     environment.tests["web_address"] = is_web_address
     return environment
@@ -64,3 +96,8 @@ def _environment() -> "Environment":
 def _moment(text: str) -> str:
     """Return an ISO 8601 time as people read it, to the minute, in its own zone."""
     return text[:16].replace("T", " ")
+
+
+def _month(text: str) -> str:
+    """Return a month such as ``2018-11`` as people read it."""
+    return f"{month_name[int(text[5:7])]} {text[:4]}"
