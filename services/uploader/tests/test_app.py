@@ -239,7 +239,7 @@ async def test_killed_before_the_event_leaves_the_archive_as_it_is(harness, monk
         with pytest.raises(Crash):
             await harness.handle()
     before = {path: path.stat().st_mtime_ns for path in records.rglob("*.*ml")}
-    assert len(before) == 4
+    assert len(before) == 5
     await harness.handle()
     assert {path: path.stat().st_mtime_ns for path in records.rglob("*.*ml")} == before
     assert len(await harness.upload_events()) == 1
@@ -316,9 +316,9 @@ class WatchedStore(MemoryEventStore):
         super().__init__()
         self.filters: set[str] = set()
 
-    async def read_last(self, filters, *, after=0, through=0):
+    async def read_last(self, filters, **options):
         self.filters.update(filters)
-        return await super().read_last(filters, after=after, through=through)
+        return await super().read_last(filters, **options)
 
 
 async def test_files_of_the_session_are_not_read(harness, facts) -> None:
