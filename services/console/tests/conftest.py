@@ -1,9 +1,10 @@
 """What the tests of the console have in common."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import os
+from collections.abc import Callable, Iterator
 
 import pytest
+from services.console.tests.postgresql import Server, find_binaries, running
 
 from nexuslims_console.database import Database
 from nexuslims_contracts.envelope import envelop
@@ -55,9 +56,45 @@ def history() -> SessionHistory:
     return SessionHistory()
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    binaries = find_binaries()
+    if binaries is None:
+        reason = "PostgreSQL's server is not installed: apt-get install postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with running(binaries) as server:
+        yield server
+
+
+@pytest.fixture(
+    scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+)
+def empty_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    """Gives addresses of empty databases, of each kind that is supported."""
+    if request.param == "sqlite":
+        return lambda: f"sqlite:///{tmp_path_factory.mktemp('read-model') / 'read-model.db'}"
+    server: Server = request.getfixturevalue("postgresql")
+    return server.new_database
+
+
+@pytest.fixture(scope="session")
+def new_database(empty_database: Callable[[], str]) -> Callable[[], Database]:
+    """Makes databases with empty tables."""
+
+    def new() -> Database:
+        made = Database(empty_database())
+        made.prepare()
+        return made
+
+    return new
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path / 'read-model.db'}")
-    made.prepare()
+def database(new_database: Callable[[], Database]) -> Iterator[Database]:
+    made = new_database()
     yield made
     made.close()

@@ -1,10 +1,9 @@
 """The read model: the same rows however the events arrive."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Callable
+from contextlib import aclosing, closing
 from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -23,6 +22,8 @@ from nexuslims_shared.session.state import fold
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import Unreadable
 
+NewDatabase = Callable[[], Database]
+
 SESSIONS = ("a", "b", "c")
 
 
@@ -32,6 +33,7 @@ def contents(database: Database) -> dict[str, Any]:
         "sessions": [asdict(row) for row in model.sessions()],
         "stories": {session: model.history(session) for session in SESSIONS},
         "unreadable": model.unreadable(),
+        "people": model.sessions_by_person(),
         "position": model.position().sequence,
     }
 
@@ -46,12 +48,6 @@ async def told(history: Any) -> MemoryEventStore:
     await history.tell(store, history.built("c", await store.last_sequence()))
     await history.tell(store, SessionEvents("c").upload_failed())
     return store
-
-
-def fresh(folder: str, name: str) -> Database:
-    database = Database(f"sqlite:///{Path(folder) / name}.db")
-    database.prepare()
-    return database
 
 
 async def test_a_session_is_shown_as_its_events_tell(database: Database, history: Any) -> None:
@@ -95,14 +91,15 @@ async def test_an_updated_release_reads_what_an_older_one_had_to_leave_out(
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_rebuilt_equals_live_however_events_arrive(history: Any, data: st.DataObject) -> None:
+def test_rebuilt_equals_live_however_events_arrive(
+    history: Any, new_database: NewDatabase, data: st.DataObject
+) -> None:
     """Two projections side by side get events late, doubled and in any order, as they are told."""
 
     async def compare() -> None:
         source = [item async for item in (await told(history)).read()]
         store = MemoryEventStore()
-        with TemporaryDirectory() as folder:
-            live, rebuilt = fresh(folder, "live"), fresh(folder, "rebuilt")
+        with closing(new_database()) as live, closing(new_database()) as rebuilt:
             pair = [Projection(store, live), Projection(store, live)]
             delivered: dict[str, int] = {}
             while await store.last_sequence() < len(source):
@@ -119,8 +116,6 @@ def test_rebuilt_equals_live_however_events_arrive(history: Any, data: st.DataOb
             assert contents(live) == contents(rebuilt)
             await rebuild(store, live)
             assert contents(live) == contents(rebuilt)
-            live.close()
-            rebuilt.close()
 
     asyncio.run(compare())
 
@@ -159,21 +154,18 @@ async def require_whole_rows(
 @settings(max_examples=25, deadline=None)
 @given(cut=st.integers(0, 25), size=st.integers(1, 9))
 def test_a_projection_that_starts_anywhere_gives_whole_rows(
-    history: Any, cut: int, size: int
+    history: Any, new_database: NewDatabase, cut: int, size: int
 ) -> None:
     async def compare() -> None:
         store = await told(history)
         items = [item async for item in store.read()]
-        with TemporaryDirectory() as folder:
-            live, rebuilt = fresh(folder, "live"), fresh(folder, "rebuilt")
+        with closing(new_database()) as live, closing(new_database()) as rebuilt:
             await Projection(store, live).apply(items[:cut], after=0)
             restarted = Projection(store, live)
             for start in range(cut, len(items), size):
                 await restarted.apply(items[start : start + size], after=start)
             await Projection(store, rebuilt).catch_up()
             assert contents(live) == contents(rebuilt)
-            live.close()
-            rebuilt.close()
 
     asyncio.run(compare())
 

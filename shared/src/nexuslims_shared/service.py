@@ -7,8 +7,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -19,7 +19,6 @@ from faststream import AckPolicy
 from faststream.asgi import AsgiFastStream
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 from prometheus_client import make_asgi_app
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
@@ -27,34 +26,39 @@ from nexuslims_contracts import subjects
 from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import EVENTS, ConsumerSpec
 from nexuslims_shared import logs
-from nexuslims_shared.broker import connect, consumer_config, missing, provision
+from nexuslims_shared.broker import connect, consumer_config, missing
 from nexuslims_shared.consume import Handler, Key, MessageProcessor, each_alone
-from nexuslims_shared.dead_letters import DeadLetters, StreamDeadLetters
-from nexuslims_shared.embedded import running_broker
+from nexuslims_shared.context import (
+    ServiceContext,
+    broker_url,
+    make_context,
+    provision_broker,
+    service_context,
+)
 from nexuslims_shared.errors import SettingsError, TopologyError
 from nexuslims_shared.health import Check, Health, Notes, check_broker, check_mount
-from nexuslims_shared.people import BucketPeople, People
-from nexuslims_shared.secrets import hide
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.jetstream import JetStreamEventStore
-from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.tasks import end
+
+__all__ = [
+    "SERVICES",
+    "Mount",
+    "Service",
+    "ServiceContext",
+    "Work",
+    "broker_url",
+    "main",
+    "provision_broker",
+    "require_mounts",
+    "run",
+    "service_context",
+    "service_named",
+]
 
 log = logging.getLogger(__name__)
 
 SERVICES: Final = "nexuslims.services"
 """Entry point group: name of a service -> its factory, ``Settings -> Service``."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceContext:
-    """What a running service works with."""
-
-    settings: Settings
-    store: EventStore
-    people: People
-    dead_letters: DeadLetters
-    jetstream: JetStreamContext
 
 
 Work: TypeAlias = Callable[[ServiceContext], AbstractAsyncContextManager[Handler | None]]
@@ -125,81 +129,6 @@ def service_named(name: str, settings: Settings) -> Service:
     """
     service: Service = installed(SERVICES)[name].load()(settings)
     return service
-
-
-def broker_url(settings: Settings) -> str:
-    """Return the address of the broker: the configured one, or the embedded one that runs.
-
-    Raises
-    ------
-    TopologyError
-        If neither is there.
-    """
-    url = settings.nats_url or running_broker(settings.state_path)
-    if not url:
-        raise TopologyError(
-            "no broker: set NATS_URL, or start the embedded one with `nexuslims up`"
-        )
-    return url
-
-
-@asynccontextmanager
-async def service_context(settings: Settings, name: str) -> AsyncIterator[ServiceContext]:
-    """Connect a command or a test to the broker for a while; fail at once if there is none.
-
-    Parameters
-    ----------
-    settings
-        Where the broker is.
-    name
-        For the broker's list of connections.
-
-    Raises
-    ------
-    TopologyError
-        If the broker does not answer.
-    """
-    url = broker_url(settings)
-    try:
-        client = await connect(url, name=name, wait=False)
-    except (OSError, nats.errors.Error) as error:
-        raise TopologyError(f"the broker at {hide(url)} does not answer: does it run?") from error
-    try:
-        yield _service_context(settings, client)
-    finally:
-        await client.close()
-
-
-async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
-    """Create or update what the system needs on the broker; running it again changes nothing.
-
-    Parameters
-    ----------
-    settings
-        Where the broker is, and how many replicas its streams have.
-    wait
-        Wait until the broker answers; otherwise fail at once.
-
-    Raises
-    ------
-    TopologyError
-        If the broker does not answer, is too old, or refuses a definition.
-    """
-    if wait:
-        await (await connect(broker_url(settings), name="provision")).close()
-    async with service_context(settings, "provision") as context:
-        await provision(context.jetstream, replicas=settings.stream_replicas)
-
-
-def _service_context(settings: Settings, client: Client) -> ServiceContext:
-    jetstream = client.jetstream(timeout=5)
-    return ServiceContext(
-        settings,
-        JetStreamEventStore(jetstream),
-        BucketPeople(jetstream),
-        StreamDeadLetters(jetstream),
-        jetstream,
-    )
 
 
 async def run(service: Service, settings: Settings) -> None:
@@ -288,7 +217,7 @@ class _Process:
         if client is None:
             return
         try:
-            context = _service_context(self.settings, client)
+            context = make_context(self.settings, client)
             self.health.checks.append(check_broker(context.jetstream, self.service.consumer))
             async with self.service.work(context) as handler:
                 if self.service.consumer is not None and handler is not None:

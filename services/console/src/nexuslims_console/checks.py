@@ -7,11 +7,11 @@ from nexuslims_console.errors import ReadModelError
 from nexuslims_console.facility import read_services
 from nexuslims_console.probes import readiness
 from nexuslims_console.queries import ReadModel
+from nexuslims_shared.context import service_context
 from nexuslims_shared.doctor import Finding
 from nexuslims_shared.errors import SettingsError, TopologyError
 from nexuslims_shared.health import check_mount
 from nexuslims_shared.instruments import read_instruments
-from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import Settings
 
 

@@ -59,12 +59,32 @@ def sessions(
     status: Annotated[
         str, typer.Option(metavar="S", help="Only those in this status, for example ERROR.")
     ] = "",
+    instrument: Annotated[
+        str, typer.Option(metavar="PID", help="Only those at this instrument.")
+    ] = "",
+    since: Since = "",
+    until: Until = "",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            help="How many at most, 0 for all; 50, or 1000 as JSON.", min=0, show_default=False
+        ),
+    ] = None,
+    page: Annotated[int, typer.Option(help="1 for the newest, 2 for those before.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
-    """List all sessions and their status."""
+    """List sessions and their status, the newest last."""
     from nexuslims_console.actions import sessions as work  # noqa: PLC0415 - heavy
+    from nexuslims_console.actions.dates import read_window  # noqa: PLC0415 - heavy
 
-    work.show_all(status, as_json=as_json)
+    work.show_all(
+        status=status,
+        instrument=instrument,
+        window=read_window(since, until),
+        limit=limit,
+        page=page,
+        as_json=as_json,
+    )
 
 
 def session(

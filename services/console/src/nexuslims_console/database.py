@@ -14,6 +14,8 @@ from nexuslims_shared.settings import make_folder
 
 _WRITING = "nexuslims_writing"
 _BUSY_MS = 15_000
+_PREPARING = 7_358_221
+"""Number of the lock; any will do, as long as nobody else uses it in the same database."""
 
 
 class Database:
@@ -35,6 +37,7 @@ class Database:
     def prepare(self) -> None:
         """Create what is not there yet."""
         with self._transaction(writing=True) as connection:
+            _wait_for_others(connection)
             create_registry(connection)
             if _serving(connection) is None:
                 _create(connection, tables_of(1))
@@ -59,15 +62,16 @@ class Database:
 
     def begin_generation(self) -> int:
         """Create the tables of a new generation; what an abandoned attempt left is dropped."""
-        with self.writing() as (connection, serving):
-            new = tables_of(serving.generation + 1)
+        with self._transaction(writing=True) as connection:
+            new = tables_of(_required(connection, alone=True).generation + 1)
             new.metadata.drop_all(connection)
             _create(connection, new)
             return new.generation
 
     def serve(self, generation: int) -> None:
         """Let a generation serve, in one transaction; then drop the one before."""
-        with self.writing() as (connection, old):
+        with self._transaction(writing=True) as connection:
+            old = _required(connection, alone=True)
             if old.generation >= generation:
                 return  # somebody else rebuilt it too, and was faster
             connection.execute(update(READ_MODEL).values(generation=generation, schema=SCHEMA))
@@ -121,20 +125,35 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
+def _wait_for_others(connection: Connection) -> None:
+    """Keep other processes from creating the same tables at the same time (on PostgreSQL).
+
+    Elsewhere a transaction that writes is alone anyway; PostgreSQL's ``CREATE TABLE`` fails where
+    two run at once, even with ``IF NOT EXISTS``.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PREPARING})")
+
+
 def _create(connection: Connection, tables: Tables) -> None:
     tables.metadata.create_all(connection)
     start = insert(tables.position).values(id=1, sequence=0, read_at=datetime.now(UTC))
     connection.execute(start)
 
 
-def _serving(connection: Connection) -> Tables | None:
-    """Find the serving generation, and keep it until the transaction ends (on PostgreSQL)."""
-    generation = connection.scalar(select(READ_MODEL.c.generation).with_for_update(read=True))
+def _serving(connection: Connection, *, alone: bool = False) -> Tables | None:
+    """Find the serving generation, and keep it until the transaction ends (on PostgreSQL).
+
+    ``alone`` keeps others from finding it meanwhile: whoever makes or changes generations does so
+    one after the other.
+    """
+    query = select(READ_MODEL.c.generation).with_for_update(read=not alone)
+    generation = connection.scalar(query)
     return None if generation is None else tables_of(generation)
 
 
-def _required(connection: Connection) -> Tables:
-    tables = _serving(connection)
+def _required(connection: Connection, *, alone: bool = False) -> Tables:
+    tables = _serving(connection, alone=alone)
     if tables is None:
         raise ReadModelError("the read model is empty: run `nexuslims read-model rebuild`")
     return tables

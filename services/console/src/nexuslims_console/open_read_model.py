@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection, open_read_model
 from nexuslims_console.queries import ReadModel
+from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
-from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end
 

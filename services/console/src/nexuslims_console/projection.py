@@ -85,6 +85,9 @@ class Projection:
             sessions=[session_row(state) for state in await self._states(events, after, last)],
             events=list(map(event_row, events)),
             unreadable=[_unreadable_row(item) for item in items if isinstance(item, Unreadable)],
+            mentions={
+                (person, item.event.session) for item in events for person in item.event.people()
+            },
         )
         return await asyncio.to_thread(self._write, changes, after, last)
 

@@ -1,18 +1,22 @@
 """Reading the read model."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow, UploadRow
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row, Table
 
     from nexuslims_console.database import Database
+
+
+_COMPARED_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +51,90 @@ class ReadModel:
         self._database = database
 
     def sessions(
-        self, *, status: str = "", window: Window = ALWAYS, only: Collection[str] | None = None
+        self,
+        *,
+        status: str = "",
+        instrument: str = "",
+        window: Window = ALWAYS,
+        only: Collection[str] | None = None,
+        limit: int | None = None,
+        page: int = 1,
     ) -> list[SessionRow]:
-        """Sessions in the order of their start.
+        """Return sessions in the order of their start.
 
         Parameters
         ----------
         status
             Only those in this status, if given.
+        instrument
+            Only those at the instrument with this pid, if given.
         window
             Only those that overlap this period.
         only
             Only these, if given.
+        limit
+            How many at most, the newest; all by default.
+        page
+            With a limit: 1 for the newest, 2 for those before, and so on.
         """
         with self._database.reading() as (connection, tables):
             table = tables.sessions
-            query = select(table).order_by(table.c.start, table.c.session)
-            if status:
-                query = query.where(table.c.status == status)
-            if window.end is not None:
-                query = query.where(or_(table.c.start.is_(None), table.c.start < window.end))
-            if window.start is not None:
-                query = query.where(or_(table.c.end.is_(None), table.c.end > window.start))
-            rows = [_session(row) for row in connection.execute(query)]
-        return rows if only is None else [row for row in rows if row.session in only]
+            query = select(table).where(*_conditions(table, status, instrument, window))
+            query = query.order_by(table.c.start.desc().nulls_last(), table.c.session.desc())
+            if limit is not None:
+                query = query.limit(limit).offset((page - 1) * limit)
+            if only is None:
+                rows = list(connection.execute(query))
+            else:
+                rows = [
+                    row
+                    for some in _chunks(sorted(only))
+                    for row in connection.execute(query.where(table.c.session.in_(some)))
+                ]
+        return sorted(map(_session, rows), key=_by_start)
+
+    def count(self, *, status: str = "", instrument: str = "", window: Window = ALWAYS) -> int:
+        """Return how many sessions there are; parameters as for :meth:`sessions`.
+
+        Parameters
+        ----------
+        status, instrument, window
+            As there.
+        """
+        with self._database.reading() as (connection, tables):
+            table = tables.sessions
+            conditions = _conditions(table, status, instrument, window)
+            query = select(func.count()).select_from(table).where(*conditions)
+            return int(connection.scalar(query) or 0)
+
+    def names(self, *, status: str = "", window: Window = ALWAYS, built: bool = False) -> list[str]:
+        """Return the names of sessions, in the order of their start.
+
+        Parameters
+        ----------
+        status, window
+            As for :meth:`sessions`.
+        built
+            Only those of which a record was built, or refused.
+        """
+        with self._database.reading() as (connection, tables):
+            table = tables.sessions
+            query = select(table.c.session).where(*_conditions(table, status, "", window))
+            if built:
+                query = query.where(table.c.built_at > 0)
+            return list(connection.scalars(query.order_by(table.c.start, table.c.session)))
+
+    def sessions_by_person(self, person: str = "") -> dict[str, list[str]]:
+        """Return in which sessions events name people, by the ids of all of them, or of one."""
+        with self._database.reading() as (connection, tables):
+            table = tables.mentions
+            query = select(table).order_by(table.c.person, table.c.session)
+            if person:
+                query = query.where(table.c.person == person)
+            found: defaultdict[str, list[str]] = defaultdict(list)
+            for row in connection.execute(query):
+                found[row.person].append(row.session)
+        return found
 
     def session(self, session: str) -> SessionRow | None:
         """One session."""
@@ -95,11 +159,42 @@ class ReadModel:
                 query = query.where(table.c.session == session)
             return [UnreadableRow(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
+    def count_unreadable(self) -> int:
+        """Return how many messages this release cannot read."""
+        with self._database.reading() as (connection, tables):
+            return int(connection.scalar(select(func.count()).select_from(tables.unreadable)) or 0)
+
     def position(self) -> Position:
         """How far the read model is."""
         with self._database.reading() as (connection, tables):
             row = connection.execute(select(tables.position)).one()
         return Position(row.sequence, row.read_at)
+
+
+def _conditions(
+    table: "Table", status: str, instrument: str, window: Window
+) -> list["ColumnElement[bool]"]:
+    conditions = []
+    if status:
+        conditions.append(table.c.status == status)
+    if instrument:
+        conditions.append(table.c.instrument_pid == instrument)
+    if window.end is not None:
+        conditions.append(or_(table.c.start.is_(None), table.c.start < window.end))
+    if window.start is not None:
+        conditions.append(or_(table.c.end.is_(None), table.c.end > window.start))
+    return conditions
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Split what a query compares with: databases limit the number of parameters."""
+    for start in range(0, len(names), _COMPARED_AT_ONCE):
+        yield names[start : start + _COMPARED_AT_ONCE]
+
+
+def _by_start(row: SessionRow) -> tuple[bool, str, str]:
+    """Put sessions without a start first, as an operator should look at them."""
+    return row.start is not None, row.start.isoformat() if row.start else "", row.session
 
 
 def _event(row: "Row[Any]") -> EventRow:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Index,
     Integer,
     MetaData,
     String,
@@ -63,6 +64,7 @@ class Tables:
     metadata: MetaData
     sessions: Table
     events: Table
+    mentions: Table
     unreadable: Table
     position: Table
 
@@ -77,6 +79,12 @@ def tables_of(generation: int) -> Tables:
         metadata=metadata,
         sessions=_sessions(f"{prefix}_sessions", metadata),
         events=_events(f"{prefix}_events", metadata),
+        mentions=Table(
+            f"{prefix}_mentions",
+            metadata,
+            Column("person", String(64), primary_key=True),
+            Column("session", String(100), primary_key=True),
+        ),
         unreadable=Table(
             f"{prefix}_unreadable",
             metadata,
@@ -114,7 +122,7 @@ def _sessions(name: str, metadata: MetaData) -> Table:
         Column("start", UtcDateTime, index=True),
         Column("end", UtcDateTime),
         Column("title", Text, nullable=False),
-        Column("status", String(32), index=True, nullable=False),
+        Column("status", String(32), nullable=False),
         Column("phase", Text, nullable=False),
         Column("reason", Text, nullable=False),
         Column("files", Integer, nullable=False),
@@ -128,6 +136,7 @@ def _sessions(name: str, metadata: MetaData) -> Table:
         Column("uploads", JSON, nullable=False),
         Column("built_at", BigInteger, nullable=False),
         Column("through", BigInteger, nullable=False),
+        Index(f"{name}_by_status", "status", "start"),  # lists are of one status, newest first
     )
 
 

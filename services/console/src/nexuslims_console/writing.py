@@ -1,13 +1,14 @@
 """Writing to the read model, inside a transaction."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
 
@@ -26,6 +27,8 @@ class Changes:
     sessions: Sequence[SessionRow]
     events: Sequence[EventRow]
     unreadable: Sequence[UnreadableRow]
+    mentions: AbstractSet[tuple[str, str]]
+    """Ids of people, each with a session that an event names them in."""
 
 
 def write(
@@ -45,12 +48,15 @@ def write(
         The rows are of all that the stream holds after the one sequence and up to the other;
         ``after`` is None if that is not known.
     """
+    reached = position(connection, tables)  # first: it keeps other writers of these tables waiting
     _put_sessions(connection, tables.sessions, changes.sessions)
     _put_events(connection, tables.events, changes.events)
-    if changes.unreadable:
-        statement = _insert(connection, tables.unreadable).on_conflict_do_nothing()
-        connection.execute(statement, [asdict(row) for row in changes.unreadable])
-    reached = position(connection, tables)
+    _put_once(connection, tables.unreadable, [asdict(row) for row in changes.unreadable])
+    _put_once(
+        connection,
+        tables.mentions,
+        [{"person": person, "session": session} for person, session in sorted(changes.mentions)],
+    )
     if after is None or after > reached or last <= reached:
         return reached
     _move(connection, tables, last)
@@ -106,6 +112,12 @@ def _put_sessions(connection: "Connection", table: "Table", rows: Sequence[Sessi
     connection.execute(statement, [asdict(row) for row in rows])
 
 
+def _put_once(connection: "Connection", table: "Table", rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows that never change."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
 def _put_events(connection: "Connection", table: "Table", rows: Iterable[EventRow]) -> None:
     """Write rows that never change.
 
@@ -133,14 +145,15 @@ def _event_values(row: EventRow) -> tuple[object, ...]:
 
 @lru_cache(maxsize=8)
 def _event_sql(table: "Table", dialect: str) -> str:
-    module: Any = postgresql if dialect == "postgresql" else sqlite
+    module: Any = import_module(f"sqlalchemy.dialects.{dialect}")
     paramstyle = "format" if dialect == "postgresql" else "qmark"
     statement = module.insert(table).on_conflict_do_nothing()
     return str(statement.compile(dialect=module.dialect(paramstyle=paramstyle)))
 
 
 def _insert(connection: "Connection", table: "Table") -> Any:
-    module: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    """Return an insert with the database's clauses for conflicts; importing both takes long."""
+    module: Any = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     return module.insert(table)
 
 

@@ -18,8 +18,8 @@ from nexuslims_console.views import SessionRow
 from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
+from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
-from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.tasks import end
 

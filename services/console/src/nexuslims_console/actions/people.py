@@ -1,7 +1,7 @@
 """``nexuslims people``: list those whom events refer to, forget one."""
 
 import asyncio
-from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,17 +9,10 @@ from nexuslims_console.actions.requests import request_rebuild
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.open_read_model import live_view
 from nexuslims_console.queries import ReadModel
-from nexuslims_contracts.envelope import Recorded
-from nexuslims_contracts.events import EVENT_TYPES, Event
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
-from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import read_settings
-from nexuslims_shared.store.port import EventStore
 
-_NAMING: Final = tuple(
-    model.filter() for model in EVENT_TYPES.values() if model.people is not Event.people
-)
 OUT_OF_REACH: Final = (
     "titles, purposes and sample descriptions that people wrote",
     "names of folders and files",
@@ -55,8 +48,8 @@ def show_all(*, as_json: bool) -> None:
 
 
 async def _everybody() -> list[dict[str, Any]]:
-    async with service_context(read_settings(), "console") as context:
-        sessions = await _sessions_by_person(context.store)
+    async with live_view(read_settings()) as (context, model):
+        sessions = await asyncio.to_thread(model.sessions_by_person)
         known = await context.people.everybody()
     return [
         {
@@ -64,7 +57,7 @@ async def _everybody() -> list[dict[str, Any]]:
             "name": f"{person.first_name} {person.last_name}".strip() if person else "forgotten",
             "username": person.username if person else "",
             "email": person.email if person else "",
-            "sessions": sorted(sessions[key]),
+            "sessions": sessions.get(key, []),
         }
         for key, person in known.items()
     ]
@@ -104,20 +97,12 @@ async def _forget(person_id: str) -> Forgotten:
         if person_id not in await context.people.everybody():
             raise ConsoleError(f"there is no person {person_id!r}: see `nexuslims people list`")
         await context.people.forget(person_id)
-        sessions = (await _sessions_by_person(context.store))[person_id]
+        found = await asyncio.to_thread(model.sessions_by_person, person_id)
+        sessions = found.get(person_id, [])
         records = await asyncio.to_thread(_with_record, model, sessions)
         await request_rebuild(context.store, records, re_extract=False)
-    return Forgotten(tuple(sorted(sessions)), tuple(records))
+    return Forgotten(tuple(sessions), tuple(records))
 
 
-def _with_record(model: ReadModel, sessions: set[str]) -> list[str]:
+def _with_record(model: ReadModel, sessions: Collection[str]) -> list[str]:
     return [row.session for row in model.sessions(only=sessions) if row.built_at]
-
-
-async def _sessions_by_person(store: EventStore) -> dict[str, set[str]]:
-    sessions: dict[str, set[str]] = defaultdict(set)
-    async for item in store.read(filters=_NAMING):
-        if isinstance(item, Recorded):
-            for person in item.event.people():
-                sessions[person].add(item.event.session)
-    return sessions

@@ -6,7 +6,7 @@ from nexuslims_console.database import Database
 from nexuslims_console.projection import rebuild
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import say
-from nexuslims_shared.service import service_context
+from nexuslims_shared.context import service_context
 from nexuslims_shared.settings import Settings, read_settings
 
 

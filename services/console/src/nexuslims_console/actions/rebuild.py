@@ -91,7 +91,7 @@ async def _rebuild(
 
 def _meant(model: ReadModel, session: str, window: Window) -> list[str]:
     if not session:
-        return [row.session for row in model.sessions(window=window) if row.built_at]
+        return model.names(window=window, built=True)
     row = required(model, session)
     if not row.built_at:
         raise ConsoleError(

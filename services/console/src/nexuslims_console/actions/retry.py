@@ -12,7 +12,7 @@ from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
-from nexuslims_shared.service import ServiceContext, service_context
+from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.settings import read_settings
 
 
@@ -42,10 +42,10 @@ def retry_all(status: str) -> None:
 
 async def _retry_all(status: str) -> int:
     async with live_view(read_settings()) as (context, model):
-        rows = await asyncio.to_thread(model.sessions, status=status)
-        for row in rows:
-            await request_retry(context.store, row.session)
-    return len(rows)
+        names = await asyncio.to_thread(model.names, status=status)
+        for name in names:
+            await request_retry(context.store, name)
+    return len(names)
 
 
 def list_letters(*, as_json: bool) -> None:

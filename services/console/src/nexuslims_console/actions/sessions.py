@@ -1,14 +1,14 @@
 """``nexuslims sessions`` and ``nexuslims session``."""
 
 import asyncio
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import typer
 
 from nexuslims_console.errors import UnknownSessionError
 from nexuslims_console.open_read_model import View, latest_view
-from nexuslims_console.queries import ReadModel
+from nexuslims_console.queries import ReadModel, Window
 from nexuslims_console.session_table import print_sessions
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
 from nexuslims_shared.cli.asynchronous import run
@@ -16,23 +16,64 @@ from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.session.status import Status
 from nexuslims_shared.settings import read_settings
 
+_TABLE_LIMIT: Final = 50
+_JSON_LIMIT: Final = 1000
 
-def show_all(status: str, *, as_json: bool) -> None:
-    """Show all sessions, or those in a status.
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of sessions, how many there are in all, and what this release cannot read."""
+
+    rows: list[SessionRow]
+    count: int
+    unreadable: int
+
+
+def show_all(
+    *, status: str, instrument: str, window: Window, limit: int | None, page: int, as_json: bool
+) -> None:
+    """Print sessions, the newest of them last.
+
+    Parameters
+    ----------
+    status
+        Only those in this status, if given, in whatever case.
+    instrument
+        Only those at the instrument with this pid, if given.
+    window
+        Only those that overlap this period.
+    limit
+        How many at most, 0 for all; 50 by default, 1000 as JSON.
+    page
+        1 for the newest, 2 for those before, and so on.
+    as_json
+        Print JSON instead of a table.
 
     Raises
     ------
     typer.BadParameter
         If there is no such status.
     """
-    rows, unreadable = run(_sessions(read_status(status) if status else ""))
+    if limit is None:
+        limit = _JSON_LIMIT if as_json else _TABLE_LIMIT
+    filters = {
+        "status": read_status(status) if status else "",
+        "instrument": instrument,
+        "window": window,
+    }
+    listing = run(_list(filters, limit, page))
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json([asdict(row) for row in listing.rows])
     else:
-        print_sessions(rows)
-    if unreadable:
+        print_sessions(listing.rows)
+    if len(listing.rows) < listing.count:
         say(
-            f"{unreadable} stored messages cannot be read by this release:"
+            f"{len(listing.rows)} of {listing.count} sessions, page {page}:"
+            " see --page, --limit, --status, --instrument, --from and --to"
+        )
+    if listing.unreadable:
+        say(
+            f"{listing.unreadable} stored messages cannot be read by this release:"
             " `nexuslims doctor` names them"
         )
 
@@ -51,11 +92,13 @@ def read_status(text: str) -> Status:
         raise typer.BadParameter(f"{text!r} is none of {', '.join(Status)}") from None
 
 
-async def _sessions(status: str) -> tuple[list[SessionRow], int]:
+async def _list(filters: dict[str, Any], limit: int, page: int) -> Listing:
     async with latest_view(read_settings()) as view:
         await _warn_if_behind(view)
-        rows = await asyncio.to_thread(view.model.sessions, status=status)
-        return rows, len(await asyncio.to_thread(view.model.unreadable))
+        model = view.model
+        rows = await asyncio.to_thread(model.sessions, **filters, limit=limit or None, page=page)
+        count = await asyncio.to_thread(model.count, **filters)
+        return Listing(rows, count, await asyncio.to_thread(model.count_unreadable))
 
 
 async def _warn_if_behind(view: View) -> None:

@@ -8,7 +8,7 @@ from nexuslims_console.facility import read_services, require_folders, running
 from nexuslims_console.probes import until_ready
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_table, say
-from nexuslims_shared.service import broker_url
+from nexuslims_shared.context import broker_url
 from nexuslims_shared.settings import Settings, read_settings
 
 

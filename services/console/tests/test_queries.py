@@ -1,0 +1,96 @@
+"""What lists show: filters, limits and pages, on every kind of database."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from nexuslims_console.database import Database
+from nexuslims_console.projection import Projection
+from nexuslims_console.queries import ReadModel, Window
+from nexuslims_contracts.events import Instrument
+from nexuslims_contracts.testing import SessionEvents
+from nexuslims_shared.store.memory import MemoryEventStore
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+QUANTA = Instrument(pid="Quanta", name="Quanta", filestore="Quanta")
+NED = "person-0123456789abcdef0123"
+
+
+def session(name: str, hour: int, **more: Any) -> SessionEvents:
+    return SessionEvents(name, start=NOON + hour * HOUR, end=NOON + (hour + 1) * HOUR, **more)
+
+
+@pytest.fixture
+async def model(database: Database, history: Any) -> ReadModel:
+    """Six sessions, an hour each: a to f; c and f elsewhere, the last two not over."""
+    store = MemoryEventStore()
+    for hour, name in enumerate("abcdef"):
+        made = session(name, hour, **({"instrument": QUANTA} if name in "cf" else {}))
+        await history.tell(store, made.started(user=NED if name in "ab" else None))
+        if hour < 4:
+            await history.tell(store, made.ended())
+            await history.tell(store, made.matched(experimenter=NED if name == "b" else None))
+        if name == "a":
+            await history.tell(store, made.manifest(1))
+            await history.tell(store, made.rejected(4))
+    await Projection(store, database).catch_up()
+    return ReadModel(database)
+
+
+def names(rows: list[Any]) -> str:
+    return "".join(row.session for row in rows)
+
+
+async def test_pages_begin_with_the_newest(model: ReadModel) -> None:
+    assert names(model.sessions()) == "abcdef"
+    assert names(model.sessions(limit=4)) == "cdef"
+    assert names(model.sessions(limit=4, page=2)) == "ab"
+    assert names(model.sessions(limit=4, page=3)) == ""
+
+
+async def test_filters_narrow_pages_and_counts_alike(model: ReadModel) -> None:
+    afternoon = Window(NOON + 2 * HOUR, NOON + 4 * HOUR)
+    for filters, expected in [
+        ({}, "abcdef"),
+        ({"status": "WAITING_FOR_END"}, "ef"),
+        ({"instrument": "Quanta"}, "cf"),
+        ({"window": afternoon}, "cd"),
+        ({"instrument": "Quanta", "window": afternoon}, "c"),
+        ({"status": "COMPLETED"}, ""),
+    ]:
+        assert names(model.sessions(**filters)) == expected
+        assert names(model.sessions(**filters, limit=1)) == expected[-1:]
+        assert model.count(**filters) == len(expected)
+
+
+async def test_some_sessions_are_found_by_name_however_many(model: ReadModel) -> None:
+    wanted = {"b", "e", *(f"nobody-{number}" for number in range(1200))}
+    assert names(model.sessions(only=wanted)) == "be"
+    assert model.sessions(only=()) == []
+
+
+async def test_names_are_listed_without_the_rest(model: ReadModel) -> None:
+    assert model.names(status="WAITING_FOR_END") == ["e", "f"]
+    assert model.names(built=True) == ["a"]
+
+
+async def test_people_are_found_in_all_sessions_that_ever_named_them(model: ReadModel) -> None:
+    assert model.sessions_by_person() == {NED: ["a", "b"]}
+    assert model.sessions_by_person(NED) == {NED: ["a", "b"]}
+    assert model.sessions_by_person("person-x") == {}
+
+
+def test_an_empty_database_is_prepared_by_several_at_once(
+    empty_database: Callable[[], str],
+) -> None:
+    url = empty_database()
+    others = [Database(url) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(Database.prepare, others))
+    for other in others:
+        assert ReadModel(other).sessions() == []
+        other.close()

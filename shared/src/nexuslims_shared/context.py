@@ -1,0 +1,117 @@
+"""What services and commands work with: settings, the event store, people, dead letters.
+
+Apart from running services, so that a command need not import FastStream and its HTTP server.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import nats.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.dead_letters import DeadLetters, StreamDeadLetters
+from nexuslims_shared.embedded import running_broker
+from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.people import BucketPeople, People
+from nexuslims_shared.secrets import hide
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_shared.store.port import EventStore
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContext:
+    """What a running service works with."""
+
+    settings: Settings
+    store: EventStore
+    people: People
+    dead_letters: DeadLetters
+    jetstream: JetStreamContext
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the address of the broker: the configured one, or the embedded one that runs.
+
+    Raises
+    ------
+    TopologyError
+        If neither is there.
+    """
+    url = settings.nats_url or running_broker(settings.state_path)
+    if not url:
+        raise TopologyError(
+            "no broker: set NATS_URL, or start the embedded one with `nexuslims up`"
+        )
+    return url
+
+
+@asynccontextmanager
+async def service_context(settings: Settings, name: str) -> AsyncIterator[ServiceContext]:
+    """Connect a command or a test to the broker for a while; fail at once if there is none.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is.
+    name
+        For the broker's list of connections.
+
+    Raises
+    ------
+    TopologyError
+        If the broker does not answer.
+    """
+    url = broker_url(settings)
+    try:
+        client = await connect(url, name=name, wait=False)
+    except (OSError, nats.errors.Error) as error:
+        raise TopologyError(f"the broker at {hide(url)} does not answer: does it run?") from error
+    try:
+        yield make_context(settings, client)
+    finally:
+        await client.close()
+
+
+async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
+    """Create or update what the system needs on the broker; running it again changes nothing.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is, and how many replicas its streams have.
+    wait
+        Wait until the broker answers; otherwise fail at once.
+
+    Raises
+    ------
+    TopologyError
+        If the broker does not answer, is too old, or refuses a definition.
+    """
+    if wait:
+        await (await connect(broker_url(settings), name="provision")).close()
+    async with service_context(settings, "provision") as context:
+        await provision(context.jetstream, replicas=settings.stream_replicas)
+
+
+def make_context(settings: Settings, client: Client) -> ServiceContext:
+    """Return the context of a process that is connected.
+
+    Parameters
+    ----------
+    settings
+        The facility's.
+    client
+        A live connection.
+    """
+    jetstream = client.jetstream(timeout=5)
+    return ServiceContext(
+        settings,
+        JetStreamEventStore(jetstream),
+        BucketPeople(jetstream),
+        StreamDeadLetters(jetstream),
+        jetstream,
+    )
