@@ -37,11 +37,12 @@ from nexuslims_contracts.file_events import (
     FileSuperseded,
     SessionIndexed,
 )
-from nexuslims_contracts.identifiers import PersonId
+from nexuslims_contracts.identifiers import FileToken, PersonId
 
 __all__ = [
     "EVENT_TYPES",
     "RECORD_INPUTS",
+    "ActivitiesCorrected",
     "BookingTexts",
     "BookingTier",
     "ConsentDeclined",
@@ -367,6 +368,25 @@ class RetryRequested(Event, name="retry.requested"):
         return (self.request,)
 
 
+class ActivitiesCorrected(Event, name="activities.corrected"):
+    """An operator says where activities begin; an earlier correction no longer counts.
+
+    A file is named by its token: one that was written anew is clustered by its times again.
+    """
+
+    splits: Annotated[
+        tuple[FileToken, ...], Field(description="Files with which an activity begins")
+    ] = ()
+    merges: Annotated[
+        tuple[FileToken, ...], Field(description="Files with which no activity begins")
+    ] = ()
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One correction after one earlier one."""
+        return (self.content_digest(),)
+
+
 class WithdrawalRequested(Event, name="withdrawal.requested"):
     """An operator wants no record of the session to be shown anywhere, or that to be over."""
 
@@ -394,6 +414,7 @@ RECORD_INPUTS: Final[tuple[type[Event], ...]] = (
     FilesNotFound,
     MetadataExtracted,
     ExtractionFailed,
+    ActivitiesCorrected,
     RebuildRequested,
     RetryRequested,
     WithdrawalRequested,

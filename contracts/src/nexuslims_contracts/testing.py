@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import (
+    ActivitiesCorrected,
     ConsentDeclined,
     Event,
     ExtractionFailed,
@@ -236,6 +237,21 @@ class SessionEvents:
         return self._make(WithdrawalFailed, changes, **why, **self._at_archive(content))
 
     # --- the operator ---
+
+    def corrected(
+        self, splits: Iterable[int] = (), merges: Iterable[int] = (), **changes: Any
+    ) -> ActivitiesCorrected:
+        """An activity begins with each of the first files, and with none of the others.
+
+        Parameters
+        ----------
+        splits, merges
+            Numbers of files.
+        changes
+            Fields that are to be different.
+        """
+        files = {"splits": tuple(map(self.token, splits)), "merges": tuple(map(self.token, merges))}
+        return self._make(ActivitiesCorrected, changes, after=0, **files)
 
     def retry(self, request: str = "1", **changes: Any) -> RetryRequested:
         """What failed is to be tried again."""

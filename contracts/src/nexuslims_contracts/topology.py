@@ -167,7 +167,7 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
         events.FilesNotFound,
     ),
     "extractor": (events.MetadataExtracted, events.ExtractionFailed),
-    "builder": (events.RecordBuilt, events.RecordRejected),
+    "builder": (events.RecordBuilt, events.RecordRejected, events.ActivitiesCorrected),
     "uploader": (
         events.RecordUploaded,
         events.UploadFailed,

@@ -45,7 +45,9 @@ def make_file() -> Callable[..., FileInput]:
             extractor=ExtractorVersion(name="dm", version="1.0"),
             datasets=datasets,
         )
-        return FileInput(path=path, mtime=mtime, signals=SignalReader().read(event))
+        return FileInput(
+            token=event.file, path=path, mtime=mtime, signals=SignalReader().read(event)
+        )
 
     return make
 
@@ -79,7 +81,7 @@ def make_record(make_file) -> Callable[..., RecordInput]:
                 Sample(id="s-2", ref="abc"),
             ),
             "projects": (Project(project_id="P-1"),),
-            "files": files or default,
+            "files": tuple(sorted(files or default, key=lambda file: (file.mtime, file.path))),
         }
         return RecordInput(**{**facts, **changes})
 

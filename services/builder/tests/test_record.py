@@ -1,5 +1,6 @@
 """The record: structure, escaping, determinism, validity."""
 
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from nexuslims_builder.assemble import assemble, file_name
-from nexuslims_builder.inputs import FileInput, RecordInput
+from nexuslims_builder.inputs import RecordInput
 from nexuslims_builder.signals import separate, text_of
 from nexuslims_builder.validation import validate
 from nexuslims_contracts.events import Sample
@@ -80,7 +81,7 @@ def test_signals_of_one_file_are_numbered(make_record, make_file) -> None:
 def test_a_file_that_could_not_be_read_is_in_the_record_with_the_reason(
     make_record, make_file
 ) -> None:
-    broken = FileInput(path="T/broken.dm3", mtime=1.5e9 + 5, failure="worker killed by SIGSEGV")
+    broken = replace(make_file("T/broken.dm3", 1.5e9 + 5), signals=(), failure="SIGSEGV")
     content = xml_of(make_record(make_file("T/good.dm3", 1.5e9), broken))
     assert validate(content) == []
     dataset = etree.fromstring(content).findall(".//n:dataset", NEXUS)[1]

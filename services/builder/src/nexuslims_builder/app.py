@@ -5,38 +5,25 @@ decide at once: the record's subject takes one of them, the other reads it and h
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from nexuslims_builder.build import build
-from nexuslims_builder.decide import Signals, is_due, people_of
-from nexuslims_builder.signals import Signal, SignalReader
-from nexuslims_contracts.datasets import ArtifactRef
+from nexuslims_builder.decide import is_due, people_of
+from nexuslims_builder.readings import read_signals, with_long_texts
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
-from nexuslims_contracts.events import (
-    BookingTexts,
-    Event,
-    MetadataExtracted,
-    RecordBuilt,
-    RecordRejected,
-    ReservationMatched,
-)
-from nexuslims_contracts.subjects import file_subject
+from nexuslims_contracts.events import Event, RecordBuilt, RecordRejected
 from nexuslims_contracts.topology import BUILDER
-from nexuslims_shared.artifacts import read_artifact, resolve
-from nexuslims_shared.consume import Handler, RetryLater, by_session
+from nexuslims_shared.artifacts import resolve
+from nexuslims_shared.consume import Handler, by_session
 from nexuslims_shared.errors import ConflictError
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import withdrawn
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.port import Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +70,9 @@ class Builder:
 
     async def _build(self, state: SessionState, cause: Envelope) -> int:
         """Build one record; return the sequence of the event that tells of it, or of another's."""
-        signals, names = await self._signals(state), await self._names(state)
-        state = await asyncio.to_thread(self._with_long_texts, state)
+        signals = await read_signals(self._store, state, self._settings.data_path)
+        names = await self._names(state)
+        state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
         outcome = await asyncio.to_thread(build, state, names, signals, self._settings)
         expected = state.record.sequence if state.record else 0
         try:
@@ -98,70 +86,6 @@ class Builder:
         log.info("%s", _describe(outcome))
         await self._remove_former(state, outcome)
         return stored.sequence
-
-    async def _signals(self, state: SessionState) -> Signals:
-        """Read what was read from the session's files.
-
-        Raises
-        ------
-        RetryLater
-            If a file was read once more since the state was folded.
-        """
-        current = {
-            file.extracted.sequence: token
-            for token, file in state.current_files().items()
-            if file.extracted is not None
-        }
-        if not current:
-            return {}
-        signals: dict[str, tuple[Signal, ...]] = {}
-        reader = SignalReader()
-        async with aclosing(self._readings(state.session, current)) as readings:
-            async for recorded in readings:
-                event = recorded.event
-                if recorded.sequence in current and isinstance(event, MetadataExtracted):
-                    signals[event.file] = reader.read(event, await self._extensions(event))
-        if len(signals) < len(current):
-            raise RetryLater(timedelta(seconds=1), f"files of {state.session} are read again")
-        return signals
-
-    async def _readings(
-        self, session: str, sequences: Collection[int]
-    ) -> AsyncGenerator[Recorded, None]:
-        """Give what was read from the files of a session, as far as it is the last word."""
-        filters = (file_subject(session, "*", MetadataExtracted.kind()),)
-        last = await self._store.read_last(filters, through=max(sequences))
-        if last is not None:
-            for item in last:
-                yield _readable(item, session)
-            return
-        async for item in self._store.read(filters=filters, after=min(sequences) - 1):
-            yield _readable(item, session)
-
-    async def _extensions(self, event: MetadataExtracted) -> tuple[Mapping[str, object], ...]:
-        """Read extensions that were too long for the event from the file's JSON artifacts."""
-        if not event.extensions_in_artifact:
-            return ()
-        return tuple(
-            [await asyncio.to_thread(self._read_extensions, one) for one in event.artifacts]
-        )
-
-    def _read_extensions(self, artifact: ArtifactRef) -> Mapping[str, object]:
-        document = json.loads(read_artifact(self._settings.data_path, artifact))
-        extensions: Mapping[str, object] = document["nx_meta"].get("extensions", {})
-        return extensions
-
-    def _with_long_texts(self, state: SessionState) -> SessionState:
-        """Put texts that were too long for the booking's event back, from its artifact."""
-        booking = state.booking.event if state.booking else None
-        if state.booking is None or not isinstance(booking, ReservationMatched):
-            return state
-        if booking.complete is None:
-            return state
-        content = read_artifact(self._settings.data_path, booking.complete)
-        texts = BookingTexts.model_validate_json(content)
-        whole = booking.model_copy(update=dict(texts))
-        return replace(state, booking=replace(state.booking, event=whole))
 
     async def _names(self, state: SessionState) -> dict[str, str]:
         names: dict[str, str] = {}
@@ -185,12 +109,6 @@ class Builder:
         if former != outcome.record.path:
             path = resolve(self._settings.records, former)
             await asyncio.to_thread(path.unlink, missing_ok=True)
-
-
-def _readable(item: Recorded | Unreadable, session: str) -> Recorded:
-    if isinstance(item, Unreadable):
-        raise item.error(session)
-    return item
 
 
 def _describe(outcome: RecordBuilt | RecordRejected) -> str:

@@ -1,12 +1,12 @@
 """Assembling the record of a session from what its events say."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from nexuslims_builder.clustering import NO_EVIDENCE, Evidence, cluster
+from nexuslims_builder.clustering import NO_EVIDENCE, Clusters, Evidence, cluster
 from nexuslims_builder.inputs import FileInput, RecordInput
 from nexuslims_builder.signals import separate
 from nexuslims_contracts import events
@@ -36,19 +36,14 @@ def assemble(
     Parameters
     ----------
     record
-        What it is made of.
+        What it is made of; its files in the order of time.
     sensitivity, method
         How its files are clustered into activities; see :mod:`nexuslims_builder.clustering`.
     evidence
         Whether techniques and acquisition times count beside the times of files.
     """
-    files = sorted(record.files, key=lambda file: (file.mtime, file.path))
-    clusters = cluster(
-        [file.mtime for file in files],
-        sensitivity=sensitivity,
-        method=method,
-        evidence=_evidence(files) if evidence else NO_EVIDENCE,
-    )
+    clusters = clusters_of(record.files, sensitivity=sensitivity, method=method, evidence=evidence)
+    activities = corrected(record.files, clusters, record.splits, record.merges)
     return Experiment(
         title=record.title,
         id=record.event_id,
@@ -62,11 +57,55 @@ def assemble(
         motivation=record.motivation,
         samples=tuple(map(_sample, record.samples)),
         projects=tuple(map(_project, record.projects)),
-        activities=tuple(
-            _activity([files[index] for index in indices], record)
-            for indices in clusters.activities
-        ),
+        activities=tuple(_activity(files, record) for files in activities),
     )
+
+
+def clusters_of(
+    files: Sequence[FileInput], *, sensitivity: float, method: str, evidence: bool
+) -> Clusters:
+    """Cluster files.
+
+    Parameters
+    ----------
+    files
+        In the order of time.
+    sensitivity, method, evidence
+        As for :func:`assemble`.
+    """
+    return cluster(
+        [file.mtime for file in files],
+        sensitivity=sensitivity,
+        method=method,
+        evidence=_evidence(files) if evidence else NO_EVIDENCE,
+    )
+
+
+def corrected(
+    files: Sequence[FileInput],
+    clusters: Clusters,
+    splits: Collection[str],
+    merges: Collection[str],
+) -> list[list[FileInput]]:
+    """Divide files into activities, by their clusters and by what an operator wants otherwise.
+
+    Parameters
+    ----------
+    files
+        In the order of time.
+    clusters
+        Of them.
+    splits, merges
+        Tokens of files with which an activity begins, and with which none does.
+    """
+    first = {activity[0] for activity in clusters.activities}
+    activities: list[list[FileInput]] = []
+    for index, file in enumerate(files):
+        begins = index in first and file.token not in merges
+        if not activities or begins or file.token in splits:
+            activities.append([])
+        activities[-1].append(file)
+    return activities
 
 
 def _evidence(files: Sequence[FileInput]) -> Evidence:

@@ -2,43 +2,66 @@
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+from nexuslims_shared.cli.options import Json
 
 
 def activities(
-    folder: Annotated[
-        Path | None, typer.Argument(help="Folder whose files are clustered, with its subfolders.")
+    where: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FOLDER|SESSION]",
+            help="A folder, whose files are clustered with those of its subfolders; or a session.",
+        ),
     ] = None,
+    *,
     mtimes: Annotated[
         str | None,
         typer.Option(help="File of modification times, one a line, POSIX seconds; - for input."),
     ] = None,
     sensitivity: Annotated[
-        float, typer.Option(min=0.0, help="Higher: more activities; 0: one.")
-    ] = 1.0,
+        float | None,
+        typer.Option(min=0.0, help="Higher: more activities; 0: one. 1, or a session's setting."),
+    ] = None,
     method: Annotated[
-        str, typer.Option(help="gaps: by clear pauses; kde: as the incumbent does.")
-    ] = "gaps",
+        str | None,
+        typer.Option(help="gaps: by clear pauses, the default; kde: as the incumbent does."),
+    ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Have an activity of the session begin with this file."),
+    ] = None,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Have the activity that begins with this file join the last one."
+        ),
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw times, gaps and boundaries.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show how files would be clustered into acquisition activities."""
-    from nexuslims_builder.clustering import cluster  # noqa: PLC0415 - numpy
+    """Show how files are clustered into acquisition activities, or correct it for a session."""
+    from nexuslims_builder import grouping  # noqa: PLC0415 - heavy
 
-    if (folder is None) == (mtimes is None):
-        raise typer.BadParameter("give either a folder or --mtimes")
-    named = _of_folder(folder) if folder is not None else _of_times(mtimes or "-")
-    clusters = cluster([time for time, _ in named], sensitivity=sensitivity, method=method)
-    if as_json:
-        document = {"activities": clusters.activities, "boundaries": clusters.boundaries}
-        typer.echo(json.dumps(document))
-        return
-    _show(named, clusters.activities)
+    if (where is None) == (mtimes is None):
+        raise typer.BadParameter("give either a folder, a session, or --mtimes")
+    if where is not None and not Path(where).is_dir():
+        from nexuslims_builder.session_activities import of_session  # noqa: PLC0415 - heavy
+
+        found = of_session(where, sensitivity, method, split or (), merge or ())
+    elif split or merge:
+        raise typer.BadParameter("only the activities of a session can be corrected")
+    else:
+        usual = 1.0 if sensitivity is None else sensitivity
+        if where is not None:
+            found = grouping.of_folder(Path(where), usual, method or "gaps")
+        else:
+            found = grouping.of_times(mtimes or "-", usual, method or "gaps")
+    grouping.show(found, draw=plot, as_json=as_json)
 
 
 def validate(
@@ -74,41 +97,3 @@ def validate(
             for problem in problems:
                 typer.echo(f"  {problem}")
     raise typer.Exit(1 if any(found.values()) else 0)
-
-
-def _of_folder(folder: Path) -> list[tuple[float, str]]:
-    if not folder.is_dir():
-        raise typer.BadParameter(f"{folder} is no folder")
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted((path.stat().st_mtime, str(path.relative_to(folder))) for path in files)
-
-
-def _of_times(source: str) -> list[tuple[float, str]]:
-    try:
-        lines = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-        return sorted((float(line), line) for line in lines.split())
-    except OSError as error:
-        raise typer.BadParameter(f"{source}: {error.strerror}") from error
-    except ValueError as error:
-        raise typer.BadParameter(f"{source}: {error}") from error
-
-
-def _show(named: list[tuple[float, str]], groups: tuple[tuple[int, ...], ...]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("activity", "files", "from", "to", "first file")
-    for number, indices in enumerate(groups):
-        first, last = named[indices[0]], named[indices[-1]]
-        shown = first[1].encode(errors="replace").decode()
-        table.add_row(str(number), str(len(indices)), _moment(first[0]), _moment(last[0]), shown)
-    Console(highlight=False, markup=False).print(table)
-
-
-def _moment(time: float) -> str:
-    from datetime import datetime  # noqa: PLC0415 - only for people
-
-    try:
-        return datetime.fromtimestamp(time).astimezone().isoformat(" ", "seconds")
-    except (OverflowError, ValueError, OSError):  # no calendar reaches that far
-        return f"{time:g} s"

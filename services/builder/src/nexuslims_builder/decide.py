@@ -61,6 +61,7 @@ def record_input(state: SessionState, names: Mapping[str, str], signals: Signals
     """
     booking, schedule = _booking(state), _schedule(state)
     started = state.started.event if state.started else None
+    correction = state.correction.event if state.correction else None
     instrument = schedule.instrument
     zone = ZoneInfo(instrument.timezone)
     experimenter = booking.experimenter or schedule.user or ""
@@ -80,10 +81,24 @@ def record_input(state: SessionState, names: Mapping[str, str], signals: Signals
         motivation=booking.purpose,
         samples=booking.samples,
         projects=booking.projects,
-        files=tuple(
-            _file(file, signals.get(token, ())) for token, file in state.current_files().items()
-        ),
+        files=files_of(state, signals),
+        splits=frozenset(correction.splits if correction else ()),
+        merges=frozenset(correction.merges if correction else ()),
     )
+
+
+def files_of(state: SessionState, signals: Signals) -> tuple[FileInput, ...]:
+    """Gather the files of a session, in the order of time.
+
+    Parameters
+    ----------
+    state, signals
+        As for :func:`record_input`.
+    """
+    files = [
+        _file(token, file, signals.get(token, ())) for token, file in state.current_files().items()
+    ]
+    return tuple(sorted(files, key=lambda file: (file.mtime, file.path)))
 
 
 def inputs_digest(state: SessionState, names: Mapping[str, str]) -> str:
@@ -96,7 +111,7 @@ def inputs_digest(state: SessionState, names: Mapping[str, str]) -> str:
     state, names
         As for :func:`record_input`.
     """
-    session = (state.started, state.schedule, state.booking)
+    session = (state.started, state.schedule, state.booking, state.correction)
     return digest(
         [
             *(fact.event.id if fact else "" for fact in session),
@@ -112,7 +127,7 @@ def _reading(file: FileState) -> str:
     return f"{fact.event.id if fact else ''}{' away' if file.is_missing else ''}"
 
 
-def _file(file: FileState, signals: tuple[Signal, ...]) -> FileInput:
+def _file(token: str, file: FileState, signals: tuple[Signal, ...]) -> FileInput:
     """Gather what is known of one file; an earlier reading stands when a later one failed."""
     if file.indexed is None:
         raise BuilderError("a file that was never indexed cannot be in a record")
@@ -121,9 +136,10 @@ def _file(file: FileState, signals: tuple[Signal, ...]) -> FileInput:
     path, away = indexed.disk_path, file.is_missing
     if file.extracted is None:
         reason = file.failed.event.reason if file.failed else "the file was not read"
-        return FileInput(path=path, mtime=mtime, failure=reason, away=away)
+        return FileInput(token=token, path=path, mtime=mtime, failure=reason, away=away)
     extracted = file.extracted.event
     return FileInput(
+        token=token,
         path=path,
         mtime=mtime,
         away=away,

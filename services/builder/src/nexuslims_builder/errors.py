@@ -7,3 +7,7 @@ class BuilderError(Exception):
 
 class ClusteringError(BuilderError, ValueError):
     """The files cannot be clustered as asked."""
+
+
+class CorrectionError(BuilderError):
+    """The activities of a session cannot be corrected as asked."""

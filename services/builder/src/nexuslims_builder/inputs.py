@@ -11,11 +11,13 @@ from nexuslims_contracts.events import Project, Sample
 class FileInput:
     """A file and what was read of it.
 
-    ``path`` is relative to the instrument data path, ``mtime`` in POSIX seconds. Without signals
-    the file could not be read and ``failure`` says why; with signals ``failure`` says what is
-    missing of them. ``away`` tells that the file was not where it was at the last look.
+    ``token`` names it in events, ``path`` is relative to the instrument data path, ``mtime`` in
+    POSIX seconds. Without signals the file could not be read and ``failure`` says why; with signals
+    ``failure`` says what is missing of them. ``away`` tells that the file was not where it was at
+    the last look.
     """
 
+    token: str
     path: str
     mtime: float
     signals: tuple[Signal, ...] = ()
@@ -27,7 +29,9 @@ class FileInput:
 class RecordInput:
     """Everything a record is made of; the same input gives the same bytes.
 
-    ``start`` and ``end`` are the reservation's; all times are in the instrument's zone.
+    ``start`` and ``end`` are the reservation's; all times are in the instrument's zone. An operator
+    wants an activity to begin with each file of ``splits``, and with none of ``merges``, both by
+    token.
     """
 
     session: str
@@ -46,3 +50,5 @@ class RecordInput:
     samples: tuple[Sample, ...] = ()
     projects: tuple[Project, ...] = ()
     files: tuple[FileInput, ...] = ()
+    splits: frozenset[str] = frozenset()
+    merges: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ from functools import singledispatch
 
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import (
+    ActivitiesCorrected,
     Event,
     ExtractionFailed,
     FileIndexed,
@@ -256,6 +257,11 @@ def _(event: UploadFailed | RecordWithdrawn | WithdrawalFailed) -> str:
 @summary.register
 def _(event: WithdrawalRequested) -> str:
     return event.reason if event.withdrawn else "records may be shown again"
+
+
+@summary.register
+def _(event: ActivitiesCorrected) -> str:
+    return f"{len(event.splits)} activities split, {len(event.merges)} merged"
 
 
 @summary.register

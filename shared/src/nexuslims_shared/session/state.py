@@ -18,6 +18,7 @@ from immutables import Map
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import (
     RECORD_INPUTS,
+    ActivitiesCorrected,
     ConsentDeclined,
     Event,
     ExtractionFailed,
@@ -124,6 +125,7 @@ class SessionState:
     settled_count: int = 0
     re_extract: Map[str, int] = field(default_factory=Map)
     """Sequence of the last request to read again, by the extractor it names, or ``""``."""
+    correction: Register[ActivitiesCorrected] | None = None
     retry: Register[RetryRequested] | None = None
     built: Register[Built] | None = None
     record: Register[RecordBuilt] | None = None
@@ -298,6 +300,11 @@ def _(event: RebuildRequested, state: SessionState, sequence: int) -> SessionSta
     return replace(
         state, settled_count=sum(_counts_as_settled(state, file) for file in state.files.values())
     )
+
+
+@_apply.register
+def _(event: ActivitiesCorrected, state: SessionState, sequence: int) -> SessionState:
+    return replace(state, correction=_later(state.correction, sequence, event))
 
 
 @_apply.register

@@ -1,0 +1,123 @@
+"""Reading what a record needs beside the state of its session: signals, and long texts."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from nexuslims_builder.decide import Signals
+from nexuslims_builder.signals import Signal, SignalReader
+from nexuslims_contracts.datasets import ArtifactRef
+from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.events import BookingTexts, MetadataExtracted, ReservationMatched
+from nexuslims_contracts.subjects import file_subject
+from nexuslims_shared.artifacts import read_artifact
+from nexuslims_shared.consume import RetryLater
+from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.store.port import EventStore, Unreadable
+
+
+async def read_signals(store: EventStore, state: SessionState, data_path: Path) -> Signals:
+    """Read the signals of a session's files.
+
+    Parameters
+    ----------
+    store
+        Where the events are.
+    state
+        Of the session; it need not hold what was read from the files.
+    data_path
+        Where artifacts are: extensions that are too long for an event are in them.
+
+    Raises
+    ------
+    RetryLater
+        If a file was read once more since the state was folded.
+    ArtifactError
+        If an artifact is missing, or another one.
+    UndecodableError
+        If an event cannot be read.
+    """
+    current = {
+        file.extracted.sequence
+        for file in state.current_files().values()
+        if file.extracted is not None
+    }
+    if not current:
+        return {}
+    signals: dict[str, tuple[Signal, ...]] = {}
+    reader = SignalReader()
+    async with aclosing(_readings(store, state.session, current)) as readings:
+        async for recorded in readings:
+            event = recorded.event
+            if recorded.sequence in current and isinstance(event, MetadataExtracted):
+                extensions = await _long_extensions(event, data_path)
+                signals[event.file] = reader.read(event, extensions)
+    if len(signals) < len(current):
+        raise RetryLater(timedelta(seconds=1), f"files of {state.session} are read again")
+    return signals
+
+
+def with_long_texts(state: SessionState, data_path: Path) -> SessionState:
+    """Put texts that were too long for the booking's event back, from its artifact.
+
+    Parameters
+    ----------
+    state
+        Of the session.
+    data_path
+        Where artifacts are.
+
+    Raises
+    ------
+    ArtifactError
+        If the artifact is missing, or another one.
+    """
+    booking = state.booking.event if state.booking else None
+    if state.booking is None or not isinstance(booking, ReservationMatched):
+        return state
+    if booking.complete is None:
+        return state
+    texts = BookingTexts.model_validate_json(read_artifact(data_path, booking.complete))
+    whole = booking.model_copy(update=dict(texts))
+    return replace(state, booking=replace(state.booking, event=whole))
+
+
+async def _readings(
+    store: EventStore, session: str, sequences: Collection[int]
+) -> AsyncGenerator[Recorded, None]:
+    """Give what was read from the files of a session, as far as it is the last word."""
+    filters = (file_subject(session, "*", MetadataExtracted.kind()),)
+    last = await store.read_last(filters, through=max(sequences))
+    if last is not None:
+        for item in last:
+            yield _readable(item, session)
+        return
+    async with aclosing(store.read(filters=filters, after=min(sequences) - 1)) as items:
+        async for item in items:
+            yield _readable(item, session)
+
+
+def _readable(item: Recorded | Unreadable, session: str) -> Recorded:
+    if isinstance(item, Unreadable):
+        raise item.error(session)
+    return item
+
+
+async def _long_extensions(
+    event: MetadataExtracted, data_path: Path
+) -> tuple[Mapping[str, object], ...]:
+    if not event.extensions_in_artifact:
+        return ()
+    return tuple(
+        [await asyncio.to_thread(_extensions, data_path, artifact) for artifact in event.artifacts]
+    )
+
+
+def _extensions(data_path: Path, artifact: ArtifactRef) -> Mapping[str, object]:
+    document = json.loads(read_artifact(data_path, artifact))
+    extensions: Mapping[str, object] = document["nx_meta"].get("extensions", {})
+    return extensions
