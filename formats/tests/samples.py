@@ -186,6 +186,18 @@ JEOL = (
 TESCAN = "[MAIN]\nDevice=TIMA\nMagnification=100\n[SEM]\nHV=25000\n"
 ZEISS = "AP_MAG\r\nMag = 5.00 K X\r\nAP_WD\r\nWD = 3.9 mm\r\n"
 
+OPENFIBSEM = (
+    '{"image": {"beam_type": "ION"}, "pixel_size": {"x": 1e-9, "y": 1e-9}, "microscope_state": {}}'
+)
+
+
+def sem_image(folder):
+    path = folder / "tescan.png"
+    Image.fromarray(PIXELS.astype("uint8")).save(path)
+    (folder / "tescan-png.hdr").write_text(TESCAN)
+    return path
+
+
 SAMPLES = {
     "axiovision_tiff": axiovision,
     "blockfile": blockfile,
@@ -196,10 +208,12 @@ SAMPLES = {
     "fei_tiff": lambda folder: write_fei_tiff(folder / "fei.tif", PIXELS, FEI),
     "gatan_tiff": gatan_tiff,
     "jeol_tiff": lambda folder: tiff(folder / "jeol.tif", description=JEOL),
+    "openfibsem": lambda folder: tiff(folder / "lamella.tif", description=OPENFIBSEM),
     "orion_tiff": lambda folder: tiff(folder / "orion.tif", 65000, ORION),
     "plain_image": plain_image,
     "plain_tiff": lambda folder: tiff(folder / "plain.tif"),
     "rosettasciio": msa,
+    "sem_image": sem_image,
     "sem_text_tiff": sem_text,
     "sis_tiff": sis,
     "tescan_tiff": lambda folder: tiff(folder / "tescan.tif", 50431, TESCAN),

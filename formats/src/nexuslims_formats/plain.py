@@ -23,7 +23,7 @@ from nexuslims_formats.times import moment
 if TYPE_CHECKING:
     import numpy as np
 
-_IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"GIF87a", b"GIF89a")
+IMAGE_HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"GIF87a", b"GIF89a")
 _ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "GIF": b"\0;"}
 _TAIL_BYTES = 1 << 16
 _MODES = {"1": "bool", "I": "int32", "F": "float32", "I;16": "uint16", "I;16B": "uint16"}
@@ -76,7 +76,7 @@ class PlainImageExtractor:
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the magic numbers."""
         del path
-        return head.startswith(_IMAGE_HEADS)
+        return head.startswith(IMAGE_HEADS)
 
     def open(self, path: Path) -> ParsedFile:
         """Read the size and mode; pixels are decoded for a preview only."""

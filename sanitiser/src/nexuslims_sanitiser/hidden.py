@@ -26,10 +26,6 @@ _ENCODED = re.compile(
     rb"(?:/9j/|iVBORw0KGgo|R0lGOD|SUkqA|TU0AK|Qk[0-3])((?:[A-Za-z0-9+/=\s]|&#x[AaDd];){200,})"
 )
 
-_WORDS = re.compile(
-    rb"(?:\[\w{2,}\][\r\n]|<\?xml|<[A-Za-z]\w+>|\{\s*\"\w)"
-    rb"(?:[\t\r\n\x20-\x7e]++[\x80-\xff]{0,4})++"
-)
 _SIS = re.compile(rb"SIS0.{0,1020}", re.DOTALL)
 """The block of SIS that tag 33560 points to."""
 
@@ -108,10 +104,3 @@ def without_images(value: bytes, tag: int | None = None) -> bytes:
 def text_without_images(text: str) -> str:
     """Return a text without the images that it holds in words."""
     return without_images(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
-
-
-def words(content: bytes) -> Iterator[Span]:
-    """Yield where ini, XML or JSON text is among bytes that no directory accounts for."""
-    for pattern in (_WORDS, _SIS):
-        for match in pattern.finditer(content):
-            yield Span(match.start(), len(match[0]))

@@ -41,7 +41,8 @@ def related(source: Path) -> list[Path]:
     with source.open("rb") as file:
         if not is_tiff(file.read(4)):
             return []
-    return [path for path in beside if path.stem == source.stem and _is_header(path)]
+    stems = (source.stem, f"{source.stem}-{suffix.removeprefix('.')}")  # NAME.hdr, NAME-tif.hdr
+    return [path for path in beside if path.stem in stems and _is_header(path)]
 
 
 def _is_header(path: Path) -> bool:

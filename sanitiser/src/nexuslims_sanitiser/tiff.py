@@ -14,10 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from nexuslims_sanitiser.hidden import embedded_images, words
+from nexuslims_sanitiser.hidden import embedded_images
 from nexuslims_sanitiser.plan import Keep, Piece, Plan, Put, SanitiseError, Span, Zero
 from nexuslims_sanitiser.tiff_data import UNCOMPRESSED, packed_zeros
 from nexuslims_sanitiser.tiff_layout import Layout, read_layout
+from nexuslims_sanitiser.words import words
 
 _ALIGNMENT = 16
 _PADDING = 16

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from nexuslims_formats.model import Moment, Value
 from nexuslims_formats.quantities import Row, mapped
@@ -11,10 +11,8 @@ from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import nested
 
 
-def read_structure(
-    path: Path, name: Literal["tvips_metadata", "sis_metadata"]
-) -> tuple[dict[str, Any], str]:
-    """Return what a binary structure behind a private tag tells, as tifffile knows its layout.
+def read_structure(path: Path, vendor: str, *codes: int) -> tuple[dict[str, Any], str]:
+    """Return what binary structures behind private tags tell, as tifffile knows their layouts.
 
     The image beside a damaged structure is as good as ever: the second of the pair says in words
     what is wrong, nothing is raised.
@@ -23,19 +21,29 @@ def read_structure(
     ----------
     path
         The TIFF file.
-    name
-        tifffile's name of the structure.
+    vendor
+        Its name, for the words of what is wrong.
+    codes
+        Numbers of the tags, on any page; of an entry that several have, the first counts.
     """
     from tifffile import TiffFile  # noqa: PLC0415 - two vendors' files only
 
-    problem = f"its {name.replace('_', ' ')} cannot be read"
+    problem = f"its {vendor} metadata cannot be read"
+    found: dict[str, Any] = {}
     try:
         with TiffFile(path) as file:
-            structure = getattr(file, name)
+            for page in file.pages:
+                tags = page.aspage().tags
+                for code in codes:
+                    structure = tags.valueof(code)
+                    # where it does not know the layout, it hands the tag's own value over
+                    if isinstance(structure, Mapping):
+                        found = {**structure, **found}
+                if found:
+                    break
     except Exception as error:  # noqa: BLE001 - whatever its parser did not foresee
         return {}, f"{problem}: {error}"
-    # where it does not know the layout, it hands the tag's own value over
-    return (dict(structure), "") if structure and isinstance(structure, Mapping) else ({}, problem)
+    return (found, "") if found else ({}, problem)
 
 
 def measured(structure: Mapping[str, Any], fields: tuple[Row, ...]) -> dict[str, Value]:

@@ -14,6 +14,7 @@ from nexuslims_formats.tia.labels import (
     label_mode,
     read_labels,
 )
+from nexuslims_formats.tiff.fei_memento import memento_sections
 from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
 from nexuslims_formats.times import first_moment, moment
@@ -63,6 +64,7 @@ _SECTION_FIELDS: tuple[Row, ...] = (
     ("stage_beta", "Stage/StageTb", "rad"),
     ("stage_beta", "{beam}/StageTb", "rad"),
     ("chamber_pressure", "Vacuum/ChPressure", "Pa"),
+    ("chamber_pressure", "Chamber/Pressure", "Pa"),
     ("temperature", "Specimen/Temperature", "K"),
     ("detector_type", "Detectors/Name", "text"),
     ("operator", "User/User", "text"),
@@ -107,8 +109,7 @@ class FeiTiffExtractor:
             return True
         if not is_tiff(head):
             return False
-        tags = read_tiff(path).pages[0]
-        return any(code in tags for code in (*SECTIONS_TAGS, XML_TAG)) or bool(_tail_text(path))
+        return read_tiff(path).has(*SECTIONS_TAGS, XML_TAG) or bool(_tail_text(path))
 
     def open(self, path: Path) -> ParsedFile:
         """Read the vendor's metadata and the directory of the image."""
@@ -128,7 +129,9 @@ class FeiTiffExtractor:
         if text.lstrip().startswith("<"):
             described, native = _tem(text, _tem_pixel_size(tiff))
         else:
-            sections = ini_sections(text)
+            sections = ini_sections(text) or memento_sections(text)
+            if text and not sections:
+                problems.append("the tag of FEI's section text holds metadata of an unknown form")
             described, native = _sem(sections, xml), {"sections": sections, "xml": xml}
         return ParsedFile(
             signals=image_signals(tiff, described),
@@ -140,10 +143,8 @@ class FeiTiffExtractor:
 
 def _section_text(tiff: Tiff) -> str:
     for code in SECTIONS_TAGS:
-        if code in tiff.pages[0]:
-            text = decode(tiff.raw(code).split(b"\0", 1)[0])[0]
-            if text.strip():
-                return text
+        if text := decode(tiff.raw(code).split(b"\0", 1)[0])[0].strip():
+            return text
     return _tail_text(tiff.path)
 
 

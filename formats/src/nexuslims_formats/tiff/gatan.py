@@ -30,8 +30,8 @@ class GatanTiffExtractor:
         """Tell by the private tags of a scale and its unit."""
         if not is_tiff(head):
             return False
-        tags = read_tiff(path).pages[0]
-        return _SCALE in tags and _UNIT in tags
+        tiff = read_tiff(path)
+        return tiff.has(_SCALE) and tiff.has(_UNIT)
 
     def open(self, path: Path) -> ParsedFile:
         """Read the directory of each image."""

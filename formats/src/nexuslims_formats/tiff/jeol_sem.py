@@ -4,13 +4,14 @@ References
 ----------
 Names and units as in sidecars of JSM-6700F to JSM-IT and JXA instruments: voltages in kV, stage
 positions in mm, the emission in uA, the probe current in A, the working distance in mm. Newer
-programs put the same text, its entries separated by tabs, into the tag MakerNote as well.
+programs put the same text, its entries separated by tabs, into the tag MakerNote as well. The
+magnification is that of a picture 128 mm wide (odemis, reader of JEOL's text).
 """
 
 import re
 
 from nexuslims_formats.model import Value
-from nexuslims_formats.quantities import NUMBER, OWN_UNIT, Row, mapped, quantity
+from nexuslims_formats.quantities import NUMBER, OWN_UNIT, Row, converted, mapped, quantity
 from nexuslims_formats.tiff.sidecar_text import SemText, metres
 
 MAKER_NOTE, NOTE_HEAD = 37500, b"UNICODE"
@@ -40,6 +41,8 @@ _FIELDS: tuple[Row, ...] = (
     ("microscope", "CM_INSTRUMENT", "text"),
     ("operator", "CM_OPERATOR", "text"),
 )
+_CURRENTS = ("probe_current", "emission_current")
+_PICTURE_WIDTH_M = 0.128
 _STAGE = {
     "X": ("stage_x", "mm"),
     "Y": ("stage_y", "mm"),
@@ -57,7 +60,7 @@ def read_jeol(text: str) -> SemText | None:
     entries: dict[str, str] = {}
     for name, value in _ENTRY.findall(text):
         entries.setdefault(name, value.strip())
-    metadata: dict[str, Value] = dict(mapped(entries.get, _FIELDS))
+    metadata = _measured(dict(mapped(entries.get, _FIELDS)))
     metadata |= _stage(entries)
     field = _words(entries, "CM_FIELD_OF_VIEW")
     for name, length in zip(
@@ -65,6 +68,7 @@ def read_jeol(text: str) -> SemText | None:
     ):
         if value := quantity(length, "um"):
             metadata[name] = value
+    derived = _pixel_size_at(metadata.get("magnification"), _size(entries))
     return SemText(
         vendor="jeol",
         data_type=_data_type(entries),
@@ -73,8 +77,18 @@ def read_jeol(text: str) -> SemText | None:
         date=entries.get("CM_DATE", ""),
         clock=entries.get("CM_TIME", ""),
         size=_size(entries),
-        pixel_size=_pixel_size(entries),
+        pixel_size=_pixel_size(entries) or derived,
+        derived=derived is not None and _pixel_size(entries) is None,
     )
+
+
+def _measured(metadata: dict[str, Value]) -> dict[str, Value]:
+    """Leave out currents of zero: the program writes them where nothing was measured."""
+    return {
+        field: value
+        for field, value in metadata.items()
+        if field not in _CURRENTS or not isinstance(value, tuple) or value[0]
+    }
 
 
 def _words(entries: dict[str, str], *names: str) -> list[str]:
@@ -106,6 +120,17 @@ def _size(entries: dict[str, str]) -> tuple[int, int] | None:
         int(word) for word in _words(entries, "CM_IMAGE_SIZE", "CM_FULL_SIZE") if word.isdecimal()
     ]
     return (size[0], size[1]) if len(size) > 1 and min(size[:2]) > 0 else None
+
+
+def _pixel_size_at(
+    magnification: Value | None, size: tuple[int, int] | None
+) -> tuple[float, float] | None:
+    """Return the pixel size that a magnification means: JEOL's is that of a picture 128 mm wide."""
+    times = converted(magnification, "x")
+    if not times or times <= 0 or size is None:
+        return None
+    pixel = _PICTURE_WIDTH_M / times / size[0]
+    return pixel, pixel
 
 
 def _pixel_size(entries: dict[str, str]) -> tuple[float, float] | None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
-from nexuslims_formats.model import Moment, ParsedFile, Value
+from nexuslims_formats.model import Moment, ParsedFile
 from nexuslims_formats.tiff.camera import time_of_tag
 from nexuslims_formats.tiff.hitachi import read_hitachi
 from nexuslims_formats.tiff.jeol_sem import MAKER_NOTE, NOTE_HEAD, read_jeol
-from nexuslims_formats.tiff.sidecar_text import SemText, text_beside
+from nexuslims_formats.tiff.sidecar_text import SemText, described_by, misfit_of, text_beside
 from nexuslims_formats.tiff.tags import (
     DESCRIPTION,
     HEIGHT,
@@ -17,9 +17,8 @@ from nexuslims_formats.tiff.tags import (
     is_tiff,
     read_tiff,
 )
-from nexuslims_formats.tiff.vendor import Described, image_signals, pixel_fields
+from nexuslims_formats.tiff.vendor import Described, image_signals
 from nexuslims_formats.times import first_moment, moment
-from nexuslims_formats.values import leaves
 
 
 class SemTextTiffExtractor:
@@ -42,8 +41,8 @@ class SemTextTiffExtractor:
         tiff = read_tiff(path)
         text, problem = _read(tiff)
         problems = [problem] if problem else []
-        if text is not None and text.size is not None and not _fits(tiff, text.size):
-            problems.append(_misfit(tiff, text.size))
+        if text is not None and (misfit := misfit_of(text, _size(tiff))):
+            problems.append(misfit)
         return ParsedFile(
             signals=image_signals(tiff, _described(tiff, text)),
             native=dict(text.entries) if text else {},
@@ -69,34 +68,14 @@ def _described(tiff: Tiff, text: SemText | None) -> Described:
     if text is None:
         when = time_of_tag(tiff)
         return Described(data_type="Image", metadata={}, extensions={}, acquired=when)
-    metadata: dict[str, Value] = dict(text.metadata)
-    fits = text.size is None or _fits(tiff, text.size)
-    pixel_size = text.pixel_size if fits else None
-    metadata |= pixel_fields(pixel_size)
-    return Described(
-        data_type=text.data_type,
-        metadata=metadata,
-        extensions=dict(leaves(text.entries, text.vendor)),
-        acquired=_acquired(tiff, text),
-        pixel_size=pixel_size,
-        rows=text.size[1] if text.size and fits else None,
-        warnings=("operator",) if "operator" in metadata else (),
-    )
+    return described_by(text, _size(tiff), _acquired(tiff, text))
+
+
+def _size(tiff: Tiff) -> tuple[int, int]:
+    return tiff.integer(WIDTH), tiff.integer(HEIGHT)
 
 
 def _acquired(tiff: Tiff, text: SemText) -> Moment | None:
     """Return the time of the text, or else that of the image's own tag."""
     stated = moment("date and time of the microscope's text", text.date, text.clock)
     return first_moment(stated, time_of_tag(tiff))
-
-
-def _fits(tiff: Tiff, size: tuple[int, int]) -> bool:
-    """Whether an image is as wide as told, and at least as high: words may hang below it."""
-    return size[0] == tiff.integer(WIDTH) and size[1] <= tiff.integer(HEIGHT)
-
-
-def _misfit(tiff: Tiff, size: tuple[int, int]) -> str:
-    return (
-        f"its text is of an image of {size[0]} x {size[1]} pixels, but it has"
-        f" {tiff.integer(WIDTH)} x {tiff.integer(HEIGHT)}: no pixel size is taken from it"
-    )

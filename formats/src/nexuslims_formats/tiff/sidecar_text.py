@@ -6,9 +6,11 @@ from pathlib import Path
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
-from nexuslims_formats.model import Value
+from nexuslims_formats.model import Moment, Value
 from nexuslims_formats.quantities import converted, quantity
 from nexuslims_formats.sidecars import is_usable
+from nexuslims_formats.tiff.vendor import Described, pixel_fields
+from nexuslims_formats.values import leaves
 
 _SUFFIXES = (".txt", ".TXT")
 _LARGEST = 1 << 20
@@ -29,6 +31,56 @@ class SemText:
     """Columns and rows of the image, without the strip of words that may hang below it."""
     pixel_size: tuple[float, float] | None = None
     """Height and width of a pixel in metres."""
+    derived: bool = False
+    """Whether the pixel size was computed from the magnification, and is as good as that."""
+
+
+def described_by(text: SemText, size: tuple[int, int], acquired: Moment | None) -> Described:
+    """Return what a text tells of an image.
+
+    Parameters
+    ----------
+    text
+        The text.
+    size
+        Columns and rows of the image that it is beside.
+    acquired
+        When the image was taken.
+    """
+    metadata: dict[str, Value] = dict(text.metadata)
+    fits = not misfit_of(text, size)
+    pixel_size = text.pixel_size if fits else None
+    metadata |= pixel_fields(pixel_size)
+    doubtful = {"operator", *(("pixel_height", "pixel_width") if text.derived else ())}
+    return Described(
+        data_type=text.data_type,
+        metadata=metadata,
+        extensions=dict(leaves(text.entries, text.vendor)),
+        acquired=acquired,
+        pixel_size=pixel_size,
+        rows=text.size[1] if text.size and fits else None,
+        warnings=tuple(sorted(doubtful & metadata.keys())),
+    )
+
+
+def misfit_of(text: SemText, size: tuple[int, int]) -> str:
+    """Return in words that a text is of another image; empty if it may be of this one.
+
+    The image is as wide as the text tells, and at least as high: words may hang below it.
+
+    Parameters
+    ----------
+    text
+        The text.
+    size
+        Columns and rows of the image that it is beside.
+    """
+    if text.size is None or (text.size[0] == size[0] and text.size[1] <= size[1]):
+        return ""
+    return (
+        f"its text is of an image of {text.size[0]} x {text.size[1]} pixels, but it has"
+        f" {size[0]} x {size[1]}: no pixel size is taken from it"
+    )
 
 
 def text_beside(path: Path) -> str:

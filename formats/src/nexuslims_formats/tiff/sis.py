@@ -37,15 +37,12 @@ class SisTiffExtractor:
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the private tags 33560 or 33471."""
-        if not is_tiff(head):
-            return False
-        tags = read_tiff(path).pages[0]
-        return SIS_TAG in tags or INI_TAG in tags
+        return is_tiff(head) and read_tiff(path).has(SIS_TAG, INI_TAG)
 
     def open(self, path: Path) -> ParsedFile:
         """Read the structure and the directory of the image."""
         tiff = read_tiff(path)
-        structure, problem = read_structure(path, "sis_metadata")
+        structure, problem = read_structure(path, "sis", SIS_TAG, INI_TAG)
         return ParsedFile(
             signals=image_signals(tiff, _described(tiff, structure)),
             native=dict(leaves(structure)),

@@ -24,6 +24,9 @@ PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, TILE_WIDTH = 284, 296, 305
 COLOUR_MAP, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, SAMPLE_FORMAT = 320, 323, 324, 325, 339
 SUB_DIRECTORIES, JPEG_OFFSET, JPEG_BYTES = 330, 513, 514
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
+_PRIVATE = 32768
+_STANDARD = (EXIF, GPS, INTEROPERABILITY)
+"""Of the tags from the first private one on, those that are no vendor's."""
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
@@ -51,6 +54,25 @@ class Tiff:
     problem: str = ""
     """What of the directories the file lacks; empty where all are there."""
 
+    def has(self, *codes: int) -> bool:
+        """Whether any page has one of the tags; vendors put theirs on the second page too."""
+        return any(code in page for page in self.pages for code in codes)
+
+    def tag(self, code: int, page: int = 0) -> Tag | None:
+        """Return a tag; a vendor's that the first page lacks is taken from the first that has it.
+
+        Parameters
+        ----------
+        code
+            Number of the tag.
+        page
+            Number of the directory.
+        """
+        found = self.pages[page].get(code)
+        if found is None and page == 0 and code >= _PRIVATE and code not in _STANDARD:
+            return next((other[code] for other in self.pages if code in other), None)
+        return found
+
     def raw(self, code: int, page: int = 0) -> bytes:
         """Return a tag's bytes as they are; empty where it is missing.
 
@@ -61,7 +83,7 @@ class Tiff:
         page
             Number of the directory.
         """
-        tag = self.pages[page].get(code)
+        tag = self.tag(code, page)
         if tag is None:
             return b""
         size = tag.count * SIZES.get(tag.kind, 0)
@@ -93,7 +115,7 @@ class Tiff:
         page
             Number of the directory.
         """
-        tag = self.pages[page].get(code)
+        tag = self.tag(code, page)
         if tag is None:
             return ()
         raw = self.raw(code, page)

@@ -48,12 +48,12 @@ class TvipsTiffExtractor:
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the private tag 37706."""
-        return is_tiff(head) and TVIPS_TAG in read_tiff(path).pages[0]
+        return is_tiff(head) and read_tiff(path).has(TVIPS_TAG)
 
     def open(self, path: Path) -> ParsedFile:
         """Read the structure and the directory of the image."""
         tiff = read_tiff(path)
-        structure, problem = read_structure(path, "tvips_metadata")
+        structure, problem = read_structure(path, "tvips", TVIPS_TAG)
         return ParsedFile(
             signals=image_signals(tiff, _described(tiff, structure)),
             native=structure,

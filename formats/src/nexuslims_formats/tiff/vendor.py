@@ -1,7 +1,7 @@
 """What the extractors of vendors' TIFF files share: from rasters to signals."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
@@ -67,10 +67,36 @@ def _signal(tiff: Tiff, raster: Raster, described: Described) -> Signal:
     )
 
 
+def describe_signal(signal: Signal, described: Described) -> Signal:
+    """Return the signal of a plain image with what a vendor's metadata says of it.
+
+    Parameters
+    ----------
+    signal
+        The image.
+    described
+        What is known of it besides.
+    """
+    opener = signal.pixels
+    return replace(
+        signal,
+        dataset_type=described.dataset_type,
+        data_type=described.data_type,
+        axes=image_axes(signal.shape, described.pixel_size),
+        metadata=described.metadata,
+        extensions={**signal.extensions, **described.extensions},
+        warnings=described.warnings,
+        acquired=described.acquired,
+        pixels=_cut(opener, described.rows) if opener else None,
+    )
+
+
 def _pixels(raster: Raster, rows: int | None) -> "Callable[[], np.ndarray] | None":
-    if raster.problem:
-        return None
-    return raster.pixels if rows is None else lambda: raster.pixels()[:rows]
+    return None if raster.problem else _cut(raster.pixels, rows)
+
+
+def _cut(opener: "Callable[[], np.ndarray]", rows: int | None) -> "Callable[[], np.ndarray]":
+    return opener if rows is None else lambda: opener()[:rows]
 
 
 def pixel_fields(pixel_size: tuple[float, float] | None) -> dict[str, Value]:
