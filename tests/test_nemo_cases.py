@@ -10,10 +10,7 @@ import pytest
 
 from nexuslims_contracts.events import BookingTexts, ReservationMatched
 from nexuslims_harvester.harvest import Harvest
-from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_shared.artifacts import read_artifact
-from nexuslims_shared.calendar_notes import CalendarNotes
-from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import Status, progress
@@ -22,7 +19,6 @@ from tests.nemo.cases import (
     BOOKED,
     CASES,
     IGNORED,
-    INSTRUMENTS,
     NO,
     POST,
     PRE,
@@ -31,13 +27,12 @@ from tests.nemo.cases import (
     WRONG,
     Case,
 )
-from tests.nemo.harvest import empty_stream
-from tests.nemo.lab import HARVESTER, NEMO, NEMO_CE, Nemo, running_nemo
+from tests.nemo.harvest import case_harvest, empty_stream
+from tests.nemo.lab import NEMO, NEMO_CE, Nemo, running_nemo
 
 pytestmark = [pytest.mark.nemo, pytest.mark.broker, pytest.mark.timeout(400)]
 
 BEGIN = datetime(2025, 4, 1, 8, tzinfo=ZoneInfo("America/Denver"))
-TOOLS = ("titan", "sigma", "coater", "lift", "arm", "stage")
 NUMBERS = {case.key: number for number, case in enumerate(CASES, start=1)}
 EXPECTED = {
     POST: Status.TO_BE_BUILT,
@@ -75,22 +70,7 @@ async def context(tmp_path: Path) -> AsyncIterator[ServiceContext]:
 @pytest.fixture
 def harvest(context: ServiceContext, nemo: Nemo, monkeypatch: pytest.MonkeyPatch) -> Harvest:
     """A harvest of that NEMO."""
-    monkeypatch.setenv("NX_NEMO_ADDRESS_1", nemo.address)
-    monkeypatch.setenv("NX_NEMO_TOKEN_1", HARVESTER)
-    monkeypatch.setenv("NX_NEMO_SINCE_1", "2025-01-01")
-    instruments = {
-        pid: InstrumentEntry(
-            pid=pid,
-            filestore_path=pid,
-            timezone="America/Denver",
-            calendar="nemo-1",
-            calendar_id=str(number),
-        )
-        for number, pid in enumerate(TOOLS, start=1)
-        if pid in INSTRUMENTS
-    }
-    calendar = NemoCalendar("nemo-1", context.settings, instruments)
-    return Harvest(context, calendar, CalendarNotes.on(context.jetstream))
+    return case_harvest(context, nemo, monkeypatch)
 
 
 async def state_of(context: ServiceContext, key: str) -> SessionState:

@@ -23,6 +23,8 @@ NO, UNBOOKED, RUNNING, WRONG, IGNORED = (
 TITAN, SIGMA, COATER, LIFT, ARM, STAGE = "titan", "sigma", "coater", "lift", "arm", "stage"
 """Tools. ``arm`` and ``stage`` are children of ``lift``; ``coater`` is no instrument of ours, nor
 is ``stage``, but for its family."""
+TOOLS = (TITAN, SIGMA, COATER, LIFT, ARM, STAGE)
+"""In the order of their numbers."""
 INSTRUMENTS = (TITAN, SIGMA, LIFT, ARM)
 
 ABSENT = object()

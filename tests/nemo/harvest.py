@@ -2,13 +2,22 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import pytest
+
+from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.nemo.calendar import NemoCalendar
+from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings
+from tests.nemo import cases
+from tests.nemo.lab import HARVESTER, Nemo
 
 INSTRUMENTS = {
     pid: InstrumentEntry(
@@ -36,3 +45,34 @@ async def empty_stream(folder: Path) -> AsyncIterator[ServiceContext]:
             yield made
     finally:
         broker.stop()
+
+
+def case_harvest(context: ServiceContext, nemo: Nemo, environment: pytest.MonkeyPatch) -> Harvest:
+    """Return a harvest of a NEMO with the sessions of ``cases.py``; it never pauses.
+
+    Parameters
+    ----------
+    context
+        Where the sessions are stated.
+    nemo
+        The NEMO.
+    environment
+        Takes the settings of that NEMO.
+    """
+    environment.setenv("NX_NEMO_ADDRESS_1", nemo.address)
+    environment.setenv("NX_NEMO_TOKEN_1", HARVESTER)
+    environment.setenv("NX_NEMO_SINCE_1", "2025-01-01")
+    instruments = {
+        pid: InstrumentEntry(
+            pid=pid,
+            filestore_path=pid,
+            timezone="America/Denver",
+            calendar="nemo-1",
+            calendar_id=str(number),
+        )
+        for number, pid in enumerate(cases.TOOLS, start=1)
+        if pid in cases.INSTRUMENTS
+    }
+    connect = partial(NemoClient, first_wait=0.0)
+    calendar = NemoCalendar("nemo-1", context.settings, instruments, connect=connect)
+    return Harvest(context, calendar, CalendarNotes.on(context.jetstream))

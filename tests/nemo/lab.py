@@ -58,6 +58,12 @@ class Nemo:
         """Change an object, as an administrator would."""
         self._send("PATCH", f"{self.address}{endpoint}/{number}/", fields)
 
+    def add(self, endpoint: str, **fields: Any) -> int:
+        """Add an object, as an administrator would; return its number."""
+        made = json.loads(self._send("POST", f"{self.address}{endpoint}/", fields))
+        number: int = made["id"]
+        return number
+
     def delete(self, endpoint: str, number: int) -> None:
         """Delete an object, as an administrator would."""
         self._send("DELETE", f"{self.address}{endpoint}/{number}/", None)

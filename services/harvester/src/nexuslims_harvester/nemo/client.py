@@ -123,6 +123,8 @@ class NemoClient:
             },
             timeout=httpx.Timeout(self._network.http_timeout, connect=_CONNECT_S),
             transport=self._transport,
+            verify=self._trust,
+            follow_redirects=False,  # whoever it leads to would be given the token
         )
 
     async def by_ids(self, endpoint: str, ids: Sequence[int]) -> list[Any]:
