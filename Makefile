@@ -92,7 +92,7 @@ bench-extract: install ## metadata and previews of real files, beside the incumb
 bench-session: install ## CPU time of one real session, beside the incumbent
 	$(BIN)/python -m benchmarks.session
 
-bench-harvest: install ## requests and seconds of a year of a real NEMO, beside the incumbent
+bench-harvest: install ## requests and seconds of a real NEMO: a year, beside the incumbent; a sweep of 30,000
 	$(BIN)/python -m benchmarks.harvest
 
 bench-upload: install ## records to a CDCS that takes its time

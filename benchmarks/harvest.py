@@ -1,8 +1,9 @@
-"""519 usage events of a real NEMO, harvested by us and by the incumbent, in one run.
+"""Usage events of a real NEMO: 519 harvested by us and by the incumbent, then thousands by us.
 
 Ours end to end: from the first request until the last event is in the stream. The incumbent's from
 its first request until the last row is in its table. Both ask the same NEMO, one after the other,
-and the requests are those that NEMO counted.
+and the requests are those that NEMO counted. Then a first harvest of 3,000 sessions, a poll in
+which nothing is new, and a sweep over 30,000.
 """
 
 import asyncio
@@ -29,7 +30,9 @@ BULK = 500
 SESSIONS = BULK + 19
 """Usage events of our two tools; one of them is still on, and the incumbent leaves it out."""
 SINCE = "2023-12-01T00:00:00+00:00"
-MOST_REQUESTS = 8
+MOST_REQUESTS = 6
+LARGE, MOST_LARGE, MOST_QUIET = 3_000, 10, 4
+HUGE, MOST_SWEEP = 30_000, 200
 PUBLISHED = {"published_incumbent_requests": 526, "published_incumbent_s": 64}
 """Measured with the incumbent's release 2.8.0 on another machine."""
 
@@ -54,6 +57,37 @@ async def ours(nemo: Nemo, folder: Path) -> dict[str, float]:
             "sessions": len({event.session for event in stated}),
             "events": len(stated),
         }
+
+
+async def followed(nemo: Nemo, folder: Path) -> dict[str, float]:
+    """A first harvest, a poll in which nothing is new, and a sweep."""
+    async with empty_stream(folder) as context:
+        calendar = NemoCalendar("nemo-1", context.settings, INSTRUMENTS)
+        harvest = Harvest(context, calendar, CalendarNotes.on(context.jetstream))
+        figures: dict[str, float] = {}
+        nemo.requests()
+        for name, work in (
+            ("first", harvest.once),
+            ("quiet", harvest.once),
+            ("sweep", harvest.sweep),
+        ):
+            begin = time.perf_counter()
+            await work()
+            figures[f"{name}_s"] = time.perf_counter() - begin
+            figures[f"{name}_requests"] = len(nemo.requests())
+        last = await context.store.last_sequence()
+        return {**figures, "events": last}
+
+
+def large(count: int) -> dict[str, float]:
+    """Follow a NEMO with so many sessions."""
+    with tempfile.TemporaryDirectory() as text:
+        folders = [Path(text) / name for name in ("nemo", "ours")]
+        for folder in folders:
+            folder.mkdir()
+        with running_nemo(folders[0], bulk=count) as nemo:
+            os.environ["NX_NEMO_ADDRESS_1"] = nemo.address
+            return asyncio.run(followed(nemo, folders[1]))
 
 
 def theirs(nemo: Nemo, python: Path, folder: Path) -> dict[str, float]:
@@ -91,12 +125,18 @@ def main() -> None:
             os.environ["NX_NEMO_SINCE_1"] = SINCE
             us = asyncio.run(ours(nemo, at_ours))
             them = theirs(nemo, incumbent_environment(), at_theirs)
+    in_thousands, in_tens = large(LARGE), large(HUGE)
     report.figures = {
         **{f"ours_{name}": value for name, value in us.items()},
         **{f"incumbent_{name}": value for name, value in them.items()},
+        **{f"{LARGE}_{name}": value for name, value in in_thousands.items()},
+        **{f"{HUGE}_{name}": value for name, value in in_tens.items()},
         **PUBLISHED,
     }
     report.bars["requests"] = Bar(us["requests"], MOST_REQUESTS)
+    report.bars["first_harvest_requests"] = Bar(in_thousands["first_requests"], MOST_LARGE)
+    report.bars["quiet_poll_requests"] = Bar(in_thousands["quiet_requests"], MOST_QUIET)
+    report.bars["sweep_requests"] = Bar(in_tens["sweep_requests"], MOST_SWEEP)
     report.bars["sessions"] = Bar(us["sessions"], SESSIONS, at_least=True)
     report.bars["seconds_ours_over_incumbent"] = Bar(us["s"] / them["s"], 0.1)
     report.finish()

@@ -157,7 +157,7 @@ async def kinds(context: ServiceContext, number: int) -> list[str]:
     return [item.event.kind() for item in await read_session(context.store, name(number))]
 
 
-async def told(context: ServiceContext) -> list[str]:
+async def statements(context: ServiceContext) -> list[str]:
     """All events as text, people by name: their ids differ from broker to broker."""
     texts = "\n".join(f"{one.subject} {one.model_dump_json()}" for one in await events(context))
     bucket = await context.jetstream.key_value("NEXUS_PEOPLE")
@@ -225,13 +225,13 @@ async def test_samples_people_and_projects_reach_the_record(context, harvest, ne
     session = name(2)
     instrument = INSTRUMENTS["titan"].as_contract()
     schedule: Any = (await states(context))[session].schedule.event
-    token, told = file_token("a.dm3", 1, 1), {"session": session}
-    file = {**told, "file": token}
+    token, common = file_token("a.dm3", 1, 1), {"session": session}
+    file = {**common, "file": token}
     begun = int(schedule.start.timestamp() * 1e9)
     for event in (
         FileIndexed(**file, path="titan/a.dm3", size=1, mtime_ns=begun, instrument=instrument),
         SessionIndexed(
-            **told,
+            **common,
             start=schedule.start,
             end=schedule.end,
             strategy="exclusive",
@@ -283,12 +283,12 @@ FAULTS: dict[str, tuple[Callable[[Nemo], None], int]] = {
 async def test_faults_change_nothing(context, harvest, nemo, tmp_path, fault) -> None:
     nemo.requests()
     await harvest(nemo).once()
-    expected, asked = await told(context), len(nemo.requests())
+    expected, asked = await statements(context), len(nemo.requests())
     begin, repeated = FAULTS[fault]
     begin(nemo)
     async with empty_stream(tmp_path / "other") as other:
         await harvest_of(other).once()
-        found = await told(other)
+        found = await statements(other)
     nemo.delay(0)
     assert len(nemo.requests()) == asked + repeated
     assert found == expected
@@ -336,11 +336,11 @@ def test_a_dry_run_shows_sessions_and_files_and_writes_nothing(tmp_path, facilit
         check=False,
         text=True,
     )
-    shown = {one["session"]: one for one in json.loads(done.stdout)}
-    assert set(shown) == {name(number) for number in CASES}
-    assert shown[name(2)]["files"] == ["titan/image.dm3"]
-    assert (shown[name(2)]["title"], shown[name(2)]["problem"]) == ("Dislocations", "")
-    assert shown[name(4)]["problem"] == "no consent"
+    listed = {one["session"]: one for one in json.loads(done.stdout)}
+    assert set(listed) == {name(number) for number in CASES}
+    assert listed[name(2)]["files"] == ["titan/image.dm3"]
+    assert (listed[name(2)]["title"], listed[name(2)]["problem"]) == ("Dislocations", "")
+    assert listed[name(4)]["problem"] == "no consent"
     assert set(tmp_path.rglob("*")) == before
     assert HARVESTER not in done.stdout + done.stderr
 

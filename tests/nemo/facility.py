@@ -151,10 +151,27 @@ def fill_nemo(bulk):
     people, projects = (ana, zoe, chen), (alloys, catalysis)
     bookings(tools, area, people, projects)
     sessions(tools, people, projects)
-    for number in range(bulk):
-        start = datetime(2024, 1, 1, 8, tzinfo=ZONE) + timedelta(hours=12 * number)
-        period = start, start + timedelta(hours=3)
-        use(sigma if number % 2 else titan, ana if number % 3 else zoe, period, alloys)
+    fill_bulk(bulk, (titan, sigma), people, alloys)
+
+
+def fill_bulk(count, tools, people, project):
+    """So many more sessions between 2024 and the others, each second one booked with consent."""
+    apart = min(timedelta(hours=12), timedelta(days=400) / max(count, 1))
+    agreed = says("Bulk", GOLD)
+    uses, reservations = [], []
+    for number in range(count):
+        start = datetime(2024, 1, 1, 8, tzinfo=ZONE) + apart * number
+        period = {"start": start, "end": start + min(timedelta(hours=3), apart)}
+        user = people[0 if number % 3 else 1]
+        common = {"tool": tools[number % 2], "user": user, "project": project, **period}
+        uses.append(UsageEvent(operator=user, has_ended=1_000_000 + number, **common))
+        if number % 2:
+            made = {"creator": user, "creation_time": start - timedelta(days=3)}
+            reservations.append(
+                Reservation(short_notice=False, question_data=agreed, **common, **made)
+            )
+    UsageEvent.objects.bulk_create(uses, batch_size=500)
+    Reservation.objects.bulk_create(reservations, batch_size=500)
 
 
 def tool(name, owner):

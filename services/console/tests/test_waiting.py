@@ -1,17 +1,24 @@
 """What a command waits for, and what it says came of it."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nexuslims_console.actions import build_records
 from nexuslims_console.actions.dates import read_date
 from nexuslims_console.dry_run import Entry
 from nexuslims_console.queries import Window
 from nexuslims_console.views import SessionRow, session_row
 from nexuslims_console.waiting import may_get_files, not_rebuilt, outcomes, unsettled
+from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.memory import MemoryEventStore
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 END = START + timedelta(hours=4)
@@ -97,3 +104,29 @@ def test_a_window_holds_what_overlaps_it() -> None:
     assert window.holds(END - timedelta(hours=1), None)
     assert not window.holds(END, None)
     assert not window.holds(START - timedelta(hours=1), START)
+
+
+class _Model:
+    """A read model in which nothing ever arrives."""
+
+    def sessions(self, *, window: Window) -> list[SessionRow]:
+        return [DONE]
+
+
+async def test_what_two_harvests_did_not_take_up_is_waited_for_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_records, "POLL_S", 0.0)
+    monkeypatch.setattr(build_records, "_HARVEST_S", 0.0)
+    monkeypatch.setattr(build_records._Wait, "_is_current", _yes)
+    settings = Settings(instrument_data_path=tmp_path, data_path=tmp_path, harvest_interval=0.01)
+    context = ServiceContext(settings, MemoryEventStore(), MemoryPeople(), None, None)  # type: ignore[arg-type]
+    ready = asyncio.create_task(asyncio.sleep(0))
+    await ready
+    entries = [ENTRY, replace(ENTRY, session="file-2")]
+    wait = build_records._Wait(context, _Model(), Window(), entries, ready)  # type: ignore[arg-type]
+    assert await asyncio.wait_for(wait.until_settled(3600.0), 5) == {"file-2"}
+
+
+async def _yes(_: object) -> bool:
+    return True

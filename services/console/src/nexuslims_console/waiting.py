@@ -41,12 +41,24 @@ def unsettled(
     now
         The present time.
     """
-    known = {row.session: row for row in rows}
-    unharvested = {
-        entry.session for entry in entries if not _harvested(entry, known.get(entry.session), now)
-    }
     at_work = {row.session for row in rows if row.status not in FINAL | {Status.WAITING_FOR_END}}
-    return frozenset(unharvested | at_work)
+    return unharvested(entries, rows, now) | at_work
+
+
+def unharvested(
+    entries: Iterable[Entry], rows: Sequence[SessionRow], now: datetime
+) -> frozenset[str]:
+    """Name the sessions that the events do not have as the calendar has them; see above.
+
+    Parameters
+    ----------
+    entries, rows, now
+        As for :func:`unsettled`.
+    """
+    known = {row.session: row for row in rows}
+    return frozenset(
+        entry.session for entry in entries if not _harvested(entry, known.get(entry.session), now)
+    )
 
 
 def not_rebuilt(requests: Mapping[str, int], rows: Sequence[SessionRow]) -> frozenset[str]:

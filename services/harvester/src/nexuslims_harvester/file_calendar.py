@@ -17,6 +17,7 @@ from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem, Window, placed
 from nexuslims_harvester.consent import ConsentReader
 from nexuslims_harvester.errors import CalendarUnavailableError
+from nexuslims_harvester.text import readable
 from nexuslims_harvester.watch import WatchedFile
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
@@ -159,13 +160,14 @@ def parse_entries(path: Path, content: bytes, facility: Facility) -> Entries:
     try:
         text = content.decode("utf-8-sig")
         document = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        document = readable(document)
     except (ValueError, RecursionError) as error:
         return [EntryProblem(path.name, f"it cannot be read: {error}: correct the file")]
     if not isinstance(document, Mapping) or not isinstance(document.get("session", []), list):
         return [EntryProblem(path.name, "it must be a list of [[session]] tables: correct it")]
     entries = _read_tables(document.get("session", []), facility)
     if unknown := sorted(document.keys() - {"session"}):
-        reason = f"it has sessions only, as [[session]] tables: correct {_safe(unknown[0])!r}"
+        reason = f"it has sessions only, as [[session]] tables: correct {unknown[0]!r}"
         entries.append(EntryProblem(path.name, reason))
     return entries
 
@@ -175,7 +177,7 @@ def _read_tables(tables: Sequence[object], facility: Facility) -> Entries:
     seen: set[str] = set()
     for number, table in enumerate(tables, start=1):
         given = str(table.get("id", "")).strip() if isinstance(table, Mapping) else ""
-        label = f"session {_safe(given)}" if given else f"session number {number}"
+        label = f"session {given}" if given else f"session number {number}"
         if given in seen:
             reason = f"number {number} has the id of an earlier one: give it another"
             entries.append(EntryProblem(label, reason))
@@ -193,7 +195,7 @@ def _read_entry(label: str, table: object, facility: Facility) -> CalendarEntry 
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "table"
         message = first["msg"].removeprefix("Value error, ")
-        return EntryProblem(label, _safe(f"{where}: {message}: correct it"))
+        return EntryProblem(label, f"{where}: {message}: correct it")
     instrument = facility.instruments.get(session.instrument)
     if instrument is None:
         known = ", ".join(sorted(facility.instruments)) or "none"
@@ -262,8 +264,3 @@ def _without_overlaps(entries: Entries) -> Entries:
         refused.get(entry.id, entry) if isinstance(entry, CalendarEntry) else entry
         for entry in entries
     ]
-
-
-def _safe(text: str) -> str:
-    """Return a text that can be written: JSON can hold half of a character."""
-    return text.encode("utf-8", "backslashreplace").decode()

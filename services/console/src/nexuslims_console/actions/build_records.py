@@ -15,7 +15,13 @@ from nexuslims_console.progress import progress_display
 from nexuslims_console.queries import ReadModel, Window
 from nexuslims_console.session_table import period
 from nexuslims_console.views import SessionRow
-from nexuslims_console.waiting import Outcome, may_get_files, outcomes, unsettled
+from nexuslims_console.waiting import (
+    Outcome,
+    may_get_files,
+    outcomes,
+    unharvested,
+    unsettled,
+)
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.context import ServiceContext, service_context
@@ -24,6 +30,8 @@ from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.tasks import end
 
 POLL_S: Final = 0.25
+_HARVEST_S: Final = 30.0
+"""What one harvest takes at most, with what the read model needs to follow."""
 _NOTHING: Final = "the calendar holds no sessions in this time"
 
 
@@ -166,16 +174,28 @@ class _Wait:
     late: frozenset[str] = frozenset()
 
     async def until_settled(self, patience: float) -> frozenset[str]:
-        """Wait at most this many seconds; gives the sessions that were not in time."""
+        """Wait at most this many seconds; gives the sessions that were not in time.
+
+        A session that two harvests did not take up will not come: the harvester's log and its dead
+        letters say why.
+        """
         clock = asyncio.get_running_loop().time
         deadline = clock() + patience
+        harvested_by = deadline
         with progress_display() as update:
             while True:
                 current = self.ready.done() and await self._is_current()
+                if current and harvested_by == deadline:
+                    interval = self.context.settings.harvest_interval
+                    harvested_by = min(clock() + interval + _HARVEST_S, deadline)
                 rows = await asyncio.to_thread(self.model.sessions, window=self.window)
-                waiting = unsettled(self.entries, rows, datetime.now(UTC)) - self.late
+                now = datetime.now(UTC)
+                waiting = unsettled(self.entries, rows, now) - self.late
                 update(rows, waiting)
-                if (current and not waiting) or clock() > deadline:
+                given_up = waiting <= unharvested(self.entries, rows, now)
+                if current and given_up and (not waiting or clock() > harvested_by):
+                    return waiting
+                if clock() > deadline:
                     return waiting
                 self.late |= await self._without_files(rows, waiting)
                 await asyncio.sleep(POLL_S)

@@ -6,6 +6,7 @@ RFC 5545. What it has no property for is in properties of ours: ``X-NEXUSLIMS-CO
 ``X-NEXUSLIMS-SAMPLE`` and ``X-NEXUSLIMS-PROJECT`` (as often as needed).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nexuslims_contracts.events import Project, Sample
 from nexuslims_contracts.identifiers import digest
 from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem, Window, placed
 from nexuslims_harvester.consent import ConsentReader
+from nexuslims_harvester.text import readable_text
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
 
@@ -27,6 +29,8 @@ Event: TypeAlias = Any
 MOST: Final = 5000
 """Occurrences of one series in one window: more is no use of an instrument."""
 _LONG_AGO: Final = datetime(1970, 1, 2, tzinfo=UTC)
+_ESCAPED: Final = re.compile(r"\\([\\;,nN])")
+"""RFC 5545, 3.3.11."""
 _PEOPLE: Final = frozenset({"INDIVIDUAL", ""})
 _TOO_OFTEN: Final = frozenset({"SECONDLY", "MINUTELY"})
 
@@ -151,9 +155,9 @@ def _entry(id_: str, event: Event, wanted: Wanted) -> CalendarEntry | EntryProbl
     instrument = wanted.places.find(named)
     if instrument is None:
         known = ", ".join(one.calendar_id or one.pid for one in wanted.places.instruments)
-        shown = ", ".join(named) or "nothing"
+        place = ", ".join(named) or "nothing"
         return EntryProblem(
-            label, f"its place is {shown}, and no instrument ({known}): correct one of them"
+            label, f"its place is {place}, and no instrument ({known}): correct one of them"
         )
     zone = ZoneInfo(instrument.timezone)
     start, end = _moment(event.start, zone), _moment(event.end, zone)
@@ -263,8 +267,11 @@ def _text(event: Event, name: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    text = value.to_ical().decode() if type(value).__name__ == "vUnknown" else str(value)
-    return text.strip()
+    """Return a property as text; the library leaves the escapes of properties it does not know."""
+    text = str(value)
+    if type(value).__name__ == "vUnknown":
+        text = _ESCAPED.sub(lambda found: "\n" if found[1] in "nN" else found[1], text)
+    return readable_text(text).strip()
 
 
 def _folded(name: str) -> str:
