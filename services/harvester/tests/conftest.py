@@ -8,16 +8,23 @@ from typing import Any
 import httpx
 import pytest
 
+from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event
 from nexuslims_harvester.calendar import CalendarEntry
 from nexuslims_harvester.decide import decide
+from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.client import NemoClient
+from nexuslims_shared.bucket import MemoryBucket
+from nexuslims_shared.calendar_notes import CalendarNotes
+from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
-from nexuslims_shared.people import Person
+from nexuslims_shared.people import MemoryPeople, Person
+from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.memory import MemoryEventStore
 
 START = datetime(2026, 3, 2, 16, tzinfo=UTC)
 END = START + timedelta(hours=3)
@@ -135,3 +142,32 @@ def nemo_calendar(nemo_settings: Settings, titan: InstrumentEntry) -> Callable[.
         return NemoCalendar("nemo-1", nemo_settings, instruments, connect=connect)
 
     return make
+
+
+class Facility:
+    """What a harvester works with, in memory."""
+
+    def __init__(self, settings) -> None:
+        self.store, self.people = MemoryEventStore(), MemoryPeople()
+        self.letters = MemoryDeadLetters()
+        self.notes = CalendarNotes(MemoryBucket())
+        self.context = ServiceContext(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
+
+    def harvest(self, calendar) -> Harvest:
+        return Harvest(self.context, calendar, self.notes)
+
+    async def history(self, session: str = "") -> list[str]:
+        return [event.kind() for event in await self.events() if session in event.session]
+
+    async def events(self) -> list[Event]:
+        return [item.event async for item in self.store.read()]
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        return [letter async for letter in self.letters.read()]
+
+
+@pytest.fixture
+def facility(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Facility:
+    made = Facility(settings)
+    monkeypatch.setattr(CalendarNotes, "on", lambda jetstream: made.notes)
+    return made

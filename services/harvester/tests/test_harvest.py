@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import encode, envelop
 from nexuslims_contracts.events import (
     BookingTexts,
@@ -14,15 +13,12 @@ from nexuslims_contracts.events import (
     Sample,
     SessionEnded,
 )
-from nexuslims_harvester import app, harvest, harvested, statements
+from nexuslims_harvester import app, harvest, statements
 from nexuslims_harvester.calendar import DeletedEntry, EntryProblem
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
-from nexuslims_harvester.schedule import sweep_is_due
+from nexuslims_harvester.testing import MemoryCalendar
 from nexuslims_shared.artifacts import read_artifact
-from nexuslims_shared.bucket import MemoryBucket
-from nexuslims_shared.calendar_notes import CalendarNotes
-from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.errors import BrokerUnavailableError, DiskError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import ServiceContext
@@ -32,58 +28,8 @@ WHOLE = ["session-started", "reservation-matched", "session-ended"]
 HOUR, OVERLAP = timedelta(hours=1), timedelta(days=7)
 
 
-class Book:
-    """A calendar that says what it is told to."""
-
-    def __init__(self, *entries, name: str = "book") -> None:
-        self.name = name
-        self.says = list(entries)
-        self.windows = []
-        self.failure: BaseException | None = None
-        self.asked = asyncio.Event()
-
-    async def entries(self, window):
-        self.windows.append(window)
-        self.asked.set()
-        if self.failure is not None:
-            raise self.failure
-        return list(self.says)
-
-    async def changed(self) -> None:
-        await asyncio.Event().wait()
-
-
-class Facility:
-    """What a harvester works with, in memory."""
-
-    def __init__(self, settings) -> None:
-        self.store, self.people = MemoryEventStore(), MemoryPeople()
-        self.letters = MemoryDeadLetters()
-        self.notes = CalendarNotes(MemoryBucket())
-        self.context = ServiceContext(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
-
-    def harvest(self, calendar) -> Harvest:
-        return Harvest(self.context, calendar, self.notes)
-
-    async def history(self, session: str = "") -> list[str]:
-        return [event.kind() for event in await self.events() if session in event.session]
-
-    async def events(self) -> list[Event]:
-        return [item.event async for item in self.store.read()]
-
-    async def dead_letters(self) -> list[DeadLetter]:
-        return [letter async for letter in self.letters.read()]
-
-
-@pytest.fixture
-def facility(settings, monkeypatch) -> Facility:
-    made = Facility(settings)
-    monkeypatch.setattr(CalendarNotes, "on", lambda jetstream: made.notes)
-    return made
-
-
 async def test_an_entry_is_stated_once_however_often_it_is_read(facility, processor) -> None:
-    book = Book(processor.entry())
+    book = MemoryCalendar(processor.entry())
     for _ in range(2):
         again = facility.harvest(book)
         await again.once()
@@ -93,7 +39,7 @@ async def test_an_entry_is_stated_once_however_often_it_is_read(facility, proces
 
 async def test_people_are_in_the_bucket_and_not_in_the_log(facility, processor) -> None:
     ned = Person(username="ned", first_name="Ned", last_name="Land", email="ned@example.org")
-    await facility.harvest(Book(processor.entry(user=ned, collaborators=(ned,)))).once()
+    await facility.harvest(MemoryCalendar(processor.entry(user=ned, collaborators=(ned,)))).once()
     started, matched, ended = await facility.events()
     assert await facility.people.find(started.user) == ned
     assert started.user == ended.user == matched.experimenter == matched.collaborators[0]
@@ -115,13 +61,13 @@ async def test_names_are_kept_before_an_event_refers_to_them(facility, processor
         None,  # type: ignore[arg-type]
     )
     with pytest.raises(BrokerUnavailableError):
-        await Harvest(context, Book(processor.entry()), facility.notes).once()
+        await Harvest(context, MemoryCalendar(processor.entry()), facility.notes).once()
     assert await facility.history() == []
 
 
 async def test_a_wrong_entry_is_one_dead_letter_and_stops_no_other(facility, processor) -> None:
     wrong = EntryProblem("session 2", "it ends before it starts: swap the times")
-    book = Book(wrong, processor.entry())
+    book = MemoryCalendar(wrong, processor.entry())
     for _ in range(2):
         again = facility.harvest(book)
         await again.once()
@@ -138,7 +84,9 @@ async def test_a_wrong_entry_is_one_dead_letter_and_stops_no_other(facility, pro
 
 
 async def test_texts_too_long_for_an_event_are_an_artifact(facility, processor) -> None:
-    book = Book(processor.entry(id="1", purpose="µ" * 300_000, payload={"purpose": "µ" * 300_000}))
+    book = MemoryCalendar(
+        processor.entry(id="1", purpose="µ" * 300_000, payload={"purpose": "µ" * 300_000})
+    )
     run = facility.harvest(book)
     await run.once()
     assert await facility.history("book-1") == WHOLE
@@ -152,7 +100,7 @@ async def test_texts_too_long_for_an_event_are_an_artifact(facility, processor) 
     await run.once()
     assert await facility.history("book-1") == WHOLE
     assert read_artifact(data, matched.complete), "whoever finds it missing writes it again"
-    book.says = [processor.entry(id="1", consent=False)]
+    book.held = [processor.entry(id="1", consent=False)]
     await run.once()
     assert not (data / matched.complete.path).exists(), "it goes with the consent"
 
@@ -163,7 +111,7 @@ async def test_a_disk_that_is_full_states_nothing_half(facility, processor, monk
 
     monkeypatch.setattr(harvest, "write_artifact", full)
     poisoned = processor.entry(id="1", purpose="x" * 300_000)
-    await facility.harvest(Book(poisoned, processor.entry(id="2"))).once()
+    await facility.harvest(MemoryCalendar(poisoned, processor.entry(id="2"))).once()
     assert await facility.history() == WHOLE
     (letter,) = await facility.dead_letters()
     assert (letter.subject, letter.reason) == ("calendar book, session book-1", "no space")
@@ -171,7 +119,7 @@ async def test_a_disk_that_is_full_states_nothing_half(facility, processor, monk
 
 async def test_a_session_is_stated_whole_or_not_at_all(facility, processor) -> None:
     many = tuple(Sample(id=f"{number}", name="n" * 399) for number in range(900))
-    await facility.harvest(Book(processor.entry(id="1", samples=many))).once()
+    await facility.harvest(MemoryCalendar(processor.entry(id="1", samples=many))).once()
     assert await facility.history() == []
     (letter,) = await facility.dead_letters()
     assert letter.subject == "calendar book, session 1"
@@ -182,22 +130,22 @@ async def test_a_session_with_an_event_nobody_can_read_is_left_alone(
     facility, processor, caplog
 ) -> None:
     await facility.store.append_raw("nexus.events.book-1.session-ended", {"ce-type": "?"}, b"{")
-    await facility.harvest(Book(processor.entry(id="1"), processor.entry(id="2"))).once()
+    await facility.harvest(MemoryCalendar(processor.entry(id="1"), processor.entry(id="2"))).once()
     assert [event.session for event in await readable(facility)] == ["book-2"] * 3
     assert "session book-1 is left alone: its event 1 cannot be read" in caplog.text
 
 
-async def readable(facility: Facility) -> list[Event]:
+async def readable(facility) -> list[Event]:
     return [item.event async for item in facility.store.read(after=1)]
 
 
 async def test_a_session_that_is_no_longer_listed_is_left_alone_and_named(
     facility, processor, caplog
 ) -> None:
-    book = Book(processor.entry(id="1"), processor.entry(id="2"))
+    book = MemoryCalendar(processor.entry(id="1"), processor.entry(id="2"))
     run = facility.harvest(book)
     await run.once()
-    book.says.pop()
+    book.held.pop()
     await run.once()
     await run.once()
     named = [one for one in caplog.messages if "no longer lists session book-2" in one]
@@ -208,17 +156,17 @@ async def test_a_session_that_is_no_longer_listed_is_left_alone_and_named(
 async def test_a_session_that_the_calendar_is_sure_to_have_no_more_is_cancelled(
     facility, processor, caplog
 ) -> None:
-    book = Book(processor.entry(id="1"), processor.entry(id="2"))
+    book = MemoryCalendar(processor.entry(id="1"), processor.entry(id="2"))
     run = facility.harvest(book)
     await run.once()
-    book.says[1] = DeletedEntry("2")
+    book.held[1] = DeletedEntry("2")
     await run.once()
     await run.once()
     assert book.windows[1].expected.keys() == {"1", "2"}
     assert (await facility.history("book-2"))[-1] == "session-cancelled"
     assert len(await facility.history("book-2")) == len(WHOLE) + 1
     assert "no longer lists" not in caplog.text
-    book.says[1] = processor.entry(id="2")
+    book.held[1] = processor.entry(id="2")
     await run.once()
     assert (await facility.history("book-2"))[-1] == "session-revised"
 
@@ -227,7 +175,7 @@ async def test_what_cannot_be_written_is_replaced_visibly(facility, processor) -
     odd = processor.entry(
         title="half \ud800, bell \a", purpose="a\nb\tc\x00", payload={"\x1b": ["\x7f"]}
     )
-    run = facility.harvest(Book(odd))
+    run = facility.harvest(MemoryCalendar(odd))
     await run.once()
     await run.once()
     assert await facility.history() == WHOLE
@@ -238,170 +186,40 @@ async def test_what_cannot_be_written_is_replaced_visibly(facility, processor) -
 
 
 async def test_a_number_that_is_used_again_is_named_and_not_obeyed(facility, processor) -> None:
-    book = Book(processor.entry())
+    book = MemoryCalendar(processor.entry())
     run = facility.harvest(book)
     await run.once()
     later = {"start": processor.entry().end, "end": processor.entry().end + HOUR}
-    book.says = [processor.entry(**later, user=Person(username="conseil"))]
+    book.held = [processor.entry(**later, user=Person(username="conseil"))]
     await run.once()
     assert await facility.history() == WHOLE
     (letter,) = await facility.dead_letters()
     assert "uses the number of session book-1 again" in letter.reason
-    book.says = [processor.entry(**later)]
+    book.held = [processor.entry(**later)]
     await run.once()
     assert "session-revised" in await facility.history(), "the same user: it was moved"
 
 
 async def test_a_session_of_another_calendar_is_not_missed(facility, processor, caplog) -> None:
-    await facility.harvest(Book(processor.entry(), name="other")).once()
-    await facility.harvest(Book()).once()
+    await facility.harvest(MemoryCalendar(processor.entry(), name="other")).once()
+    await facility.harvest(MemoryCalendar()).once()
     assert "no longer lists" not in caplog.text
 
 
 async def test_two_harvesters_at_once_state_each_session_once(facility, processor) -> None:
-    books = [Book(*(processor.entry(id=str(number)) for number in range(5))) for _ in range(2)]
+    books = [
+        MemoryCalendar(*(processor.entry(id=str(number)) for number in range(5))) for _ in range(2)
+    ]
     await asyncio.gather(*(facility.harvest(book).once() for book in books))
     for number in range(5):
         assert sorted(await facility.history(f"book-{number}")) == sorted(WHOLE)
-
-
-# --- withdrawals in bulk ---
-
-
-async def test_many_sessions_that_vanish_at_once_wait_for_an_operator(facility, processor) -> None:
-    book = Book(*(processor.entry(id=str(number)) for number in range(50)))
-    run = facility.harvest(book)
-    await run.once()
-    book.says = [DeletedEntry(str(number)) for number in range(11)] + book.says[11:]
-    for again in (run, facility.harvest(book)):
-        await again.once()
-    assert "session-cancelled" not in await facility.history()
-    assert len((await facility.notes.held())["book"]) == 11
-    (letter,) = await facility.dead_letters()
-    assert letter.subject == "calendar book, withdrawals"
-    assert "11 sessions" in letter.reason
-    assert "`nexuslims approve book`" in letter.reason
-    book.says[:8] = [processor.entry(id=str(number)) for number in range(8)]
-    await run.once()
-    assert sorted(await facility.notes.held_of("book")) == ["book-10", "book-8", "book-9"]
-    assert "session-cancelled" not in await facility.history(), "what waits goes on waiting"
-    await facility.notes.approve("book", ["book-10", "book-8", "book-9"])
-    await run.once()
-    assert (await facility.history()).count("session-cancelled") == 3
-    assert await facility.notes.held() == {}
-    assert await facility.notes.approved("book") == frozenset()
-
-
-async def test_what_waits_is_asked_for_however_old_it_is(facility, processor) -> None:
-    old = processor.entry(id="1", start=processor.entry().start - timedelta(days=99))
-    book = Book(old, processor.entry(id="2"))
-    run = facility.harvest(book)
-    await run.once()
-    await facility.notes.hold("book", {"book-1": "it is not in the calendar any more"})
-    await run.once()
-    assert book.windows[-1].expected.keys() == {"1", "2"}
-    assert await facility.notes.held() == {}, "the calendar has it"
-
-
-async def test_few_at_a_time_pass_until_they_are_many_in_a_day(facility, processor) -> None:
-    entries = [processor.entry(id=str(number)) for number in range(50)]
-    run = facility.harvest(book := Book(*entries))
-    await run.once()
-    for number in range(12):
-        book.says[number] = DeletedEntry(str(number))
-        await run.once()
-    assert (await facility.history()).count("session-cancelled") == 10
-
-
-@pytest.mark.parametrize(("gone", "withdrawn"), [(1, 1), (2, 0)])
-async def test_of_a_small_calendar_a_share_is_many(facility, processor, gone, withdrawn) -> None:
-    run = facility.harvest(book := Book(*(processor.entry(id=str(n)) for n in range(6))))
-    await run.once()
-    book.says[:gone] = [processor.entry(id=str(n), booked=False) for n in range(gone)]
-    await run.once()
-    assert (await facility.history()).count("reservation-missing") == withdrawn
-
-
-async def test_refusals_never_wait(facility, processor) -> None:
-    run = facility.harvest(book := Book(*(processor.entry(id=str(n)) for n in range(30))))
-    await run.once()
-    book.says = [processor.entry(id=str(n), consent=False, answer="No") for n in range(30)]
-    await run.once()
-    assert (await facility.history()).count("consent-declined") == 30
-    assert await facility.notes.held() == {}
-
-
-# --- sweeps ---
-
-
-async def test_a_sweep_asks_for_everything_in_parts(facility, processor, monkeypatch) -> None:
-    monkeypatch.setattr(harvested, "PART", 2)
-    starts = [processor.entry().start + number * HOUR for number in range(5)]
-    entries = [
-        processor.entry(id=str(n), start=start, end=start + HOUR / 2)
-        for n, start in enumerate(starts)
-    ]
-    run = facility.harvest(book := Book(*entries))
-    await run.once()
-    book.windows.clear()
-    await run.sweep()
-    assert [window.since for window in book.windows] == [starts[0] - OVERLAP, starts[2], starts[4]]
-    assert [window.until for window in book.windows[:2]] == [starts[2], starts[4]]
-    assert [set(window.expected) for window in book.windows] == [{"0", "1"}, {"2", "3"}, {"4"}]
-    assert [window.oldest for window in book.windows] == [True, False, False]
-    assert all(window.sweep for window in book.windows)
-
-
-async def test_a_sweep_finds_what_changed_however_long_ago(facility, processor) -> None:
-    old = processor.entry().start - timedelta(days=400)
-    past = {"start": old, "end": old + HOUR}
-    run = facility.harvest(book := Book(*(processor.entry(id=str(n), **past) for n in range(9))))
-    await run.once()
-    book.says[0] = processor.entry(id="0", consent=False, **past)
-    book.says[1] = DeletedEntry("1")
-    book.says.append(processor.entry(id="late", **past))
-    await run.sweep()
-    assert (await facility.history("book-0"))[-1] == "consent-declined"
-    assert (await facility.history("book-1"))[-1] == "session-cancelled"
-    assert await facility.history("book-late") == WHOLE
-
-
-async def test_a_sweep_is_made_once_a_day(facility, processor) -> None:
-    run = facility.harvest(book := Book(processor.entry()))
-    await run.once()
-    await run.sweep_if_due()
-    assert len(book.windows) == 1, "the first harvest was as good as a sweep"
-    day = timedelta(days=1)
-    await facility.notes.note_sweep("book", datetime.now(UTC) - day)
-    for _ in range(2):
-        await facility.harvest(book).sweep_if_due()
-    assert len(book.windows) == 2
-
-
-@pytest.mark.parametrize(
-    ("hours", "clock", "due"),
-    [
-        (None, 12, True),
-        (25, 12, True),
-        (13, 12, False),
-        (13, 3, True),
-        (11, 3, False),
-        (13, 5, False),
-    ],
-)
-def test_quiet_hours_are_preferred(settings, hours: float | None, clock: int, due) -> None:
-    now = datetime(2026, 3, 2, clock, 30, tzinfo=UTC)
-    last = now - timedelta(hours=hours) if hours is not None else None
-    assert sweep_is_due(last, now, settings) is due
-    never = settings.model_copy(update={"harvest_sweep_hours": 0.0})
-    assert sweep_is_due(last, now, never) is False
 
 
 # --- windows ---------------------------------------------------------------------------------
 
 
 async def test_the_first_harvest_asks_for_everything(facility, processor) -> None:
-    book = Book(processor.entry())
+    book = MemoryCalendar(processor.entry())
     await facility.harvest(book).once()
     assert book.windows[0].since is None
     assert abs(book.windows[0].until - datetime.now(UTC)) < HOUR
@@ -409,11 +227,11 @@ async def test_the_first_harvest_asks_for_everything(facility, processor) -> Non
 
 async def test_the_next_goes_on_where_the_log_ends(facility, processor) -> None:
     last = processor.entry(id="2", start=processor.entry().start + HOUR)
-    await facility.harvest(Book(last, processor.entry(id="1"))).once()
-    book = Book()
+    await facility.harvest(MemoryCalendar(last, processor.entry(id="1"))).once()
+    book = MemoryCalendar()
     await facility.harvest(book).once()
     assert book.windows[0].since == last.start - OVERLAP
-    other = Book(name="other")
+    other = MemoryCalendar(name="other")
     await facility.harvest(other).once()
     assert other.windows[0].since is None, "each calendar has its own end"
 
@@ -426,7 +244,7 @@ async def test_with_a_clock_of_the_past_nothing_is_stated_before_its_time(
         def now(cls, tz=None):
             return processor.entry().start - HOUR
 
-    run = facility.harvest(Book(processor.entry()))
+    run = facility.harvest(MemoryCalendar(processor.entry()))
     with monkeypatch.context() as patch:
         patch.setattr(harvest, "datetime", Past)
         await run.once()
@@ -456,7 +274,7 @@ async def test_a_harvest_that_breaks_off_leaves_nothing_behind_its_mark(
         for number in (3, 2, 1)
     ]
     with pytest.raises(BrokerUnavailableError):
-        await Harvest(context, Book(*entries), facility.notes).once()
+        await Harvest(context, MemoryCalendar(*entries), facility.notes).once()
     assert {item.event.session async for item in store.read()} == {"book-1"}
 
 
@@ -469,7 +287,10 @@ async def test_a_harvest_that_breaks_off_leaves_nothing_behind_its_mark(
 async def test_a_calendar_in_trouble_is_asked_again_and_holds_up_no_other(
     facility, processor, monkeypatch, failure, caplog
 ) -> None:
-    sick, well = Book(processor.entry(), name="sick"), Book(processor.entry(), name="well")
+    sick, well = (
+        MemoryCalendar(processor.entry(), name="sick"),
+        MemoryCalendar(processor.entry(), name="well"),
+    )
     sick.failure = failure
     monkeypatch.setattr(app, "calendars", lambda settings: [sick, well])
     async with app._work(facility.context, []):
@@ -487,7 +308,7 @@ async def test_the_service_is_ready_once_each_calendar_was_tried(
 ) -> None:
     answer, rests = asyncio.Event(), asyncio.Event()
 
-    class Slow(Book):
+    class Slow(MemoryCalendar):
         async def entries(self, window):
             await answer.wait()
             return await super().entries(window)
@@ -496,7 +317,7 @@ async def test_the_service_is_ready_once_each_calendar_was_tried(
             rests.set()
             await super().changed()
 
-    sick, slow = Book(name="sick"), Slow(processor.entry(), name="slow")
+    sick, slow = MemoryCalendar(name="sick"), Slow(processor.entry(), name="slow")
     sick.failure = CalendarUnavailableError("gone")
     monkeypatch.setattr(app, "calendars", lambda settings: [sick, slow])
     service = app.create(facility.context.settings)
@@ -517,7 +338,7 @@ async def test_without_calendars_there_is_nothing_to_wait_for(facility, monkeypa
     assert await check.problem() == ""
 
 
-async def until(facility: Facility, condition) -> None:
+async def until(facility, condition) -> None:
     async with asyncio.timeout(5):
         async for _ in facility.store.follow():
             if condition(await facility.events()):
@@ -525,7 +346,7 @@ async def until(facility: Facility, condition) -> None:
 
 
 async def test_a_calendar_that_hangs_is_given_up_for_now(facility, monkeypatch) -> None:
-    class Hanging(Book):
+    class Hanging(MemoryCalendar):
         async def entries(self, window):
             await asyncio.Event().wait()
 
@@ -535,7 +356,7 @@ async def test_a_calendar_that_hangs_is_given_up_for_now(facility, monkeypatch) 
 
 
 async def test_a_calendar_that_cannot_tell_of_changes_is_asked_at_the_interval(facility) -> None:
-    class Blind(Book):
+    class Blind(MemoryCalendar):
         async def changed(self) -> None:
             raise OSError("no route")
 
@@ -550,7 +371,7 @@ async def test_a_calendar_that_cannot_tell_of_changes_is_asked_at_the_interval(f
 
 
 async def test_a_change_is_harvested_at_once(facility, processor, monkeypatch) -> None:
-    class Watched(Book):
+    class Watched(MemoryCalendar):
         def __init__(self, *entries) -> None:
             super().__init__(*entries)
             self.news = asyncio.Event()
@@ -564,7 +385,7 @@ async def test_a_change_is_harvested_at_once(facility, processor, monkeypatch) -
     book = Watched()
     run = asyncio.create_task(Harvest(context, book, facility.notes).run())
     await asyncio.wait_for(book.asked.wait(), 5)
-    book.says.append(processor.entry())
+    book.held.append(processor.entry())
     book.news.set()
     await until(facility, lambda events: isinstance(events[-1], SessionEnded))
     run.cancel()
@@ -579,7 +400,7 @@ async def test_a_fault_of_the_harvester_itself_ends_the_service(
         raise ZeroDivisionError
 
     monkeypatch.setattr(statements, "decide", broken)
-    monkeypatch.setattr(app, "calendars", lambda settings: [Book(processor.entry())])
+    monkeypatch.setattr(app, "calendars", lambda settings: [MemoryCalendar(processor.entry())])
     with pytest.raises(ExceptionGroup) as died:
         async with asyncio.timeout(5), app._work(facility.context, []):
             await asyncio.Event().wait()
@@ -598,7 +419,7 @@ async def test_a_broker_that_is_away_is_waited_for(
         return await remember(calendar, person)
 
     monkeypatch.setattr(facility.people, "remember", flaky)
-    monkeypatch.setattr(app, "calendars", lambda settings: [Book(processor.entry())])
+    monkeypatch.setattr(app, "calendars", lambda settings: [MemoryCalendar(processor.entry())])
     async with app._work(facility.context, []):
         await until(facility, lambda events: isinstance(events[-1], SessionEnded))
     assert "the broker does not answer" in caplog.text

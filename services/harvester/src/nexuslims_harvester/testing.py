@@ -5,6 +5,7 @@ A calendar's tests inherit :class:`CalendarBehaviour` and give it two fixtures: 
 that reads it. ``source.instrument`` is the instrument that all of them are on.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import ClassVar, Final, Protocol
 
 from nexuslims_contracts.identifiers import is_token
-from nexuslims_harvester.calendar import Calendar, CalendarEntry, EntryProblem, Window
+from nexuslims_harvester.calendar import (
+    Calendar,
+    CalendarEntry,
+    DeletedEntry,
+    Entries,
+    EntryProblem,
+    Window,
+)
 from nexuslims_harvester.errors import CalendarUnavailableError
 
 START: Final = datetime(2026, 3, 2, 16, tzinfo=UTC)
@@ -43,6 +51,39 @@ class GivenSession:
     answer: str = "Agree"
     title: str = "Gold on carbon"
     user: str = "ned"
+
+
+class MemoryCalendar:
+    """A calendar that gives what it holds, for tests of what uses calendars.
+
+    Parameters
+    ----------
+    entries
+        What it holds at first; ``held`` is what it holds now.
+    name
+        Its name.
+    """
+
+    def __init__(
+        self, *entries: CalendarEntry | EntryProblem | DeletedEntry, name: str = "book"
+    ) -> None:
+        self.name = name
+        self.held: Entries = list(entries)
+        self.windows: list[Window] = []
+        self.failure: BaseException | None = None
+        self.asked = asyncio.Event()
+
+    async def entries(self, window: Window) -> Entries:
+        """Return what is held, or fail; remember the window."""
+        self.windows.append(window)
+        self.asked.set()
+        if self.failure is not None:
+            raise self.failure
+        return list(self.held)
+
+    async def changed(self) -> None:
+        """Never return."""
+        await asyncio.Event().wait()
 
 
 class Source(Protocol):
