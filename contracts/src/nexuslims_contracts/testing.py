@@ -23,6 +23,7 @@ from nexuslims_contracts.events import (
     RecordUploaded,
     RecordWithdrawn,
     ReservationMatched,
+    ReservationMissing,
     RetryRequested,
     SessionCancelled,
     SessionEnded,
@@ -117,6 +118,10 @@ class SessionEvents:
     def declined(self, **changes: Any) -> ConsentDeclined:
         """The user does not."""
         return self._make(ConsentDeclined, changes, tier="calendar", reason="no", after=0)
+
+    def unbooked(self, **changes: Any) -> ReservationMissing:
+        """Nothing in the calendar speaks of it any more."""
+        return self._make(ReservationMissing, changes, reason="none", after=0)
 
     # --- files ---
 

@@ -23,7 +23,6 @@ from nexuslims_contracts.events import (
     RecordBuilt,
     RecordRejected,
     ReservationMatched,
-    ReservationMissing,
 )
 from nexuslims_contracts.record.model import Experiment
 from nexuslims_contracts.record.reader import read_record
@@ -37,7 +36,6 @@ from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import Unreadable, read_session
 
 EVENTS = SessionEvents()
-NOT_BOOKED = ReservationMissing(session=EVENTS.session, reason="none", after=2)
 
 
 class Facility:
@@ -276,7 +274,7 @@ async def test_a_value_that_no_reader_of_xml_takes_is_a_rejection_with_the_rule(
     ("cause", "cure"),
     [
         (EVENTS.declined(after=2), EVENTS.matched(after=90)),
-        (NOT_BOOKED, EVENTS.matched(after=90)),
+        (EVENTS.unbooked(after=2), EVENTS.matched(after=90)),
         (EVENTS.cancelled(after=3), EVENTS.revised(after=90)),
         (EVENTS.withdraw("1"), EVENTS.withdraw("2", withdrawn=False)),
     ],

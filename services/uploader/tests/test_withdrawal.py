@@ -51,6 +51,18 @@ async def test_declined_consent_takes_the_record_away_everywhere(uploaded, facts
     assert [len(fake.withdrawals) for fake in uploaded.fakes] == [1, 1]
 
 
+async def test_a_booking_that_is_gone_takes_the_record_away_everywhere(uploaded, facts) -> None:
+    await uploaded.append(facts.unbooked())
+    assert await _standing(uploaded) == (
+        "NO_RESERVATION",
+        "withdrawing from first, second",
+        "none",
+    )
+    await uploaded.handle()
+    assert [fake.records for fake in uploaded.fakes] == [{}, {}]
+    assert await _standing(uploaded) == ("NO_RESERVATION", "no reservation", "none")
+
+
 async def test_consent_given_again_brings_it_back_and_may_be_declined_again(uploaded, facts):
     await uploaded.append(facts.declined())
     await uploaded.handle()
