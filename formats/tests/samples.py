@@ -102,6 +102,29 @@ def msa(folder):
     return path
 
 
+def mrc(folder, **changes):
+    path = folder / "stack.mrc"
+    write_mrc(path, PIXELS.reshape(2, 3, 4).astype("int16"), **changes)
+    return path
+
+
+def write_mrc(path, pixels, *, mode=1, kind=b"", extended=b"", counts=(0, 0), cell=10.0, group=0):
+    """Write an MRC file; ``cell`` is the size of a pixel in angstrom."""
+    sections, rows, columns = pixels.shape
+    head = bytearray(1024)
+    struct.pack_into(
+        "<10i", head, 0, columns, rows, sections, mode, 0, 0, 0, columns, rows, sections
+    )
+    struct.pack_into("<6f", head, 40, columns * cell, rows * cell, sections * cell, 90, 90, 90)
+    struct.pack_into("<3i3fii", head, 64, 1, 2, 3, 0, 1, 0.5, group, len(extended))
+    head[104:108] = kind.ljust(4, b"\0")
+    struct.pack_into("<i", head, 108, 20141)
+    struct.pack_into("<2h", head, 128, *counts)
+    head[208:216] = b"MAP DD\0\0"
+    path.write_bytes(bytes(head) + extended + pixels.tobytes())
+    return path
+
+
 def gatan_tiff(folder):
     tags = [(65003, "s", 0, "nm", True), (65004, "s", 0, "nm", True)]
     tags += [(65006 + place, "d", 1, 0.0, True) for place in range(2)]
@@ -209,6 +232,7 @@ SAMPLES = {
     "gatan_tiff": gatan_tiff,
     "jeol_tiff": lambda folder: tiff(folder / "jeol.tif", description=JEOL),
     "openfibsem": lambda folder: tiff(folder / "lamella.tif", description=OPENFIBSEM),
+    "mrc": mrc,
     "orion_tiff": lambda folder: tiff(folder / "orion.tif", 65000, ORION),
     "plain_image": plain_image,
     "plain_tiff": lambda folder: tiff(folder / "plain.tif"),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nexuslims_formats import read
 from nexuslims_formats.digitalmicrograph.dm import DigitalMicrographExtractor
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef, read_tags
 from nexuslims_formats.errors import ExtractorError, LimitExceededError
@@ -122,3 +123,82 @@ def test_damage_is_refused_with_a_reason_or_survived(written, at, byte, cut):
     path.write_bytes(raw[: max(1, len(raw) - cut)])
     with suppress(ExtractorError):
         assert READER.open(path).signals
+
+
+STATUS = (
+    "Microscope Titan 300 kV\u2028Gun FEG HT 300 Extr volt 4400 V Gun Lens 3 Emission 135.0uA\u2028"
+    "Mode TEM uP SA Zoom Diffraction Defocus (um) -1.5 CL 0.245m\u2028Spot 2\u2028C2 42.041%\u2028"
+    "Image shift 0.289/-0.235um\u2028C2 Aperture: 150 um\u2028OBJ Aperture: retracted\u2028"
+    "Filter related settings:\u2028Mode: Spectroscopy\u2028Selected aperture: 3mm\u2028"
+)
+
+
+def an_image(path, dm_file, tags, *, code=2, pixels=bytes(16), side=2):
+    """Write a DM3 of ``side`` x ``side`` pixels of 0.05 nm, and read it."""
+    axis = {"Origin": (6, 0.0), "Scale": (6, 0.05), "Units": "nm"}
+    image = {
+        "ImageData": {
+            "Data": pixels,
+            "DataType": (5, code),
+            "Dimensions": {"a": (5, side), "b": (5, side)},
+            "Calibrations": {"Dimension": {"a": axis, "b": axis}},
+        },
+        "ImageTags": tags,
+    }
+    path.write_bytes(dm_file(3).bytes({"ImageList": {"a": image}}))
+    return read(path)
+
+
+def test_the_status_of_the_microscope_is_taken_apart(tmp_path, dm_file):
+    tags = {"Tecnai": {"Microscope Info": STATUS}}
+    (dataset,) = an_image(tmp_path / "a.dm3", dm_file, tags).datasets
+    expected = {
+        "extraction_voltage": {"value": 4.4, "unit": "kV"},
+        "emission_current": {"value": 135.0, "unit": "uA"},
+        "condenser_aperture": {"value": 150.0, "unit": "um"},
+        "camera_length": {"value": 245.0, "unit": "mm"},
+        "defocus": {"value": -1.5, "unit": "um"},
+        "spot_size": 2,
+        "electron_source": "FEG",
+    }
+    assert {name: dataset.metadata[name] for name in expected} == expected
+    extensions = dataset.extensions
+    assert extensions["tecnai_mode"] == "TEM uP SA Zoom Diffraction"
+    assert extensions["tecnai_filter_mode"] == "Spectroscopy"
+    assert extensions["tecnai_c2_lens_percent"] == 42.041
+    assert extensions["tecnai_gun_lens"] == 3
+    assert extensions["tecnai_image_shift_y_um"] == -0.235
+    assert extensions["tecnai_obj_aperture"] == "retracted"
+    assert "\nGun FEG" in extensions["gatan_tecnai_microscope_info"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("TEM", "DIFFRACTION", None, 970),
+        ("TEM", "EFTEM DIFFRACTION", None, 970),
+        ("TEM", "IMAGING", 970, 5),
+        ("STEM", "DIFFRACTION", 970, 5),
+    ],
+)
+def test_the_magnification_of_a_diffraction_pattern_is_its_camera_length(tmp_path, dm_file, case):
+    illumination, imaging, magnification, length = case
+    info = {
+        "Illumination Mode": illumination, "Imaging Mode": imaging,
+        "Indicated Magnification": (7, 970.0), "STEM Camera Length": (7, 5.0),
+    }  # fmt: skip
+    (dataset,) = an_image(tmp_path / "a.dm3", dm_file, {"Microscope Info": info}).datasets
+    times = dataset.metadata.get("magnification")
+    assert (times and times["value"]) == magnification
+    assert dataset.metadata["camera_length"] == {"value": length, "unit": "mm"}
+
+
+def test_a_colour_image_has_two_sizes_of_a_pixel(tmp_path, dm_file):
+    (dataset,) = an_image(tmp_path / "a.dm3", dm_file, {}, code=23).datasets
+    assert dataset.shape == (2, 2, 4)
+    assert dataset.metadata["pixel_width"] == dataset.metadata["pixel_height"]
+    assert dataset.metadata["pixel_width"]["value"] == pytest.approx(0.05)
+
+
+def test_a_kind_of_colours_that_nobody_reads_is_unsupported(tmp_path, dm_file):
+    assert an_image(tmp_path / "a.dm3", dm_file, {}, code=8).outcome == "unsupported"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nexuslims_contracts.datasets import Axis, DatasetType, ExtractorVersion
@@ -67,6 +68,11 @@ class Signal:
     to_display: "Callable[[np.ndarray], np.ndarray] | None" = None
     text: str | None = None
     problems: tuple[str, ...] = ()
+
+
+def unknown_signal(path: Path) -> Signal:
+    """Return what stands for a file that nobody reads: its name, and dataset type Unknown."""
+    return Signal(name=path.stem, dataset_type="Unknown", data_type="Unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode, is_marked
-from nexuslims_formats.model import ParsedFile, Signal
+from nexuslims_formats.model import ParsedFile, Signal, unknown_signal
 from nexuslims_formats.tiff.imagej import imagej_entries, imagej_pixel_size
 from nexuslims_formats.tiff.tags import (
     DATE_TIME,
@@ -140,7 +140,7 @@ class TextExtractor:
     name = "text"
     version = "1.0"
     priority = 20
-    extensions = ("txt", "log", "csv", "md", "rtf", "json", "xml", "ini")
+    extensions = ("txt", "log", "csv", "mdoc", "md", "rtf", "json", "xml", "ini")
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the name and the absence of control characters."""
@@ -178,5 +178,4 @@ class FallbackExtractor:
 
     def open(self, path: Path) -> ParsedFile:
         """Name the file; its modification time becomes the creation time."""
-        signal = Signal(name=path.stem, dataset_type="Unknown", data_type="Unknown")
-        return ParsedFile(signals=[signal], native={}, reader="")
+        return ParsedFile(signals=[unknown_signal(path)])

@@ -14,7 +14,14 @@ from nexuslims_formats.datasets import to_dataset
 from nexuslims_formats.errors import ExtractorError, UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.links import check_links
 from nexuslims_formats.hdf5.signature import is_hdf5
-from nexuslims_formats.model import NOBODY, InstrumentContext, Outcome, ParsedFile, Signal
+from nexuslims_formats.model import (
+    NOBODY,
+    InstrumentContext,
+    Outcome,
+    ParsedFile,
+    Signal,
+    unknown_signal,
+)
 from nexuslims_formats.registry import HEAD_BYTES, Extractor, choose, is_misnamed
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ OnStep: TypeAlias = Callable[[Step, ExtractorVersion], None]
 Amend: TypeAlias = Callable[[ParsedFile, Path], ParsedFile]
 
 _REASON_LENGTH = 500
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +43,8 @@ class Reading:
     """What a file holds: validated datasets, and lazily their pixels.
 
     ``outcome`` is ``extracted``; ``partial`` where something could not be read or validated;
-    ``unsupported`` or ``failed`` where nothing could. ``reason`` says why, for all but the first.
+    ``unsupported`` where the file is sound, but nobody reads it (its one dataset is Unknown);
+    ``failed`` where nothing could be read. ``reason`` says why, for all but the first.
     """
 
     path: Path
@@ -130,12 +139,29 @@ def read(
         reading = replace(reading, extractor=_version(plugin, parsed))
         if on_step:
             on_step("finishing", reading.extractor)
-        return _validated(reading, parsed, instrument)
+        return _settled(_validated(reading, parsed, instrument))
+    except UnsupportedFileError as error:
+        unknown = ParsedFile(signals=[unknown_signal(path)])
+        return _unsupported(
+            _validated(reading, unknown, instrument), [f"{_named(plugin)}{cause_of(error)}"]
+        )
     except Exception as error:
         log.debug("%s: not read", path, exc_info=True)
         reason = reason_of(path, [f"{_named(plugin)}{cause_of(error)}"])
-        outcome: Outcome = "unsupported" if isinstance(error, UnsupportedFileError) else "failed"
-        return replace(reading, outcome=outcome, reason=reason, failure=_failure(error, plugin))
+        return replace(reading, outcome="failed", reason=reason, failure=_failure(error, plugin))
+
+
+def _settled(reading: Reading) -> Reading:
+    """Return a reading as it is, unless nobody but the fallback took the file."""
+    if any(dataset.dataset_type != "Unknown" for dataset in reading.datasets):
+        return reading
+    return _unsupported(reading, reading.problems or ("no reader knows this kind of file",))
+
+
+def _unsupported(reading: Reading, problems: Sequence[str]) -> Reading:
+    """Return a reading of a sound file that nobody reads: its dataset says that it is there."""
+    reason = reason_of(reading.path, problems)
+    return replace(reading, outcome="unsupported", reason=reason, failure="unsupported")
 
 
 def _head(path: Path) -> bytes:
@@ -146,6 +172,8 @@ def _head(path: Path) -> bytes:
         head = file.read(HEAD_BYTES)
     if not head:
         raise UnreadableFileError("the file is empty")
+    if head.startswith(_APPLE_DOUBLE):
+        raise UnsupportedFileError("a shadow file of macOS: it holds no image")
     return head
 
 
@@ -198,8 +226,6 @@ def _named(plugin: Extractor | None) -> str:
 def _failure(error: Exception, plugin: Extractor | None) -> FailureKind:
     if isinstance(error, FileNotFoundError) and plugin is None:
         return "missing"
-    if isinstance(error, UnsupportedFileError):
-        return "unsupported"
     if isinstance(error, MemoryError):
         return "memory"
     return "failed" if plugin else "unreadable"

@@ -134,7 +134,7 @@ async def test_a_rebuild_from_the_events_reads_nothing(read):
 
 
 async def test_a_retry_reads_what_failed(read):
-    assert await read.tell(RetryRequested(session=SESSION, request="1")) == ["d.tif"]
+    assert await read.tell(RetryRequested(session=SESSION, request="1")) == ["c.xyz", "d.tif"]
 
 
 async def test_a_link_that_leads_out_of_the_store_is_not_followed(facility, tmp_path):

@@ -11,8 +11,8 @@ from nexuslims_extractor import extraction
 from nexuslims_extractor.core import extract_file
 from nexuslims_formats import registry
 from nexuslims_formats.json_tree import json_safe, to_json_bytes
+from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
-from nexuslims_formats.plain import decode_text
 
 TITAN = InstrumentContext("titan", "America/New_York")
 
@@ -209,8 +209,8 @@ def test_the_package_is_light_until_used():
 
 
 def test_a_code_page_is_not_taken_for_a_text_that_was_cut(tmp_path):
-    assert decode_text(b"caf\xe9\r\n") == ("caf\xe9\r\n", "cp1252")
-    assert decode_text(b"caf\xc3", cut=True) == ("caf", "utf-8")
+    assert decode(b"caf\xe9\r\n") == ("caf\xe9\r\n", "cp1252")
+    assert decode(b"caf\xc3", cut=True) == ("caf", "utf-8")
 
 
 def test_bytes_and_lazy_arrays_become_what_people_read():

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
-from nexuslims_formats.digitalmicrograph.fields import EXTENSION_GROUPS, FIELDS, TEXTS, ZERO_COUNTS
+from nexuslims_formats.digitalmicrograph.fields import (
+    BINNING,
+    EXTENSION_GROUPS,
+    FIELDS,
+    KEPT_BOTH,
+    TEXTS,
+    ZERO_COUNTS,
+)
+from nexuslims_formats.digitalmicrograph.status import STATUS, status_extensions, status_fields
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef, Tree, read_tags
-from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.quantities import mapped, measures, number, quantity, spelled_unit
+from nexuslims_formats.quantities import Row, mapped, measures, number, quantity, spelled_unit
 from nexuslims_formats.times import first_moment, from_filetime, from_unix, moment, reveal_offset
 from nexuslims_formats.values import leaves
 
@@ -25,6 +33,8 @@ _DTYPES = {
     28: "complex128", 39: "int64", 40: "uint64",
 }  # fmt: skip
 _BGRA = 23
+_RGB = 8  # as the documentation of DigitalMicrograph has it: not known how it is stored
+_CHANNEL = "channel"
 _PACKED = (27, 28)
 
 _SI_PIXEL_TIME = "SI/Acquisition/Pixel time (s)"
@@ -138,6 +148,8 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
         raise UnreadableFileError("image data without dimensions")
     code = data.get("DataType", 0)
     dtype = _DTYPES.get(code)
+    if code == _RGB:
+        raise UnsupportedFileError("image data of type 8 (RGB) are not read")
     if dtype is None:
         raise UnreadableFileError(f"image data of the unknown type {code}")
     sizes = tuple(int(size) for size in reversed(list(data["Dimensions"].values())))
@@ -151,8 +163,12 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
     shape = sizes
     if code == _BGRA:
         shape = (*sizes, 4)
-        axes = (*axes, Axis(name="channel", size=4))
-    metadata = dict(_metadata(tags, dataset_type))
+        axes = (*axes, Axis(name=_CHANNEL, size=4))
+    status = tags.text(STATUS)
+    # what the tags say counts more than the text of the microscope, which was rounded
+    metadata = dict(status_fields(status)) | dict(_metadata(tags, dataset_type))
+    if binning := _binning(tags):
+        metadata["binning"] = binning
     _add_sampling(metadata, axes, dataset_type)
     return Signal(
         name=name,
@@ -162,7 +178,7 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
         dtype=dtype,
         axes=axes,
         metadata=metadata,
-        extensions=dict(_extensions(tags)),
+        extensions=dict(_extensions(tags)) | dict(status_extensions(status)),
         warnings=tuple(field for field in ("operator", "specimen") if field in metadata),
         acquired=_acquired(tags),
         pixels=_pixels(path, order + _numpy_code(dtype), data.get("Data"), shape, code),
@@ -274,7 +290,7 @@ def _metadata(tags: _Tags, dataset_type: DatasetType) -> Iterator[tuple[str, Val
         yield "dwell_time", pixel_time
     elif (sample_time := quantity(tags.find(_SCAN_SAMPLE_TIME), "us")) and sample_time[0]:
         yield "dwell_time", sample_time
-    counted = (row for row in FIELDS if row[0] in ZERO_COUNTS or number(tags.find(row[1])))
+    counted = [row for row in _rows(tags) if row[0] in ZERO_COUNTS or number(tags.find(row[1]))]
     for field, value in mapped(tags.find, counted):
         done.add(field)
         yield field, value
@@ -286,12 +302,35 @@ def _metadata(tags: _Tags, dataset_type: DatasetType) -> Iterator[tuple[str, Val
         yield "detector_type", device
 
 
+def _rows(tags: _Tags) -> tuple[Row, ...]:
+    """Return the table for an image; of a diffraction pattern, the magnification is no such thing.
+
+    There DigitalMicrograph puts the camera length, in mm, into the tags of the magnification; that
+    of STEM is the last one used in STEM.
+    """
+    if "DIFFRACTION" in tags.text("Microscope Info/Imaging Mode").upper() and _mode(tags) == "TEM":
+        own = [row for row in FIELDS if row[0] not in ("magnification", "camera_length")]
+        return (*own, ("camera_length", "Microscope Info/Indicated Magnification", "mm"))
+    return FIELDS
+
+
+def _binning(tags: _Tags) -> str:
+    """Return the pixels of the camera read as one, across and down."""
+    for path in BINNING:
+        sizes = tags.find(path)
+        sizes = list(sizes.values()) if isinstance(sizes, Mapping) else sizes
+        if isinstance(sizes, list) and len(sizes) == 2 and all(map(number, sizes)):  # noqa: PLR2004
+            return " x ".join(f"{number(size):g}" for size in sizes)
+    return ""
+
+
 def _add_sampling(
     metadata: dict[str, Value], axes: tuple[Axis, ...], dataset_type: DatasetType
 ) -> None:
     """Add what the axes know: the size of a pixel, or the width of a channel."""
     if dataset_type == "Image":
-        for field, axis in zip(("pixel_height", "pixel_width"), axes[-2:], strict=False):
+        spatial = [axis for axis in axes if axis.name != _CHANNEL]
+        for field, axis in zip(("pixel_height", "pixel_width"), spatial[-2:], strict=False):
             if measures(axis.unit) == "length":
                 metadata[field] = (abs(axis.scale), axis.unit)
     energy = next((axis for axis in axes if _is_energy(axis)), None)
@@ -301,7 +340,8 @@ def _add_sampling(
 
 
 def _extensions(tags: _Tags) -> Iterator[tuple[str, Any]]:
-    mapped = {path for _, path, _ in FIELDS} | {path for _, path in TEXTS}
+    taken = {path for _, path, _ in FIELDS} | {path for _, path in TEXTS}
+    taken -= KEPT_BOTH
     for group in EXTENSION_GROUPS:
         tree = tags.find(group)
         if not isinstance(tree, Mapping):
@@ -309,7 +349,7 @@ def _extensions(tags: _Tags) -> Iterator[tuple[str, Any]]:
         rest = {
             key: value
             for key, value in tree.items()
-            if f"{group}/{key}" not in mapped and key not in ("Items", "Stage Position", "Images")
+            if f"{group}/{key}" not in taken and key not in ("Items", "Stage Position", "Images")
         }
         for name, value in leaves(rest, f"gatan_{group.split('/')[0]}"):
             yield name.replace(" ", "_").lower(), value

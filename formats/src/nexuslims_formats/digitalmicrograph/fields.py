@@ -63,3 +63,13 @@ EXTENSION_GROUPS = (
     "Acquisition/Parameters/High Level", "Tecnai",
 )  # fmt: skip
 """Groups of tags that are kept whole as extensions."""
+
+BINNING = (
+    "Acquisition/Parameters/High Level/Binning",
+    "Acquisition/Parameters/Detector/binning",
+    "DataBar/Binning",
+)
+"""Where the binning of a camera is: two numbers."""
+
+KEPT_BOTH = {"Microscope Info/Actual Magnification", "Microscope Info/STEM Camera Length"}
+"""Kept as extensions too, for a field may take another value in their stead."""

@@ -13,9 +13,11 @@ from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.text import clean_text
 from nexuslims_contracts.units import known_unit
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
+from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.hdf5.signature import SIGNATURE, is_hdf5
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.mrc.reader import DE_MOVIE
 from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 from nexuslims_formats.rosettasciio.workarounds import (
@@ -105,8 +107,6 @@ _CORRECTIONS = {
     "bruker": {"stage_x": "um", "stage_y": "um", "stage_z": "um"},
 }
 _UNDEFINED = "<undefined>"
-_DE_MOVIE = re.compile(r"\d{8}_\d+")
-"""How Direct Electron's files of one acquisition begin; a movie is read with all of them."""
 _QUANTITY_AND_UNIT = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
 _UNEVEN = 0.01
 """Of a step: what still counts as evenly spaced."""
@@ -131,13 +131,13 @@ class RosettaSciIOExtractor:
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the extension, and by the first bytes where the format has a magic number."""
+        if is_hdf5(head):  # whatever it is called: no reader of ours took it
+            return True
         suffix = path.suffix.lower().removeprefix(".")
         if suffix not in _READERS:
             return False
         magic = _READERS[suffix][1]
-        if magic == SIGNATURE:
-            return is_hdf5(head)
-        return head.lstrip().startswith(magic)
+        return magic != SIGNATURE and head.lstrip().startswith(magic)
 
     def open(self, path: Path) -> ParsedFile:
         """Read lazily: arrays stay in the file."""
@@ -157,7 +157,7 @@ class RosettaSciIOExtractor:
 
 def _read(path: Path) -> _Read:
     """Try the readers of an extension in turn; the last reason is told where none succeeds."""
-    modules, _ = _READERS[path.suffix.lower().removeprefix(".")]
+    modules = _modules(path)
     refuse_odd(_companions(path))
     reasons: list[str] = []
     missing = ""
@@ -179,12 +179,25 @@ def _read(path: Path) -> _Read:
     raise UnreadableFileError("; ".join(reasons) or "no reader took it")
 
 
+def _modules(path: Path) -> tuple[str, ...]:
+    """Return the library's modules for a file: by its ending, of HDF5 files by their content."""
+    modules, magic = _READERS.get(path.suffix.lower().removeprefix("."), ((), SIGNATURE))
+    if magic != SIGNATURE:
+        return modules
+    if modules in (("topspin",), ("nexus",)):
+        return modules
+    kinds = hdf5_kinds(path)
+    if not kinds:
+        raise UnsupportedFileError("an HDF5 file with a layout that no reader knows")
+    return kinds
+
+
 def _companions(path: Path) -> list[Path]:
     """Return what the library's readers look for beside a file, where they look for it."""
     match path.suffix.lower():
         case ".mib":
             return [Path(str(path).replace(".mib", ".hdr"))]
-        case ".mrc" if match := _DE_MOVIE.match(path.name):
+        case ".mrc" if match := DE_MOVIE.match(path.name):
             return [one for one in path.parent.iterdir() if one.name.startswith(match[0])]
         case ".spd":
             return [path.with_suffix(suffix) for suffix in (".spc", ".ipr")]

@@ -1,0 +1,175 @@
+"""MRC files under any name, plain or compressed by gzip, with SerialEM's ``.mdoc`` beside them."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.locales.encodings import decode
+from nexuslims_formats.model import ParsedFile, Signal, Value
+from nexuslims_formats.mrc.extended import Acquisition, read_fei, read_mdoc, read_serialem
+from nexuslims_formats.mrc.header import MrcHeader, is_mrc, open_plain, read_header
+from nexuslims_formats.sidecars import is_usable
+from nexuslims_formats.times import first_moment
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DE_MOVIE: Final = re.compile(r"\d{8}_\d+")
+"""How Direct Electron's files of one acquisition begin; a movie is read with all of them."""
+_GZIP: Final = b"\x1f\x8b"
+_UNPACKED_BYTES: Final = 256 << 20
+_LARGEST_MDOC: Final = 16 << 20
+_EVEN: Final = 0.02
+"""Of a step: what still counts as evenly spaced."""
+_ITEM: Final = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "float32": 4,
+                "complex64": 8}  # fmt: skip
+
+
+class MrcExtractor:
+    """Reads the headers; pixels are mapped for previews only."""
+
+    name = "mrc"
+    version = "1.0"
+    priority = 90
+    extensions = ("mrc", "mrcs", "st", "rec", "ali", "map", "preali")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the header, of a compressed file by the header within."""
+        if DE_MOVIE.match(path.name):  # rosettasciio reads it with the files beside it
+            return False
+        if head.startswith(_GZIP):
+            try:
+                with open_plain(path) as file:
+                    return is_mrc(file.read(1024))
+            except (OSError, EOFError):
+                return False
+        return is_mrc(head)
+
+    def open(self, path: Path) -> ParsedFile:
+        """Read the header, the extended one, and the ``.mdoc`` beside it."""
+        header = read_header(path)
+        problems: list[str] = []
+        parts = [_extended(header)]
+        try:
+            parts.insert(0, _mdoc_beside(path, header))
+        except (OSError, UnreadableFileError) as error:
+            problems.append(f"{path.name}.mdoc beside it cannot be read: {error}")
+        acquisition = Acquisition(
+            metadata={**parts[-1].metadata, **parts[0].metadata},
+            extensions={**parts[-1].extensions, **parts[0].extensions},
+            acquired=first_moment(*(part.acquired for part in parts)),
+            tilts=next((part.tilts for part in parts if part.tilts), ()),
+            diffraction=any(part.diffraction for part in parts),
+        )
+        missing = _missing(path, header)
+        signal = _signal(path, header, acquisition, missing)
+        native: dict[str, Any] = {
+            "labels": list(header.labels), "extended_header": header.kind, "mode": header.mode,
+            **acquisition.extensions,
+        }  # fmt: skip
+        return ParsedFile(
+            signals=[signal], native=native, reader=f"mrc {self.version}", problems=tuple(problems)
+        )
+
+
+def _extended(header: MrcHeader) -> Acquisition:
+    if header.kind in ("FEI1", "FEI2"):
+        return read_fei(header.extended, header.order, header.shape[0])
+    if header.kind == "SERI":
+        return read_serialem(header.extended, header.order, header.counts, header.shape[0])
+    return Acquisition()
+
+
+def _mdoc_beside(path: Path, header: MrcHeader) -> Acquisition:
+    sidecar = path.with_name(f"{path.name}.mdoc")
+    if not is_usable(sidecar):
+        return Acquisition()
+    if sidecar.stat().st_size > _LARGEST_MDOC:
+        raise UnreadableFileError(f"it has more than {_LARGEST_MDOC >> 20} MiB")
+    return read_mdoc(decode(sidecar.read_bytes())[0], header.shape[0])
+
+
+def _missing(path: Path, header: MrcHeader) -> str:
+    """Return in words what of the values is not in the file; unknown of a compressed one."""
+    if path.suffix.lower() == ".gz":
+        return ""
+    end = header.data_offset + math.prod(header.shape) * _ITEM[header.dtype]
+    size = path.stat().st_size
+    return f"the data ends at byte {end}, but the file at {size}" if end > size else ""
+
+
+def _signal(path: Path, header: MrcHeader, acquisition: Acquisition, missing: str) -> Signal:
+    shape = header.shape if header.shape[0] > 1 else header.shape[1:]
+    kind: DatasetType = "Diffraction" if acquisition.diffraction else "Image"
+    metadata: dict[str, Value] = dict(acquisition.metadata)
+    across, down, _ = header.voxel
+    if across and down and not acquisition.diffraction:
+        metadata |= {"pixel_width": (across, "nm"), "pixel_height": (down, "nm")}
+    return Signal(
+        name=path.name.split(".")[0] or path.stem,
+        dataset_type=kind,
+        data_type="TEM_Diffraction" if acquisition.diffraction else "TEM_Imaging",
+        shape=shape,
+        dtype=header.dtype,
+        axes=(*_section_axis(header, acquisition), *_plane_axes(header)),
+        metadata=metadata,
+        extensions=acquisition.extensions,
+        acquired=acquisition.acquired,
+        pixels=None if missing else _opener(path, header, shape),
+        problems=(missing,) if missing else (),
+    )
+
+
+def _section_axis(header: MrcHeader, acquisition: Acquisition) -> tuple[Axis, ...]:
+    """Return the axis of the sections: heights of a volume, even tilts, or their numbers."""
+    count = header.shape[0]
+    if count == 1:
+        return ()
+    tilts = acquisition.tilts
+    if len(tilts) == count:
+        step = (tilts[-1] - tilts[0]) / (count - 1)
+        if step and all(
+            abs(tilt - tilts[0] - step * index) <= _EVEN * abs(step)
+            for index, tilt in enumerate(tilts)
+        ):
+            tilt = Axis(name="tilt", size=count, scale=round(step, 6), offset=tilts[0],
+                        unit="degree", navigate=True)  # fmt: skip
+            return (tilt,)
+        return (Axis(name="tilt", size=count, navigate=True),)
+    height = header.voxel[2]
+    if header.is_volume and height:
+        return (Axis(name="z", size=count, scale=height, unit="nm", navigate=True),)
+    return (Axis(name="z", size=count, navigate=True),)
+
+
+def _plane_axes(header: MrcHeader) -> tuple[Axis, ...]:
+    across, down, _ = header.voxel
+    return tuple(
+        Axis(name=name, size=size, scale=step or 1.0, unit="nm" if step else "")
+        for name, size, step in (("y", header.shape[1], down), ("x", header.shape[2], across))
+    )
+
+
+def _opener(
+    path: Path, header: MrcHeader, shape: tuple[int, ...]
+) -> "Callable[[], np.ndarray] | None":
+    size = math.prod(shape) * _ITEM[header.dtype]
+    compressed = path.suffix.lower() == ".gz"
+    if compressed and size > _UNPACKED_BYTES:
+        return None
+
+    def open_pixels() -> "np.ndarray":
+        import numpy as np  # noqa: PLC0415 - previews only
+
+        kind = np.dtype(header.dtype).newbyteorder("<" if header.order == "<" else ">")
+        if not compressed:
+            return np.memmap(path, kind, "r", offset=header.data_offset, shape=shape)
+        with open_plain(path) as file:
+            file.seek(header.data_offset)
+            return np.frombuffer(file.read(size), kind).reshape(shape)
+
+    return open_pixels
