@@ -63,9 +63,13 @@ def test_epu_writes_an_extended_header(tmp_path):
     dataset = only(path)
     assert dataset.shape == (3, 4)
     expected = {
-        "acceleration_voltage": (300, "kV"), "stage_alpha": (12.5, "degree"),
-        "stage_x": (-270, "um"), "defocus": (-2.1, "um"), "magnification": (105000, "x"), "exposure_time": (1.2, "s"),
-    }  # fmt: skip
+        "acceleration_voltage": (300, "kV"),
+        "stage_alpha": (12.5, "degree"),
+        "stage_x": (-270, "um"),
+        "defocus": (-2.1, "um"),
+        "magnification": (105000, "x"),
+        "exposure_time": (1.2, "s"),
+    }
     found = {name: tuple(dataset.metadata[name].values()) for name in expected}
     assert found == {name: (pytest.approx(value), unit) for name, (value, unit) in expected.items()}
     assert dataset.metadata["microscope"] == "KRIOS"
