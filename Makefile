@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload \
 	contracts asyncapi-schema \
-	bench-archive bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-sanitise bench-session bench-upload
+	bench-archive bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-rebuild bench-sanitise bench-session bench-upload
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -94,6 +94,9 @@ bench-session: install ## CPU time of one real session, beside the incumbent
 
 bench-harvest: install ## requests and seconds of a real NEMO: a year, beside the incumbent; a sweep of 30,000
 	$(BIN)/python -m benchmarks.harvest
+
+bench-rebuild: install ## records of 2,000 sessions again from the events, beside the incumbent
+	$(BIN)/python -m benchmarks.rebuild
 
 bench-upload: install ## records to a CDCS that takes its time
 	$(BIN)/python -m benchmarks.upload

@@ -52,7 +52,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: Any) -> Itera
     for name in list(os.environ):
         if name.startswith("NX_") or name == "NATS_URL":
             monkeypatch.delenv(name)
-    (tmp_path / "files").mkdir()
+    for name in ("files", "data"):
+        (tmp_path / name).mkdir()
     (tmp_path / ".env").write_text("NX_INSTRUMENT_DATA_PATH=files\nNX_DATA_PATH=data\n")
     monkeypatch.chdir(tmp_path)
     broker = start_embedded(Path("state"))
@@ -142,18 +143,21 @@ def test_an_extractor_selects_files_to_read_again(call: Call) -> None:
 
 @pytest.mark.broker
 def test_a_session_without_a_record_is_not_rebuilt(call: Call) -> None:
-    result = call("rebuild", "--session", "b", "--no-wait")
+    result = call("rebuild", "--session", "b")
     assert result.exit_code == 1
     assert "nexuslims retry b" in result.stderr
     assert len(events_of("b")) == 1
 
 
 @pytest.mark.broker
-def test_each_rebuild_is_a_request_of_its_own(call: Call) -> None:
-    for _ in range(2):
-        assert call("rebuild", "--session", "a", "--no-wait").exit_code == 0
-    requests = [event for event in events_of("a") if isinstance(event, RebuildRequested)]
-    assert len({event.request for event in requests}) == 2
+def test_a_rebuild_from_the_events_is_no_request(call: Call) -> None:
+    for outcome in ("changed", "unchanged"):
+        result = call("rebuild", "--session", "a", "--json")
+        assert result.exit_code == 0
+        assert json.loads(result.stdout)["sessions"][0]["kind"] == outcome
+    assert not [event for event in events_of("a") if isinstance(event, RebuildRequested)]
+    (row, _) = json.loads(call("sessions", "--json").stdout)
+    assert (row["status"], row["phase"]) == ("COMPLETED", "rebuilt, not uploaded")
 
 
 @pytest.mark.broker

@@ -50,7 +50,9 @@ def broker_url(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def service_context(settings: Settings, name: str) -> AsyncIterator[ServiceContext]:
+async def service_context(
+    settings: Settings, name: str, *, lasting: bool = False
+) -> AsyncIterator[ServiceContext]:
     """Connect a command or a test to the broker for a while; fail at once if there is none.
 
     Parameters
@@ -59,6 +61,8 @@ async def service_context(settings: Settings, name: str) -> AsyncIterator[Servic
         Where the broker is.
     name
         For the broker's list of connections.
+    lasting
+        Connect again whenever the broker is restarted, for work that takes longer.
 
     Raises
     ------
@@ -68,6 +72,9 @@ async def service_context(settings: Settings, name: str) -> AsyncIterator[Servic
     url = broker_url(settings)
     try:
         client = await connect(url, name=name, wait=False)
+        if lasting:
+            await client.close()
+            client = await connect(url, name=name)
     except (OSError, nats.errors.Error) as error:
         raise TopologyError(f"the broker at {hide(url)} does not answer: does it run?") from error
     try:

@@ -47,3 +47,7 @@ class ArtifactError(SharedError):
 
 class DiskError(ArtifactError):
     """The disk does not take an artifact; that passes, and says nothing about the work."""
+
+
+class AlreadyRunningError(SharedError):
+    """The facility's services run already, in another process."""

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from nexuslims_builder.build import build
-from nexuslims_builder.decide import is_due, people_of
-from nexuslims_builder.readings import read_signals, with_long_texts
+from nexuslims_builder.build import build, remove_former
+from nexuslims_builder.decide import is_due
+from nexuslims_builder.readings import read_names, read_signals, with_long_texts
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
 from nexuslims_contracts.events import Event, RecordBuilt, RecordRejected
 from nexuslims_contracts.topology import BUILDER
@@ -71,7 +71,7 @@ class Builder:
     async def _build(self, state: SessionState, cause: Envelope) -> int:
         """Build one record; return the sequence of the event that tells of it, or of another's."""
         signals = await read_signals(self._store, state, self._settings.data_path)
-        names = await self._names(state)
+        names = await read_names(self._people, state)
         state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
         outcome = await asyncio.to_thread(build, state, names, signals, self._settings)
         expected = state.record.sequence if state.record else 0
@@ -84,30 +84,13 @@ class Builder:
             log.info("another builder was faster")
             return await self._store.last_sequence(outcome.subject)
         log.info("%s", _describe(outcome))
-        await self._remove_former(state, outcome)
+        await asyncio.to_thread(remove_former, state, outcome, self._settings)
         return stored.sequence
-
-    async def _names(self, state: SessionState) -> dict[str, str]:
-        names: dict[str, str] = {}
-        for person_id in sorted(people_of(state)):
-            person = await self._people.find(person_id)
-            if person is not None:
-                names[person_id] = person.display
-        return names
 
     async def _remove_withdrawn(self, state: SessionState) -> None:
         """Leave no record of a session of which none may be shown; consent has it built again."""
         if state.record is not None and withdrawn(state):
             path = resolve(self._settings.records, state.record.event.record.path)
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-
-    async def _remove_former(self, state: SessionState, outcome: Event) -> None:
-        """Leave one record of a session in the folder, also when its name changed."""
-        if not isinstance(outcome, RecordBuilt) or state.record is None:
-            return
-        former = state.record.event.record.path
-        if former != outcome.record.path:
-            path = resolve(self._settings.records, former)
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
 

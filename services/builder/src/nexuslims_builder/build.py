@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Final
 
@@ -10,7 +11,7 @@ from nexuslims_builder.decide import Signals, inputs_digest, record_input
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.events import RecordBuilt, RecordRejected
 from nexuslims_contracts.record.writer import write_record
-from nexuslims_shared.artifacts import write_artifact
+from nexuslims_shared.artifacts import resolve, write_artifact
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings
 
@@ -70,7 +71,7 @@ def compose(
         "session": state.session,
         "inputs_through_seq": state.last_input,
         "inputs_digest": inputs_digest(state, names),
-        "builder": version("nexuslims-builder"),
+        "builder": builder_version(),
     }
     if problems := validate(xml):
         rejection = RecordRejected(**common, problems=tuple(map(str, problems[:_MOST_PROBLEMS])))
@@ -86,3 +87,30 @@ def compose(
         failures=sum(1 for file in record.files if not file.signals),
     )
     return built, xml
+
+
+def remove_former(
+    state: SessionState, outcome: RecordBuilt | RecordRejected, settings: Settings
+) -> None:
+    """Leave one record of a session in the folder, also when its name changed.
+
+    Parameters
+    ----------
+    state
+        The session before the outcome.
+    outcome
+        The event that is stored now.
+    settings
+        Where records are.
+    """
+    if isinstance(outcome, RecordRejected) or state.record is None:
+        return
+    former = state.record.event.record.path
+    if former != outcome.record.path:
+        resolve(settings.records, former).unlink(missing_ok=True)
+
+
+@cache
+def builder_version() -> str:
+    """Return the version of the builder, as events name it."""
+    return version("nexuslims-builder")

@@ -1,4 +1,4 @@
-"""Reading what a record needs beside the state of its session: signals, and long texts."""
+"""Reading what a record needs beside the state of its session: signals, names, long texts."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from nexuslims_builder.decide import Signals
+from nexuslims_builder.decide import Signals, people_of
 from nexuslims_builder.signals import Signal, SignalReader
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.envelope import Recorded
@@ -16,6 +16,7 @@ from nexuslims_contracts.events import BookingTexts, MetadataExtracted, Reservat
 from nexuslims_contracts.subjects import file_subject
 from nexuslims_shared.artifacts import read_artifact
 from nexuslims_shared.consume import RetryLater
+from nexuslims_shared.people import People
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.store.port import EventStore, Unreadable
 
@@ -59,6 +60,48 @@ async def read_signals(store: EventStore, state: SessionState, data_path: Path) 
     if len(signals) < len(current):
         raise RetryLater(timedelta(seconds=1), f"files of {state.session} are read again")
     return signals
+
+
+async def signals_held(state: SessionState, data_path: Path) -> Signals:
+    """Return the signals of a state that holds what was read from the files.
+
+    Parameters
+    ----------
+    state
+        Of the session.
+    data_path
+        Where artifacts are: extensions that are too long for an event are in them.
+
+    Raises
+    ------
+    ArtifactError
+        If an artifact is missing, or another one.
+    """
+    reader = SignalReader()
+    signals: dict[str, tuple[Signal, ...]] = {}
+    for token, file in state.current_files().items():
+        if file.extracted is not None:
+            event = file.extracted.event
+            signals[token] = reader.read(event, await _long_extensions(event, data_path))
+    return signals
+
+
+async def read_names(people: People, state: SessionState) -> dict[str, str]:
+    """Read the names of the people in a record, by id, without those who were forgotten.
+
+    Parameters
+    ----------
+    people
+        Where names are.
+    state
+        Of the session.
+    """
+    names: dict[str, str] = {}
+    for person_id in sorted(people_of(state)):
+        person = await people.find(person_id)
+        if person is not None:
+            names[person_id] = person.display
+    return names
 
 
 def with_long_texts(state: SessionState, data_path: Path) -> SessionState:

@@ -5,14 +5,9 @@ from typing import Annotated
 
 import typer
 
-from nexuslims_shared.cli.options import Json
+from nexuslims_shared.cli.options import Json, Patience, Since, Until
 
 SessionName = Annotated[str, typer.Argument(metavar="ID", help="The session.", show_default=False)]
-Since = Annotated[str, typer.Option("--from", metavar="DATE", help="Only sessions after this.")]
-Until = Annotated[
-    str, typer.Option("--to", metavar="DATE", help="Only sessions before this, or its end.")
-]
-Patience = Annotated[float, typer.Option(help="Seconds to wait before giving up.", min=1)]
 Number = Annotated[int, typer.Argument(metavar="N", help="Its number.", show_default=False)]
 
 
@@ -44,7 +39,7 @@ def build_records(
     Uses the running system, or runs one for the duration. Succeeds only if all is well.
     """
     from nexuslims_console.actions import build_records as work  # noqa: PLC0415 - heavy
-    from nexuslims_console.actions.dates import read_window  # noqa: PLC0415 - heavy
+    from nexuslims_shared.cli.dates import read_window  # noqa: PLC0415 - heavy
 
     window = read_window(since, until)
     if dry_run:
@@ -97,42 +92,6 @@ def session(
     from nexuslims_console.actions import sessions as work  # noqa: PLC0415 - heavy
 
     work.show_one(name, events=events, as_json=as_json)
-
-
-def rebuild(
-    *,
-    name: Annotated[str, typer.Option("--session", metavar="ID", help="This session.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="All that have a record.")] = False,
-    since: Since = "",
-    until: Until = "",
-    re_extract: Annotated[
-        bool, typer.Option("--re-extract", help="Read the microscope files again too.")
-    ] = False,
-    extractor: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="With --re-extract: only the files that it read last."),
-    ] = "",
-    wait: Annotated[bool, typer.Option(help="Wait for the new records.")] = True,
-    as_json: Json = False,
-    timeout: Patience = 3600.0,
-) -> None:
-    """Make records again, from the events alone unless --re-extract is given."""
-    from nexuslims_console.actions import rebuild as work  # noqa: PLC0415 - heavy
-    from nexuslims_console.actions.dates import read_window  # noqa: PLC0415 - heavy
-
-    if bool(name) + everything + bool(since or until) != 1:
-        raise typer.BadParameter("give one of --session ID, --all, or --from and --to")
-    if extractor and not re_extract:
-        raise typer.BadParameter("--extractor needs --re-extract: it selects files to read again")
-    ok = work.rebuild(
-        name,
-        read_window(since, until),
-        re_extract=re_extract,
-        extractor=extractor,
-        patience=timeout if wait else 0.0,
-        as_json=as_json,
-    )
-    raise typer.Exit(0 if ok else 1)
 
 
 def retry(

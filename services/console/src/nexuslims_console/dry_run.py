@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from nexuslims_console.errors import ConsoleError, NotRunningError
-from nexuslims_console.queries import Window
 from nexuslims_contracts.plugins import installed
+from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore
 

@@ -5,10 +5,6 @@ class ConsoleError(Exception):
     """A command could not do what was asked; the message says why, and the remedy."""
 
 
-class AlreadyRunningError(ConsoleError):
-    """The facility's services run already, in another process."""
-
-
 class NotRunningError(ConsoleError):
     """A command needs something that is neither running nor installed."""
 

@@ -1,25 +1,23 @@
 """A running facility: the broker and every installed service, each a process of its own."""
 
 import asyncio
-import fcntl
 import json
-import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import nats.errors
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
-from nexuslims_console.errors import AlreadyRunningError
 from nexuslims_console.supervisor import Program, Supervisor
 from nexuslims_contracts.plugins import installed
 from nexuslims_shared.broker import consumers_without_service
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded_beside
 from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.facility import lock_facility, runs_here
 from nexuslims_shared.service import (
     SERVICES,
     Mount,
@@ -31,7 +29,6 @@ from nexuslims_shared.settings import Settings, make_folder
 from nexuslims_shared.tasks import end
 
 SERVICES_FILE: Final = "services.json"
-_LOCK_FILE: Final = "up.lock"
 
 Say = Callable[[str], None]
 
@@ -85,7 +82,7 @@ async def running(
     """
     make_folder(settings.state_path, "NX_STATE_PATH")
     make_folder(settings.logs, "NX_LOG_PATH")
-    with _lock(settings.state_path):
+    with lock_facility(settings.state_path):
         async with _broker(settings, say):
             await provision_broker(settings)
             ports = _free_ports([name for name in installed(SERVICES) if name not in without])
@@ -118,15 +115,6 @@ def require_folders(settings: Settings) -> None:
             Mount(settings.data_path, "NX_DATA_PATH", writable=True),
         )
     )
-
-
-def runs_here(state: Path) -> bool:
-    """Tell whether a process of this machine runs the facility of a state folder."""
-    try:
-        with _lock(state):
-            return False
-    except AlreadyRunningError:
-        return True
 
 
 def read_services(state: Path) -> dict[str, dict[str, int]]:
@@ -179,24 +167,6 @@ async def _keep_broker(current: list[EmbeddedBroker], say: Say) -> None:
             with attempt:
                 current[0] = await start_embedded_beside(broker.state, port=broker.port, say=say)
         say("the broker is back")
-
-
-@contextmanager
-def _lock(state: Path) -> Iterator[None]:
-    path = make_folder(state, "NX_STATE_PATH") / _LOCK_FILE
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            raise AlreadyRunningError(
-                f"the services of this facility run already (process {file.read().strip()},"
-                f" {path}): stop them first, or use another folder"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def _program(name: str, port: int, settings: Settings) -> Program:

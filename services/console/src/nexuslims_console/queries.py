@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, or_, select
 
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow, UploadRow
+from nexuslims_shared.session.window import ALWAYS, Window
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table
@@ -25,23 +26,6 @@ class Position:
 
     sequence: int
     read_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A period of time, open where a side is None; sessions that overlap it are in it."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-
-    def holds(self, start: datetime | None, end: datetime | None) -> bool:
-        """Tell whether a session overlaps the period."""
-        begins_in_time = self.end is None or start is None or start < self.end
-        ends_in_time = self.start is None or end is None or end > self.start
-        return begins_in_time and ends_in_time
-
-
-ALWAYS = Window()
 
 
 class ReadModel:

@@ -12,7 +12,7 @@ from nexuslims_console.facility import at_work, require_folders
 from nexuslims_console.open_read_model import live_view
 from nexuslims_console.probes import until_ready
 from nexuslims_console.progress import progress_display
-from nexuslims_console.queries import ReadModel, Window
+from nexuslims_console.queries import ReadModel
 from nexuslims_console.session_table import period
 from nexuslims_console.views import SessionRow
 from nexuslims_console.waiting import (
@@ -26,6 +26,7 @@ from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
+from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.tasks import end
 

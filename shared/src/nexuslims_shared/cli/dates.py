@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from nexuslims_console.queries import Window
+from nexuslims_shared.session.window import Window
 
 _DATE_LENGTH: Final = len("2026-03-02")
 

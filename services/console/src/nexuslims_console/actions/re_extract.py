@@ -1,4 +1,4 @@
-"""Making records again."""
+"""``nexuslims rebuild --re-extract``: the files are read again too."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work
 from nexuslims_console.open_read_model import live_view
 from nexuslims_console.progress import progress_display
-from nexuslims_console.queries import ReadModel, Window
+from nexuslims_console.queries import ReadModel
 from nexuslims_console.session_table import print_sessions
 from nexuslims_console.views import SessionRow
 from nexuslims_console.waiting import not_rebuilt
@@ -22,6 +22,7 @@ from nexuslims_contracts.events import ExtractionFailed, MetadataExtracted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, say
 from nexuslims_shared.session.status import WELL
+from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.store.port import EventStore
 
@@ -32,16 +33,15 @@ POLL_S: Final = 0.25
 _UNNEEDED: Final = ("console", "harvester", "indexer")
 
 
-def rebuild(
+def re_extract(
     session: str,
     window: Window,
-    *,
-    re_extract: bool,
     extractor: str,
+    *,
     patience: float,
     as_json: bool,
 ) -> bool:
-    """Ask for new records, wait for them, show them; True if all is well.
+    """Request that files are read again, wait for the records of that, print them.
 
     Parameters
     ----------
@@ -49,21 +49,24 @@ def rebuild(
         The one meant, or empty.
     window
         The sessions meant otherwise.
-    re_extract
-        Whether the microscope files are read again.
     extractor
         Only the files that it read last, and their sessions; all if empty.
     patience
-        Seconds to wait; 0 to ask only.
+        Seconds to wait for the records; 0 to request them only.
     as_json
-        How to show it.
+        Print JSON instead of a table.
+
+    Returns
+    -------
+    bool
+        Whether all records are well.
     """
 
     async def ask(store: EventStore, model: ReadModel) -> dict[str, int]:
         names = await asyncio.to_thread(_meant, model, session, window)
         if extractor:
             names = await _read_by(store, extractor, names)
-        return await request_rebuild(store, names, re_extract=re_extract, extractor=extractor)
+        return await request_rebuild(store, names, re_extract=True, extractor=extractor)
 
     rows, undone = run(_rebuild(read_settings(), ask, patience))
     ok = not undone and (not patience or all(row.status in WELL for row in rows))

@@ -1,0 +1,225 @@
+"""Rebuilding one record from the events of its session."""
+
+import asyncio
+import difflib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from nexuslims_builder.build import builder_version, compose, remove_former
+from nexuslims_builder.decide import is_complete
+from nexuslims_builder.readings import read_names, signals_held, with_long_texts
+from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.events import RecordBuilt, RecordRejected
+from nexuslims_shared.artifacts import read_artifact, write_artifact
+from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError
+from nexuslims_shared.context import ServiceContext
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.session.status import Status, is_stale, progress
+
+SOURCE: Final = "nexuslims/rebuild"
+_ATTEMPTS: Final = 3
+"""How often a session is decided on that others write to at the same time."""
+
+
+class Kind(StrEnum):
+    """What came of a session."""
+
+    UNCHANGED = "unchanged"
+    """The same bytes; nothing was written, except a file that was missing or damaged."""
+    CHANGED = "changed"
+    """Other bytes, or the first record."""
+    REJECTED = "rejected"
+    """No valid record can be made."""
+    LEFT_OUT = "left out"
+    """There is nothing to rebuild."""
+    FAILED = "failed"
+    """An event or an artifact cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one session; the detail is a reason, or the path of the record."""
+
+    session: str
+    kind: Kind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is done with each session.
+
+    Parameters
+    ----------
+    stale
+        Leave out records that are up to date and of this release of the builder.
+    upload
+        Let changed records go to the destinations.
+    dry_run
+        Write no file and no event.
+    """
+
+    stale: bool = False
+    upload: bool = False
+    dry_run: bool = False
+
+
+class Rebuilder:
+    """Rebuilds records, one session at a time.
+
+    Parameters
+    ----------
+    context
+        The log, the people, the settings.
+    job
+        What to do.
+    """
+
+    def __init__(self, context: ServiceContext, job: Job) -> None:
+        self._store, self._settings, self._job = context.store, context.settings, job
+        self._people = context.people
+        self._sessions = SessionRepository(context.store, datasets=True, capacity=1)
+
+    async def rebuild(self, session: str) -> Outcome:
+        """Rebuild the record of a session.
+
+        Raises
+        ------
+        DiskError
+            If the disk does not take a record.
+        BrokerUnavailableError
+            If the broker does not answer.
+        """
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    return await self._rebuild(session)
+                except ConflictError:
+                    continue
+        except DiskError:
+            raise
+        except (UndecodableError, ArtifactError) as error:
+            return Outcome(session, Kind.FAILED, str(error))
+        return Outcome(session, Kind.LEFT_OUT, "in progress")
+
+    async def compare(self, session: str) -> str:
+        """Return how the record of a session would change, as a unified diff; empty if not at all.
+
+        Raises
+        ------
+        UndecodableError
+            If an event of the session cannot be read.
+        ArtifactError
+            If the present record cannot be read.
+        """
+        state = await self._sessions.open(session)
+        if reason := self._reason_to_leave_out(state):
+            return f"{session} is left out: {reason}\n"
+        outcome, xml = await self._compose(state)
+        former = b""
+        if state.record is not None:
+            former = await asyncio.to_thread(
+                read_artifact, self._settings.records, state.record.event.record
+            )
+        name = outcome.record.path if isinstance(outcome, RecordBuilt) else "rejected"
+        return "".join(
+            difflib.unified_diff(
+                former.decode().splitlines(keepends=True),
+                xml.decode().splitlines(keepends=True),
+                state.record.event.record.path if state.record else "no record",
+                name,
+            )
+        )
+
+    async def _rebuild(self, session: str) -> Outcome:
+        state = await self._sessions.open(session)
+        if reason := self._reason_to_leave_out(state):
+            return Outcome(session, Kind.LEFT_OUT, reason)
+        outcome, xml = await self._compose(state)
+        if isinstance(outcome, RecordRejected):
+            if not self._job.dry_run:
+                await self._store.append(envelop(outcome, source=SOURCE))
+            return Outcome(session, Kind.REJECTED, outcome.reason)
+        return await self._settle(state, outcome, xml)
+
+    async def _compose(self, state: SessionState) -> tuple[RecordBuilt | RecordRejected, bytes]:
+        data = self._settings.data_path
+        signals, names = await signals_held(state, data), await read_names(self._people, state)
+        state = await asyncio.to_thread(with_long_texts, state, data)
+        return compose(state, names, signals, self._settings)
+
+    async def _settle(self, state: SessionState, built: RecordBuilt, xml: bytes) -> Outcome:
+        """Write what differs from what the log and the folder hold."""
+        former = state.record
+        same = former is not None and former.event.record == built.record
+        kind = Kind.UNCHANGED if same else Kind.CHANGED
+        outcome = Outcome(state.session, kind, built.record.path)
+        if self._job.dry_run:
+            return outcome
+        if not (same and self._is_intact(built)):
+            await asyncio.to_thread(write_artifact, self._settings.records, built.record.path, xml)
+        if same and self._is_current(state):
+            return outcome
+        event = built.model_copy(
+            update={
+                "upload": self._job.upload or (same and former is not None and former.event.upload),
+                "replaces": former.sequence if former else 0,
+            }
+        )
+        expected = former.sequence if former else 0
+        await self._store.append(envelop(event, source=SOURCE), expect=expected)
+        await asyncio.to_thread(remove_former, state, event, self._settings)
+        return outcome
+
+    def _is_intact(self, built: RecordBuilt) -> bool:
+        """Tell whether the file of a record is there and is the one meant."""
+        try:
+            read_artifact(self._settings.records, built.record)
+        except ArtifactError:
+            return False
+        return True
+
+    def _is_current(self, state: SessionState) -> bool:
+        """Tell whether the log need not state the same bytes once more."""
+        record = state.record
+        return (
+            record is not None
+            and state.built is not None
+            and state.built.sequence == record.sequence
+            and not _is_outdated(state)
+            and (record.event.upload or not self._job.upload)
+        )
+
+    def _reason_to_leave_out(self, state: SessionState) -> str:
+        """Return why a session has no record to rebuild; empty if it has one."""
+        if not state.through:
+            return "no such session"
+        at = progress(state)
+        if at.status in _WITHOUT_RECORD:
+            return at.phase
+        if state.built is None or not is_complete(state):
+            return "in progress"
+        if self._job.stale and not _is_outdated(state):
+            return "up to date"
+        return ""
+
+
+_WITHOUT_RECORD: Final = frozenset(
+    {
+        Status.CANCELLED,
+        Status.NO_CONSENT,
+        Status.NO_RESERVATION,
+        Status.NO_FILES_FOUND,
+        Status.WAITING_FOR_END,
+    }
+)
+
+
+def _is_outdated(state: SessionState) -> bool:
+    """Tell whether the record lacks an input, or was built by another release."""
+    return is_stale(state) or (
+        state.built is not None and state.built.event.builder != builder_version()
+    )

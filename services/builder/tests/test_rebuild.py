@@ -1,0 +1,305 @@
+"""Rebuilding records from the log: what is written, what is left out, where a job goes on."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexuslims_builder.build import builder_version
+from nexuslims_builder.errors import BuilderError
+from nexuslims_builder.rebuild.journal import Journal
+from nexuslims_builder.rebuild.rebuilder import Job, Kind, Outcome, Rebuilder
+from nexuslims_builder.rebuild.selection import Selection, Share, select
+from nexuslims_builder.rebuild.workers import rebuild_all
+from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.events import Event, RecordBuilt, RecordRejected
+from nexuslims_contracts.testing import END, START, SessionEvents
+from nexuslims_shared.artifacts import read_artifact, write_artifact
+from nexuslims_shared.errors import DiskError
+from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.service import ServiceContext
+from nexuslims_shared.session.window import Window
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.memory import MemoryEventStore
+from nexuslims_shared.store.port import Unreadable, read_session
+
+EVENTS = SessionEvents()
+SESSION = EVENTS.session
+HOUR = timedelta(hours=1)
+
+
+class Facility:
+    """A log and a folder of records."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.settings = Settings(instrument_data_path=folder, data_path=folder / "data", **settings)
+        self.store = MemoryEventStore()
+
+    async def tell(self, *events: Event) -> None:
+        for event in events:
+            await self.store.append(envelop(event, source="test"))
+
+    async def rebuild(self, session: str = SESSION, **job: bool) -> Outcome:
+        context = ServiceContext(self.settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+        return await Rebuilder(context, Job(**job)).rebuild(session)
+
+    async def compare(self) -> str:
+        context = ServiceContext(self.settings, self.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+        return await Rebuilder(context, Job(dry_run=True)).compare(SESSION)
+
+    async def records(self) -> list[RecordBuilt]:
+        history = await read_session(self.store, SESSION)
+        return [one.event for one in history if isinstance(one.event, RecordBuilt)]
+
+    async def length(self) -> int:
+        return await self.store.last_sequence()
+
+    def on_disk(self, record: RecordBuilt) -> bytes:
+        return read_artifact(self.settings.records, record.record)
+
+
+@pytest.fixture
+def facility(tmp_path: Path) -> Facility:
+    return Facility(tmp_path)
+
+
+@pytest.fixture
+async def rebuilt(facility: Facility) -> Facility:
+    """Its record is as this release builds it, and was let go to the destinations."""
+    await facility.tell(*EVENTS.history())
+    await facility.rebuild(upload=True)
+    return facility
+
+
+async def test_a_record_that_differs_is_replaced_and_stays_here(facility: Facility) -> None:
+    await facility.tell(*EVENTS.history())
+    outcome = await facility.rebuild()
+    former, record = await facility.records()
+    assert outcome == Outcome(SESSION, Kind.CHANGED, record.record.path)
+    assert facility.on_disk(record).startswith(b"<?xml")
+    assert (record.upload, record.replaces) == (False, len(EVENTS.history()))
+    assert (record.builder, record.inputs_through_seq) == (
+        builder_version(),
+        former.inputs_through_seq,
+    )
+
+
+async def test_it_is_uploaded_if_that_is_requested(rebuilt: Facility) -> None:
+    assert [record.upload for record in await rebuilt.records()] == [True, True]
+
+
+async def test_the_same_bytes_are_not_stated_again(rebuilt: Facility) -> None:
+    length = await rebuilt.length()
+    for upload in (False, True):
+        assert (await rebuilt.rebuild(upload=upload)).kind is Kind.UNCHANGED
+    assert await rebuilt.length() == length
+
+
+@pytest.mark.parametrize("damage", [None, b"damaged"])
+async def test_a_missing_or_damaged_file_is_written_again(
+    rebuilt: Facility, damage: bytes | None
+) -> None:
+    record = (await rebuilt.records())[-1]
+    before, path = rebuilt.on_disk(record), rebuilt.settings.records / record.record.path
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert (await rebuilt.rebuild()).kind is Kind.UNCHANGED
+    assert rebuilt.on_disk(record) == before
+
+
+async def test_what_was_kept_here_can_be_uploaded_later(facility: Facility) -> None:
+    await facility.tell(*EVENTS.history())
+    await facility.rebuild()
+    assert (await facility.rebuild(upload=True)).kind is Kind.UNCHANGED
+    _, kept, released = await facility.records()
+    assert (kept.upload, released.upload) == (False, True)
+    assert kept.record == released.record
+
+
+async def test_a_return_to_earlier_bytes_is_a_fact_of_its_own(rebuilt: Facility) -> None:
+    first = (await rebuilt.records())[-1]
+    other = first.model_copy(
+        update={"record": EVENTS.built(1).record, "replaces": await rebuilt.length()}
+    )
+    await rebuilt.tell(other)
+    assert (await rebuilt.rebuild()).kind is Kind.CHANGED
+    assert (await rebuilt.records())[-1].record == first.record
+
+
+async def test_bytes_of_another_release_are_stated_as_of_this_one(rebuilt: Facility) -> None:
+    of_this = (await rebuilt.records())[-1]
+    await rebuilt.tell(of_this.model_copy(update={"builder": "0.0.1", "replaces": 99}))
+    assert (await rebuilt.rebuild()).kind is Kind.UNCHANGED
+    last = (await rebuilt.records())[-1]
+    assert (last.builder, last.upload) == (builder_version(), True)
+
+
+async def test_a_dry_run_writes_nothing(facility: Facility) -> None:
+    await facility.tell(*EVENTS.history())
+    length = await facility.length()
+    assert (await facility.rebuild(dry_run=True)).kind is Kind.CHANGED
+    assert await facility.length() == length
+    assert not facility.settings.records.exists()
+
+
+async def test_how_a_record_would_change_is_a_diff(rebuilt: Facility) -> None:
+    assert await rebuilt.compare() == ""
+    await rebuilt.tell(EVENTS.matched(title="Another title", after=2))
+    diff = await rebuilt.compare()
+    assert "+  <title>Another title</title>" in diff
+    assert "\n-  <title>" in diff
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([], "no such session"),
+        (EVENTS.inputs(), "in progress"),
+        ([*EVENTS.history(), EVENTS.cancelled()], "cancelled"),
+        ([*EVENTS.history(), EVENTS.declined()], "no consent"),
+        ([EVENTS.started(), EVENTS.matched(), EVENTS.ended(), EVENTS.not_found()], "no files"),
+    ],
+)
+async def test_what_has_no_record_is_left_out(
+    facility: Facility, events: list[Event], reason: str
+) -> None:
+    await facility.tell(*events)
+    assert await facility.rebuild() == Outcome(SESSION, Kind.LEFT_OUT, reason)
+    assert await facility.length() == len(events)
+
+
+async def test_only_stale_records_if_that_is_requested(rebuilt: Facility) -> None:
+    assert await rebuilt.rebuild(stale=True) == Outcome(SESSION, Kind.LEFT_OUT, "up to date")
+    await rebuilt.tell(EVENTS.matched(title="Another title", after=2))
+    assert (await rebuilt.rebuild(stale=True)).kind is Kind.CHANGED
+    assert (await rebuilt.rebuild(stale=True)).kind is Kind.LEFT_OUT
+
+
+async def test_a_record_that_no_reader_takes_is_rejected_once(facility: Facility) -> None:
+    document = json.dumps({"nx_meta": {"extensions": {"tags": "x" * 10_000_001}}}).encode()
+    artifact = write_artifact(facility.settings.data_path, "f3.json", document)
+    long = EVENTS.extracted(3, artifacts=(artifact,), extensions_in_artifact=True)
+    await facility.tell(*EVENTS.inputs()[:-1], long, EVENTS.built(10))
+    for _ in range(2):
+        outcome = await facility.rebuild()
+        assert (outcome.kind, "Text node too long" in outcome.detail) == (Kind.REJECTED, True)
+    history = await read_session(facility.store, SESSION)
+    assert sum(isinstance(one.event, RecordRejected) for one in history) == 1
+
+
+async def test_a_session_that_cannot_be_read_fails_alone(facility: Facility) -> None:
+    await facility.tell(*EVENTS.history())
+
+    class Damaged(MemoryEventStore):
+        async def read_last(self, *filters: object, **options: object) -> list[Unreadable]:
+            return [Unreadable(7, "nexus.events.x.session-ended", "damaged")]
+
+    facility.store = Damaged()
+    outcome = await facility.rebuild()
+    assert (outcome.kind, "damaged" in outcome.detail) == (Kind.FAILED, True)
+
+
+async def test_a_full_disk_ends_the_job(facility: Facility, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise DiskError("no space left")
+
+    await facility.tell(*EVENTS.history())
+    monkeypatch.setattr("nexuslims_builder.rebuild.rebuilder.write_artifact", full)
+    with pytest.raises(DiskError):
+        await facility.rebuild()
+    assert len(await facility.records()) == 1
+
+
+async def test_many_are_rebuilt_in_order(facility: Facility) -> None:
+    names = [f"s-{number}" for number in range(7)]
+    for number, name in enumerate(names):
+        made = SessionEvents(name)
+        await facility.tell(*made.inputs(), made.built(11 * number + 10))
+    context = ServiceContext(facility.settings, facility.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+    outcomes = await rebuild_all(Rebuilder(context, Job()), names)
+    assert [one.session for one in outcomes] == names
+    assert {one.kind for one in outcomes} == {Kind.CHANGED}
+
+
+# --- which sessions --------------------------------------------------------------------------
+
+
+@given(st.text(min_size=1), st.integers(1, 20))
+def test_a_session_is_in_exactly_one_share(session: str, shares: int) -> None:
+    holding = [Share(number, shares).holds(session) for number in range(1, shares + 1)]
+    assert sum(holding) == 1
+
+
+@pytest.mark.parametrize("text", ["", "0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(BuilderError, match="share"):
+        Share.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "found"),
+    [
+        (None, None, ["early", "late", "moved"]),
+        (None, END + HOUR, ["early"]),
+        (END + HOUR, None, ["late", "moved"]),
+    ],
+)
+async def test_sessions_are_selected_by_their_last_times(
+    facility: Facility, start: datetime | None, end: datetime | None, found: list[str]
+) -> None:
+    day = timedelta(days=1)
+    late = {"start": START + day, "end": END + day}
+    early, moved = SessionEvents("early"), SessionEvents("moved")
+    await facility.tell(early.started(), early.ended(), SessionEvents("late", **late).started())
+    await facility.tell(moved.started(), moved.ended(), moved.revised(**late, after=1))
+    assert await select(facility.store, Selection(window=Window(start, end))) == found
+    shares = [Selection(window=Window(start, end), share=Share(n, 2)) for n in (1, 2)]
+    parts = [await select(facility.store, share) for share in shares]
+    assert sorted(parts[0] + parts[1]) == found
+
+
+async def test_one_session_is_selected_by_its_name(facility: Facility) -> None:
+    assert await select(facility.store, Selection(session="a")) == ["a"]
+
+
+# --- going on --------------------------------------------------------------------------------
+
+
+def test_a_stopped_job_knows_what_it_has_done(tmp_path: Path) -> None:
+    path = tmp_path / "rebuild" / "job.jsonl"
+    done = [Outcome("a", Kind.CHANGED, "a.xml"), Outcome("b", Kind.LEFT_OUT, "cancelled")]
+
+    def stop() -> None:
+        with Journal(path) as journal:
+            journal.add(done)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    with path.open("ab") as file:  # a crash cut the last line off
+        file.write(b'{"session": "c", "ki')
+    with Journal(path) as journal:
+        assert journal.done == {"a", "b"}
+        assert journal.tally.listed == done[:1]
+        assert journal.tally.left_out == {"cancelled": 1}
+        journal.add([Outcome("c", Kind.UNCHANGED)])
+        assert len(path.read_bytes().splitlines()) == 3
+    assert not path.exists()
+
+
+def test_a_restart_forgets(tmp_path: Path) -> None:
+    path = tmp_path / "job.jsonl"
+    path.write_text('{"session": "a", "kind": "changed", "detail": ""}\n')
+    journal = Journal(path)
+    journal.forget()
+    with journal:
+        assert journal.done == set()
+
+
+@pytest.mark.parametrize(("kind", "ok"), [(Kind.CHANGED, True), (Kind.FAILED, False)])
+def test_all_is_well_unless_somebody_must_see_to_it(tmp_path: Path, kind: Kind, ok: bool) -> None:
+    with Journal(tmp_path / "job.jsonl") as journal:
+        journal.add([Outcome("a", kind)])
+    assert journal.tally.ok is ok
