@@ -142,6 +142,8 @@ def _default(field):
     if field.is_required():
         return "required"
     default = field.default
+    if isinstance(default, bool):
+        return str(default).lower()
     if isinstance(default, tuple):
         return ",".join(default)
     return "" if default is None else f"{default:g}" if isinstance(default, float) else str(default)

@@ -27,8 +27,10 @@ MODELS = [Settings, Network, *(plugin.load() for plugin in installed(GROUP).valu
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 CALLS = {
     "activities": ["activities", "files"],
+    "approve": ["approve"],
     "build-records": ["build-records", "--timeout", "1"],
     "config": ["config"],
+    "consent": ["consent"],
     "dead-letters": ["dead-letters", "list"],
     "doctor": ["doctor"],
     "extract": ["extract", "files/nothing.dm3"],

@@ -12,14 +12,13 @@ from nexuslims_console.actions import build_records
 from nexuslims_console.dry_run import Entry
 from nexuslims_console.views import SessionRow, session_row
 from nexuslims_console.waiting import may_get_files, not_rebuilt, outcomes, unsettled
+from nexuslims_shared.cli.dates import read_date
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
-from nexuslims_shared.cli.dates import read_date
-from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.window import Window
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 END = START + timedelta(hours=4)

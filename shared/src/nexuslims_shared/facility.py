@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
+from nexuslims_shared.context import provision_broker
 from nexuslims_shared.embedded import running_broker, start_embedded
 from nexuslims_shared.errors import AlreadyRunningError
-from nexuslims_shared.context import provision_broker
 from nexuslims_shared.settings import Settings, make_folder
 
 _LOCK_FILE: Final = "up.lock"

@@ -14,7 +14,7 @@ from nexuslims_builder.build import build, remove_former
 from nexuslims_builder.decide import is_due
 from nexuslims_builder.readings import read_names, read_signals, with_long_texts
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
-from nexuslims_contracts.events import Event, RecordBuilt, RecordRejected
+from nexuslims_contracts.events import RecordBuilt, RecordRejected
 from nexuslims_contracts.topology import BUILDER
 from nexuslims_shared.artifacts import resolve
 from nexuslims_shared.consume import Handler, by_session

@@ -70,7 +70,7 @@ def sessions(
 ) -> None:
     """List sessions and their status, the newest last."""
     from nexuslims_console.actions import sessions as work  # noqa: PLC0415 - heavy
-    from nexuslims_console.actions.dates import read_window  # noqa: PLC0415 - heavy
+    from nexuslims_shared.cli.dates import read_window  # noqa: PLC0415 - heavy
 
     work.show_all(
         status=status,

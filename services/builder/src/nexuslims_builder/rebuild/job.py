@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import astuple
@@ -17,14 +17,15 @@ from nexuslims_builder.rebuild.journal import Journal, Tally
 from nexuslims_builder.rebuild.rebuilder import Job, Outcome, Rebuilder
 from nexuslims_builder.rebuild.selection import Selection, select
 from nexuslims_contracts.identifiers import digest
+from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import service_context
 from nexuslims_shared.settings import Settings
 
+_FEW: Final = 10
+"""Sessions that are done before a process would have started."""
+
 _LARGEST_PIECE: Final = 25
 _PIECES_PER_PROCESS: Final = 8
-
-Update = Callable[[int, int], None]
-"""Takes how many sessions are done, and how many are meant in all."""
 
 
 async def run_job(
@@ -76,7 +77,7 @@ async def run_job(
             left = [session for session in meant if session not in journal.done]
             total = len(journal.done) + len(left)
             update(len(journal.done), total)
-            if len(left) == 1:
+            if len(left) <= _FEW:
                 rebuilder = Rebuilder(context, job)
                 journal.add(await workers.rebuild_all(rebuilder, left))
                 update(total, total)

@@ -13,8 +13,8 @@ from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import RecordBuilt, RecordRejected
 from nexuslims_shared.artifacts import read_artifact, write_artifact
-from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError
 from nexuslims_shared.context import ServiceContext
+from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import Status, is_stale, progress

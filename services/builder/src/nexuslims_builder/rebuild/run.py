@@ -4,22 +4,22 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 from typing import Final
 
 from nexuslims_builder.errors import BuilderError
-from nexuslims_builder.rebuild.job import Update, run_job
+from nexuslims_builder.rebuild.job import run_job
 from nexuslims_builder.rebuild.journal import Tally
 from nexuslims_builder.rebuild.rebuilder import Job, Kind, Rebuilder
 from nexuslims_builder.rebuild.selection import Selection
 from nexuslims_contracts.plugins import installed
 from nexuslims_shared.cli import asynchronous
-from nexuslims_shared.cli.output import console, print_json, print_table, say
-from nexuslims_shared.facility import broker_at_hand
+from nexuslims_shared.cli.output import print_json, print_table, say
+from nexuslims_shared.cli.progress import counted_progress
 from nexuslims_shared.context import service_context
+from nexuslims_shared.facility import broker_at_hand
 from nexuslims_shared.service import Mount, require_mounts
 from nexuslims_shared.settings import Settings, read_settings
 
@@ -27,7 +27,6 @@ RE_EXTRACTION: Final = "nexuslims.re_extraction"
 """Entry point group, one function: Selection's session and window, name of an extractor, seconds to
 wait, whether to print JSON -> whether all is well."""
 
-_LINE_EVERY_S: Final = 10.0
 _MOST_ROWS: Final = 50
 
 
@@ -60,7 +59,7 @@ def rebuild(
     begin = time.monotonic()
     work = partial(run_job, settings, selection, job, processes=processes, restart=restart)
     list_all = as_json or bool(selection.session)
-    with _progress() as update:
+    with counted_progress("sessions") as update:
         tally = asynchronous.run(
             _with_broker(settings, partial(work, list_all=list_all, update=update))
         )
@@ -122,70 +121,6 @@ async def _with_broker(settings: Settings, work: Callable[[], Awaitable[Tally]])
 async def _compare(settings: Settings, session: str) -> str:
     async with broker_at_hand(settings), service_context(settings, "rebuild") as context:
         return await Rebuilder(context, Job(dry_run=True)).compare(session)
-
-
-@contextmanager
-def _progress() -> Iterator[Update]:
-    """Draw a bar on a terminal; elsewhere print a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.progress import (  # noqa: PLC0415 - only on a terminal
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(show_speed=True),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console(errors=True),
-        transient=True,
-    ) as bars:
-        task = bars.add_task("records", total=None, rate="")
-        rate = _Rate()
-
-        def update(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total, rate=f"{rate.of(done):.0f} a second")
-
-        yield update
-
-
-class _Rate:
-    """Sessions a second since the first call; those done before it do not count."""
-
-    def __init__(self) -> None:
-        self._begin: tuple[float, int] | None = None
-
-    def of(self, done: int) -> float:
-        """Return the rate now that so many are done."""
-        now = time.monotonic()
-        if self._begin is None:
-            self._begin = now, done
-        began, before = self._begin
-        return (done - before) / (now - began) if now > began else 0.0
-
-
-def _lines() -> Update:
-    rate = _Rate()
-    printed = time.monotonic()
-
-    def update(done: int, total: int) -> None:
-        nonlocal printed
-        speed = rate.of(done)
-        if time.monotonic() - printed >= _LINE_EVERY_S and speed:
-            printed = time.monotonic()
-            left = (total - done) / speed
-            say(f"{done} of {total} sessions, {speed:.0f} a second, {left:.0f} s left")
-
-    return update
 
 
 def _print(tally: Tally, job: Job, *, seconds: float, as_json: bool) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from nexuslims_builder.rebuild.rebuilder import Job, Outcome, Rebuilder
-from nexuslims_shared.processes import die_with_parent
 from nexuslims_shared.context import service_context
+from nexuslims_shared.processes import die_with_parent
 from nexuslims_shared.settings import Settings
 
 NICENESS: Final = 10

@@ -8,12 +8,13 @@ import typer
 
 from nexuslims_console.errors import UnknownSessionError
 from nexuslims_console.open_read_model import View, latest_view
-from nexuslims_console.queries import ReadModel, Window
+from nexuslims_console.queries import ReadModel
 from nexuslims_console.session_table import print_sessions
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.session.status import Status
+from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import read_settings
 
 _TABLE_LIMIT: Final = 50
