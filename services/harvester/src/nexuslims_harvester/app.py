@@ -34,7 +34,7 @@ def create(settings: Settings) -> Service:
 
 
 def _check_first_harvest(names: frozenset[str], harvests: Sequence[Harvest]) -> Check:
-    """Ready means: what each calendar holds now was stated, or it was said why not."""
+    """Make the check that each calendar was asked once, successfully or not."""
 
     async def problem() -> str:
         waiting = names - {harvest.calendar for harvest in harvests if harvest.tried}
@@ -76,7 +76,7 @@ def _kind(name: str, pid: str, kinds: dict[str, Plugin], settings: Settings) -> 
 
 @asynccontextmanager
 async def _work(context: ServiceContext, harvests: list[Harvest]) -> AsyncIterator[None]:
-    """A calendar in trouble holds up no other; a fault of ours ends the service, and is seen."""
+    """Harvest all calendars at the same time; an error in our code ends the service."""
     notes = CalendarNotes.on(context.jetstream)
     harvests += [Harvest(context, calendar, notes) for calendar in calendars(context.settings)]
     async with asyncio.TaskGroup() as tasks:

@@ -1,4 +1,4 @@
-"""Withdrawals in bulk wait for an operator: so many at once look like a calendar that lost data.
+"""Withdrawals in bulk wait for an operator, because the calendar may have lost data.
 
 Only withdrawals that are inferred from something missing count: a session or a booking that the
 calendar has no more. What a user answered is obeyed at once, however many do so.
@@ -25,7 +25,7 @@ SHARE: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """When withdrawals wait.
+    """Decides which withdrawals wait.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Brake:
 def inferred_withdrawal(
     entry: CalendarEntry | DeletedEntry, state: SessionState, events: Sequence[Event]
 ) -> str:
-    """Say why events withdraw a session though nobody asked for that; empty if they do not.
+    """Return why events withdraw a session that nobody withdrew expressly; empty if they do not.
 
     Parameters
     ----------

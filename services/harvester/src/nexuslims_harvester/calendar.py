@@ -115,7 +115,15 @@ Entries: TypeAlias = list[CalendarEntry | EntryProblem | DeletedEntry]
 
 
 def placed(moment: datetime, zone: tzinfo) -> datetime:
-    """Give a time a fixed offset: that of a zone, if it has none of its own."""
+    """Give a time a fixed offset: that of a zone, if it has none of its own.
+
+    Parameters
+    ----------
+    moment
+        With or without an offset.
+    zone
+        Where a time without an offset is.
+    """
     aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     offset = aware.utcoffset()
     return aware.replace(tzinfo=timezone(offset)) if offset is not None else aware

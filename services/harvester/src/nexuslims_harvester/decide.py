@@ -1,4 +1,4 @@
-"""What a calendar's entry means for a session: the events that are new."""
+"""Deciding which events an entry of a calendar leads to."""
 
 import json
 from collections.abc import Mapping
@@ -132,7 +132,7 @@ def _schedule(
     user: str | None,
     end: datetime | None,
 ) -> Event | None:
-    """When the session was: its end, or that it was otherwise than stated."""
+    """Return the event about time, place and user of a session; None if nothing changed."""
     instrument = entry.instrument.as_contract()
     stated = state.schedule.event if state.schedule else None
     first_statement = stated is None or isinstance(stated, SessionStarted)
@@ -167,7 +167,7 @@ def _schedule(
 def _booking(
     entry: CalendarEntry, session: str, state: SessionState, people: Mapping[Person, str]
 ) -> Booking | None:
-    """What the session was for, and whether its user consents; None if that was said."""
+    """Return the event about purpose and consent of a session; None if nothing changed."""
     after = state.booking.sequence if state.booking else 0
     booking = _statement(entry, session, people, after)
     stated = state.booking.event if state.booking else None

@@ -10,7 +10,7 @@ class CalendarUnavailableError(HarvesterError):
 
 
 class RequestRefusedError(CalendarUnavailableError):
-    """A calendar does not like what it was asked for."""
+    """A calendar refuses a request as wrong, for example because a tool in it does not exist."""
 
 
 class UnusableEntryError(HarvesterError):

@@ -111,6 +111,15 @@ class FileCalendar:
     """Sessions in a file, read again when it changes.
 
     Times without an offset are in the instrument's zone. One wrong entry does not stop the others.
+
+    Parameters
+    ----------
+    name
+        As instruments refer to it.
+    settings
+        Which file, and what is consent.
+    instruments
+        All of the facility, by pid.
     """
 
     def __init__(
@@ -126,7 +135,7 @@ class FileCalendar:
         return await asyncio.to_thread(self._read)
 
     async def changed(self) -> None:
-        """Return when the file is another one, or gone, or back, and is not being written."""
+        """Return when the file has changed, vanished or come back, and nobody is writing it."""
         await self._file.changed()
 
     def _read(self) -> Entries:
@@ -185,7 +194,7 @@ def _read_tables(tables: Sequence[object], facility: Facility) -> Entries:
         if given:
             seen.add(given)
         entries.append(_read_entry(label, table, facility))
-    return _without_overlaps(entries)
+    return entries
 
 
 def _read_entry(label: str, table: object, facility: Facility) -> CalendarEntry | EntryProblem:
@@ -240,27 +249,3 @@ def _read_entry(label: str, table: object, facility: Facility) -> CalendarEntry 
 def _consent(answer: object, reader: ConsentReader) -> tuple[bool | None, str]:
     """TOML and JSON have a true and a false of their own, which no wording can be mistaken for."""
     return (answer, "") if isinstance(answer, bool) else reader.decide([answer])
-
-
-def _without_overlaps(entries: Entries) -> Entries:
-    """Keep the session that started first where two on one instrument overlap.
-
-    One without an end lasts until the next one begins, as far as anybody knows: its end will tell.
-    """
-    busy: dict[str, CalendarEntry] = {}
-    refused: dict[str, EntryProblem] = {}
-    sessions = [one for one in entries if isinstance(one, CalendarEntry) and not one.cancelled]
-    for entry in sorted(sessions, key=lambda one: (one.start, one.id)):
-        before = busy.get(entry.instrument.pid)
-        if before is not None and before.end is not None and entry.start < before.end:
-            refused[entry.id] = EntryProblem(
-                f"session {entry.id}",
-                f"it starts at {entry.start}, while session {before.id} is on"
-                f" {entry.instrument.pid} until {before.end}: correct one of them",
-            )
-        else:
-            busy[entry.instrument.pid] = entry
-    return [
-        refused.get(entry.id, entry) if isinstance(entry, CalendarEntry) else entry
-        for entry in entries
-    ]

@@ -150,13 +150,10 @@ class Harvest:
         )
         deleted = [one for one in found if isinstance(one, DeletedEntry)]
         await self._known.catch_up(self._context.store)
-        statements: list[Statement] = []
         listed: list[CalendarEntry | DeletedEntry] = [*entries, *deleted]
-        for entry in listed:
-            try:
-                statements += await self._statements(entry)
-            except UnusableEntryError as error:
-                problems.append(EntryProblem(f"session {entry.id}", str(error)))
+        people = await self._people(entries)
+        # in a thread: of thousands of entries it takes seconds, and others are to be heard
+        statements = await asyncio.to_thread(self._statements, listed, people, problems)
         held = await self._hold_back(statements)
         for statement in statements:
             if statement.session not in held:
@@ -170,7 +167,7 @@ class Harvest:
             self._note_vanished(mine, listed, window)
 
     async def _ask(self, window: Window) -> Entries:
-        """Whatever goes wrong in a calendar is its own trouble, not that of the others."""
+        """Ask the calendar; whatever goes wrong there becomes one kind of error."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._calendar.entries(window)
@@ -197,23 +194,34 @@ class Harvest:
             log.exception("calendar %s cannot tell whether it changed", self.calendar)
             await asyncio.sleep(interval)
 
-    async def _statements(self, entry: CalendarEntry | DeletedEntry) -> list[Statement]:
-        """Make the statement about an entry, unless an event of its session is unreadable."""
-        session = entry.session(self.calendar)
-        if session in self._known.unreadable:
-            return []
-        people = await self._people(entry) if isinstance(entry, CalendarEntry) else {}
-        state = self._known.states.get(session, INITIAL)
-        now = datetime.now(UTC)
-        return [make_statement(entry, state, people, calendar=self.calendar, now=now)]
+    async def _people(self, entries: Iterable[CalendarEntry]) -> Mapping[Person, str]:
+        """Keep the names of all first, because events refer to them; return their ids."""
+        for entry in entries:
+            for person in (*([entry.user] if entry.user else []), *entry.collaborators):
+                if person not in self._ids:
+                    key = await self._context.people.remember(self.calendar, person)
+                    self._ids[person] = key
+        return self._ids
 
-    async def _people(self, entry: CalendarEntry) -> Mapping[Person, str]:
-        """Keep the names first: events refer to them."""
-        people = [*([entry.user] if entry.user else []), *entry.collaborators]
-        for person in people:
-            if person not in self._ids:
-                self._ids[person] = await self._context.people.remember(self.calendar, person)
-        return {person: self._ids[person] for person in people}
+    def _statements(
+        self,
+        entries: Iterable[CalendarEntry | DeletedEntry],
+        people: Mapping[Person, str],
+        problems: list[EntryProblem],
+    ) -> list[Statement]:
+        """Make the statement about each entry, but for those of sessions that cannot be read."""
+        made: list[Statement] = []
+        now = datetime.now(UTC)
+        for entry in entries:
+            session = entry.session(self.calendar)
+            state = self._known.states.get(session, INITIAL)
+            if session in self._known.unreadable:
+                continue
+            try:
+                made.append(make_statement(entry, state, people, calendar=self.calendar, now=now))
+            except UnusableEntryError as error:
+                problems.append(EntryProblem(f"session {entry.id}", str(error)))
+        return made
 
     async def _hold_back(self, statements: Sequence[Statement]) -> dict[str, str]:
         """Say which withdrawals wait for an operator, and keep note of them."""
@@ -242,6 +250,8 @@ class Harvest:
 
     async def _state(self, statement: Statement) -> list[EntryProblem]:
         """Store the events of one session, its artifact before them."""
+        if not (statement.envelopes or statement.artifact or statement.outdated):
+            return []
         with about(statement.session):
             try:
                 await asyncio.to_thread(self._write, statement)

@@ -1,4 +1,4 @@
-"""What the events tell of the sessions of calendars, and so what is to be asked."""
+"""The sessions that were harvested, by their events, and which ones to ask a calendar for."""
 
 import logging
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ PART: Final = 4000
 
 
 class HarvestedSessions:
-    """The sessions that are stated, folded as the log grows."""
+    """All sessions that the events know, kept up to date with the log."""
 
     def __init__(self) -> None:
         self.states: dict[str, SessionState] = {}
@@ -79,7 +79,7 @@ class HarvestedSessions:
 
 
 def window_after(states: Iterable[SessionState], now: datetime, overlap: timedelta) -> Window:
-    """Return what to ask for, so that nothing is missed however long nobody asked.
+    """Return which time to ask a calendar for, so that nothing is missed after any absence.
 
     Entries are stated in the order of their starts. So the latest start that is known is where the
     last harvest ended, even one that broke off; sessions that were still on are looked at again,

@@ -1,4 +1,4 @@
-"""Texts that are too long for an event: cut there, and whole in an artifact."""
+"""Texts that are too long for an event: shortened in the event, complete in an artifact."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""When a calendar is gone over whole: once a day, while few people are at work."""
+"""When the next sweep over a calendar is due: once a day, while few people are at work."""
 
 from datetime import datetime, timedelta
 from typing import Final

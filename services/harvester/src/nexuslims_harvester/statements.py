@@ -1,4 +1,4 @@
-"""What is to be stated of an entry: all its events, made and checked before the first is stored."""
+"""All events that an entry leads to, made and checked before the first of them is stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SOURCE: Final = "nexuslims/harvester"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The news of one session.
+    """The new events of one session.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ class WatchedFile:
         return self.path.read_bytes()
 
     async def changed(self) -> None:
-        """Return when the file is another one, or gone, or back, and is not being written."""
+        """Return when the file has changed, vanished or come back, and nobody is writing it."""
         before = self._read_at
         while (now := await asyncio.to_thread(_stamp, self.path)) == self._read_at or now != before:
             before = now

@@ -26,6 +26,22 @@ class IcsCalendar:
     """Sessions in an ``.ics`` file, read when it changes, or at an address, asked every time.
 
     Times without a zone, and whole days, are in the instrument's zone.
+
+    Parameters
+    ----------
+    name
+        ``ics-1`` has the settings ``NX_ICS_..._1``.
+    settings
+        What is consent.
+    instruments
+        All of the facility, by pid; entries are about those that name this calendar.
+    transport
+        Another way to its server, for tests.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is missing or wrong.
     """
 
     def __init__(
@@ -63,7 +79,7 @@ class IcsCalendar:
             return [EntryProblem("the whole calendar", f"is no iCalendar: {reason}: correct it")]
 
     async def changed(self) -> None:
-        """Return when the file is another one; an address does not tell."""
+        """Return when the file has changed; never, if the calendar is at an address."""
         await (asyncio.Event().wait() if self._file is None else self._file.changed())
 
     async def _content(self) -> bytes:

@@ -1,9 +1,10 @@
-"""From the text of an iCalendar to sessions: recurrence, zones, who, and on which instrument.
+"""Reading sessions from the text of an iCalendar: recurrence, zones, people and instruments.
 
 References
 ----------
-RFC 5545. What it has no property for is in properties of ours: ``X-NEXUSLIMS-CONSENT`` (``yes``),
-``X-NEXUSLIMS-SAMPLE`` and ``X-NEXUSLIMS-PROJECT`` (as often as needed).
+RFC 5545. It has no properties for consent, samples and projects; these are ours:
+``X-NEXUSLIMS-CONSENT`` (``yes``), ``X-NEXUSLIMS-SAMPLE`` and ``X-NEXUSLIMS-PROJECT`` (as often as
+needed).
 """
 
 import re

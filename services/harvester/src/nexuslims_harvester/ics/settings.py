@@ -42,7 +42,7 @@ class IcsSettings(Numbered, family="ICS"):
 
     @property
     def file(self) -> Path | None:
-        """The file, if it is none on the network."""
+        """Path of the calendar, if it is a file."""
         text = self.address.get_secret_value()
         return None if is_url(text) else Path(text)
 

@@ -1,4 +1,4 @@
-"""Answers to NEMO's questions, in whatever state their form was left.
+"""Reading the answers to NEMO's questions, however incomplete the form is.
 
 The shape is the same in ``run_data``, ``pre_run_data`` (JSON in a text) and ``question_data`` (an
 object): ``{"experiment_title": {"type": ..., "user_input": ...}, ...}``. An unanswered question has

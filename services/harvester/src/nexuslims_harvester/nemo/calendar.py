@@ -72,7 +72,7 @@ class NemoCalendar:
         """Usage events that could not be used: they are asked for until they can be."""
 
     async def entries(self, window: Window) -> Entries:
-        """Return the sessions that ended since, or go on; see the port."""
+        """Return the sessions of a window; see the port."""
         self._read_settings_again()
         if window.sweep and window.oldest:
             self._directory.forget()
@@ -133,7 +133,7 @@ class NemoCalendar:
     async def _missing(
         self, tools: Tools, window: Window, objects: list[Any]
     ) -> list[DeletedEntry]:
-        """Ask for expected events by number: they were moved, then they are added, or are gone.
+        """Ask by number for expected events that are missing; add those that were only moved.
 
         Those of an instrument that is none any more, or whose tool vanished, are left alone.
         """

@@ -1,4 +1,4 @@
-"""Asking NEMO's API: few requests, each with a time limit, repeated while there is hope.
+"""Asking NEMO's API: few requests, each with a time limit, repeated after passing errors.
 
 The token is in one header and in nothing that is logged or raised.
 """
@@ -40,7 +40,7 @@ Query = Mapping[str, str]
 
 
 class _PassingError(Exception):
-    """Asking again may help."""
+    """An error after which the same request may succeed."""
 
     def __init__(self, problem: str, retry_after: float = 0.0) -> None:
         super().__init__(problem)
@@ -128,7 +128,15 @@ class NemoClient:
         )
 
     async def by_ids(self, endpoint: str, ids: Sequence[int]) -> list[Any]:
-        """Return the objects with these ids; unknown ones are missing in the answer."""
+        """Return the objects with these ids; unknown ones are missing in the answer.
+
+        Parameters
+        ----------
+        endpoint
+            For example ``users``.
+        ids
+            So many that several requests may be needed; no id, no request.
+        """
         found: list[Any] = []
         for start in range(0, len(ids), IDS):
             some = ids[start : start + IDS]

@@ -138,14 +138,34 @@ class Directory:
     async def users(
         self, client: NemoClient, wanted: Collection[int], problems: Entries
     ) -> Mapping[int, payload.User]:
-        """Return users by id; see :meth:`_complete`."""
+        """Return users by id, asking only for those that are not known yet.
+
+        Parameters
+        ----------
+        client
+            An open connection.
+        wanted
+            Their ids; those that NEMO does not have are missing in the answer.
+        problems
+            Grows by what is wrong with one.
+        """
         await self._complete(client, ("users", payload.User, self._users), wanted, problems)
         return self._users
 
     async def projects(
         self, client: NemoClient, wanted: Collection[int], problems: Entries
     ) -> Mapping[int, payload.Project]:
-        """Return projects by id; see :meth:`_complete`."""
+        """Return projects by id, asking only for those that are not known yet.
+
+        Parameters
+        ----------
+        client
+            An open connection.
+        wanted
+            Their ids; those that NEMO does not have are missing in the answer.
+        problems
+            Grows by what is wrong with one.
+        """
         await self._complete(
             client, ("projects", payload.Project, self._projects), wanted, problems
         )

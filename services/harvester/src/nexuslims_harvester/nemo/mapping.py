@@ -1,4 +1,4 @@
-"""What NEMO's answers mean: a usage event and what belongs to it, as a calendar's entry.
+"""Turning a usage event of NEMO, and what belongs to it, into an entry of a calendar.
 
 What a session was for stands in three places: post-run answers, pre-run answers, and the
 reservations of the same user that overlap it most. The first place with an answer to the question
@@ -70,7 +70,15 @@ class _Decision:
 
 
 def to_entry(event: payload.UsageEvent, facts: Facts) -> CalendarEntry | EntryProblem:
-    """Say what a usage event is as an entry, or what is wrong with it."""
+    """Turn a usage event into an entry of the calendar, or a problem that names what is wrong.
+
+    Parameters
+    ----------
+    event
+        As NEMO gave it.
+    facts
+        What it refers to, and how this NEMO is read.
+    """
     try:
         start = facts.settings.read(event.start)
         end = facts.settings.read(event.end) if event.end is not None else None
