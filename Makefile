@@ -89,6 +89,9 @@ bench-events: install ## publish and consume, beside raw nats-py
 bench-extract: install ## metadata and previews of real files, beside the incumbent; memory; disk
 	$(BIN)/python -m benchmarks.extract
 
+bench-scale: install ## a log of a million events (EVENTS=...): sessions opened, read model, recovery
+	$(BIN)/python -m benchmarks.scale
+
 bench-session: install ## CPU time of one real session, beside the incumbent
 	$(BIN)/python -m benchmarks.session
 

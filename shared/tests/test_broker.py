@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nexuslims_shared.broker import _Client
+from nexuslims_shared.broker import BrokerClient
 
 _texts = st.text(st.sampled_from("ab: \t-é"), max_size=6)
 
@@ -24,4 +24,4 @@ def reference(raw: bytes) -> dict[str, str]:
 @example([("a:b", ": ", "c")])
 def test_headers_are_the_same_by_the_quick_way(lines: list[tuple[str, str, str]]) -> None:
     raw = "\r\n".join("".join(line) for line in lines).encode() + b"\r\n\r\n"
-    assert _Client._parse_header_lines(raw) == reference(raw)
+    assert BrokerClient._parse_header_lines(raw) == reference(raw)

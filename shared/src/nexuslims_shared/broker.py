@@ -1,8 +1,9 @@
 """Connecting to the broker, provisioning what the system needs there, and checking it."""
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import nats.errors
 import nats.js.errors
@@ -27,14 +28,58 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class _Client(Client):
-    """nats-py's client, reading headers faster.
+Receive: TypeAlias = Callable[[dict[str, str], bytes], None]
+"""Takes headers and payload of a message."""
+
+_PLAIN: Final = b"NATS/1.0\r\n"
+
+
+class BrokerClient(Client):
+    """nats-py's client, reading headers and batches of messages faster.
 
     2.16 looks for white space in header names character by character, which takes more than half
     of the time of receiving an event with its CloudEvents attributes. This reads the same names and
     values from well-formed headers, and skips lines that are none. Headers as this client and the
     server write them are read at once.
+
+    A message for a callback takes a place in a queue, a task and an object in 2.16, which is a
+    third of the time of receiving it; :meth:`receive_directly` does without.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._receivers: dict[int, Receive] = {}
+
+    @asynccontextmanager
+    async def receive_directly(self, subject: str, receive: Receive) -> AsyncIterator[None]:
+        """Subscribe for a while; nothing bounds what arrives but what was asked for.
+
+        Parameters
+        ----------
+        subject
+            The subject.
+        receive
+            Called with each message as it arrives; it must not block.
+        """
+        subscription = await self.subscribe(subject)
+        number = subscription._id  # noqa: SLF001 - not public; messages are told apart by it
+        self._receivers[number] = receive
+        try:
+            yield
+        finally:
+            del self._receivers[number]
+            await subscription.unsubscribe()
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        receive = self._receivers.get(sid)
+        if receive is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+        elif headers.startswith(_PLAIN):
+            receive(self._parse_header_lines(headers[len(_PLAIN) :]), data)
+        else:
+            receive(await self._process_headers(headers) or {}, data)
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
@@ -62,7 +107,7 @@ def _read_plain_headers(raw: bytes, lines: list[str]) -> dict[str, str] | None:
     return headers if names.isascii() and " " not in names and ":" not in names else None
 
 
-async def connect(url: str, *, name: str, wait: bool = True) -> Client:
+async def connect(url: str, *, name: str, wait: bool = True) -> BrokerClient:
     """Connect to the broker.
 
     Parameters
@@ -79,7 +124,7 @@ async def connect(url: str, *, name: str, wait: bool = True) -> Client:
     OSError, nats.errors.Error
         If no server answers and ``wait`` is off.
     """
-    client = _Client()
+    client = BrokerClient()
 
     async def log_disconnect() -> None:
         if not client.is_closed and not client.is_draining:

@@ -20,8 +20,7 @@ from nexuslims_contracts import subjects
 from nexuslims_shared.errors import IncompleteAnswerError
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
+    from nexuslims_shared.broker import BrokerClient
 
 _MESSAGES: Final = 1000
 _BYTES: Final = 4 * 1024 * 1024
@@ -77,7 +76,7 @@ class DirectReader:
         behind the leader for a moment.
     """
 
-    def __init__(self, client: "Client", stream: str) -> None:
+    def __init__(self, client: "BrokerClient", stream: str) -> None:
         self._client = client
         self._subject = f"$JS.API.DIRECT.GET.{stream}"
 
@@ -140,38 +139,33 @@ class DirectReader:
 
     async def _ask(self, request: dict[str, Any]) -> _Answer:
         """Send a request and collect all that is sent back."""
-        received: list[Msg] = []
-        ended: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        received: list[tuple[dict[str, str], bytes]] = []
+        ended: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
 
-        async def receive(message: "Msg") -> None:
-            if message.headers and api.Header.STATUS in message.headers:
-                if not ended.done():
-                    ended.set_result(message)
-            else:
-                received.append(message)
+        def receive(headers: dict[str, str], payload: bytes) -> None:
+            if api.Header.STATUS not in headers:
+                received.append((headers, payload))
+            elif not ended.done():
+                ended.set_result(headers)
 
         inbox = self._client.new_inbox()
-        subscription = await self._client.subscribe(inbox, cb=receive)
-        try:
+        async with self._client.receive_directly(inbox, receive):
             await self._client.publish(self._subject, json.dumps(request).encode(), reply=inbox)
             async with asyncio.timeout(_PATIENCE_S):
-                end = dict((await ended).headers or {})
-        finally:
-            await subscription.unsubscribe()
+                end = await ended
         return _read(received, end)
 
 
-def _read(received: Sequence["Msg"], end: dict[str, str]) -> _Answer:
+def _read(received: Sequence[tuple[dict[str, str], bytes]], end: dict[str, str]) -> _Answer:
     status = end[api.Header.STATUS]
     if status not in (_DONE, _NOTHING, _TOO_MANY):
         raise nats.js.errors.NoStreamResponseError
     messages: list[Stored] = []
     before = 0
-    for message in received:
-        headers = message.headers or {}
+    for headers, payload in received:
         if int(headers[_BEFORE]) != before:
             return _Answer(messages, status, end, whole=False)
         before = int(headers[_SEQUENCE])
-        messages.append(Stored(before, headers["Nats-Subject"], headers, message.data))
+        messages.append(Stored(before, headers["Nats-Subject"], headers, payload))
     whole = int(end.get(_BEFORE, "0")) == before or status != _DONE
     return _Answer(messages, status, end, whole=whole)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import nats.errors
 import nats.js.errors
@@ -35,6 +35,8 @@ from nexuslims_shared.tasks import end as cancel
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
+
+    from nexuslims_shared.broker import BrokerClient
 
 _EXPECTED: Final = api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value
 _CONFLICTS: Final = frozenset({10071, 10164})
@@ -97,7 +99,7 @@ class JetStreamEventStore:
     Parameters
     ----------
     jetstream
-        A context on a live connection.
+        A context on a live connection that :func:`nexuslims_shared.broker.connect` made.
     patience
         Seconds to go on trying while the broker does not answer.
     """
@@ -111,7 +113,7 @@ class JetStreamEventStore:
         self._js = jetstream
         self._stream = EVENTS.name
         self._patience = patience
-        client = jetstream._nc  # noqa: SLF001 - the context has no public way
+        client = cast("BrokerClient", jetstream._nc)  # noqa: SLF001 - the context has no public way
         self._acks = AckInbox(client)
         self._reader = DirectReader(client, EVENTS.name)
 
