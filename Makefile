@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload \
 	contracts asyncapi-schema \
-	bench-archive bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-rebuild bench-sanitise bench-session bench-upload
+	bench-archive bench-build bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-rebuild bench-sanitise bench-session bench-upload
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -73,6 +73,9 @@ asyncapi-schema: install ## the official AsyncAPI schema for the tests, into the
 
 bench-archive: install ## one upload to an archive of 100,000 records, beside one of 100
 	$(BIN)/python -m benchmarks.archive
+
+bench-build: install ## CPU time of building records, and how time and memory grow with the files
+	$(BIN)/python -m benchmarks.build
 
 bench-cluster: install ## activities of made-up time lines; the incumbent's method beside its description
 	$(BIN)/python -m benchmarks.cluster

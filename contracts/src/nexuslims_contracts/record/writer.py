@@ -7,6 +7,7 @@ the text is made piece by piece, and no tree of it stands in memory.
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from io import BytesIO
 from typing import Final
 
 from nexuslims_contracts.record import CHEMICAL_ELEMENTS, NAMESPACE, PREFIX, XSI
@@ -32,11 +33,14 @@ _INDENT: Final = "  "
 
 def write_record(experiment: Experiment) -> bytes:
     """Write a record as UTF-8 XML with its declaration."""
-    return "".join(record_lines(experiment)).encode()
+    content = BytesIO()
+    for lines in record_lines(experiment):
+        content.write(lines.encode())
+    return content.getvalue()
 
 
 def record_lines(experiment: Experiment) -> Iterator[str]:
-    """Write a record piece by piece; each piece ends a line.
+    """Write a record piece by piece, a dataset at a time; each piece is one or more lines.
 
     Texts are written as :func:`~nexuslims_contracts.record.texts.recordable` makes them.
     """
@@ -110,7 +114,7 @@ def _activity(number: int, activity: Activity) -> Iterator[str]:
     yield ">\n"
     yield from head
     for dataset in activity.datasets:
-        yield from _dataset(dataset)
+        yield "".join(_dataset(dataset))
     yield f"{_INDENT}</acquisitionActivity>\n"
 
 

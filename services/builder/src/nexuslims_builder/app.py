@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from nexuslims_builder.build import build, remove_former
+from nexuslims_builder.collector import collect_rarely
 from nexuslims_builder.decide import is_due
 from nexuslims_builder.readings import read_names, read_signals, with_long_texts
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
@@ -45,6 +46,7 @@ def create(settings: Settings) -> Service:
 
 @asynccontextmanager
 async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
+    collect_rarely()
     yield Builder(context).handle
 
 

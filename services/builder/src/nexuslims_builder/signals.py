@@ -4,7 +4,7 @@ A session has thousands of files that differ in few parameters. What equals the 
 signal before is that very object: a signal then costs a few pointers, and comparing is cheap.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -38,7 +38,11 @@ class SignalReader:
     """Makes signals of what was read from files."""
 
     def __init__(self) -> None:
-        self._last: dict[str, Parameter] = {}
+        self._last: dict[str, tuple[object, Parameter]] = {}
+        """By name, the last value as it was read, and its parameter."""
+        self._names: tuple[str, ...] = ()
+        self._sorted: list[str] = []
+        """The names of the last signal as they came, and in the order of a record."""
 
     def read(
         self, event: MetadataExtracted, extensions: Sequence[Mapping[str, object]] = ()
@@ -74,21 +78,29 @@ class SignalReader:
     ) -> tuple[Parameter, ...]:
         """Return the parameters by name without regard to case; of equal names the first counts."""
         warned = {display_name(field) for field in dataset.warnings}
-        last = self._last
         found: dict[str, Parameter] = {}
         for name, value, unit in _values(dataset, extensions, extractor):
-            if name in found:
-                continue
-            parameter = last.get(name)
-            if (
-                parameter is None
-                or parameter.value != value
-                or parameter.unit != unit
-                or parameter.unreliable is not (name in warned)
-            ):
-                parameter = last[name] = Parameter(name, value, unit, name in warned)
-            found[name] = parameter
-        return tuple([found[name] for name in sorted(found, key=_place)])
+            if name not in found:
+                found[name] = self._parameter(name, value, unit, unreliable=name in warned)
+        names = tuple(found)
+        if names != self._names:
+            self._names, self._sorted = names, sorted(names, key=_place)
+        return tuple(map(found.__getitem__, self._sorted))
+
+    def _parameter(self, name: str, value: object, unit: str, *, unreliable: bool) -> Parameter:
+        """Return a parameter: that of the signal before, if it says the same."""
+        former, parameter = self._last.get(name, (None, None))
+        same = former == value and type(former) is type(value) and not isinstance(value, list)
+        text = parameter.value if same and parameter else text_of(value)
+        if (
+            parameter is None
+            or parameter.value != text
+            or parameter.unit != unit
+            or parameter.unreliable is not unreliable
+        ):
+            parameter = Parameter(name, text, unit, unreliable)
+            self._last[name] = (value, parameter)
+        return parameter
 
 
 def separate(
@@ -113,8 +125,13 @@ def separate(
         return (), [tuple(parameters) for parameters in signals]
     common = {one.name: one for one in signals[0]}
     for parameters in signals[1:]:
-        there = {one.name: one for one in parameters}
-        common = {name: one for name, one in common.items() if _same(there.get(name), one)}
+        objects = set(map(id, parameters))
+        others = [one for one in common.values() if id(one) not in objects]
+        if others:
+            there = {one.name: one for one in parameters}
+            for one in others:
+                if there.get(one.name) != one:
+                    del common[one.name]
     rest = [tuple([one for one in parameters if one.name not in common]) for parameters in signals]
     return tuple(common.values()), rest
 
@@ -135,45 +152,52 @@ def _seconds(value: object) -> float:
     return 0.0
 
 
-def _same(one: Parameter | None, other: Parameter) -> bool:
-    return one is other or one == other
-
-
 @lru_cache(maxsize=8192)
 def _place(name: str) -> tuple[str, str]:
     """Order names without regard to case, ties by the name as it is."""
     return name.casefold(), name
 
 
+@lru_cache(maxsize=8192)
+def _name(prefix: str, key: str) -> str:
+    return prefix + display_name(key)
+
+
 def _values(
     dataset: Dataset, extensions: Mapping[str, object], extractor: ExtractorVersion
-) -> Iterator[tuple[str, str, str]]:
-    """Give name, value and unit of each parameter."""
-    yield "Creation Time", dataset.creation_time.isoformat(), ""
-    yield "Data Type", dataset.data_type, ""
-    yield from _flatten("", dataset.metadata.items())
+) -> list[tuple[str, object, str]]:
+    """Return name, value and unit of each parameter."""
+    found: list[tuple[str, object, str]] = [
+        ("Creation Time", dataset.creation_time.isoformat(), ""),
+        ("Data Type", dataset.data_type, ""),
+    ]
+    _flatten("", dataset.metadata, found)
     if dataset.shape:
-        yield "Data Dimensions", str(dataset.shape), ""
-    yield from _flatten("", extensions.items())
+        found.append(("Data Dimensions", str(dataset.shape), ""))
+    _flatten("", extensions, found)
     for part, text in (
         ("Module", extractor.name),
         ("Version", extractor.version),
         ("Reader", extractor.reader),
     ):
         if text:
-            yield f"{PROVENANCE}{SEPARATOR}{part}", text, ""
+            found.append((f"{PROVENANCE}{SEPARATOR}{part}", text, ""))
+    return found
 
 
-def _flatten(prefix: str, items: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str, str]]:
-    for key, value in items:
-        name = prefix + display_name(str(key))
-        if isinstance(value, Mapping):
-            if "value" in value and "unit" in value:
-                yield name, text_of(value["value"]), str(value["unit"])
-            else:
-                yield from _flatten(name + SEPARATOR, value.items())
-        elif value is not None:
-            yield name, text_of(value), ""
+def _flatten(
+    prefix: str, values: Mapping[str, object], found: list[tuple[str, object, str]]
+) -> None:
+    """Add the values to those that were found; values within values have all names in theirs."""
+    for key, value in values.items():
+        name = _name(prefix, key)
+        if not isinstance(value, dict):
+            if value is not None:
+                found.append((name, value, ""))
+        elif "value" in value and "unit" in value:
+            found.append((name, value["value"], str(value["unit"])))
+        else:
+            _flatten(name + SEPARATOR, value, found)
 
 
 def text_of(value: object) -> str:
