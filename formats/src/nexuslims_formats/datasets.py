@@ -1,13 +1,13 @@
 """From a signal as read to a dataset as agreed: the one place that calls the contracts' schemas."""
 
 import math
-from collections.abc import Sequence
 
 from nexuslims_contracts.datasets import Axis, Dataset
 from nexuslims_contracts.metadata import partition_metadata
 from nexuslims_contracts.text import clean_text
 from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.model import InstrumentContext, Signal
+from nexuslims_formats.plausibility import implausible, sound_axis
 from nexuslims_formats.quantities import spelled_unit
 from nexuslims_formats.times import place
 
@@ -22,8 +22,8 @@ def to_dataset(
 ) -> tuple[Dataset, tuple[str, ...]]:
     """Validate a signal's metadata and bring it into preferred units.
 
-    A value that the schema refuses moves to the extensions and is reported: one bad value must
-    not cost the file.
+    A value that the schema refuses, or that is not plausible, moves to the extensions and is
+    named in the warnings: one bad value must not cost the file.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def to_dataset(
         What was wrong, in words.
     """
     time = place(signal.acquired, instrument, mtime)
-    axes, unsound = _sound(signal.axes)
+    axes, unsound, doubts = _sound(signal)
     core: dict[str, object] = dict(signal.metadata)
     if signal.shape:
         core["data_dimensions"] = str(signal.shape)
@@ -57,7 +57,13 @@ def to_dataset(
         warnings=[name for name in signal.warnings if name in signal.metadata],
         file=file,
     )
-    problems = tuple(filter(None, (*problems, time.problem)))
+    problems = tuple(filter(None, (*problems, time.problem, *unsound)))
+    metadata, extensions = dict(valid.metadata), dict(valid.extensions)
+    for name, words in implausible(
+        metadata, dataset_type=signal.dataset_type, data_type=valid.data_type
+    ):
+        extensions[name if name not in extensions else f"{name}_refused"] = metadata.pop(name)
+        doubts.append(words)
     dataset = Dataset(
         index=index,
         name=clean_text(signal.name) or file,
@@ -67,22 +73,28 @@ def to_dataset(
         shape=signal.shape,
         dtype=clean_text(signal.dtype),
         axes=axes,
-        metadata=valid.metadata,
-        extensions=valid.extensions,
-        warnings=(*valid.warnings, *map(clean_text, filter(None, (*problems, time.doubt)))),
+        metadata=metadata,
+        extensions=extensions,
+        warnings=(
+            *(name for name in valid.warnings if name in metadata),
+            *map(clean_text, filter(None, (*problems, time.doubt, *doubts))),
+        ),
     )
-    return dataset, (*problems, *unsound)
+    return dataset, problems
 
 
-def _sound(axes: Sequence[Axis]) -> tuple[tuple[Axis, ...], tuple[str, ...]]:
-    """Return axes that JSON and XML can hold; one without a finite scale counts pixels."""
+def _sound(signal: Signal) -> tuple[tuple[Axis, ...], list[str], list[str]]:
+    """Return axes that JSON and XML can hold, problems, and what is not plausible about them.
+
+    An axis without a usable scale counts pixels.
+    """
     sound: list[Axis] = []
     problems: list[str] = []
-    for axis in axes:
+    doubts: list[str] = []
+    for axis in signal.axes:
         texts = {"name": clean_text(axis.name), "unit": spelled_unit(clean_text(axis.unit))}
-        if math.isfinite(axis.scale) and math.isfinite(axis.offset):
-            sound.append(axis.model_copy(update=texts))
-        else:
-            sound.append(Axis(name=texts["name"], size=axis.size, navigate=axis.navigate))
-            problems.append(f"the scale of axis {texts['name']!r} is not finite")
-    return tuple(sound), tuple(problems)
+        kept, words = sound_axis(axis.model_copy(update=texts), signal.dataset_type)
+        sound.append(kept)
+        if words:
+            (doubts if math.isfinite(axis.scale * axis.offset) else problems).append(words)
+    return tuple(sound), problems, doubts

@@ -134,7 +134,7 @@ def _pixel_size_at(
 
 
 def _pixel_size(entries: dict[str, str]) -> tuple[float, float] | None:
-    """Return the pixel size: of the field, as entries, or of the scale bar, the least precise."""
+    """Return the pixel size: of the field, of a pixel, or of the scale bar, the least precise."""
     size = _size(entries)
     field = [metres(length, "um") for length in _words(entries, "CM_FIELD_OF_VIEW")]
     if size and len(field) > 1 and field[0] and field[1]:

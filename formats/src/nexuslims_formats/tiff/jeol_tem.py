@@ -17,15 +17,12 @@ _CAMERA = "Camera"
 _ANY_CAMERA = re.compile(r"Jem\w*Camera")  # JemBaumerCamera, measured; others by their pattern
 _RESOLUTION = f"{_CAMERA}/Parameter/ImageDataInformation/PixelsPerMeter"
 
-# stage positions lie within limits that the file gives in micrometres; the beam's current is in pA
+# the beam's current is in pA
 _FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "ElectronGun/AccelerationVoltage", "V"),
     ("emission_current", "ElectronGun/EmissionCurrent", "uA"),
     ("beam_current", "ElectronGun/BeamCurrent", "pA"),
     ("spot_size", "IlluminationSystem/SpotSizeString", NUMBER),
-    ("stage_x", "GonioStage/StagePosition/MX", "um"),
-    ("stage_y", "GonioStage/StagePosition/MY", "um"),
-    ("stage_z", "GonioStage/StagePosition/MZ", "um"),
     ("stage_alpha", "GonioStage/StagePosition/TX", "degree"),
     ("stage_beta", "GonioStage/StagePosition/TY", "degree"),
     ("exposure_time", f"{_CAMERA}/Parameter/ExposureTimeValue", "us"),
@@ -58,7 +55,7 @@ class JeolTiffExtractor:
         tree.pop("Measurement", None)  # what was drawn on the image, by far the longest part
         camera: Any = next((tree[name] for name in tree if _ANY_CAMERA.fullmatch(name)), {})
         look_up = nested({**tree, _CAMERA: camera})
-        metadata: dict[str, Value] = dict(mapped(look_up, _FIELDS))
+        metadata: dict[str, Value] = dict(mapped(look_up, [*_FIELDS, *_stage_rows(look_up)]))
         metadata.update(_projection(tree))
         magnification = metadata.get("magnification")
         diffraction = "camera_length" in metadata
@@ -76,6 +73,17 @@ class JeolTiffExtractor:
             native=tree,
             reader=f"tiff tags {self.version}",
         )
+
+
+def _stage_rows(look_up: Any) -> list[Row]:
+    """Return the stage's rows: in um as its limits, unless a position lies beyond these: in nm."""
+    holder, place = "GonioStage/HolderInformation/LimitShift", "GonioStage/StagePosition/M"
+    unit = "um"
+    for axis in "XYZ":
+        limit, position = number(look_up(f"{holder}{axis}/Plus")), number(look_up(place + axis))
+        if limit and position and abs(position) > limit:
+            unit = "nm"
+    return [(f"stage_{axis.lower()}", place + axis, unit) for axis in "XYZ"]
 
 
 def _mode(tree: Mapping[str, Any]) -> str:
