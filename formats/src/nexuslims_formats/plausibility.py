@@ -9,8 +9,8 @@ References
 - HVEM: the Hitachi H-3000 of Osaka works at 3 MV, the JEM-1300NEF of Fukuoka at 1.25 MV.
 - SEM: scanning microscopes accelerate by at most 30 kV, helium-ion microscopes by 35 kV, and some
   transmission attachments by 60 kV.
-- TEM stages: the eucentric goniometers of JEOL and Thermo Fisher travel +-1 to +-1.25 mm in x and y,
-  and less than +-1 mm in z; no holder tilts beyond 90 degrees.
+- TEM stages: the eucentric goniometers of JEOL and Thermo Fisher travel +-1 to +-1.25 mm in x and
+  y, and less than +-1 mm in z; no holder tilts beyond 90 degrees.
 - SEM stages: those of the largest chambers (Tescan, Zeiss, Thermo Fisher) travel 150 to 300 mm.
 - Scans: an image is scanned with ns to ms per pixel; spectra and 4D scans may take minutes at each.
 - Magnification: TEMs reach 1.5e6 x, STEMs and SEMs indicate up to 1e8 x, light microscopes 1 x.
