@@ -221,11 +221,48 @@ def sem_image(folder):
     return path
 
 
+ANG = "# GRID: SqrGrid\n# XSTEP: 0.5\n# YSTEP: 0.5\n# NCOLS_ODD: 2\n# NROWS: 1\n#\n"
+CTF = "Channel Text File\nXCells\t2\nYCells\t1\nXStep\t1\nYStep\t1\nPhase\tX\tY\tBC\n"
+MDOC = "PixelSpacing = 2.1\nVoltage = 300\n\n[ZValue = 0]\nTiltAngle = 1.5\n"
+
+
+def ebsd_hdf5(folder):
+    path = folder / "scan.h5oina"
+    with h5py.File(path, "w") as file:
+        file["Manufacturer"] = np.array([b"Oxford Instruments"])
+        header = file.create_group("1/EBSD/Header")
+        header["X Cells"], header["Y Cells"] = np.array([2]), np.array([1])
+        file["1/EBSD/Data/Band Contrast"] = np.arange(2, dtype=np.uint8)
+    return path
+
+
+def oxford_patterns(folder):
+    path = folder / "patterns.ebsp"
+    pattern = struct.pack("<4i", 0, 4, 6, 24) + bytes(range(24)) + struct.pack("<2d", 0.0, 0.0)
+    path.write_bytes(struct.pack("<2q", -1, 16) + pattern)
+    return path
+
+
+def written(path, content):
+    path.write_bytes(content)
+    return path
+
+
 SAMPLES = {
     "axiovision_tiff": axiovision,
     "blockfile": blockfile,
     "digital_micrograph": digital_micrograph,
     "dm5": dm5,
+    "ebsd_ang": lambda folder: written(
+        folder / "map.ang", f"{ANG}1 1 1 0 0 9 1 0\n1 1 1 0.5 0 8 1 0\n".encode()
+    ),
+    "ebsd_ctf": lambda folder: written(
+        folder / "map.ctf", f"{CTF}1\t0\t0\t9\n1\t1\t0\t8\n".encode()
+    ),
+    "ebsd_hdf5": ebsd_hdf5,
+    "edax_patterns": lambda folder: written(
+        folder / "patterns.up1", struct.pack("<4I", 1, 6, 4, 16) + bytes(range(24))
+    ),
     "fallback": unknown,
     "fei_tia": fei_tia,
     "fei_tiff": lambda folder: write_fei_tiff(folder / "fei.tif", PIXELS, FEI),
@@ -233,12 +270,14 @@ SAMPLES = {
     "jeol_tiff": lambda folder: tiff(folder / "jeol.tif", description=JEOL),
     "openfibsem": lambda folder: tiff(folder / "lamella.tif", description=OPENFIBSEM),
     "mrc": mrc,
+    "oxford_patterns": oxford_patterns,
     "orion_tiff": lambda folder: tiff(folder / "orion.tif", 65000, ORION),
     "plain_image": plain_image,
     "plain_tiff": lambda folder: tiff(folder / "plain.tif"),
     "rosettasciio": msa,
     "sem_image": sem_image,
     "sem_text_tiff": sem_text,
+    "serialem_mdoc": lambda folder: written(folder / "tilt.mrc.mdoc", MDOC.encode()),
     "sis_tiff": sis,
     "tescan_tiff": lambda folder: tiff(folder / "tescan.tif", 50431, TESCAN),
     "text": text,

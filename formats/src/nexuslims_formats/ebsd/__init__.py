@@ -1,0 +1,1 @@
+"""Electron backscatter diffraction: maps of orientations, and the patterns they come from."""
