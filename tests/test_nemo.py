@@ -7,7 +7,7 @@ import os
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,16 +39,8 @@ from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import Status, progress
 from nexuslims_shared.store.port import read_session
-from tests.absent import absent
-from tests.nemo.harvest import INSTRUMENTS, empty_stream
-from tests.nemo.lab import (
-    HARVESTER,
-    NOBODY,
-    Nemo,
-    NemoUnavailableError,
-    environment,
-    running_nemo,
-)
+from tests.nemo.harvest import INSTRUMENTS, empty_stream, nemo_or_skip
+from tests.nemo.lab import HARVESTER, NOBODY, Nemo
 from tests.system import running
 
 pytestmark = [pytest.mark.nemo, pytest.mark.broker, pytest.mark.timeout(400)]
@@ -81,18 +73,6 @@ CASES: dict[int, tuple[Status, str, str, list[str]]] = {
 
 def name(number: int) -> str:
     return f"nemo-1-usage-{number}"
-
-
-@contextmanager
-def nemo_or_skip(folder: Path) -> Iterator[Nemo]:
-    """Run a NEMO; where none can be installed, the test is left out."""
-    try:
-        environment()
-    except NemoUnavailableError as error:
-        logging.getLogger(__name__).warning("%s", error)
-        absent("NEMO", "the package index gave none")
-    with running_nemo(folder) as running_one:
-        yield running_one
 
 
 @pytest.fixture(scope="module")

@@ -250,5 +250,5 @@ def test_the_text_of_serialem_is_read(tmp_path):
     assert dataset.metadata["magnification"] == {"value": 28500.0, "unit": "x"}
     assert dataset.metadata["exposure_time"] == {"value": 1.678, "unit": "s"}
     assert dataset.extensions["serialem_images"] == 2
-    assert dataset.extensions["serialem_tilt_angle_degree"] == "-40 to 10"
+    assert dataset.extensions["serialem_tilts_degree"] == "-40 to 10"
     assert dataset.creation_time.isoformat() == "2024-05-15T16:50:54+00:00"

@@ -1,7 +1,8 @@
 """Harvesting that NEMO into an empty stream: our side of it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings
+from tests.absent import absent
 from tests.nemo import cases
-from tests.nemo.lab import HARVESTER, Nemo
+from tests.nemo.lab import HARVESTER, Nemo, NemoUnavailableError, environment, running_nemo
 
 INSTRUMENTS = {
     pid: InstrumentEntry(
@@ -76,3 +78,15 @@ def case_harvest(context: ServiceContext, nemo: Nemo, environment: pytest.Monkey
     connect = partial(NemoClient, first_wait=0.0)
     calendar = NemoCalendar("nemo-1", context.settings, instruments, connect=connect)
     return Harvest(context, calendar, CalendarNotes.on(context.jetstream))
+
+
+@contextmanager
+def nemo_or_skip(folder: Path) -> Iterator[Nemo]:
+    """Run a NEMO; where none can be installed, the test is left out."""
+    try:
+        environment()
+    except NemoUnavailableError as error:
+        logging.getLogger(__name__).warning("%s", error)
+        absent("NEMO", "the package index gave none")
+    with running_nemo(folder) as running_one:
+        yield running_one

@@ -191,7 +191,7 @@ def _parsed(
     if grid is None:
         signal = Signal(
             name=path.stem,
-            dataset_type="Unknown",
+            dataset_type="Image",
             data_type=DATA_TYPE,
             metadata=metadata,
             extensions=extensions,
