@@ -27,8 +27,8 @@ from tests.nemo.cases import (
     WRONG,
     Case,
 )
-from tests.nemo.harvest import case_harvest, empty_stream
-from tests.nemo.lab import NEMO, NEMO_CE, Nemo, running_nemo
+from tests.nemo.harvest import case_harvest, empty_stream, nemo_or_skip
+from tests.nemo.lab import NEMO, NEMO_CE, Nemo
 
 pytestmark = [pytest.mark.nemo, pytest.mark.broker, pytest.mark.timeout(400)]
 
@@ -56,7 +56,7 @@ def nemo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Nemo]:
     """Each of the two, with the sessions, to change."""
     folder = tmp_path / "nemo"
     folder.mkdir()
-    with running_nemo(folder, content="cases", requirement=request.param) as running_one:
+    with nemo_or_skip(folder, content="cases", requirement=request.param) as running_one:
         yield running_one
 
 

@@ -19,7 +19,7 @@ from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings
 from tests.absent import absent
 from tests.nemo import cases
-from tests.nemo.lab import HARVESTER, Nemo, NemoUnavailableError, environment, running_nemo
+from tests.nemo.lab import HARVESTER, NEMO, Nemo, NemoUnavailableError, environment, running_nemo
 
 INSTRUMENTS = {
     pid: InstrumentEntry(
@@ -81,12 +81,14 @@ def case_harvest(context: ServiceContext, nemo: Nemo, environment: pytest.Monkey
 
 
 @contextmanager
-def nemo_or_skip(folder: Path) -> Iterator[Nemo]:
-    """Run a NEMO; where none can be installed, the test is left out."""
+def nemo_or_skip(
+    folder: Path, *, content: str = "facility", requirement: str = NEMO
+) -> Iterator[Nemo]:
+    """Run a NEMO, as :func:`running_nemo` does; where none can be had, the test is left out."""
     try:
-        environment()
+        environment(requirement)
     except NemoUnavailableError as error:
         logging.getLogger(__name__).warning("%s", error)
-        absent("NEMO", "the package index gave none")
-    with running_nemo(folder) as running_one:
+        absent(requirement, "the package index gave none")
+    with running_nemo(folder, content=content, requirement=requirement) as running_one:
         yield running_one
