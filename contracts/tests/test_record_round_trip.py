@@ -125,7 +125,7 @@ def test_pieces_are_lines():
     assert "".join(pieces).encode() == write_record(experiment)
 
 
-def test_a_judgement_is_read_and_not_written():
+def test_a_judgement_is_written_back_where_it_was_read():
     xml = write_record(Experiment(activities=(Activity(datasets=(Dataset("a", "a"),)),)))
     judged = xml.replace(
         b"</location>",
@@ -134,7 +134,11 @@ def test_a_judgement_is_read_and_not_written():
     experiment = read_record(judged)
     (dataset,) = experiment.datasets()
     assert (dataset.curation.rating, dataset.curation.featured) == (4, True)
-    assert b"curation" not in write_record(experiment)
+    assert b"<curation><rating>4</rating><featured>true</featured></curation>" in write_record(
+        experiment
+    )
+    assert read_record(write_record(experiment)) == experiment
+    assert SCHEMA.validate(etree.fromstring(write_record(experiment)))
     doubtful = next(read_record(judged.replace(b">4<", b">four<")).datasets())
     assert doubtful.curation == replace(dataset.curation, rating=None)
 

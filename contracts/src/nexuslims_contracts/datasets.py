@@ -63,3 +63,13 @@ class ExtractorVersion(ContractModel):
     name: str
     version: str
     reader: Annotated[str, Field(description="The library that parsed the format")] = ""
+
+
+class CuratedDataset(ContractModel):
+    """What people added to a dataset of a record; it replaces what they had added before."""
+
+    location: Annotated[str, Field(description="Path of the file below the instrument data path")]
+    name: Annotated[str, Field(description="Of the dataset, as the record gives it")]
+    descriptions: tuple[str, ...] = ()
+    rating: int | None = None
+    featured: bool | None = None

@@ -18,7 +18,7 @@ from nexuslims_contracts.calendars import (
     Project,
     Sample,
 )
-from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
+from nexuslims_contracts.datasets import ArtifactRef, CuratedDataset, Dataset, ExtractorVersion
 from nexuslims_contracts.event import (
     EVENT_TYPES,
     DestinationEvent,
@@ -46,6 +46,7 @@ __all__ = [
     "BookingTexts",
     "BookingTier",
     "ConsentDeclined",
+    "CuratedDataset",
     "DestinationEvent",
     "Event",
     "ExtractionFailed",
@@ -63,6 +64,7 @@ __all__ = [
     "Project",
     "RebuildRequested",
     "RecordBuilt",
+    "RecordCurated",
     "RecordRejected",
     "RecordUploaded",
     "RecordWithdrawn",
@@ -295,11 +297,25 @@ class RecordUploaded(DestinationEvent, name="record.uploaded"):
 
     record_id: str
     url: str = ""
+    written: Annotated[
+        str, Field(description="What the destination recognises its last own change by")
+    ] = ""
     after: Replaces
 
     def identity(self) -> tuple[str, ...]:
         """One content at one place under one id, which may go away and come back."""
         return (self.record_sha256, self.record_id, str(self.after))
+
+
+class RecordCurated(DestinationEvent, name="record.curated"):
+    """People changed the record at a destination: all that they have added there so far."""
+
+    datasets: tuple[CuratedDataset, ...]
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One content after one earlier statement."""
+        return (self.content_digest(),)
 
 
 class UploadFailed(DestinationEvent, name="upload.failed"):
@@ -362,6 +378,9 @@ class RetryRequested(Event, name="retry.requested"):
     """An operator repaired something: what failed for this session is to be tried again."""
 
     request: str
+    overwrite: Annotated[
+        bool, Field(description="Also what people changed at a destination and cannot be kept")
+    ] = False
 
     def identity(self) -> tuple[str, ...]:
         """One request is one fact."""
@@ -418,5 +437,6 @@ RECORD_INPUTS: Final[tuple[type[Event], ...]] = (
     RebuildRequested,
     RetryRequested,
     WithdrawalRequested,
+    RecordCurated,
 )
 """What a record is made of: one that is stored after a record was built makes the record stale."""

@@ -11,6 +11,7 @@ from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import (
     ActivitiesCorrected,
     ConsentDeclined,
+    CuratedDataset,
     Event,
     ExtractionFailed,
     FileIndexed,
@@ -19,6 +20,7 @@ from nexuslims_contracts.events import (
     MetadataExtracted,
     RebuildRequested,
     RecordBuilt,
+    RecordCurated,
     RecordRejected,
     RecordUploaded,
     RecordWithdrawn,
@@ -240,6 +242,11 @@ class SessionEvents:
         """The archive does not give the record back."""
         why = {"reason": "403", "permanent": True}
         return self._make(WithdrawalFailed, changes, **why, **self._at_archive(content))
+
+    def curated(self, **changes: Any) -> RecordCurated:
+        """Somebody described a dataset at the archive, and rated it."""
+        dataset = CuratedDataset(location="f1", name="f1", descriptions=("Gold",), rating=5)
+        return self._make(RecordCurated, changes, datasets=(dataset,), **self._at_archive(b"<r/>"))
 
     # --- the operator ---
 

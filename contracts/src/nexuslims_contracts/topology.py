@@ -173,6 +173,7 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
         events.UploadFailed,
         events.RecordWithdrawn,
         events.WithdrawalFailed,
+        events.RecordCurated,
     ),
     "console": (events.RebuildRequested, events.RetryRequested, events.WithdrawalRequested),
 }

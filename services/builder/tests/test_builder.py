@@ -150,6 +150,7 @@ async def test_no_record_without_consent(facility: Facility) -> None:
         EVENTS.matched(title="Silver", after=2),
         EVENTS.rebuild(),
         EVENTS.extracted(2),
+        EVENTS.curated(),
     ],
     ids=lambda event: type(event).__name__,
 )

@@ -13,6 +13,7 @@ from nexuslims_builder.assemble import assemble, file_name
 from nexuslims_builder.inputs import RecordInput
 from nexuslims_builder.signals import separate, text_of
 from nexuslims_builder.validation import validate
+from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.events import Sample
 from nexuslims_contracts.record.model import Parameter
 from nexuslims_contracts.record.writer import write_record
@@ -70,6 +71,23 @@ def test_paths_are_quoted_once_and_previews_named(make_record) -> None:
     content = xml_of(make_record())
     assert texts(content, ".//n:location")[0] == "/Titan/a%200.dm3"
     assert texts(content, ".//n:preview")[0] == "/Titan/a%200.dm3.thumb.png"
+
+
+def test_what_people_described_is_in_the_record_and_ratings_are_not(make_record) -> None:
+    """Servers with the older schema refuse ratings; the others keep their own."""
+    record = make_record()
+    before = assemble(record)
+    first = next(before.datasets())
+    described = CuratedDataset(
+        location=first.location, name=first.name, descriptions=("Gold <1>",), rating=5
+    )
+    gone = CuratedDataset(location="gone", name="gone", descriptions=("lost",))
+    content = xml_of(replace(record, additions=(described, gone)))
+    assert validate(content) == []
+    assert texts(content, ".//n:dataset/n:description")[0] == "Gold <1>"
+    assert b"curation" not in content
+    assert b"lost" not in content
+    assert xml_of(replace(record, additions=(gone,))) == xml_of(record)
 
 
 def test_signals_of_one_file_are_numbered(make_record, make_file) -> None:

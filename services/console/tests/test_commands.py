@@ -182,6 +182,15 @@ def test_a_withdrawal_is_a_request_in_the_log(call: Call) -> None:
 
 
 @pytest.mark.broker
+def test_overwriting_is_a_decision_on_one_session(call: Call) -> None:
+    assert call("retry", "a", "--overwrite").exit_code == 0
+    request = events_of("a")[-1]
+    assert isinstance(request, RetryRequested)
+    assert request.overwrite
+    assert call("retry", "--status", "ERROR", "--overwrite").exit_code == 2
+
+
+@pytest.mark.broker
 def test_a_retry_is_a_request_in_the_log(call: Call) -> None:
     assert call("retry", "a").exit_code == 0
     assert isinstance(events_of("a")[-1], RetryRequested)

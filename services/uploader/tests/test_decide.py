@@ -21,7 +21,7 @@ from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_actio
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred
-from nexuslims_uploader.outcomes import after_conflict, upload_event, withdrawal_event
+from nexuslims_uploader.outcomes import after_conflict, upload_events, withdrawal_event
 from nexuslims_uploader.record_state import RecordState
 
 ONE, TWO = b"one", b"two"
@@ -264,18 +264,19 @@ def _handle(facts, events: list[Event], wanted: UploadPlan, fates: dict[str, str
         asked_for.append(fates[name])
         outcome = _ask(fates[name], name)
         if isinstance(action, Upload):
-            event = upload_event(outcome or UploadResult("1"), state, wanted, name)
+            stated = upload_events(outcome or UploadResult("1"), state, wanted, name)
             if outcome is None:
-                held[name] = event.record_sha256
+                held[name] = stated[-1].record_sha256
         else:
             event = withdrawal_event(outcome, state, wanted, name)
+            stated = (event,) if event else ()
             if outcome is None:
                 held.pop(name, None)
         if isinstance(outcome, Deferred):
             waiting[name] = outcome.delay
-        elif event is None:
+        elif not stated:
             waiting[name] = None
-        events += [event] if event else []
+        events += stated
     pytest.fail("the same destinations are asked again and again")
 
 

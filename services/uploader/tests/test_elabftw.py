@@ -1,17 +1,22 @@
 """eLabFTW: one experiment of each session there, with its record, whatever happens on the way."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nexuslims_shared.network import Network
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.elabftw.client import ElabftwClient
 from nexuslims_uploader.elabftw.destination import ElabftwDestination
-from nexuslims_uploader.elabftw.entry import body_of, title_of
+from nexuslims_uploader.elabftw.entry import HEADING, body_of, title_of
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
+from nexuslims_uploader.elabftw.text import block_digest, merged_text
 from nexuslims_uploader.errors import MisconfiguredError, RefusedError, TransientUploadError
 from nexuslims_uploader.notebook import COMMENT, KEY, key_of
 from nexuslims_uploader.testing import (
@@ -19,10 +24,11 @@ from nexuslims_uploader.testing import (
     HOSTILE,
     Answer,
     DestinationBehaviour,
+    EditableDestinationBehaviour,
     record_to_upload,
     small_record_xml,
 )
-from nexuslims_uploader.testing.elabftw import FakeElabftw
+from nexuslims_uploader.testing.elabftw import Entry, FakeElabftw
 
 ONE, TWO = (record_to_upload(small_record_xml(title)) for title in ("One", "Two"))
 SESSIONS = ("file-1", "file-2", "file-3")
@@ -75,6 +81,93 @@ def held(elabftw):
 
 class TestBehaviour(DestinationBehaviour):
     """What every destination must do."""
+
+
+def experiment(elabftw: FakeElabftw) -> Entry:
+    (entry,) = elabftw.visible()
+    return entry
+
+
+class TestWhatPeopleAdd(EditableDestinationBehaviour):
+    """To the text: before our part, in it, and after it; to the fields, ours and others."""
+
+    @pytest.fixture(params=["before", "in it", "after", "another field", "our field"])
+    def edit(self, request, elabftw):
+        def add(remark: str) -> None:
+            content = experiment(elabftw).content
+            fields = content["metadata"]["extra_fields"]
+            match request.param:
+                case "before":
+                    content["body"] = f"<p>{remark}</p>{content['body']}"
+                case "in it":
+                    content["body"] = content["body"].replace("</ul>", f"<li>{remark}</li></ul>", 1)
+                case "after":
+                    content["body"] += f"<p>{remark}</p>"
+                case "another field":
+                    fields[remark] = {"type": "text", "value": remark}
+                case _:
+                    fields["User"]["value"] += f", {remark}"
+
+        return add
+
+    @pytest.fixture
+    def remarks(self, elabftw):
+        def read() -> set[str]:
+            content = experiment(elabftw).content
+            text = content["body"] + str(content["metadata"]["extra_fields"])
+            return set(re.findall(r"remark \d|amorphous|before|after", text))
+
+        return read
+
+
+async def test_our_part_of_a_text_is_there_once_and_current(elabftw, destination) -> None:
+    first = await destination.upload(ONE, {})
+    entry = experiment(elabftw)
+    entry.content["body"] = f"<p>mine</p>{entry.content['body']}<p>too</p>"
+    moved = replace(TWO, start=TWO.start + timedelta(hours=1))
+    second = await destination.upload(moved, {"elabftw": first})
+    body = entry.content["body"]
+    assert body.count(HEADING) == 1
+    assert body.startswith("<p>mine</p>")
+    assert body.endswith("<p>too</p>")
+    assert "10:00" in body
+    assert "As a person changed it" not in body
+    requests = len(elabftw.requests)
+    await destination.upload(moved, {"elabftw": second})
+    assert {one.method for one in elabftw.requests[requests:]} == {"GET"}
+
+
+async def test_what_an_earlier_release_wrote_is_replaced(elabftw, destination) -> None:
+    """It left no digest of its text; what people wrote outside of our part is still kept."""
+    first = await destination.upload(ONE, {})
+    entry = experiment(elabftw)
+    entry.content["body"] += "<p>mine</p>"
+    former = UploadResult(first.record_id, written=ONE.sha256)
+    await destination.upload(
+        replace(TWO, start=TWO.start + timedelta(hours=1)), {"elabftw": former}
+    )
+    assert entry.content["body"].count("Session Details") == 1
+    assert entry.content["body"].endswith("<p>mine</p>")
+
+
+async def test_a_title_that_a_person_gave_stays(elabftw, destination) -> None:
+    first = await destination.upload(ONE, {})
+    experiment(elabftw).content["title"] = "Grain boundaries of Ni"
+    await destination.upload(TWO, {"elabftw": first})
+    assert experiment(elabftw).content["title"] == "Grain boundaries of Ni"
+
+
+@given(st.text(), st.text(), st.booleans())
+def test_whatever_people_write_around_our_part_stays(before, after, edited) -> None:
+    key = key_of("file-1")
+    ours, new = body_of(ONE, {}), body_of(ONE, {"cdcs": UploadResult("1", "https://c.org/1")})
+    there = before + (ours.replace("<ul>", "<ul><li>mine</li>") if edited else ours) + after
+    written = block_digest(ours, key)
+    merged = merged_text(new, there, key, written)
+    assert merged.startswith(before + new)
+    assert merged.endswith(after)
+    assert merged.count("<li>mine</li>") == there.count("<li>mine</li>")
+    assert merged_text(new, merged, key, block_digest(merged, key)) == merged
 
 
 async def test_an_experiment_is_written_as_the_incumbent_writes_it(elabftw, connect) -> None:

@@ -95,7 +95,7 @@ class Dataset:
     """One signal of a file.
 
     ``location`` is relative to the instrument data path, ``previews`` to the data path. A
-    ``curation`` is read, and never written: archives with the older schema refuse it.
+    ``curation`` is only written where people made one: archives with the older schema refuse it.
     """
 
     name: str

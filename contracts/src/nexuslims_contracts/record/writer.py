@@ -13,6 +13,7 @@ from typing import Final
 from nexuslims_contracts.record import CHEMICAL_ELEMENTS, NAMESPACE, PREFIX, XSI
 from nexuslims_contracts.record.model import (
     Activity,
+    Curation,
     Dataset,
     Entry,
     Experiment,
@@ -126,8 +127,19 @@ def _dataset(dataset: Dataset) -> Iterator[str]:
         *(_leaf(3, "description", text) for text in dataset.descriptions),
         *(_leaf(3, "preview", as_path(path)) for path in dataset.previews),
         *_parameters("meta", dataset.parameters),
+        *_curation(dataset.curation),
     ]
     return _parent(2, "dataset", lines, _attributes(type=dataset.type, role=dataset.role))
+
+
+def _curation(curation: Curation | None) -> Iterator[str]:
+    """Write a judgement; one that says nothing is left out."""
+    if curation is None or (curation.rating is None and curation.featured is None):
+        return
+    rating = "" if curation.rating is None else f"<rating>{curation.rating}</rating>"
+    featured = str(curation.featured).lower()
+    marked = "" if curation.featured is None else f"<featured>{featured}</featured>"
+    yield f"{_INDENT * 3}<curation>{rating}{marked}</curation>\n"
 
 
 def _parameters(tag: str, parameters: Iterable[Parameter]) -> list[str]:

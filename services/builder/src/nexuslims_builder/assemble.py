@@ -13,6 +13,7 @@ from nexuslims_contracts import events
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.paths import readable
 from nexuslims_contracts.record import CHEMICAL_ELEMENTS
+from nexuslims_contracts.record.curation import curated
 from nexuslims_contracts.record.model import (
     Activity,
     Dataset,
@@ -44,7 +45,7 @@ def assemble(
     """
     clusters = clusters_of(record.files, sensitivity=sensitivity, method=method, evidence=evidence)
     activities = corrected(record.files, clusters, record.splits, record.merges)
-    return Experiment(
+    experiment = Experiment(
         title=record.title,
         id=record.event_id,
         url=record.url,
@@ -59,6 +60,7 @@ def assemble(
         projects=tuple(map(_project, record.projects)),
         activities=tuple(_activity(files, record) for files in activities),
     )
+    return curated(experiment, record.additions, judgements=False)
 
 
 def clusters_of(

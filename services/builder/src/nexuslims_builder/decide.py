@@ -117,6 +117,7 @@ def inputs_digest(state: SessionState, names: Mapping[str, str]) -> str:
             *(fact.event.id if fact else "" for fact in session),
             *(f"{token} {_reading(file)}" for token, file in sorted(state.current_files().items())),
             *(f"{person} {name}" for person, name in sorted(names.items())),
+            *(one.model_dump_json() for one in state.curated_datasets()),
         ]
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nexuslims_builder.signals import Signal
-from nexuslims_contracts.events import Project, Sample
+from nexuslims_contracts.events import CuratedDataset, Project, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,5 +50,7 @@ class RecordInput:
     samples: tuple[Sample, ...] = ()
     projects: tuple[Project, ...] = ()
     files: tuple[FileInput, ...] = ()
+    additions: tuple[CuratedDataset, ...] = ()
+    """What people added to datasets at destinations."""
     splits: frozenset[str] = frozenset()
     merges: frozenset[str] = frozenset()

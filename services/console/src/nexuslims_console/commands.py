@@ -101,14 +101,20 @@ def retry(
         str,
         typer.Option(metavar="S", help="All in this status instead, such as BUILT_NOT_EXPORTED."),
     ] = "",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Also what people changed and what cannot be kept."),
+    ] = False,
 ) -> None:
     """Try again what failed for a session, after a repair."""
     from nexuslims_console.actions import retry as work  # noqa: PLC0415 - heavy
 
     if bool(name) == bool(status):
         raise typer.BadParameter("give a session, or --status with a status")
+    if overwrite and status:
+        raise typer.BadParameter("--overwrite is a decision on one session: give its name")
     if name:
-        work.retry_session(name)
+        work.retry_session(name, overwrite=overwrite)
     else:
         work.retry_all(status)
 

@@ -17,6 +17,7 @@ from nexuslims_contracts.events import (
     MetadataExtracted,
     RebuildRequested,
     RecordBuilt,
+    RecordCurated,
     RecordRejected,
     RecordUploaded,
     RecordWithdrawn,
@@ -245,6 +246,11 @@ def _(event: RecordRejected) -> str:
 @summary.register
 def _(event: RecordUploaded) -> str:
     return f"{event.destination}: {event.url or event.record_id}"
+
+
+@summary.register
+def _(event: RecordCurated) -> str:
+    return f"{event.destination}: people added to {len(event.datasets)} datasets"
 
 
 @summary.register(UploadFailed)

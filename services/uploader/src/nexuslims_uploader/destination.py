@@ -6,11 +6,12 @@ is in :mod:`nexuslims_uploader.testing`, as tests to inherit.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.errors import PluginError
 from nexuslims_contracts.events import Instrument
 from nexuslims_contracts.plugins import Plugin, installed
@@ -54,6 +55,11 @@ class RecordToUpload:
         The instrument, as the calendar's last word names it.
     start, end
         Of the session, in the instrument's time zone.
+    additions
+        What people added to the session's record at destinations, by dataset.
+    overwrite
+        Whether the operator decided that what people changed at this destination, and what cannot
+        be kept beside the record, is to be overwritten.
     """
 
     session: str
@@ -64,6 +70,8 @@ class RecordToUpload:
     instrument: Instrument
     start: datetime
     end: datetime
+    additions: tuple[CuratedDataset, ...] = ()
+    overwrite: bool = False
 
     @property
     def file_name(self) -> str:
@@ -87,10 +95,25 @@ class RecordToUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """Where a destination keeps a record: its own id of it, and an address for people."""
+    """Where a destination keeps a record.
+
+    Parameters
+    ----------
+    record_id
+        The destination's own id of it.
+    url
+        An address for people.
+    written
+        What the destination recognises its last own change by: it gets this back at the next
+        upload, to tell what people have changed since.
+    additions
+        All that people have added there, by dataset; None if the destination did not look.
+    """
 
     record_id: str
     url: str = ""
+    written: str = field(default="", compare=False)
+    additions: tuple[CuratedDataset, ...] | None = field(default=None, compare=False)
 
 
 class Destination(Protocol):
@@ -119,6 +142,10 @@ class Destination(Protocol):
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
     ) -> UploadResult:
         """Take a record in, so that afterwards there is this one of its session and no other.
+
+        What people have changed there since the last upload is never overwritten: it is kept
+        beside the record, or given back as additions, or the record is refused with
+        :class:`~nexuslims_uploader.errors.EditedError` until the operator decides.
 
         May be called again with the same record, also after a crash before the event was
         appended: it then finds its work done. It sets its own time limits.

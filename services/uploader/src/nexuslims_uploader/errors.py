@@ -41,6 +41,27 @@ class RefusedError(PermanentUploadError):
     """The destination does not accept this record."""
 
 
+class EditedError(PermanentUploadError):
+    """People changed the record there in a way that cannot be kept beside a new one.
+
+    Parameters
+    ----------
+    what
+        What they changed.
+    destination, session
+        Where, and whose record.
+    """
+
+    def __init__(self, what: str, *, destination: str, session: str) -> None:
+        super().__init__(
+            f"a person changed the record: {what}",
+            destination=destination,
+            session=session,
+            remedy="to keep that, do nothing; to replace it by ours:"
+            f" nexuslims retry {session} --overwrite",
+        )
+
+
 class TransientUploadError(UploadError):
     """The destination is away, or out of order: it may take the same record later.
 

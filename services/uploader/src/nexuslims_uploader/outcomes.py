@@ -3,6 +3,7 @@
 from typing import Any, TypeAlias
 
 from nexuslims_contracts.events import (
+    RecordCurated,
     RecordUploaded,
     RecordWithdrawn,
     UploadFailed,
@@ -14,16 +15,20 @@ from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred
 from nexuslims_uploader.record_state import RecordState
 
-DestinationEvent: TypeAlias = RecordUploaded | UploadFailed | RecordWithdrawn | WithdrawalFailed
+DestinationEvent: TypeAlias = (
+    RecordUploaded | RecordCurated | UploadFailed | RecordWithdrawn | WithdrawalFailed
+)
 UploadOutcome: TypeAlias = UploadResult | PermanentUploadError | Deferred
 WithdrawalOutcome: TypeAlias = PermanentUploadError | Deferred | None
 """None where the destination holds no record of the session any more."""
 
 
-def upload_event(
+def upload_events(
     outcome: UploadOutcome, state: RecordState, plan: UploadPlan, name: str
-) -> RecordUploaded | UploadFailed | None:
-    """Return the event that states how an upload ended, None if there is nothing new to state.
+) -> tuple[DestinationEvent, ...]:
+    """Return the events that state how an upload ended, none if there is nothing new to state.
+
+    What people have added there is stated first: after that, every later record contains it.
 
     Parameters
     ----------
@@ -38,14 +43,28 @@ def upload_event(
     """
     facts = _facts(state, plan, name)
     match outcome:
-        case UploadResult(record_id=record_id, url=url):
-            return RecordUploaded(**facts, record_id=record_id, url=url)
+        case UploadResult():
+            where = {"record_id": outcome.record_id, "url": outcome.url}
+            uploaded = RecordUploaded(**facts, **where, written=outcome.written)
+            return (*_curated(outcome, state, facts), uploaded)
         case PermanentUploadError(explanation=reason):
-            return UploadFailed(**facts, reason=reason, permanent=True)
+            return (UploadFailed(**facts, reason=reason, permanent=True),)
         case Deferred(reason=reason, lasting=True) if name not in state.uploads:
-            return UploadFailed(**facts, reason=reason, permanent=False)
+            return (UploadFailed(**facts, reason=reason, permanent=False),)
         case Deferred():
-            return None
+            return ()
+
+
+def _curated(
+    outcome: UploadResult, state: RecordState, facts: dict[str, Any]
+) -> tuple[RecordCurated, ...]:
+    """State what people have added, if it is not what the events say."""
+    known = state.session.curated_datasets()
+    if outcome.additions is None or outcome.additions == known:
+        return ()
+    former = state.session.curations.get(facts["destination"])
+    after = max(facts["after"], former.sequence if former else 0)
+    return (RecordCurated(**{**facts, "after": after}, datasets=outcome.additions),)
 
 
 def withdrawal_event(
@@ -100,7 +119,8 @@ def after_conflict(event: DestinationEvent, state: RecordState) -> DestinationEv
     """Return what is still to be stated after another uploader stated something first.
 
     A destination that was changed is stated as it was left: our older record may lie over a newer
-    one, which is then uploaded again. A failure changed nothing there.
+    one, which is then uploaded again. A failure changed nothing there, and what people added is
+    found again by the next upload.
 
     Parameters
     ----------
@@ -127,6 +147,8 @@ def describe(event: DestinationEvent) -> str:
     match event:
         case RecordUploaded():
             return f"{event.destination} has the record as {event.record_id}"
+        case RecordCurated():
+            return f"people added to the record at {event.destination}"
         case RecordWithdrawn():
             return f"{event.destination} no longer has the record: {event.reason}"
         case UploadFailed():

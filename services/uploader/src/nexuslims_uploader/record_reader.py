@@ -74,5 +74,6 @@ class RecordReader:
             experiment=experiment,
             instrument=times.instrument,
             start=times.start.astimezone(zone),
+            additions=state.session.curated_datasets(),
             end=(end or times.start).astimezone(zone),
         )

@@ -77,6 +77,14 @@ class RecordState:
         registers = (self.session.uploads.get(name), self.session.withdrawals.get(name))
         return max(one.sequence if one else 0 for one in registers)
 
+    def may_overwrite(self, name: str) -> bool:
+        """Tell whether the operator asked to overwrite what people changed at a destination.
+
+        That holds for the next upload there.
+        """
+        retry = self.session.retry
+        return retry is not None and retry.event.overwrite and retry.sequence > self.latest(name)
+
     def last_sequence(self, event: Event) -> int:
         """Return the sequence of the last event of this kind about its destination, 0 for none."""
         return self.session.destination_subjects.get(event.subject, 0)
@@ -84,7 +92,11 @@ class RecordState:
     def results(self) -> dict[str, UploadResult]:
         """Return where the record, or an earlier one of the session, is by destination."""
         return {
-            name: UploadResult(register.event.record_id, register.event.url)
+            name: UploadResult(
+                register.event.record_id,
+                register.event.url,
+                register.event.written or register.event.record_sha256,
+            )
             for name, register in self.held.items()
         }
 

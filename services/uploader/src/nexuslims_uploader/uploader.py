@@ -5,6 +5,7 @@ What a destination answers becomes an event. What is still to do is decided from
 """
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -25,7 +26,7 @@ from nexuslims_uploader.outcomes import (
     WithdrawalOutcome,
     after_conflict,
     describe,
-    upload_event,
+    upload_events,
     withdrawal_event,
 )
 from nexuslims_uploader.record_reader import RecordReader
@@ -95,17 +96,17 @@ class Uploader:
         through = cause.sequence
         while True:
             state = await self._open(cause.event.session, through)
-            event: DestinationEvent | None
+            events: tuple[DestinationEvent, ...]
             match next_action(state, self._plan, waiting):
                 case None:
                     return
                 case Wait(delay=delay, reason=reason):
                     raise RetryLater(delay, reason)
                 case Append(event=event):
-                    pass
+                    events = (event,)
                 case action:
-                    event = await self._perform(action, state, reader, waiting)
-            if event is not None:
+                    events = await self._perform(action, state, reader, waiting)
+            for event in events:
                 through = await self._append_event(event, state, cause.envelope)
 
     async def _open(self, session: str, through: int) -> RecordState:
@@ -117,24 +118,25 @@ class Uploader:
         state: RecordState,
         reader: RecordReader,
         waiting: dict[str, timedelta | None],
-    ) -> DestinationEvent | None:
-        """Ask a destination; returns the event that states its answer, notes what none states."""
+    ) -> tuple[DestinationEvent, ...]:
+        """Ask a destination; returns the events that state its answer, notes what none states."""
         name, plan, results = action.destination, self._plan, state.results()
-        event: DestinationEvent | None
+        events: tuple[DestinationEvent, ...]
         outcome: UploadOutcome | WithdrawalOutcome
         if isinstance(action, Upload):
-            record = await reader.to_upload(state)
+            record = replace(await reader.to_upload(state), overwrite=state.may_overwrite(name))
             outcome = uploaded = await self._calls.upload(name, record, results)
-            event = upload_event(uploaded, state, plan, name)
+            events = upload_events(uploaded, state, plan, name)
         else:
             record = await reader.to_withdraw(state)
             outcome = answer = await self._calls.withdraw(name, record, results)
             event = withdrawal_event(answer, state, plan, name)
+            events = (event,) if event else ()
         if isinstance(outcome, Deferred):
             waiting[name] = outcome.delay
-        elif event is None:
+        elif not events:
             waiting[name] = None
-        return event
+        return events
 
     async def _append_event(
         self, event: DestinationEvent, state: RecordState, cause: Envelope

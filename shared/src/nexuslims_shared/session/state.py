@@ -20,6 +20,7 @@ from nexuslims_contracts.events import (
     RECORD_INPUTS,
     ActivitiesCorrected,
     ConsentDeclined,
+    CuratedDataset,
     Event,
     ExtractionFailed,
     FileIndexed,
@@ -30,6 +31,7 @@ from nexuslims_contracts.events import (
     MetadataExtracted,
     RebuildRequested,
     RecordBuilt,
+    RecordCurated,
     RecordRejected,
     RecordUploaded,
     RecordWithdrawn,
@@ -134,10 +136,22 @@ class SessionState:
     """What each destination took last, the current record or an earlier one."""
     withdrawals: Map[str, Register[Withdrawal]] = field(default_factory=Map)
     withdrawal: Register[WithdrawalRequested] | None = None
+    curations: Map[str, Register[RecordCurated]] = field(default_factory=Map)
+    """What people have added to the record at each destination."""
     destination_subjects: Map[str, int] = field(default_factory=Map)
     """Sequence of the last event on each subject of a destination."""
     last_input: int = 0
     through: int = 0
+
+    def curated_datasets(self) -> tuple[CuratedDataset, ...]:
+        """Return what people added to datasets, at whichever destination; the later one counts."""
+        registers = sorted(self.curations.values(), key=lambda register: register.sequence)
+        found = {
+            (one.location, one.name): one
+            for register in registers
+            for one in register.event.datasets
+        }
+        return tuple(found[key] for key in sorted(found))
 
     @property
     def superseded(self) -> frozenset[str]:
@@ -343,6 +357,16 @@ def _(event: UploadFailed, state: SessionState, sequence: int) -> SessionState:
     return replace(
         state,
         uploads=state.uploads.set(event.destination, latest),
+        destination_subjects=_with_subject(state, sequence, event),
+    )
+
+
+@_apply.register
+def _(event: RecordCurated, state: SessionState, sequence: int) -> SessionState:
+    latest = _later(state.curations.get(event.destination), sequence, event)
+    return replace(
+        state,
+        curations=state.curations.set(event.destination, latest),
         destination_subjects=_with_subject(state, sequence, event),
     )
 

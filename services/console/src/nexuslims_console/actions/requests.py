@@ -36,9 +36,20 @@ async def request_rebuild(
     )
 
 
-async def request_retry(store: EventStore, session: str) -> None:
-    """Request that what failed for a session is tried again."""
-    await _publish(store, [RetryRequested(session=session, request=uuid4().hex)])
+async def request_retry(store: EventStore, session: str, *, overwrite: bool = False) -> None:
+    """Request that what failed for a session is tried again.
+
+    Parameters
+    ----------
+    store
+        Where to store the request.
+    session
+        The session.
+    overwrite
+        Whether to overwrite what people changed in the record at a destination.
+    """
+    request = RetryRequested(session=session, request=uuid4().hex, overwrite=overwrite)
+    await _publish(store, [request])
 
 
 async def request_withdrawal(

@@ -16,16 +16,24 @@ from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.settings import read_settings
 
 
-def retry_session(name: str) -> None:
-    """Request that what failed for a session is tried again."""
-    run(_retry_session(name))
+def retry_session(name: str, *, overwrite: bool = False) -> None:
+    """Request that what failed for a session is tried again.
+
+    Parameters
+    ----------
+    name
+        The session.
+    overwrite
+        Whether to overwrite what people changed in the record at a destination.
+    """
+    run(_retry_session(name, overwrite=overwrite))
     say(f"{name}: what failed is tried again; `nexuslims session {name}` shows how it goes")
 
 
-async def _retry_session(name: str) -> None:
+async def _retry_session(name: str, *, overwrite: bool) -> None:
     async with live_view(read_settings()) as (context, model):
         await asyncio.to_thread(required, model, name)
-        await request_retry(context.store, name)
+        await request_retry(context.store, name, overwrite=overwrite)
 
 
 def retry_all(status: str) -> None:

@@ -9,16 +9,24 @@ uploaders at once or a lost answer may leave, the oldest stays.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.settings import Settings, read
 from nexuslims_uploader.cdcs.client import CdcsClient, Data, Place
+from nexuslims_uploader.cdcs.content import (
+    Content,
+    Edited,
+    Written,
+    merged_content,
+    new_content,
+)
 from nexuslims_uploader.cdcs.places import Places
 from nexuslims_uploader.cdcs.previews import Previews
 from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.destination import RecordToUpload, UploadResult
-from nexuslims_uploader.errors import RefusedError, UploadError
+from nexuslims_uploader.errors import EditedError, RefusedError, UploadError
 
 
 def create(settings: Settings) -> "CdcsDestination":
@@ -79,13 +87,24 @@ class CdcsDestination:
         data = await self._found(record, known.record_id if known else "")
         former = data.xml_content if data else ""
         if data is None:
-            data = await self._make(record, place)
+            content = new_content(record)
+            data = await self._make(record, content, place)
         else:
-            await self._bring_up_to_date(data, record, place)
+            content = self._merged(record, data, known)
+            await self._bring_up_to_date(data, record.session, content, place)
         if self._settings.previews:
             await self._previews.bring(record, data.id, place.workspace)
             await self._previews.drop(record, former)
-        return self._client.result(data.id)
+        where = self._client.result(data.id)
+        return replace(where, written=str(content.written), additions=content.additions)
+
+    def _merged(self, record: RecordToUpload, data: Data, known: UploadResult | None) -> Content:
+        """Keep what people added to the record that is there."""
+        written = Written.parse(known.written) if known and known.written else None
+        content = merged_content(record, data.xml_content, written)
+        if isinstance(content, Edited):
+            raise EditedError(content.what, destination=self.name, session=record.session)
+        return content
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
         """Delete the session's record, and its pictures; see the port.
@@ -120,25 +139,27 @@ class CdcsDestination:
         renamed = await self._client.get(known, session)
         return renamed if renamed is not None and _is_ours(renamed, record) else None
 
-    async def _make(self, record: RecordToUpload, place: Place) -> Data:
+    async def _make(self, record: RecordToUpload, content: Content, place: Place) -> Data:
         try:
-            made = await self._post(record, place)
+            made = await self._post(record, content, place)
         except RefusedError:
             place_now = await self._places.place(record.session, anew=True)
             if place_now == place:
                 raise
-            made = await self._post(record, place_now)
+            made = await self._post(record, content, place_now)
         return await self._found(record, "") or made
 
-    async def _post(self, record: RecordToUpload, place: Place) -> Data:
+    async def _post(self, record: RecordToUpload, content: Content, place: Place) -> Data:
         owner = await self._places.owner(record.experiment.experimenters, record.session)
-        return await self._client.create(record.session, _text(record), place, owner)
+        return await self._client.create(record.session, content.xml, place, owner)
 
-    async def _bring_up_to_date(self, data: Data, record: RecordToUpload, place: Place) -> None:
-        if (data.title, data.xml_content) != (record.session, _text(record)):
-            await self._client.change(data.id, record.session, _text(record))
+    async def _bring_up_to_date(
+        self, data: Data, session: str, content: Content, place: Place
+    ) -> None:
+        if (data.title, data.xml_content) != (session, content.xml):
+            await self._client.change(data.id, session, content.xml)
         if place.workspace is not None and str(data.workspace) != str(place.workspace):
-            await self._client.assign("data", data.id, place.workspace, record.session)
+            await self._client.assign("data", data.id, place.workspace, session)
 
 
 def _text(record: RecordToUpload) -> str:

@@ -225,8 +225,8 @@ class ElabftwClient:
         response = await self.api.send("POST", "experiments", session=session, json=content)
         return self._number(response, session)
 
-    async def change(self, number: int, content: dict[str, Any], session: str) -> None:
-        """Change what is given of an experiment.
+    async def change(self, number: int, content: dict[str, Any], session: str) -> Experiment:
+        """Change what is given of an experiment; returns it as it is then.
 
         Parameters
         ----------
@@ -237,7 +237,8 @@ class ElabftwClient:
         session
             Token of the session it is about; empty for none.
         """
-        await self.api.send("PATCH", f"experiments/{number}", session=session, json=content)
+        path = f"experiments/{number}"
+        return await self.api.read(_EXPERIMENT, "PATCH", path, session=session, json=content)
 
     async def delete(self, number: int, session: str) -> None:
         """Delete an experiment; eLabFTW keeps it out of sight.

@@ -8,17 +8,22 @@ next upload. The digest of the record is written last: where it is, all the rest
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from nexuslims_shared.settings import Settings, read
 from nexuslims_uploader.destination import RecordToUpload, UploadResult
 from nexuslims_uploader.elabftw.client import Attachment, ElabftwClient, Experiment
-from nexuslims_uploader.elabftw.entry import body_of, metadata_of, tags_of, title_of
+from nexuslims_uploader.elabftw.entry import body_of, kept_title, metadata_of, tags_of, title_of
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
+from nexuslims_uploader.elabftw.text import block_digest, merged_text
 from nexuslims_uploader.errors import RefusedError, UploadError
 from nexuslims_uploader.notebook import DIGEST, KEY, SESSION, key_of, session_id
 
 log = logging.getLogger(__name__)
+
+_BLOCK: Final = "block "
+"""Stands before the digest of our part of a text."""
 
 
 def create(settings: Settings) -> "ElabftwDestination":
@@ -74,17 +79,13 @@ class ElabftwDestination:
         experiment = await self._only_one(record, known)
         if experiment is None:
             experiment = await self._make(record, known, self._content(record, links))
-        number, kept = experiment.id, experiment.metadata
+        number = experiment.id
         if experiment.locked and experiment.field(DIGEST) != record.sha256:
             raise self._client.is_locked(number, record.session)
         await self._add_tags(number, record)
         await self._attach(number, record)
-        content = self._content(record, links, kept) | {
-            "metadata": metadata_of(record, links, kept)
-        }
-        if not _says(experiment, content):
-            await self._client.change(number, content, record.session)
-        return self._client.result(number)
+        written = await self._describe(number, record, links, known)
+        return replace(self._client.result(number), written=written)
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
         """Delete the session's experiments, their attachments first; see the port.
@@ -109,6 +110,33 @@ class ElabftwDestination:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.api.close()
+
+    async def _describe(
+        self,
+        number: int,
+        record: RecordToUpload,
+        links: Mapping[str, UploadResult],
+        known: UploadResult | None,
+    ) -> str:
+        """Write title, text and fields, and keep what people wrote there until a moment ago.
+
+        Returns what our part of the text is recognised by.
+        """
+        session, key = record.session, key_of(record.session)
+        there = await self._client.get(str(number), session)
+        if there is None:
+            raise self._client.lost(number, session)
+        text, kept = there.body or "", there.metadata
+        former = known.written.partition(_BLOCK)[2] if known else ""
+        content = self._content(record, links, kept) | {
+            "title": kept_title(record, there.title),
+            "body": merged_text(body_of(record, links), text, key, former),
+            "metadata": metadata_of(record, links, kept),
+        }
+        if _says(there, content):
+            return _BLOCK + (former or block_digest(text, key))
+        changed = await self._client.change(number, content, session)
+        return _BLOCK + block_digest(changed.body or "", key)
 
     async def _make(
         self, record: RecordToUpload, known: UploadResult | None, content: dict[str, Any]

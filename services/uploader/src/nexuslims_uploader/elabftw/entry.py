@@ -20,6 +20,9 @@ from nexuslims_uploader.notebook import (
     users_of,
 )
 
+HEADING: Final = "NexusLIMS Microscopy Session"
+_BASE: Final = "nexuslims"
+"""Where the metadata keep the values of our fields as we wrote them."""
 _TITLE: Final = "NexusLIMS Experiment - "
 _GROUPS: Final = [{"id": 1, "name": "Session Information"}, {"id": 2, "name": "Related Records"}]
 
@@ -27,6 +30,19 @@ _GROUPS: Final = [{"id": 1, "name": "Session Information"}, {"id": 2, "name": "R
 def title_of(record: RecordToUpload) -> str:
     """Return the title of a session's experiment."""
     return _TITLE + record.artifact.stem
+
+
+def kept_title(record: RecordToUpload, there: str) -> str:
+    """Return the title of a session's experiment; one that a person gave it stays.
+
+    Parameters
+    ----------
+    record
+        The record.
+    there
+        The title that is there.
+    """
+    return there if there.strip() and not there.startswith(_TITLE) else title_of(record)
 
 
 def tags_of(record: RecordToUpload) -> list[str]:
@@ -56,7 +72,7 @@ def body_of(record: RecordToUpload, links: Mapping[str, UploadResult]) -> str:
         for name, value in details.items()
         if value
     )
-    parts = ["<h1>NexusLIMS Microscopy Session</h1>", f"<h2>Session Details</h2><ul>{items}</ul>"]
+    parts = [f"<h1>{HEADING}</h1>", f"<h2>Session Details</h2><ul>{items}</ul>"]
     if anchors := [
         f'<li><a href="{escape(url)}">View in {escape(name)}</a></li>'
         for name, url in links_of(links).items()
@@ -72,7 +88,7 @@ def body_of(record: RecordToUpload, links: Mapping[str, UploadResult]) -> str:
 def metadata_of(
     record: RecordToUpload, links: Mapping[str, UploadResult], kept: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the metadata of the experiment; what people added stays.
+    """Return the metadata of the experiment; what people added or changed stays.
 
     Parameters
     ----------
@@ -94,14 +110,29 @@ def metadata_of(
     fields[KEY] = _field("text", key_of(record.session), 20, group=2)
     fields[DIGEST] = _field("text", record.sha256, 21, group=2)
     theirs = kept.get("extra_fields")
+    there: dict[str, Any] = theirs if isinstance(theirs, dict) else {}
     settings = kept.get("elabftw")
+    changed = _changed_fields(there, kept.get(_BASE))
     return {
         **kept,
-        "extra_fields": {**(theirs if isinstance(theirs, dict) else {}), **fields},
+        "extra_fields": {**there, **fields, **changed},
+        _BASE: {"fields": {name: field["value"] for name, field in fields.items()}},
         "elabftw": {
             **(settings if isinstance(settings, dict) else {"display_main_text": True}),
             "extra_fields_groups": _groups(settings),
         },
+    }
+
+
+def _changed_fields(there: Mapping[str, Any], base: Any) -> dict[str, Any]:
+    """Return those of our fields to which people gave another value than we did."""
+    values = base.get("fields") if isinstance(base, dict) else None
+    return {
+        name: there[name]
+        for name, value in (values.items() if isinstance(values, dict) else ())
+        if name not in (KEY, DIGEST)
+        and isinstance(there.get(name), dict)
+        and there[name].get("value") != value
     }
 
 

@@ -6,7 +6,13 @@ bytes of every record it can find there. What stands for the far side is a :clas
 the loopback interface that fails on demand.
 """
 
-from nexuslims_uploader.testing.behaviour import DestinationBehaviour, Held
+from nexuslims_uploader.testing.behaviour import (
+    DestinationBehaviour,
+    Edit,
+    EditableDestinationBehaviour,
+    Held,
+    Remarks,
+)
 from nexuslims_uploader.testing.fake import Crash, FakeDestination
 from nexuslims_uploader.testing.records import HOSTILE, record_to_upload, small_record_xml
 from nexuslims_uploader.testing.server import (
@@ -23,10 +29,13 @@ __all__ = [
     "Answer",
     "Crash",
     "DestinationBehaviour",
+    "Edit",
+    "EditableDestinationBehaviour",
     "FakeDestination",
     "FakeServer",
     "Fault",
     "Held",
+    "Remarks",
     "Request",
     "record_to_upload",
     "small_record_xml",

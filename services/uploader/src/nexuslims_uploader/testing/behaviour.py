@@ -1,13 +1,16 @@
 """What every destination must do, as tests to inherit."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from nexuslims_contracts.identifiers import is_token
-from nexuslims_uploader.destination import Destination, UploadResult
+from nexuslims_uploader.destination import Destination, RecordToUpload, UploadResult
 from nexuslims_uploader.testing.records import HOSTILE, record_to_upload, small_record_xml
 
 Held: TypeAlias = Callable[[], Mapping[str, Sequence[bytes]]]
+Edit: TypeAlias = Callable[[str], None]
+Remarks: TypeAlias = Callable[[], set[str]]
 
 
 class DestinationBehaviour:
@@ -115,3 +118,52 @@ class DestinationBehaviour:
         await destination.withdraw(record, {destination.name: result})
         await destination.upload(record, {})
         assert held() == {record.session: [record.xml]}
+
+
+class EditableDestinationBehaviour:
+    """What a destination must do where people can change records; a suite beside the other.
+
+    It takes two fixtures more: ``edit`` has a person add a remark to the record that is held, and
+    ``remarks`` returns all remarks that people can still read there.
+    """
+
+    async def test_a_remark_survives_the_same_record(
+        self, destination: Destination, edit: Edit, remarks: Remarks
+    ) -> None:
+        """A retry is no reason to write anything, whether the events know of the first upload."""
+        record = record_to_upload()
+        first = await destination.upload(record, {})
+        edit("amorphous")
+        again = await destination.upload(record, {destination.name: first})
+        assert "amorphous" in remarks()
+        await destination.upload(_with_additions(record, again), {destination.name: again})
+        await destination.upload(record, {})
+        assert "amorphous" in remarks()
+
+    async def test_a_remark_survives_rebuilt_records(
+        self, destination: Destination, edit: Edit, remarks: Remarks
+    ) -> None:
+        """Each upload after the first starts from what is there by then."""
+        where = await destination.upload(record_to_upload(small_record_xml("One")), {})
+        for number, title in enumerate(("Two", "Three", "Four")):
+            edit(f"remark {number}")
+            record = _with_additions(record_to_upload(small_record_xml(title)), where)
+            where = await destination.upload(record, {destination.name: where})
+        assert {"remark 0", "remark 1", "remark 2"} <= remarks()
+
+    async def test_a_remark_survives_an_upload_that_no_event_states(
+        self, destination: Destination, edit: Edit, remarks: Remarks
+    ) -> None:
+        """A crash may come between an upload and its event."""
+        first = await destination.upload(record_to_upload(small_record_xml("One")), {})
+        known, second = {destination.name: first}, record_to_upload(small_record_xml("Two"))
+        edit("before")
+        await destination.upload(second, known)
+        edit("after")
+        await destination.upload(second, known)
+        assert {"before", "after"} <= remarks()
+
+
+def _with_additions(record: RecordToUpload, result: UploadResult) -> RecordToUpload:
+    """Have the record know what people added, as the uploader does by the events."""
+    return replace(record, additions=result.additions or ())

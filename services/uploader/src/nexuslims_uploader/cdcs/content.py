@@ -1,0 +1,131 @@
+"""What a record in CDCS is to contain: our record, and what people have added to it there.
+
+CDCS keeps no versions, so nothing that a person wrote may be overwritten. Descriptions and
+judgements of datasets are taken over. A change of anything else stops the upload, until the
+operator decides. To tell a person's change from our own last one, the event of an upload keeps
+digests of what was written.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from nexuslims_contracts.datasets import CuratedDataset
+from nexuslims_contracts.errors import UnreadableRecordError
+from nexuslims_contracts.record.curation import additions_to, curated, uncurated
+from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.record.reader import read_record
+from nexuslims_contracts.record.writer import write_record
+from nexuslims_uploader.destination import RecordToUpload
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Digests of a record as it was written: of all, of its frame, of its descriptions.
+
+    The frame is all but the descriptions and the judgements of datasets. Digests are empty where
+    they are not known, as of what earlier releases wrote.
+    """
+
+    whole: str = ""
+    frame: str = ""
+    descriptions: str = ""
+
+    @classmethod
+    def of(cls, xml: str, experiment: Experiment) -> "Written":
+        """Take the digests.
+
+        Parameters
+        ----------
+        xml
+            The record.
+        experiment
+            What it says.
+        """
+        texts = [(one.location, one.name, one.descriptions) for one in experiment.datasets()]
+        frame = write_record(uncurated(experiment))
+        return cls(_sha256(xml.encode()), _sha256(frame)[:32], _sha256(repr(texts).encode())[:32])
+
+    @classmethod
+    def parse(cls, text: str) -> "Written":
+        """Read what :meth:`__str__` gives, or only the first digest."""
+        return cls(*text.split()[:3])
+
+    def __str__(self) -> str:
+        """The digests, for the event of the upload."""
+        return f"{self.whole} {self.frame} {self.descriptions}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What to write.
+
+    Parameters
+    ----------
+    xml
+        The record.
+    written
+        Its digests.
+    additions
+        What people have added to it.
+    """
+
+    xml: str
+    written: Written
+    additions: tuple[CuratedDataset, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """People changed what cannot be taken over; ``what`` says what, for people."""
+
+    what: str
+
+
+def new_content(record: RecordToUpload) -> Content:
+    """Return what a record is made with: it contains what people added to an earlier one."""
+    return _content(record, record.additions)
+
+
+def merged_content(record: RecordToUpload, there: str, written: Written | None) -> Content | Edited:
+    """Return what a record is changed to.
+
+    Parameters
+    ----------
+    record
+        Our record.
+    there
+        The XML that is there.
+    written
+        What we wrote last; None if the events do not know.
+    """
+    if written is not None and written.whole == _sha256(there.encode()):
+        return _content(record, record.additions)
+    try:
+        theirs = read_record(there.encode())
+    except UnreadableRecordError:
+        if written is None or record.overwrite:
+            return _content(record, record.additions)
+        return Edited("what is there is no record any more")
+    now = Written.of(there, theirs)
+    if written is not None and now.frame != written.frame and not record.overwrite:
+        ours = Written.of("", record.experiment)
+        if now.frame != ours.frame:
+            return Edited("more than descriptions and ratings of datasets")
+    additions = additions_to(
+        record.experiment,
+        theirs,
+        record.additions,
+        descriptions=written is None or now.descriptions != written.descriptions,
+    )
+    return _content(record, additions)
+
+
+def _content(record: RecordToUpload, additions: tuple[CuratedDataset, ...]) -> Content:
+    experiment = curated(record.experiment, additions, judgements=True)
+    same = experiment == record.experiment
+    xml = record.xml.decode() if same else write_record(experiment).decode()
+    return Content(xml, Written.of(xml, experiment), additions)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
