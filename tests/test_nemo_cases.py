@@ -1,7 +1,8 @@
-"""155 sessions of a real NEMO and NEMO-CE: what must come of each, stated in ``nemo/cases.py``."""
+"""155 sessions of a real NEMO and NEMO-CE: what comes of each, and what one sweep finds later."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nexuslims_contracts.events import BookingTexts, ReservationMatched
+from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
 from nexuslims_shared.artifacts import read_artifact
 from nexuslims_shared.service import ServiceContext
@@ -23,6 +25,7 @@ from tests.nemo.cases import (
     POST,
     PRE,
     RUNNING,
+    TITAN,
     UNBOOKED,
     WRONG,
     Case,
@@ -45,10 +48,6 @@ EXPECTED = {
     IGNORED: None,
 }
 SUFFIX = {POST: "after", PRE: "before", BOOKED: "booked"}
-
-
-def name(key: str) -> str:
-    return f"nemo-1-usage-{NUMBERS[key]}"
 
 
 @pytest.fixture(params=[NEMO, NEMO_CE])
@@ -74,7 +73,7 @@ def harvest(context: ServiceContext, nemo: Nemo, monkeypatch: pytest.MonkeyPatch
 
 
 async def state_of(context: ServiceContext, key: str) -> SessionState:
-    return fold(await read_session(context.store, name(key)))
+    return await state_of_number(context, NUMBERS[key])
 
 
 def status_of(state: SessionState) -> Status | None:
@@ -145,3 +144,96 @@ async def test_all_come_out_as_stated(harvest, context, nemo) -> None:
     await harvest.once()
     await harvest.sweep()
     assert await context.store.last_sequence() == before, "nothing is stated twice"
+
+
+# --- changes ---
+
+
+@pytest.fixture
+async def harvested(harvest: Harvest) -> Harvest:
+    """The same, which has stated all sessions."""
+    await harvest.once()
+    return harvest
+
+
+async def state_of_number(context: ServiceContext, number: int) -> SessionState:
+    return fold(await read_session(context.store, f"nemo-1-usage-{number}"))
+
+
+def numbers(tier: str) -> list[int]:
+    """Usage events with a record that these answers told of, on the first tool."""
+    return [n for n, case in enumerate(CASES, start=1) if (case.expect, case.tool) == (tier, TITAN)]
+
+
+async def test_one_sweep_finds_changes_of_any_age(harvested, context, nemo) -> None:
+    answered_after = numbers("post-run")
+    refused, deleted, moved, corrected, renamed = answered_after[:5]
+    (cancelled,) = (n for n, case in enumerate(CASES, 1) if case.key == "a minute of overlap")
+    (reversed_,) = (n for n in numbers("wrong")[:1])
+    answer = json.dumps({"data_consent": {"user_input": "Do not agree"}})
+    nemo.change("usage_events", refused, run_data=answer)
+    nemo.delete("usage_events", deleted)
+    nemo.change("usage_events", moved, tool=3)
+    evening, night = "2025-04-01T23:00:00-06:00", "2025-04-01T23:59:00-06:00"
+    nemo.change("usage_events", corrected, start=evening, end=night)
+    nemo.change("usage_events", reversed_, start=evening, end=night)
+    nemo.change("users", 3, username="ana.new")
+    late = nemo.add(
+        "usage_events", user=3, operator=3, project=1, tool=1, has_ended=999,
+        start="2025-02-01T09:00:00-07:00", end="2025-02-01T10:00:00-07:00",
+        run_data=json.dumps({"data_consent": {"user_input": "Agree"}}),
+    )  # fmt: skip
+    booking = (await state_of_number(context, cancelled)).booking.event.reservation
+    nemo.change("reservations", int(booking), cancelled=True)
+    await harvested.once()
+    assert progress(await state_of_number(context, refused)).status is Status.TO_BE_BUILT, (
+        "it is of another month"
+    )
+    await harvested.sweep()
+    statuses = {
+        number: progress(await state_of_number(context, number)).status
+        for number in (refused, deleted, moved, corrected, reversed_, late, cancelled)
+    }
+    assert statuses == {
+        refused: Status.NO_CONSENT,
+        deleted: Status.CANCELLED,
+        moved: Status.CANCELLED,
+        corrected: Status.TO_BE_BUILT,
+        reversed_: Status.TO_BE_BUILT,
+        late: Status.TO_BE_BUILT,
+        cancelled: Status.NO_RESERVATION,
+    }
+    assert (await state_of_number(context, corrected)).schedule.event.end == datetime(
+        2025, 4, 2, 5, 59, tzinfo=UTC
+    )
+    person = (await state_of_number(context, renamed)).booking.event.experimenter
+    assert (await context.people.find(person)).display == "Ana Ribeiro (ana.new)"
+
+
+async def test_a_nemo_that_lost_its_last_sessions_withdraws_nothing(
+    harvested, context, nemo
+) -> None:
+    last = numbers("post-run")[-12:]
+    for number in last:
+        nemo.delete("usage_events", number)
+    before = await context.store.last_sequence()
+    await harvested.sweep()
+    await harvested.once()
+    assert await context.store.last_sequence() == before
+    letters = [letter async for letter in context.dead_letters.read()]
+    assert letters[-1].subject == "calendar nemo-1, withdrawals"
+    assert "12 sessions" in letters[-1].reason
+
+
+async def test_a_nemo_that_dies_in_the_middle_leaves_nothing_half(
+    context, nemo, monkeypatch
+) -> None:
+    harvest = case_harvest(context, nemo, monkeypatch)
+    nemo.fail(status=503, count=99)
+    with pytest.raises(CalendarUnavailableError, match="in trouble"):
+        await harvest.once()
+    assert await context.store.last_sequence() == 0
+    nemo.fail(count=0)
+    nemo.cut(3)
+    await harvest.once()
+    assert await context.store.last_sequence() > 0

@@ -185,8 +185,8 @@ class NemoCalendar:
             return Facts(self._settings, self._consent, tools.instruments)
         users = {who for event in events for who in (event.user, event.operator) if who is not None}
         projects = {event.project for event in events if event.project is not None}
-        known_users = await self._directory.users(self._client, users, problems)
-        known_projects = await self._directory.projects(self._client, projects, problems)
+        known_users = await self._directory.users.among(self._client, users, problems)
+        known_projects = await self._directory.projects.among(self._client, projects, problems)
         objects = await self._reservations(tools, events, since)
         reservations = read_objects(
             self.name, payload.Reservation, "reservations", objects, problems

@@ -6,7 +6,7 @@ A poll in which nothing new is referred to asks for none of them. A sweep asks f
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -79,6 +79,49 @@ def arrange_tools(own: Mapping[int, InstrumentEntry], objects: Iterable[Any]) ->
     return Tools(instruments, families, frozenset(own.keys() - parents.keys()))
 
 
+class Known(Generic[P]):
+    """Objects of one kind that were asked for, by id.
+
+    Parameters
+    ----------
+    calendar
+        Its name, for messages.
+    endpoint
+        Where NEMO has them.
+    model
+        What they are.
+    """
+
+    def __init__(self, calendar: str, endpoint: str, model: type[P]) -> None:
+        self._calendar = calendar
+        self._endpoint = endpoint
+        self._model = model
+        self._found: dict[int, P] = {}
+
+    def forget(self) -> None:
+        """Ask for all of them again."""
+        self._found.clear()
+
+    async def among(
+        self, client: NemoClient, wanted: Collection[int], problems: Entries
+    ) -> Mapping[int, P]:
+        """Return what is known by now, after asking for those that are wanted and not known yet.
+
+        Parameters
+        ----------
+        client
+            An open connection.
+        wanted
+            Their ids; those that NEMO does not have are missing in the answer.
+        problems
+            Grows by what is wrong with one.
+        """
+        missing = sorted(set(wanted) - self._found.keys())
+        objects = await client.by_ids(self._endpoint, missing)
+        self._found |= read_objects(self._calendar, self._model, self._endpoint, objects, problems)
+        return self._found
+
+
 class Directory:
     """The tools, users and projects of one NEMO.
 
@@ -95,14 +138,14 @@ class Directory:
         self._own = own
         self._tools = Tools()
         self._tools_until = 0.0
-        self._users: dict[int, payload.User] = {}
-        self._projects: dict[int, payload.Project] = {}
+        self.users = Known(name, "users", payload.User)
+        self.projects = Known(name, "projects", payload.Project)
 
     def forget(self) -> None:
         """Ask for everything again."""
         self._tools_until = 0.0
-        self._users.clear()
-        self._projects.clear()
+        self.users.forget()
+        self.projects.forget()
 
     @property
     def knows_tools(self) -> bool:
@@ -134,54 +177,6 @@ class Directory:
             for number in sorted(self._tools.vanished)
         ]
         return self._tools
-
-    async def users(
-        self, client: NemoClient, wanted: Collection[int], problems: Entries
-    ) -> Mapping[int, payload.User]:
-        """Return users by id, asking only for those that are not known yet.
-
-        Parameters
-        ----------
-        client
-            An open connection.
-        wanted
-            Their ids; those that NEMO does not have are missing in the answer.
-        problems
-            Grows by what is wrong with one.
-        """
-        await self._complete(client, ("users", payload.User, self._users), wanted, problems)
-        return self._users
-
-    async def projects(
-        self, client: NemoClient, wanted: Collection[int], problems: Entries
-    ) -> Mapping[int, payload.Project]:
-        """Return projects by id, asking only for those that are not known yet.
-
-        Parameters
-        ----------
-        client
-            An open connection.
-        wanted
-            Their ids; those that NEMO does not have are missing in the answer.
-        problems
-            Grows by what is wrong with one.
-        """
-        await self._complete(
-            client, ("projects", payload.Project, self._projects), wanted, problems
-        )
-        return self._projects
-
-    async def _complete(
-        self,
-        client: NemoClient,
-        kind: tuple[str, type[P], dict[int, P]],
-        wanted: Collection[int],
-        problems: Entries,
-    ) -> None:
-        """Ask for the objects that are wanted and not known yet."""
-        endpoint, model, known = kind
-        objects = await client.by_ids(endpoint, sorted(set(wanted) - known.keys()))
-        known |= read_objects(self._name, model, endpoint, objects, problems)
 
 
 def read_objects(
