@@ -65,6 +65,8 @@ def make_record(make_file) -> Callable[..., RecordInput]:
         )
         facts: dict[str, object] = {
             "session": "file-204",
+            "digest": "d" * 64,
+            "through": 17,
             "event_id": "204",
             "title": "EDX of platinum & nickel <test>",
             "instrument_pid": "FEI-Titan-TEM",

@@ -35,7 +35,7 @@ def test_the_record_is_valid_and_says_what_it_was_given(make_record) -> None:
     root = etree.fromstring(content)
     assert [etree.QName(child).localname for child in root] == [
         "title", "id", "summary", "sample", "sample", "project",
-        "acquisitionActivity", "acquisitionActivity",
+        "acquisitionActivity", "acquisitionActivity", "notes",
     ]  # fmt: skip
     assert texts(content, "n:title") == ["EDX of platinum & nickel <test>"]
     assert texts(content, "n:summary/n:experimenter") == ["Ned Land (ned)"]
@@ -190,6 +190,7 @@ def test_the_structure_is_the_incumbents(make_record, make_file, corpus) -> None
         Sample(id="s-2", ref="abc"),
     )
     ours = etree.fromstring(xml_of(make_record(*files, samples=samples), method="gaps"))
+    ours.remove(ours.find("n:notes", NEXUS))  # the incumbent does not say what it left out
     elements = "n:sample/n:elements"  # in the order of the periodic table, in ours
     theirs.find(elements, NEXUS)[:] = reversed(theirs.find(elements, NEXUS))
     assert skeleton(ours) == skeleton(theirs)
@@ -247,3 +248,28 @@ def test_parameters_are_flattened_and_sorted_without_regard_to_case(make_file) -
 )
 def test_values_are_written_plainly(value: object, text: str) -> None:
     assert text_of(value) == text
+
+
+def remarks(record: RecordInput) -> list[str]:
+    (notes,) = assemble(record).notes
+    assert notes.source == "NexusLIMS"
+    return list(notes.paragraphs)
+
+
+def test_the_record_says_what_it_was_made_of(make_record) -> None:
+    (made,) = remarks(make_record())
+    assert made == f"Made by NexusLIMS of the events of file-204 up to 17, SHA-256 {'d' * 64}"
+
+
+def test_the_record_says_what_could_not_be_read(make_record, make_file) -> None:
+    files = [make_file(f"T/{number}.dm3", 1.5e9 + number) for number in range(30)]
+    broken = [replace(one, signals=(), failure="SIGSEGV") for one in files[:25]]
+    part = replace(files[25], failure="the second signal is cut short")
+    away = replace(files[26], away=True)
+    record = make_record(*broken, part, away, *files[27:])
+    first, second, third, _ = remarks(record)
+    assert first.startswith("25 of 30 files could not be read: 0.dm3, 1.dm3, ")
+    assert first.endswith("19.dm3 and 5 more")
+    assert second == "1 of 30 files could be read in part: 25.dm3"
+    assert third == "1 of 30 files were missing when their folder was looked at last: 26.dm3"
+    assert validate(xml_of(record)) == []

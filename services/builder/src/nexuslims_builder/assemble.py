@@ -18,13 +18,17 @@ from nexuslims_contracts.record.model import (
     Activity,
     Dataset,
     Experiment,
+    Notes,
     Parameter,
     Project,
     Sample,
+    TextEntry,
 )
 
 _NOT_FILE_NAME: Final = re.compile(r"[^\w.+-]+")
 _LONGEST_NAME: Final = 150
+_SOURCE: Final = "NexusLIMS"
+_MOST_NAMES: Final = 20
 
 _AWAY: Final = "This file was missing when its folder was looked at last"
 
@@ -59,8 +63,33 @@ def assemble(
         samples=tuple(map(_sample, record.samples)),
         projects=tuple(map(_project, record.projects)),
         activities=tuple(_activity(files, record) for files in activities),
+        notes=(Notes((TextEntry(_remarks(record)),), source=_SOURCE),),
     )
     return curated(experiment, record.additions, judgements=False)
+
+
+def _remarks(record: RecordInput) -> tuple[str, ...]:
+    """Say what is not in the record, and what it was made of."""
+    unread = [file for file in record.files if not file.signals]
+    partial = [file for file in record.files if file.signals and file.failure]
+    away = [file for file in record.files if file.away]
+    remarks = [
+        f"{len(files)} of {len(record.files)} files {trouble}: {_listed(files)}"
+        for files, trouble in (
+            (unread, "could not be read"),
+            (partial, "could be read in part"),
+            (away, "were missing when their folder was looked at last"),
+        )
+        if files
+    ]
+    made_of = f"the events of {record.session} up to {record.through}, SHA-256 {record.digest}"
+    return (*remarks, f"Made by NexusLIMS of {made_of}")
+
+
+def _listed(files: Sequence[FileInput]) -> str:
+    names = [readable(file.path.rpartition("/")[2]) for file in files[:_MOST_NAMES]]
+    more = len(files) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def clusters_of(

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Final
 
 from nexuslims_builder.assemble import assemble, file_name
-from nexuslims_builder.decide import Signals, inputs_digest, record_input
+from nexuslims_builder.decide import Signals, record_input
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.events import RecordBuilt, RecordRejected
 from nexuslims_contracts.record.writer import write_record
@@ -70,7 +70,7 @@ def compose(
     common = {
         "session": state.session,
         "inputs_through_seq": state.last_input,
-        "inputs_digest": inputs_digest(state, names),
+        "inputs_digest": record.digest,
         "builder": builder_version(),
     }
     if problems := validate(xml):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from nexuslims_builder.errors import BuilderError
@@ -10,7 +10,7 @@ from nexuslims_builder.inputs import FileInput, RecordInput
 from nexuslims_builder.signals import Signal
 from nexuslims_contracts.events import ReservationMatched, SessionEnded, SessionRevised
 from nexuslims_contracts.identifiers import digest
-from nexuslims_shared.session.state import FileState, SessionState
+from nexuslims_shared.session.state import FileState, Register, SessionState
 from nexuslims_shared.session.status import ended, files_complete, is_stale, withdrawn
 
 NANOSECONDS = 1_000_000_000
@@ -67,6 +67,8 @@ def record_input(state: SessionState, names: Mapping[str, str], signals: Signals
     experimenter = booking.experimenter or schedule.user or ""
     return RecordInput(
         session=state.session,
+        digest=inputs_digest(state, names),
+        through=_last_fact(state),
         event_id=started.calendar_event if started else state.session,
         title=booking.title or f"{instrument.name}, {schedule.start.astimezone(zone):%Y-%m-%d}",
         url=booking.url or (started.url if started else ""),
@@ -111,15 +113,32 @@ def inputs_digest(state: SessionState, names: Mapping[str, str]) -> str:
     state, names
         As for :func:`record_input`.
     """
-    session = (state.started, state.schedule, state.booking, state.correction)
     return digest(
         [
-            *(fact.event.id if fact else "" for fact in session),
+            *(fact.event.id if fact else "" for fact in _facts_of_session(state)),
             *(f"{token} {_reading(file)}" for token, file in sorted(state.current_files().items())),
             *(f"{person} {name}" for person, name in sorted(names.items())),
             *(one.model_dump_json() for one in state.curated_datasets()),
         ]
     )
+
+
+def _last_fact(state: SessionState) -> int:
+    """Return the sequence of the last event that a record holds something of.
+
+    A request to build it again is none: the same facts give the same bytes.
+    """
+    files = [
+        fact
+        for file in state.current_files().values()
+        for fact in (file.indexed, file.extracted or file.failed, file.missing)
+    ]
+    facts = [*_facts_of_session(state), *files]
+    return max((fact.sequence for fact in facts if fact), default=0)
+
+
+def _facts_of_session(state: SessionState) -> tuple[Register[Any] | None, ...]:
+    return (state.started, state.schedule, state.booking, state.correction)
 
 
 def _reading(file: FileState) -> str:

@@ -31,10 +31,12 @@ class RecordInput:
 
     ``start`` and ``end`` are the reservation's; all times are in the instrument's zone. An operator
     wants an activity to begin with each file of ``splits``, and with none of ``merges``, both by
-    token.
+    token. ``digest`` stands for all inputs, the last of which has the sequence ``through``.
     """
 
     session: str
+    digest: str
+    through: int
     event_id: str
     title: str
     instrument_pid: str
