@@ -1,16 +1,36 @@
 """Facts that the builder's tests share."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from nexuslims_builder.app import Builder
 from nexuslims_builder.inputs import FileInput, RecordInput
 from nexuslims_builder.signals import SignalReader
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
-from nexuslims_contracts.events import MetadataExtracted, Project, Sample
+from nexuslims_contracts.envelope import Recorded, envelop
+from nexuslims_contracts.events import (
+    Event,
+    MetadataExtracted,
+    Project,
+    RecordBuilt,
+    RecordRejected,
+    Sample,
+)
 from nexuslims_contracts.identifiers import file_token
+from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.record.reader import read_record
+from nexuslims_contracts.testing import SessionEvents
+from nexuslims_shared.artifacts import read_artifact, write_artifact
+from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.service import ServiceContext
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.memory import MemoryEventStore
+from nexuslims_shared.store.port import read_session
 
 ZONE = ZoneInfo("America/Denver")
 START = datetime(2018, 11, 13, 9, tzinfo=ZONE)
@@ -88,3 +108,55 @@ def make_record(make_file) -> Callable[..., RecordInput]:
         return RecordInput(**{**facts, **changes})
 
     return make
+
+
+EVENTS = SessionEvents()
+
+
+class Facility:
+    """A log, a folder of records, and the builders that work on them."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "instruments").mkdir()
+        self.settings = Settings(
+            instrument_data_path=folder / "instruments",
+            data_path=folder / "data",
+            state_path=folder / "state",
+        )
+        self.store = MemoryEventStore()
+        self.people = MemoryPeople()
+        self.builder = self.another()
+
+    def another(self) -> Builder:
+        return Builder(ServiceContext(self.settings, self.store, self.people, None, None))  # type: ignore[arg-type]
+
+    async def history(self) -> list[Recorded]:
+        return await read_session(self.store, EVENTS.session)
+
+    async def tell(self, *events: Event, builder: Builder | None = None) -> None:
+        """Store events, and hand the last one to a builder."""
+        for event in events:
+            await self.store.append(envelop(event, source="test"))
+        last = (await self.history())[-1]
+        await (builder or self.builder).handle((last,))
+
+    def with_extensions(self, number: int, **extensions: object) -> MetadataExtracted:
+        """The n-th file was read, and its extensions are too long for the event."""
+        document = json.dumps({"nx_meta": {"extensions": extensions}}).encode()
+        artifact = write_artifact(self.settings.data_path, f"f{number}.json", document)
+        return EVENTS.extracted(number, artifacts=(artifact,), extensions_in_artifact=True)
+
+    async def outcomes(self) -> list[RecordBuilt | RecordRejected]:
+        kinds = RecordBuilt | RecordRejected
+        return [one.event for one in await self.history() if isinstance(one.event, kinds)]
+
+    async def record(self) -> Experiment:
+        """The record that was built last, as it is on the disk."""
+        built = (await self.outcomes())[-1]
+        assert isinstance(built, RecordBuilt)
+        return read_record(read_artifact(self.settings.records, built.record))
+
+
+@pytest.fixture
+def facility(tmp_path: Path) -> Facility:
+    return Facility(tmp_path)

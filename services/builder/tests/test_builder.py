@@ -1,108 +1,31 @@
 """The builder as a whole, on a log in memory: when it builds, what it states, what it leaves."""
 
 import asyncio
-import json
-from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nexuslims_builder import session_activities
-from nexuslims_builder.app import Builder
-from nexuslims_builder.errors import CorrectionError
-from nexuslims_contracts.envelope import Envelope, Recorded, envelop
+from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import (
     BookingTexts,
     Event,
     FileIndexed,
     FileMissing,
-    MetadataExtracted,
     RecordBuilt,
-    RecordRejected,
     ReservationMatched,
 )
-from nexuslims_contracts.record.model import Experiment
-from nexuslims_contracts.record.reader import read_record
 from nexuslims_contracts.testing import END, SessionEvents
-from nexuslims_shared.artifacts import read_artifact, write_artifact
+from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.consume import RetryLater
-from nexuslims_shared.people import MemoryPeople, Person
-from nexuslims_shared.service import ServiceContext
-from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.memory import MemoryEventStore
-from nexuslims_shared.store.port import Unreadable, read_session
+from nexuslims_shared.people import Person
+from nexuslims_shared.store.port import Unreadable
 
 EVENTS = SessionEvents()
 
 
-class Facility:
-    """A log, a folder of records, and the builders that work on them."""
-
-    def __init__(self, folder: Path) -> None:
-        (folder / "instruments").mkdir()
-        self.settings = Settings(
-            instrument_data_path=folder / "instruments",
-            data_path=folder / "data",
-            state_path=folder / "state",
-        )
-        self.store = MemoryEventStore()
-        self.people = MemoryPeople()
-        self.builder = self.another()
-
-    def another(self) -> Builder:
-        return Builder(ServiceContext(self.settings, self.store, self.people, None, None))  # type: ignore[arg-type]
-
-    async def history(self) -> list[Recorded]:
-        return await read_session(self.store, EVENTS.session)
-
-    async def tell(self, *events: Event, builder: Builder | None = None) -> None:
-        """Store events, and hand the last one to a builder."""
-        for event in events:
-            await self.store.append(envelop(event, source="test"))
-        last = (await self.history())[-1]
-        await (builder or self.builder).handle((last,))
-
-    def with_extensions(self, number: int, **extensions: object) -> MetadataExtracted:
-        """The n-th file was read, and its extensions are too long for the event."""
-        document = json.dumps({"nx_meta": {"extensions": extensions}}).encode()
-        artifact = write_artifact(self.settings.data_path, f"f{number}.json", document)
-        return EVENTS.extracted(number, artifacts=(artifact,), extensions_in_artifact=True)
-
-    async def outcomes(self) -> list[RecordBuilt | RecordRejected]:
-        kinds = RecordBuilt | RecordRejected
-        return [one.event for one in await self.history() if isinstance(one.event, kinds)]
-
-    async def record(self) -> Experiment:
-        """The record that was built last, as it is on the disk."""
-        built = (await self.outcomes())[-1]
-        assert isinstance(built, RecordBuilt)
-        return read_record(read_artifact(self.settings.records, built.record))
-
-
-@pytest.fixture
-def facility(tmp_path: Path) -> Facility:
-    return Facility(tmp_path)
-
-
-async def test_a_missing_file_stays_in_the_record_and_is_marked(facility: Facility) -> None:
-    events = EVENTS.inputs()
-    await facility.tell(*events)
-    before = list((await facility.record()).datasets())
-    indexed = await facility.history()
-    one = next(item for item in indexed if isinstance(item.event, FileIndexed))
-    file = one.event.file  # type: ignore[attr-defined]
-    away = FileMissing(session=EVENTS.session, file=file, after=one.sequence)
-    await facility.tell(away)
-    after = list((await facility.record()).datasets())
-    assert [dataset.location for dataset in after] == [dataset.location for dataset in before]
-    marked = [text for dataset in after for text in dataset.descriptions if "missing" in text]
-    assert marked == ["This file was missing when its folder was looked at last"]
-
-
-async def test_a_record_is_built_when_the_last_file_has_settled(facility: Facility) -> None:
+async def test_a_record_is_built_when_the_last_file_has_settled(facility) -> None:
     *before, last = EVENTS.inputs()
     await facility.tell(*before)
     assert await facility.outcomes() == []
@@ -116,14 +39,14 @@ async def test_a_record_is_built_when_the_last_file_has_settled(facility: Facili
     assert [dataset.name for dataset in experiment.datasets()] == ["f1", "f2", "f3"]
 
 
-async def test_the_event_names_its_cause(facility: Facility) -> None:
+async def test_the_event_names_its_cause(facility) -> None:
     await facility.tell(*EVENTS.inputs())
     *_, cause, built = await facility.history()
     assert built.envelope.causation == cause.envelope.id
     assert built.envelope.source == "nexuslims/builder"
 
 
-async def test_without_news_nothing_is_built_again(facility: Facility) -> None:
+async def test_without_news_nothing_is_built_again(facility) -> None:
     await facility.tell(*EVENTS.inputs())
     await facility.tell()
     await facility.tell(builder=facility.another())
@@ -133,12 +56,12 @@ async def test_without_news_nothing_is_built_again(facility: Facility) -> None:
 @pytest.mark.parametrize(
     "missing", ["SessionEnded", "ReservationMatched", "SessionIndexed", "MetadataExtracted"]
 )
-async def test_no_record_before_all_is_known(facility: Facility, missing: str) -> None:
+async def test_no_record_before_all_is_known(facility, missing: str) -> None:
     await facility.tell(*(one for one in EVENTS.inputs() if type(one).__name__ != missing))
     assert await facility.outcomes() == []
 
 
-async def test_no_record_without_consent(facility: Facility) -> None:
+async def test_no_record_without_consent(facility) -> None:
     await facility.tell(*EVENTS.inputs()[:-1], EVENTS.declined(), EVENTS.inputs()[-1])
     assert await facility.outcomes() == []
 
@@ -154,7 +77,7 @@ async def test_no_record_without_consent(facility: Facility) -> None:
     ],
     ids=lambda event: type(event).__name__,
 )
-async def test_what_comes_later_makes_the_record_anew(facility: Facility, news: Event) -> None:
+async def test_what_comes_later_makes_the_record_anew(facility, news: Event) -> None:
     await facility.tell(*EVENTS.inputs())
     await facility.tell(news)
     first, second = await facility.outcomes()
@@ -162,7 +85,7 @@ async def test_what_comes_later_makes_the_record_anew(facility: Facility, news: 
     assert (second.inputs_digest == first.inputs_digest) is (news == EVENTS.rebuild())
 
 
-async def test_a_repaired_reading_takes_the_place_of_the_failure(facility: Facility) -> None:
+async def test_a_repaired_reading_takes_the_place_of_the_failure(facility) -> None:
     await facility.tell(*EVENTS.inputs())
     await facility.tell(EVENTS.extracted(2))
     assert [one.failures for one in await facility.outcomes()] == [1, 0]
@@ -170,14 +93,14 @@ async def test_a_repaired_reading_takes_the_place_of_the_failure(facility: Facil
     assert types == ["Image", "Image", "Image"]
 
 
-async def test_a_rebuild_gives_the_same_bytes(facility: Facility) -> None:
+async def test_a_rebuild_gives_the_same_bytes(facility) -> None:
     await facility.tell(*EVENTS.inputs())
     await facility.tell(EVENTS.rebuild())
     first, second = await facility.outcomes()
     assert first.record == second.record
 
 
-async def test_one_record_of_a_session_stays_when_its_name_changes(facility: Facility) -> None:
+async def test_one_record_of_a_session_stays_when_its_name_changes(facility) -> None:
     await facility.tell(*EVENTS.inputs())
     await facility.tell(EVENTS.revised(start=EVENTS.start - timedelta(days=2), after=3))
     first, second = await facility.outcomes()
@@ -185,7 +108,7 @@ async def test_one_record_of_a_session_stays_when_its_name_changes(facility: Fac
     assert [path.name for path in facility.settings.records.iterdir()] == [second.record.path]
 
 
-async def test_names_are_read_when_the_record_is_built(facility: Facility) -> None:
+async def test_names_are_read_when_the_record_is_built(facility) -> None:
     who = await facility.people.remember("file", Person(username="ned", first_name="Ned"))
     inputs = [EVENTS.matched(experimenter=who) if one.kind() == "reservation-matched" else one
               for one in EVENTS.inputs()]  # fmt: skip
@@ -198,13 +121,13 @@ async def test_names_are_read_when_the_record_is_built(facility: Facility) -> No
     assert first.inputs_digest != second.inputs_digest
 
 
-async def test_extensions_too_long_for_an_event_come_from_the_artifact(facility: Facility) -> None:
+async def test_extensions_too_long_for_an_event_come_from_the_artifact(facility) -> None:
     await facility.tell(*EVENTS.inputs()[:-1], facility.with_extensions(3, vendor_tags="long"))
     *_, dataset = (await facility.record()).datasets()
     assert ("Vendor Tags", "long") in [(one.name, one.value) for one in dataset.parameters]
 
 
-async def test_of_two_builders_one_states_the_record(facility: Facility) -> None:
+async def test_of_two_builders_one_states_the_record(facility) -> None:
     await facility.tell(*EVENTS.inputs()[:-1])
     await facility.store.append(envelop(EVENTS.inputs()[-1], source="test"))
     news = tuple((await facility.history())[-1:])
@@ -213,7 +136,7 @@ async def test_of_two_builders_one_states_the_record(facility: Facility) -> None
 
 
 async def test_a_file_that_is_read_again_meanwhile_is_waited_for(
-    facility: Facility, monkeypatch: pytest.MonkeyPatch
+    facility, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_last = facility.store.read_last
     again = [envelop(EVENTS.extracted(3, request="again"), source="test")]
@@ -232,7 +155,7 @@ async def test_a_file_that_is_read_again_meanwhile_is_waited_for(
 
 
 async def test_more_files_than_one_answer_holds_are_read_one_by_one(
-    facility: Facility, monkeypatch: pytest.MonkeyPatch
+    facility, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def too_many(*_: Any, **__: Any) -> None:
         return None
@@ -243,7 +166,7 @@ async def test_more_files_than_one_answer_holds_are_read_one_by_one(
 
 
 async def test_a_reading_that_is_damaged_stops_the_build(
-    facility: Facility, monkeypatch: pytest.MonkeyPatch
+    facility, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_last = facility.store.read_last
 
@@ -258,19 +181,6 @@ async def test_a_reading_that_is_damaged_stops_the_build(
         await facility.tell(*EVENTS.inputs())
 
 
-async def test_a_value_that_no_reader_of_xml_takes_is_a_rejection_with_the_rule(
-    facility: Facility,
-) -> None:
-    await facility.tell(*EVENTS.inputs()[:-1], facility.with_extensions(3, tags="x" * 10_000_001))
-    (rejected,) = await facility.outcomes()
-    assert isinstance(rejected, RecordRejected)
-    assert rejected.reason.startswith("line ")
-    assert "Text node too long" in rejected.reason
-    assert not facility.settings.records.exists()
-    await facility.tell()
-    assert len(await facility.outcomes()) == 1
-
-
 @pytest.mark.parametrize(
     ("cause", "cure"),
     [
@@ -281,7 +191,7 @@ async def test_a_value_that_no_reader_of_xml_takes_is_a_rejection_with_the_rule(
     ],
 )
 async def test_a_record_that_may_not_be_public_goes_and_comes_back(
-    facility: Facility, cause: Event, cure: Event
+    facility, cause: Event, cure: Event
 ) -> None:
     await facility.tell(*EVENTS.inputs())
     folder = facility.settings.records
@@ -294,7 +204,7 @@ async def test_a_record_that_may_not_be_public_goes_and_comes_back(
     assert len(await facility.outcomes()) == 2
 
 
-async def test_texts_too_long_for_an_event_are_in_the_record(facility: Facility) -> None:
+async def test_texts_too_long_for_an_event_are_in_the_record(facility) -> None:
     texts = BookingTexts(title="Gold", purpose="word " * 100_000)
     content = texts.model_dump_json().encode()
     complete = write_artifact(facility.settings.data_path, "calendar/a.json", content)
@@ -304,88 +214,16 @@ async def test_texts_too_long_for_an_event_are_in_the_record(facility: Facility)
     assert experiment.motivation.strip() == texts.purpose.strip()
 
 
-# --- corrections of activities ---
-
-
-async def shape(facility: Facility) -> list[list[str]]:
-    """Names of the files of each activity of the record."""
-    experiment = await facility.record()
-    return [[one.name for one in activity.datasets] for activity in experiment.activities]
-
-
-async def correct(facility: Facility, split: Sequence[str] = (), merge: Sequence[str] = ()) -> None:
-    """Correct the session as the command does, and let the builder know."""
-    await session_activities.correct(
-        facility.store, facility.settings, EVENTS.session, split, merge
-    )
-    await facility.tell()
-
-
-async def test_an_activity_is_split_where_an_operator_wants_it(facility: Facility) -> None:
-    await facility.tell(*EVENTS.inputs())
-    assert await shape(facility) == [["f1", "f2", "f3"]]
-    await correct(facility, split=["f3"])
-    assert await shape(facility) == [["f1", "f2"], ["f3"]]
-    await correct(facility, split=["f2"])
-    assert await shape(facility) == [["f1"], ["f2"], ["f3"]]
-    await correct(facility, merge=["f3"])
-    assert await shape(facility) == [["f1"], ["f2", "f3"]]
-
-
-async def test_a_correction_survives_rebuilds_and_late_files(facility: Facility) -> None:
-    await facility.tell(*EVENTS.inputs())
-    await correct(facility, split=["f3"])
-    await facility.tell(EVENTS.rebuild())
-    late = (EVENTS.indexed(4), EVENTS.manifest(4, after=7), EVENTS.extracted(4))
-    await facility.tell(*late)
-    assert await shape(facility) == [["f1", "f2"], ["f3", "f4"]]
-
-
-async def test_activities_that_times_divide_are_merged(facility: Facility) -> None:
-    apart = [
-        EVENTS.indexed(3, mtime_ns=10**15) if one == EVENTS.indexed(3) else one
-        for one in EVENTS.inputs()
-    ]
-    await facility.tell(*apart)
-    assert await shape(facility) == [["f1", "f2"], ["f3"]]
-    await correct(facility, merge=["f3"])
-    assert await shape(facility) == [["f1", "f2", "f3"]]
-
-
-@pytest.mark.parametrize(
-    ("split", "merge", "message"),
-    [
-        (["f1"], [], "begins with f1 already"),
-        (["f9"], [], "no file 'f9'"),
-        ([], ["f2"], "these do: none"),
-        ([], ["f1"], "no activity after the first begins with f1"),
-    ],
-)
-async def test_a_correction_that_changes_nothing_is_refused(
-    facility: Facility, split: list[str], merge: list[str], message: str
-) -> None:
-    await facility.tell(*EVENTS.inputs())
-    with pytest.raises(CorrectionError, match=message):
-        await correct(facility, split, merge)
-    assert len(await facility.outcomes()) == 1
-
-
-async def test_a_session_that_nobody_knows_is_named(facility: Facility) -> None:
-    for name in ("file-9", "no/folder"):
-        with pytest.raises(CorrectionError, match=f"no session '{name}'"):
-            await session_activities.correct(facility.store, facility.settings, name)
-
-
-async def test_of_two_corrections_at_once_one_is_refused(
-    facility: Facility, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await facility.tell(*EVENTS.inputs())
-    append = facility.store.append
-
-    async def overtaken(envelope: Envelope, **options: int) -> Any:
-        await append(envelop(EVENTS.corrected(splits=[2]), source="test"))
-        return await append(envelope, **options)
-
-    monkeypatch.setattr(facility.store, "append", overtaken)
-    with pytest.raises(CorrectionError, match="look at it again"):
-        await correct(facility, split=["f3"])
+async def test_a_missing_file_stays_in_the_record_and_is_marked(facility) -> None:
+    events = EVENTS.inputs()
+    await facility.tell(*events)
+    before = list((await facility.record()).datasets())
+    indexed = await facility.history()
+    one = next(item for item in indexed if isinstance(item.event, FileIndexed))
+    file = one.event.file  # type: ignore[attr-defined]
+    away = FileMissing(session=EVENTS.session, file=file, after=one.sequence)
+    await facility.tell(away)
+    after = list((await facility.record()).datasets())
+    assert [dataset.location for dataset in after] == [dataset.location for dataset in before]
+    marked = [text for dataset in after for text in dataset.descriptions if "missing" in text]
+    assert marked == ["This file was missing when its folder was looked at last"]
