@@ -125,6 +125,23 @@ def write_mrc(path, pixels, *, mode=1, kind=b"", extended=b"", counts=(0, 0), ce
     return path
 
 
+SPX = """<?xml version="1.0" encoding="WINDOWS-1252" standalone="yes"?>
+<TRTSpectrum><ClassInstance Type="TRTSpectrum" Name="a point"><TRTHeaderedClass>
+<ClassInstance Type="TRTSpectrumHardwareHeader"><RealTime>7575</RealTime><LifeTime>7385</LifeTime>
+</ClassInstance><ClassInstance Type="TRTESMAHeader"><PrimaryEnergy>1.5E1</PrimaryEnergy>
+<ElevationAngle>3.5E1</ElevationAngle><Magnification>6.666666667E2</Magnification></ClassInstance>
+</TRTHeaderedClass><ClassInstance Type="TRTSpectrumHeader"><Date>2.3.2018</Date>
+<Time>13:53:4</Time><ChannelCount>5</ChannelCount><CalibAbs>-2.38925E-1</CalibAbs>
+<CalibLin>2.5E-3</CalibLin></ClassInstance><Channels>0,0,3,12,1</Channels></ClassInstance>
+</TRTSpectrum>"""
+
+
+def bruker_spx(folder):
+    path = folder / "point.spx"
+    path.write_text(SPX)
+    return path
+
+
 def gatan_tiff(folder):
     tags = [(65003, "s", 0, "nm", True), (65004, "s", 0, "nm", True)]
     tags += [(65006 + place, "d", 1, 0.0, True) for place in range(2)]
@@ -251,6 +268,7 @@ def written(path, content):
 SAMPLES = {
     "axiovision_tiff": axiovision,
     "blockfile": blockfile,
+    "bruker_spx": bruker_spx,
     "digital_micrograph": digital_micrograph,
     "dm5": dm5,
     "ebsd_ang": lambda folder: written(

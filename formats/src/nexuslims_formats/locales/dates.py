@@ -31,7 +31,7 @@ _PM: Final = frozenset(map(folded, (
     "ch", "du", "e", "eh", "em", "ip", "odp", "ös", "p", "pēcp", "pēcpusd", "pecpusdiena", "pm",
     "pop", "popiet", "popoldne", "μμ", "пп", "م", "مساء", "오후", "下午", "午後",
 )))  # fmt: skip
-_HOUR, _MINUTE, _SECOND = "(?P<hour>[0-9]{1,2})", "(?P<minute>[0-9]{2})", "(?P<second>[0-9]{2})"
+_HOUR, _MINUTE, _SECOND = "(?P<hour>[0-9]{1,2})", "(?P<minute>[0-9]{1,2})", "(?P<second>[0-9]{1,2})"
 _MARKS: Final = r"(?P<{}>[^\W\d_](?:[^\W\d_]|[.\s](?=[^\W\d_])){{0,16}}\.?)"
 _CLOCK: Final = re.compile(
     rf"(?:{_MARKS.format('before')}\s*)?(?<![0-9])"

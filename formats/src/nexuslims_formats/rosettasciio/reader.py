@@ -64,7 +64,6 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "elid": (("phenom",), b""),
     "unf": (("semper",), b""),
     "bcf": (("bruker",), b"AAMVHFSS"),
-    "spx": (("bruker",), b"<"),
 }
 
 # readers of ours in front of the library's, and for where it lacks a package
