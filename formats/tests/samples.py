@@ -125,6 +125,23 @@ def write_mrc(path, pixels, *, mode=1, kind=b"", extended=b"", counts=(0, 0), ce
     return path
 
 
+def hspy(folder):
+    path = folder / "image.hspy"
+    with h5py.File(path, "w") as file:
+        file.attrs["file_format"] = "HyperSpy"
+        file.attrs["file_format_version"] = "3.0"
+        image = file.create_group("Experiments/image")
+        image["data"] = np.zeros((3, 4))
+        for number, (name, size) in enumerate((("y", 3), ("x", 4))):
+            axis = image.create_group(f"axis-{number}")
+            axis.attrs.update(
+                name=name, size=size, scale=2.0, offset=0.0, units="nm", navigate=False
+            )
+        for group in ("metadata/General", "metadata/Signal", "original_metadata"):
+            image.create_group(group)
+    return path
+
+
 SPX = """<?xml version="1.0" encoding="WINDOWS-1252" standalone="yes"?>
 <TRTSpectrum><ClassInstance Type="TRTSpectrum" Name="a point"><TRTHeaderedClass>
 <ClassInstance Type="TRTSpectrumHardwareHeader"><RealTime>7575</RealTime><LifeTime>7385</LifeTime>
@@ -281,6 +298,7 @@ SAMPLES = {
     "edax_patterns": lambda folder: written(
         folder / "patterns.up1", struct.pack("<4I", 1, 6, 4, 16) + bytes(range(24))
     ),
+    "emsa": msa,
     "fallback": unknown,
     "fei_tia": fei_tia,
     "fei_tiff": lambda folder: write_fei_tiff(folder / "fei.tif", PIXELS, FEI),
@@ -292,7 +310,7 @@ SAMPLES = {
     "orion_tiff": lambda folder: tiff(folder / "orion.tif", 65000, ORION),
     "plain_image": plain_image,
     "plain_tiff": lambda folder: tiff(folder / "plain.tif"),
-    "rosettasciio": msa,
+    "rosettasciio": hspy,
     "sem_image": sem_image,
     "sem_text_tiff": sem_text,
     "serialem_mdoc": lambda folder: written(folder / "tilt.mrc.mdoc", MDOC.encode()),

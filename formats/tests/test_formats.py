@@ -196,9 +196,6 @@ def test_a_large_zspy_tells_its_shape_and_shows_no_preview(tmp_path):
 @pytest.mark.parametrize(
     ("module", "tree", "expected"),
     [
-        ("msa", {"EMISSION -uA": 5.5, "BEAMKV   -kV": 120.0, "MAGCAM": 100.0},
-         {"emission_current": (5.5, "uA"), "acceleration_voltage": (120.0, "kV"),
-          "magnification": (100.0, "x")}),
         ("quantumdetector", {"mib_properties": {"exposure": 100.0}},
          {"exposure_time": (100.0, "ms"), "dwell_time": (100.0, "ms")}),
         ("pantarhei", {"scan_generator.detector": "pnADF", "scan_generator.dwell_time": 1.5e-5},
@@ -242,15 +239,6 @@ def test_an_image_whose_axes_all_belong_to_the_scan_is_no_spectrum_image():
 def test_brukers_maps_tell_the_working_distance():
     value = dict(vendor_metadata("bruker", {"Microscope": {"WD": 8.6}}))
     assert value["working_distance"] == (8.6, "mm")
-
-
-def test_units_that_a_file_states_count():
-    value = dict(
-        vendor_metadata("msa", {"XPOSITION -um": 5.0, "PROBECUR -pA": 7, "LIVETIME -s": 1})
-    )
-    assert value["stage_x"] == (5.0, "um")
-    assert value["probe_current"] == value["beam_current"] == (7.0, "pA")
-    assert value["live_time"] == (1.0, "s")
 
 
 @pytest.mark.parametrize(

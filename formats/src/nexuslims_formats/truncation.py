@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-_MRC_HEADER, _TAIL_BYTES = 1024, 4096
+_MRC_HEADER = 1024
 _MRC_STAMP, _BIG = 212, b"\x11\x11"
 _BZIP2_END, _48_BITS = 0x177245385090, (1 << 48) - 1
 
@@ -21,20 +21,15 @@ def what_is_missing(path: Path, module: str, data_bytes: int) -> Iterator[str]:
     data_bytes
         How long the header says that the data is.
     """
-    if module not in ("mrc", "msa"):
+    if module != "mrc":
         return
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_MRC_HEADER)
-        file.seek(max(0, size - _TAIL_BYTES))
-        tail = file.read()
-    if module == "msa" and b"#ENDOFDATA" not in tail.upper():
-        yield "the file ends within its spectrum"
-    if module == "mrc":
-        (extended,) = struct.unpack_from(f"{mrc_byte_order(path)}i", head, 92)
-        end = _MRC_HEADER + extended + data_bytes
-        if end > size:
-            yield f"the data ends at byte {end}, but the file at {size}"
+    (extended,) = struct.unpack_from(f"{mrc_byte_order(path)}i", head, 92)
+    end = _MRC_HEADER + extended + data_bytes
+    if end > size:
+        yield f"the data ends at byte {end}, but the file at {size}"
 
 
 def mrc_byte_order(path: Path) -> str:

@@ -15,7 +15,6 @@ from nexuslims_contracts.units import known_unit
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.hdf5.signature import SIGNATURE, is_hdf5
-from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.mrc.reader import DE_MOVIE
 from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
@@ -35,14 +34,11 @@ from nexuslims_formats.values import leaves
 log = logging.getLogger(__name__)
 
 _EAGER_BYTES = 256 << 20
-_HEAD_BYTES = 1 << 16
 
 # extension -> rosettasciio's modules in the order to try, and how such a file starts
 _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "spc": (("edax",), b""),
     "spd": (("edax",), b""),
-    "msa": (("msa",), b"#"),
-    "emsa": (("msa",), b"#"),
     "mib": (("quantumdetector",), b""),
     "app5": (("topspin",), SIGNATURE),
     "h5": (("delmic", "arina", "hspy"), SIGNATURE),
@@ -171,8 +167,9 @@ def _read(path: Path) -> _Read:
             except NotImplementedError:
                 continue
             except Exception as error:  # noqa: BLE001 - foreign readers raise anything
-                reasons.append(f"damaged, or no {name} file ({type(error).__name__}: {error})")
-                break
+                # some of what is sound is read only eagerly, such as arrays without chunks
+                reason = f"damaged, or no {name} file ({type(error).__name__}: {error})"
+                reasons = [*(one for one in reasons if one != reason), reason]
     if missing and not reasons:
         raise UnsupportedFileError(f"its reader is not installed whole: {missing}")
     raise UnreadableFileError("; ".join(reasons) or "no reader took it")
@@ -223,12 +220,9 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
 
 
 def _parameters(name: str, path: Path) -> dict[str, str]:
-    """Return what the library does not find out by itself: byte order, or encoding."""
+    """Return what the library does not find out by itself: the byte order."""
     if name == "mrc":
         return {"endianness": mrc_byte_order(path)}
-    if name == "msa":
-        with path.open("rb") as file:
-            return {"encoding": decode(file.read(_HEAD_BYTES), cut=True)[1]}
     return {}
 
 

@@ -13,30 +13,7 @@ from nexuslims_formats.trees import nested
 
 Table: TypeAlias = tuple[Row, ...]
 
-# ISO 22029: the unit stands in the key, and keys are padded
-_MSA: Table = (
-    ("acceleration_voltage", "BEAMKV", "kV"),
-    ("emission_current", "EMISSION", "uA"),
-    ("probe_current", "PROBECUR", "nA"),
-    ("beam_current", "PROBECUR", "nA"),
-    ("magnification", "MAGCAM", "x"),
-    ("convergence_angle", "CONVANGLE", "mrad"),
-    ("collection_angle", "COLLANGLE", "mrad"),
-    ("dwell_time", "DWELLTIME", "ms"),
-    ("exposure_time", "INTEGTIME", "ms"),
-    ("live_time", "LIVETIME", "s"),
-    ("real_time", "REALTIME", "s"),
-    ("elevation_angle", "ELEVANGLE", "degree"),
-    ("azimuthal_angle", "AZIMANGLE", "degree"),
-    ("stage_alpha", "XTILTSTGE", "degree"),
-    ("stage_beta", "YTILTSTGE", "degree"),
-    ("stage_x", "XPOSITION", "mm"),
-    ("stage_y", "YPOSITION", "mm"),
-    ("stage_z", "ZPOSITION", "mm"),
-    ("operator", "OWNER", "text"),
-)
 _TABLES: Final[Mapping[str, Table]] = {
-    "msa": _MSA,
     "quantumdetector": (
         ("exposure_time", "mib_properties/exposure", "ms"),
         ("dwell_time", "mib_properties/exposure", "ms"),
@@ -76,13 +53,6 @@ _TABLES: Final[Mapping[str, Table]] = {
 }
 
 
-def _with_unit(key: str, value: Any) -> tuple[str, Any]:
-    """Take the unit from a padded key, as in ``"XPOSITION -um"``, to its value."""
-    name, _, unit = key.partition("-")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return name.strip(), f"{value!r} {unit}" if unit and is_number else value
-
-
 def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
     """Yield the fields that a vendor's tree tells.
 
@@ -93,6 +63,4 @@ def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[
     original
         The vendor's own tree.
     """
-    if module == "msa":
-        original = dict(_with_unit(key, value) for key, value in original.items())
     yield from mapped(nested(original), _TABLES.get(module, ()))

@@ -1,0 +1,207 @@
+"""EMSA/MAS spectra (``.msa``, ``.emsa``): a text of keywords, then the counts.
+
+References
+----------
+ISO 22029: keywords of up to twelve characters, some with their unit behind a hyphen
+(``#BEAMKV -kV``); commas or spaces separate numbers. Programs of European computers write decimal
+commas all the same: the number of points tells which commas are which.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nexuslims_contracts.datasets import Axis
+from nexuslims_contracts.units import known_unit
+from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
+from nexuslims_formats.locales.encodings import decode
+from nexuslims_formats.locales.numbers import has_decimal_commas
+from nexuslims_formats.model import ParsedFile, Signal, Value
+from nexuslims_formats.quantities import TEXT, Row, mapped, number, quantity
+from nexuslims_formats.times import moment
+from nexuslims_formats.values import leaves, lines_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MARK: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*#\s*FORMAT\s*:", re.IGNORECASE)
+_LARGEST: Final = 256 << 20
+_MULTILINE: Final = ("TITLE", "COMMENT")
+_ENTRY: Final = re.compile(r"#\s*([A-Z0-9_#]+)\s*(?:-\s*([^:]*?))?\s*:\s?(.*)", re.IGNORECASE)
+_QUANTITY_AND_UNIT: Final = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
+_SEM_KV: Final = 30.0
+"""Scanning microscopes do not go beyond it; few programs say which microscope it was."""
+_TECHNIQUES: Final = {
+    "ELS": "EELS", "EELS": "EELS", "EDS": "EDS", "WDS": "WDS", "CLS": "CL", "AES": "AES",
+    "XPS": "XPS", "XRF": "XRF", "PES": "PES", "GAM": "GAM",
+}  # fmt: skip
+_FIELDS: tuple[Row, ...] = (
+    ("acceleration_voltage", "BEAMKV", "kV"),
+    ("emission_current", "EMISSION", "uA"),
+    ("probe_current", "PROBECUR", "nA"),
+    ("beam_current", "PROBECUR", "nA"),
+    ("magnification", "MAGCAM", "x"),
+    ("convergence_angle", "CONVANGLE", "mrad"),
+    ("collection_angle", "COLLANGLE", "mrad"),
+    ("dwell_time", "DWELLTIME", "ms"),
+    ("exposure_time", "INTEGTIME", "ms"),
+    ("live_time", "LIVETIME", "s"),
+    ("real_time", "REALTIME", "s"),
+    ("elevation_angle", "ELEVANGLE", "degree"),
+    ("azimuthal_angle", "AZIMANGLE", "degree"),
+    ("detector_energy_resolution", "FWHMMNKA", "eV"),
+    ("detector_type", "EDSDET", TEXT),
+    ("stage_alpha", "XTILTSTGE", "degree"),
+    ("stage_beta", "YTILTSTGE", "degree"),
+    ("stage_x", "XPOSITION", "mm"),
+    ("stage_y", "YPOSITION", "mm"),
+    ("stage_z", "ZPOSITION", "mm"),
+    ("operator", "OWNER", TEXT),
+)
+
+
+class EmsaExtractor:
+    """Reads the keywords, and counts the numbers; they are read for a preview."""
+
+    name = "emsa"
+    version = "1.0"
+    priority = 100
+    extensions = ("msa", "emsa")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the keyword FORMAT, in any encoding."""
+        del path
+        return bool(_MARK.match(head.replace(b"\0", b"").lstrip(b"\xff\xfe")))
+
+    def open(self, path: Path) -> ParsedFile:
+        """Read the text."""
+        if path.stat().st_size > _LARGEST:
+            raise LimitExceededError(f"a spectrum of more than {_LARGEST >> 20} MiB of text")
+        entries, units, rows, ends = _parse(decode(path.read_bytes())[0])
+        comma = has_decimal_commas(entries.values())
+        points = int(number(entries.get("NPOINTS")) or 0)
+        counts = _counts(rows, points, pairs=entries.get("DATATYPE", "").upper() == "XY")
+        if not counts:
+            raise UnreadableFileError("the file holds no spectrum")
+        metadata = _metadata(entries, units)
+        axis = _axis(entries, units, len(counts), comma=comma)
+        if axis.unit in ("eV", "keV"):
+            metadata["channel_size"] = (axis.scale, axis.unit)
+            metadata["starting_energy"] = (axis.offset, axis.unit)
+        problems = () if ends else ("the file ends within its spectrum",)
+        signal = Signal(
+            name=entries.get("TITLE") or path.stem,
+            dataset_type="Spectrum",
+            data_type=_data_type(entries, metadata),
+            shape=(len(counts),),
+            dtype="float64",
+            axes=(axis,),
+            metadata=metadata,
+            extensions=dict(leaves(entries, "emsa")),
+            acquired=moment("EMSA DATE and TIME", entries.get("DATE"), entries.get("TIME")),
+            pixels=_opener(counts),
+            warnings=("operator",) if "operator" in metadata else (),
+            problems=problems,
+        )
+        native = {f"{name} -{units[name]}" if name in units else name: text
+                  for name, text in entries.items()}  # fmt: skip
+        return ParsedFile(signals=[signal], native=native, reader=f"emsa {self.version}")
+
+
+def _parse(text: str) -> tuple[dict[str, str], dict[str, str], list[str], bool]:
+    """Return entries and their units by keyword, the lines of the spectrum, and whether it ends."""
+    entries: dict[str, str] = {}
+    units: dict[str, str] = {}
+    rows: list[str] = []
+    in_spectrum = False
+    for line in lines_of(text):
+        entry = line.strip("\ufeff\0 \t")
+        if not entry.startswith("#"):
+            if in_spectrum and entry:
+                rows.append(entry)
+            continue
+        match = _ENTRY.match(entry)
+        name = match[1].upper() if match else entry.strip("# ").upper()
+        if name == "ENDOFDATA":
+            return entries, units, rows, True
+        if name == "SPECTRUM":
+            in_spectrum = True
+        elif match:
+            value = match[3].strip()
+            if name in entries and name in _MULTILINE:
+                entries[name] += f" {value}"
+            entries.setdefault(name, value)
+            if match[2]:
+                units.setdefault(name, match[2].strip())
+    return entries, units, rows, False
+
+
+def _counts(rows: list[str], points: int, *, pairs: bool) -> list[float]:
+    """Return the counts of the rows, with decimal points or commas, whichever gives the points."""
+    readings = []
+    for separators in (r"[,\s;]+", r"[\s;]+|,\s+|,$"):
+        values = [_numbers(row, separators) for row in rows]
+        if any(value is None for value in values):
+            continue
+        flat = [one for value in values if value for one in (value[1::2] if pairs else value)]
+        readings.append(flat)
+    if not readings:
+        raise UnreadableFileError("the spectrum holds what is no number")
+    return next((one for one in readings if len(one) == points), readings[0])
+
+
+def _numbers(row: str, separators: str) -> list[float] | None:
+    found: list[float] = []
+    for word in re.split(separators, row):
+        if word:
+            try:
+                found.append(float(word.replace(",", ".")))
+            except ValueError:
+                return None
+    return found
+
+
+def _metadata(entries: Mapping[str, str], units: Mapping[str, str]) -> dict[str, Value]:
+    def with_unit(name: str) -> Any:
+        text, unit = entries.get(name), units.get(name)
+        return f"{text} {unit}" if text and unit and quantity(text) is not None else text
+
+    return dict(mapped(with_unit, _FIELDS))
+
+
+def _axis(
+    entries: Mapping[str, str], units: Mapping[str, str], size: int, *, comma: bool | None
+) -> Axis:
+    """Return the axis; its unit may stand behind the quantity, as in ``Energy Loss (eV)``."""
+    unit = entries.get("XUNITS", "") or units.get("XPERCHAN", "")
+    if (match := _QUANTITY_AND_UNIT.fullmatch(unit)) and known_unit(match[1]):
+        unit = match[1]
+    unit = known_unit(unit) or unit
+    name = entries.get("XLABEL", "")
+    scale = quantity(entries.get("XPERCHAN"), comma=comma)
+    offset = quantity(entries.get("OFFSET"), comma=comma)
+    if scale is None or not scale[0]:
+        return Axis(name=name, size=size)
+    start = offset[0] if offset else 0.0
+    return Axis(name=name, size=size, scale=scale[0], offset=start, unit=unit)
+
+
+def _data_type(entries: Mapping[str, str], metadata: Mapping[str, Value]) -> str:
+    signal = entries.get("SIGNALTYPE", "").upper()
+    technique = _TECHNIQUES.get(signal, signal.title()) or "Spectrum"
+    voltage = metadata.get("acceleration_voltage")
+    is_sem = isinstance(voltage, tuple) and voltage[1] == "kV" and voltage[0] <= _SEM_KV
+    mode = "SEM" if is_sem and technique != "EELS" else "TEM"
+    if entries.get("OPERMODE", "").upper().startswith("SC") and mode == "TEM":
+        mode = "STEM"
+    return f"{mode}_{technique}"
+
+
+def _opener(counts: list[float]) -> "Callable[[], np.ndarray]":
+    def open_pixels() -> "np.ndarray":
+        import numpy as np  # noqa: PLC0415 - previews only
+
+        return np.asarray(counts)
+
+    return open_pixels
