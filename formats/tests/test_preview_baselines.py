@@ -100,6 +100,6 @@ def test_a_preview_looks_as_it_did(kind: str) -> None:
 
 
 def test_the_comparison_sees_a_difference() -> None:
-    found = np.asarray(drawn("diffraction"), "f4")
+    found = np.asarray(drawn("spectrum"), "f4")
     wanted = np.asarray(drawn("spectrum-image"), "f4")
     assert np.abs(found - wanted).mean() > MEAN

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.model import Signal
 from nexuslims_formats.previews import render_preview
-from nexuslims_formats.previews.draw import axis_label, nice, write
-from nexuslims_formats.previews.pixels import SAMPLES, pixel_aspect, strides_within
+from nexuslims_formats.previews.draw import axis_label, font, nice
+from nexuslims_formats.previews.pixels import SAMPLES, grey, pixel_aspect, strides_within
 from nexuslims_formats.previews.render import frames_to_draw
 from nexuslims_formats.tiff.rasters import PREVIEW_PAGES
 
@@ -91,7 +91,8 @@ def test_pixels_that_are_not_square_are_shown_in_their_proportion():
         name="s", dataset_type="Image", data_type="Image", axes=axes, shape=(50, 50),
         pixels=lambda: ramp(50, 50),
     )  # fmt: skip
-    assert Image.open(BytesIO(render_preview(tall))).size == (250, 500)
+    picture = Image.open(BytesIO(render_preview(tall)))
+    assert picture.size == (230, 500)  # with the scale bar below
 
 
 @pytest.mark.parametrize(("rows", "columns", "expected"), [("nm", "um", 1.0), ("", "", 1.0)])
@@ -100,15 +101,31 @@ def test_axes_of_different_units_tell_no_proportion(rows, columns, expected):
     assert pixel_aspect(*axes) == expected
 
 
+@pytest.mark.parametrize("letter", ["µ", "Å", "ß", "Δ", "λ", "°", "電", "顕"])
+def test_the_font_has_the_letters_of_the_field(letter):
+    def drawn_as(text):
+        return font(20).getmask(text).getbbox(), bytes(font(20).getmask(text))
+
+    nothing = drawn_as("\U000fffff")  # what the font draws for a letter that it does not have
+    assert drawn_as(letter) not in (nothing, drawn_as("u"), drawn_as("A"))
+
+
 def test_micrometres_are_written_with_a_micro_sign():
-    pictures = []
-    for label in ("5 um", "5 µm"):
-        picture = Image.new("L", (80, 40), 0)
-        write(ImageDraw.Draw(picture), (5, 25), label, 255, 20)
-        pictures.append(np.asarray(picture))
-    assert not pictures[0][27:].any()
-    assert pictures[1][27:].any()
     assert axis_label(Axis(name="x", size=9, unit="um")) == "Position (µm)"
+
+
+@pytest.mark.parametrize("name", ["", "x", "Energy"])
+def test_what_is_measured_in_electronvolts_is_an_energy(name):
+    assert axis_label(Axis(name=name, size=9, unit="keV")) == "Energy (keV)"
+
+
+def test_a_scale_bar_covers_nothing_of_the_image():
+    """The lowest rows may be a vendor's strip of words."""
+    marked = np.asarray(drawn(ramp(64, 64), unit="nm"))
+    plain = np.asarray(grey(ramp(64, 64), height=459))
+    assert marked.shape == (500, 459)
+    assert np.array_equal(marked[:459], plain)
+    assert (marked[459:] == 255).any()
 
 
 @pytest.mark.parametrize(("extent", "bar"), [(123.0, 100.0), (0.07, 0.05), (2.0, 2.0), (9.9, 5.0)])

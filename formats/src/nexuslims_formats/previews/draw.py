@@ -6,17 +6,18 @@ from functools import cache
 from io import BytesIO
 
 import numpy as np
+from noto_cjk_sans_jp_regular import FONT_PATH
 from PIL import Image, ImageDraw, ImageFont
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_contracts.units import written_unit
 from nexuslims_formats.previews.pixels import SIDE, Array
 
-_MICRO = "µ"
 _LENGTHS = ("pm", "nm", "um", "mm", "m")
 _THOUSAND = 1000.0
 _BAR_SHARE = 0.25
 _MARGIN = 10
+_SCALE_ROWS = 41
 _NAMES = {
     "energy": "Energy", "energy_loss": "Energy loss", "x": "Position", "wavelength": "Wavelength",
 }  # fmt: skip
@@ -26,34 +27,9 @@ _INK = (20, 20, 20)
 
 
 @cache
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return Pillow's own font: the same letters on every machine."""
-    return ImageFont.load_default(size)
-
-
-def write(
-    draw: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    text: str,
-    ink: int | tuple[int, int, int],
-    size: int,
-) -> None:
-    """Write text from its left end on a base line; Pillow's own font has no ``µ``, so it gets one.
-
-    Parameters
-    ----------
-    place
-        Left end and base line, in pixels.
-    size
-        Of the letters, in pixels.
-    """
-    letters, plain = font(size), text.replace(_MICRO, "u")
-    draw.text(place, plain, ink, letters, anchor="ls")
-    for index in (at for at, letter in enumerate(text) if letter == _MICRO):
-        left, top, _, _ = draw.textbbox((0, 0), "u", letters, anchor="ls")
-        x, thickness = round(place[0] + letters.getlength(plain[:index]) + left), max(1, size // 10)
-        stem = (x, round(place[1] + top), x + thickness - 1, round(place[1] + size * 0.25))
-        draw.rectangle(stem, fill=ink)
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the one font of all pictures: Latin, Greek and Japanese, the same on every machine."""
+    return ImageFont.truetype(str(FONT_PATH), size)
 
 
 def to_png(picture: Image.Image) -> bytes:
@@ -70,21 +46,59 @@ def nice(value: float) -> float:
 
 
 def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
-    """Draw a scale bar of a round length on a dark ground, if the axis is calibrated.
-
-    The picture spans the whole axis.
+    """Draw a scale bar onto a picture, on a dark ground at the lower left.
 
     Parameters
     ----------
     picture
-        Grey or RGB.
+        Grey or RGB; it spans the whole axis.
     axis
-        Of the columns of the whole picture.
+        Of the columns; without a unit there is no bar.
     """
-    unit = axis.unit
-    extent = abs(axis.scale) * axis.size
-    if not unit or unit in ("px", "pixel") or not math.isfinite(extent) or extent <= 0:
+    bar = _scale_bar(picture, axis)
+    if bar is None or bar.height + _MARGIN > picture.height:
         return picture
+    canvas = picture if picture.mode == "RGB" else picture.convert("L")
+    canvas.paste(bar, (_MARGIN, canvas.height - _MARGIN - bar.height))
+    return canvas
+
+
+def with_scale_below(picture: Image.Image, axis: Axis) -> Image.Image:
+    """Return a picture with its scale bar in a strip below, where it covers nothing.
+
+    A vendor's own strip of words may be the lowest part of a picture.
+
+    Parameters
+    ----------
+    picture
+        Grey or RGB; it spans the whole axis.
+    axis
+        Of the columns; without a unit there is no bar.
+    """
+    bar = _scale_bar(picture, axis)
+    if bar is None:
+        return picture
+    canvas = Image.new(bar.mode, (picture.width, picture.height + _SCALE_ROWS))
+    canvas.paste(picture)
+    canvas.paste(bar, (_MARGIN, picture.height))
+    return canvas
+
+
+def height_beside_scale(axis: Axis) -> int:
+    """Return how high a picture may be so that it has its scale bar below within the preview."""
+    return SIDE - _SCALE_ROWS if _is_calibrated(axis) else SIDE
+
+
+def _is_calibrated(axis: Axis) -> bool:
+    extent = abs(axis.scale) * axis.size
+    return axis.unit not in ("", "px", "pixel") and math.isfinite(extent) and extent > 0
+
+
+def _scale_bar(picture: Image.Image, axis: Axis) -> Image.Image | None:
+    """Return a bar of a round length with its label; None for an axis without a unit."""
+    if not _is_calibrated(axis):
+        return None
+    unit, extent = axis.unit, abs(axis.scale) * axis.size
     length = nice(extent * _BAR_SHARE)
     pixels = max(2, round(length / extent * picture.width))
     while unit in _LENGTHS[:-1] and length >= _THOUSAND:
@@ -93,19 +107,17 @@ def add_scale_bar(picture: Image.Image, axis: Axis) -> Image.Image:
         length, unit = length * _THOUSAND, _LENGTHS[_LENGTHS.index(unit) - 1]
     label = f"{length:g} {written_unit(unit)}"
     size = max(10, min(20, picture.width // 25))
-    canvas = picture if picture.mode == "RGB" else picture.convert("L")
-    draw = ImageDraw.Draw(canvas)
-    words = round(font(size).getlength(label.replace(_MICRO, "u")))
+    words = round(font(size).getlength(label))
     width, height = max(pixels, words) + 16, size + 20
-    if width + _MARGIN > canvas.width or height + _MARGIN > canvas.height:
-        return picture
-    x, y = _MARGIN, canvas.height - _MARGIN - height
-    ground, ink = ((0, 0, 0), (255, 255, 255)) if canvas.mode == "RGB" else (0, 255)
-    draw.rectangle((x, y, x + width, y + height), fill=ground)
-    start = x + (width - pixels) // 2
-    draw.rectangle((start, y + height - 8, start + pixels, y + height - 5), fill=ink)
-    write(draw, (x + (width - words) / 2, y + size + 2), label, ink, size)
-    return canvas
+    if width + _MARGIN > picture.width:
+        return None
+    bar = Image.new("RGB" if picture.mode == "RGB" else "L", (width + 1, height + 1))
+    ink = (255, 255, 255) if bar.mode == "RGB" else 255
+    draw = ImageDraw.Draw(bar)
+    start = (width - pixels) // 2
+    draw.rectangle((start, height - 8, start + pixels, height - 5), fill=ink)
+    draw.text(((width - words) / 2, size + 2), label, ink, font(size), anchor="ls")
+    return bar
 
 
 def axis_label(axis: Axis) -> str:
@@ -116,6 +128,8 @@ def axis_label(axis: Axis) -> str:
     unit = written_unit(axis.unit)
     if unit in ("nm", "µm") and axis.name == "x":
         name = "Wavelength" if unit == "nm" else "Position"
+    if unit in ("eV", "keV") and name in ("Channel", "Position"):
+        name = "Energy"
     return f"{name} ({unit})" if unit else name
 
 
@@ -153,8 +167,7 @@ def plot_line(values: Array, axis: Axis, width: int = SIDE, height: int = SIDE) 
         draw.line(points, fill=_LINE, width=1)
     draw.rectangle((left, top, right, bottom), outline=_FRAME)
     label = axis_label(axis)
-    start = (left + right - font(14).getlength(label.replace(_MICRO, "u"))) / 2
-    write(draw, (start, height - 6), label, _INK, 14)
+    draw.text(((left + right) / 2, height - 6), label, _INK, font(14), anchor="ms")
     counts = Image.new("L", (80, 18), 255)
     ImageDraw.Draw(counts).text((40, 15), "Counts", 20, font(14), anchor="ms")
     picture.paste(counts.rotate(90, expand=True), (2, (top + bottom) // 2 - 40))
@@ -191,7 +204,7 @@ def _ticks(
     value = math.ceil(begin / step) * step
     while value <= end + step * 1e-6:
         x, y = place(value)
-        label = f"{value:.4g}" if abs(value) > step * 1e-6 else "0"
+        label = f"{value:.6g}" if abs(value) > step * 1e-6 else "0"
         if vertical:
             draw.line((x - 5, y, x, y), fill=_FRAME)
             draw.text((x - 8, y), label, _INK, font(12), anchor="rm")

@@ -12,8 +12,10 @@ from nexuslims_formats.model import Signal
 from nexuslims_formats.previews.draw import (
     add_scale_bar,
     font,
+    height_beside_scale,
     plot_line,
     to_png,
+    with_scale_below,
     write_text,
 )
 from nexuslims_formats.previews.pixels import (
@@ -65,7 +67,8 @@ def _picture(signal: Signal, array: Array) -> Image.Image:
             axes.append(Axis(name=_CHANNEL, size=array.shape[-1]))
     if signal.dataset_type not in _NO_PHOTOGRAPHS:
         if is_colour(array):
-            return add_scale_bar(colour(array), axes[1])
+            height = height_beside_scale(axes[1])
+            return with_scale_below(colour(array, height=height), axes[1])
         if array.ndim > _PLANE and axes[-1].name == _CHANNEL:
             array, axes = _pages(array, axes)
             if is_colour(array[0]):
@@ -76,9 +79,9 @@ def _picture(signal: Signal, array: Array) -> Image.Image:
         return _spectral(array, axes)
     logarithmic = signal.dataset_type == "Diffraction" or np.iscomplexobj(array)
     if array.ndim == _PLANE:
-        return add_scale_bar(
-            grey(array, aspect=pixel_aspect(*axes), logarithmic=logarithmic), axes[1]
-        )
+        height, aspect = height_beside_scale(axes[1]), pixel_aspect(*axes)
+        picture = grey(array, height=height, aspect=aspect, logarithmic=logarithmic)
+        return with_scale_below(picture, axes[1])
     if array.ndim == _PLANE + 1:
         return _contact_sheet(array, axes, logarithmic=logarithmic)
     return _scanned_patterns(array, axes)
