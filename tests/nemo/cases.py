@@ -154,7 +154,7 @@ REFUSALS = (
     "\u0441\u043e\u0433\u043b\u0430\u0441\u0435\u043d",
 )
 """Texts that are none of them: each ends the search, whatever was agreed to when booking."""
-STRANGE = (
+STRANGE: tuple[Any, ...] = (
     ["Agree", "Disagree"],
     ["Disagree", "Agree"],
     ["Disagree"],
