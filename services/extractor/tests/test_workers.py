@@ -1,6 +1,7 @@
 """Plugins that kill, hang or gorge their worker, installed for real through an entry point."""
 
 import asyncio
+import hashlib
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nexuslims_extractor import workers
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 from nexuslims_formats import registry
 
@@ -180,3 +182,13 @@ async def test_a_pool_whose_workers_all_died_begins_anew(run):
     os.kill(int(first.reason.rpartition(" ")[2].rstrip(")")), signal.SIGKILL)
     done = await pool.extract(Job(path=Path(first.file.path)))
     assert "ValueError" in done.reason
+
+
+async def test_a_large_file_is_hashed_apart_from_its_reading(run, monkeypatch):
+    monkeypatch.setattr(workers, "_HASHED_AT_ONCE", 3)
+    good, crash, unknown = await run("good.txt", "crash.danger", "odd.xyz")
+    digest = hashlib.sha256(b"content").hexdigest()
+    assert (good.outcome, good.file.sha256) == ("extracted", digest)
+    assert (unknown.outcome, unknown.file.sha256) == ("unsupported", digest)
+    # what killed a worker is not read again
+    assert (crash.failure, crash.file.sha256) == ("crashed", "")

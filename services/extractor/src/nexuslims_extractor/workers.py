@@ -3,7 +3,8 @@
 Workers are forked from a server that has everything imported (so a new one costs milliseconds),
 run one file at a time, and are replaced after a number of files. The limits:
 
-- time: a file that takes longer is given up and its worker killed;
+- time: a file whose reading takes longer is given up and its worker killed; the hash of a large
+  file is calculated apart, and given time by the file's size;
 - memory: ``RLIMIT_DATA``, which counts what a process allocates but not the files it maps, so a
   map of a 50 GB file is free; beyond it Python raises MemoryError and the file fails with a reason;
 - reach: the folder of the file, see :mod:`nexuslims_formats.sandbox`.
@@ -27,8 +28,10 @@ from typing import TYPE_CHECKING, Literal, Self
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_contracts.text import printable
-from nexuslims_extractor.extraction import Extraction, FileFacts
+from nexuslims_extractor.extraction import Extraction, FileFacts, file_facts
+from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.model import NOBODY, InstrumentContext
+from nexuslims_formats.reading import cause_of
 from nexuslims_formats.sandbox import Sandbox
 from nexuslims_formats.times import from_mtime
 
@@ -37,6 +40,11 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1 << 20
 _PRELOAD = ["nexuslims_extractor.preload"]
+_HASHED_AT_ONCE = 256 * MEBIBYTE
+"""Bytes that are read in a second or two."""
+_SLOWEST_READ = 8 * MEBIBYTE
+"""Bytes a second that a share gives at least."""
+_NOT_READ_AGAIN = ("crashed", "timeout", "missing", "unreadable", "changed")
 _sandbox = Sandbox()
 _USUAL_CAUSES = {
     "SIGBUS": " (the file was cut short while it was read, or its storage failed)",
@@ -65,6 +73,7 @@ class Job:
     artifacts_root: Path | None = None
     previews: bool = False
     documents: bool = True
+    hashed: bool = True
 
 
 class WorkerPool:
@@ -134,6 +143,15 @@ class WorkerPool:
         A file whose headers were read, but whose preview took its worker down, is read once more
         without one: its metadata is worth having.
         """
+        size = (await asyncio.to_thread(_plain_facts, job.path)).bytes
+        if size <= _HASHED_AT_ONCE:
+            return await self._read(job)
+        found = await self._read(replace(job, hashed=False))
+        if found.failure in _NOT_READ_AGAIN:
+            return found
+        return await self._with_hash(found, job)
+
+    async def _read(self, job: Job) -> Extraction:
         found, finishing = await self._persistent(job)
         if not (finishing and job.previews):
             return found
@@ -142,6 +160,22 @@ class WorkerPool:
             return found
         reason = "; ".join(filter(None, (again.reason, f"no preview: {found.reason}")))
         return replace(again, outcome="partial", reason=reason)
+
+    async def _with_hash(self, found: Extraction, job: Job) -> Extraction:
+        """Return an extraction with the hash of its file, which has time by the file's size."""
+        limit = self.limits.seconds + found.file.bytes / _SLOWEST_READ
+        try:
+            facts = await asyncio.wrap_future(
+                self._pool.schedule(_hash, args=(job.path,), timeout=limit)
+            )
+        except (TimeoutError, FutureTimeoutError):
+            problem = f"its hash took longer than {limit:g} s"
+            return _unhashed(found, job, "timeout", problem)
+        except (OSError, ExtractorError, RuntimeError, BrokenExecutor) as error:
+            return _unhashed(found, job, "unreadable", f"no hash: {cause_of(error)}")
+        if (facts.bytes, facts.mtime) != (found.file.bytes, found.file.mtime):
+            return _unhashed(found, job, "changed", "the file changed while it was read")
+        return replace(found, file=facts)
 
     async def _persistent(self, job: Job) -> tuple[Extraction, bool]:
         """Extract a file, with new workers should the old ones have died of something else."""
@@ -192,6 +226,12 @@ class WorkerPool:
         shutil.rmtree(self._notes, ignore_errors=True)
 
 
+def _unhashed(found: Extraction, job: Job, failure: FailureKind, problem: str) -> Extraction:
+    """Return the outcome of a file that was read, but whose hash cannot be had."""
+    reason = f"{printable(job.path.name)}: {problem}"
+    return replace(found, outcome="failed", reason=reason, failure=failure, datasets=())
+
+
 def _lost(job: Job, extractor: ExtractorVersion, failure: FailureKind, fate: str) -> Extraction:
     """Return the outcome of a file whose worker cannot tell it any more."""
     who = f"{extractor.name} {extractor.version}: " if extractor.version else ""
@@ -232,6 +272,11 @@ def _begin(memory: int) -> None:
     _sandbox.install()
 
 
+def _hash(path: Path) -> FileFacts:
+    with _sandbox.only(path):
+        return file_facts(path)
+
+
 def _work(job: Job, note: Path) -> Extraction:
     def remember(step: str, extractor: ExtractorVersion) -> None:
         note.write_text(f"{step} {extractor.model_dump_json()}", "utf-8")
@@ -248,5 +293,6 @@ def _work(job: Job, note: Path) -> Extraction:
             artifacts_root=job.artifacts_root,
             previews=job.previews,
             documents=job.documents,
+            hashed=job.hashed,
             on_step=remember,
         )
