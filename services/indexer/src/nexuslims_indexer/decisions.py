@@ -193,8 +193,10 @@ class Decisions:
         chosen = self._near_marked(sessions)
         for one in sessions.booked:
             entry = self._book.entries[one.session]
-            if (
-                not (entry.is_decided(now) or is_abandoned(entry, now))
+            if is_abandoned(entry, now):
+                chosen.discard(one.session)
+            elif (
+                not entry.is_decided(now)
                 or one.session in self._doubtful
                 or _any_between(times, one, self._rules)
                 or (times and self._rules.folders == "session")

@@ -1,0 +1,281 @@
+"""Whatever happens on the share: in the end every file at rest is in exactly one record.
+
+Files are written, grow, are rewritten, moved and removed, folders cannot be read, the share goes
+away, the indexer is restarted and its index lost, sessions are revised and declined, in any order,
+with looks between. Then all is well again, and the records are compared with a plain reading of
+the rules.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.events import FileIndexed
+from nexuslims_contracts.testing import SessionEvents
+from nexuslims_indexer import decisions, walk
+from nexuslims_indexer.app import Indexer
+from nexuslims_indexer.errors import ShareUnavailableError
+from nexuslims_indexer.listing import list_folder
+from nexuslims_shared.dead_letters import MemoryDeadLetters
+from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.service import ServiceContext
+from nexuslims_shared.session.state import fold
+from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.memory import MemoryEventStore
+from nexuslims_shared.store.port import read_session
+
+MONDAY = datetime(2026, 3, 2, 8, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+NAMES = tuple(f"{folder}/{name}.dm3" for folder in ("a", "a/b", "c") for name in ("x", "y"))
+SPANS = {"one": (0, 60), "two": (60, 120), "long": (30, 200)}
+names = st.sampled_from(NAMES)
+minutes = st.integers(1, 215)
+
+
+class ByHand(Indexer):
+    """An indexer that looks when it is told to, and not by itself."""
+
+    def _start(self, key: Any) -> None:
+        self.instruments[key] = self._make(key)
+
+
+class Share(RuleBasedStateMachine):
+    """A share, an indexer that is run by hand, and a clock that is set by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.titan = self.folder / "instruments" / "Titan"
+        (self.titan / "never-empty").mkdir(parents=True)
+        self.loop = asyncio.new_event_loop()
+        self.store = MemoryEventStore()
+        self.settings = Settings(
+            instrument_data_path=self.folder / "instruments",
+            data_path=self.folder / "data",
+            state_path=self.folder / "state",
+            instruments_file=self.folder / "instruments.toml",
+            file_grace_minutes=5,
+            file_watch="off",
+        )
+        self.settings.instruments_file.write_text("")
+        self.now = MONDAY + timedelta(days=1)
+        self.unreadable: set[str] = set()
+        self.sizes = 0
+        self.rewritten_in_place = False
+        self.indexer: Indexer | None = None
+
+    # --- what happens ---
+
+    @initialize()
+    def the_sessions_are_over(self) -> None:
+        for name, (start, end) in SPANS.items():
+            one = self.events(name, start, end)
+            self.state(one.started(), one.matched(), one.ended())
+
+    @rule(name=names, minute=minutes)
+    def a_file_is_written(self, name: str, minute: int) -> None:
+        path = self.titan / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.rewritten_in_place |= path.exists()
+        self.sizes += 1
+        path.write_bytes(b"x" * self.sizes)
+        moment = (MONDAY + minute * MINUTE).timestamp()
+        os.utime(path, (moment, moment))
+
+    @rule(name=names)
+    def a_file_is_being_written(self, name: str) -> None:
+        path = self.titan / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.rewritten_in_place |= path.exists()
+        self.sizes += 1
+        path.write_bytes(b"x" * self.sizes)
+        os.utime(path, (self.now.timestamp(),) * 2)
+
+    @rule(old=names, new=names)
+    def a_file_is_moved(self, old: str, new: str) -> None:
+        if (self.titan / old).exists() and not (self.titan / new).exists():
+            (self.titan / new).parent.mkdir(parents=True, exist_ok=True)
+            (self.titan / old).rename(self.titan / new)
+
+    @rule(name=names)
+    def a_file_is_removed(self, name: str) -> None:
+        (self.titan / name).unlink(missing_ok=True)
+
+    @rule()
+    def a_folder_is_renamed(self) -> None:
+        for old, new in (("a", "z"), ("z", "a")):
+            if (self.titan / old).exists() and not (self.titan / new).exists():
+                (self.titan / old).rename(self.titan / new)
+                return
+
+    @rule(folder=st.sampled_from(("a", "c")))
+    def a_folder_cannot_be_read(self, folder: str) -> None:
+        self.unreadable ^= {f"Titan/{folder}"}
+
+    @rule()
+    def the_share_goes_away_and_comes_back(self) -> None:
+        away = self.folder / "away"
+        self.titan.rename(away)
+        self.titan.mkdir()
+        self.look()
+        self.titan.rmdir()
+        away.rename(self.titan)
+
+    @rule()
+    def the_indexer_is_restarted(self) -> None:
+        self.stop()
+
+    @rule()
+    def the_index_is_lost(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder / "state", ignore_errors=True)
+
+    @rule(end=st.integers(40, 80))
+    def a_session_is_revised(self, end: int) -> None:
+        start, _ = SPANS["one"]
+        sequence = self.loop.run_until_complete(self.store.last_sequence())
+        one = self.events("one", start, end)
+        self.state(one.revised(after=sequence))
+
+    @rule(declines=st.booleans())
+    def a_user_thinks_again(self, declines: bool) -> None:
+        one = self.events("two", *SPANS["two"])
+        sequence = self.loop.run_until_complete(self.store.last_sequence())
+        self.state(one.declined(after=sequence) if declines else one.matched(after=sequence))
+
+    @rule(seconds=st.sampled_from((1, 3, 10)), everything=st.booleans())
+    def it_is_looked(self, seconds: int = 3, everything: bool = False) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.look(everything=everything)
+
+    # --- what must be so ---
+
+    @invariant()
+    def no_file_is_in_two_records(self) -> None:
+        seen: list[str] = [path for name in SPANS for path in self.record(name)]
+        assert len(seen) == len(set(seen))
+
+    def teardown(self) -> None:
+        try:
+            self.unreadable.clear()
+            for _ in range(3):
+                self.now += timedelta(seconds=10)
+                self.look(everything=True)
+            expected = self.expected()
+            for name in SPANS:
+                if self.consents(name):
+                    assert self.record(name) == expected[name], name
+        finally:
+            self.stop()
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+    def expected(self) -> dict[str, set[str]]:
+        """Whose each file on the share is, by a plain reading of the rules for these sessions."""
+        expected: dict[str, set[str]] = {name: set() for name in SPANS}
+        spans = {name: self.span(name) for name in SPANS}
+        for path in self.titan.rglob("*.dm3"):
+            moment = (datetime.fromtimestamp(path.stat().st_mtime, UTC) - MONDAY) / MINUTE
+            within = [name for name, (start, end) in spans.items() if start < moment <= end]
+            if not within:
+                ended = [name for name, (_, end) in spans.items() if end < moment <= end + 5]
+                within = sorted(ended, key=lambda name: spans[name][1])[-1:]
+            if not within or not all(map(self.consents, within)):
+                continue
+            owner = min(within, key=lambda name: spans[name][1] - spans[name][0])
+            expected[owner].add(path.relative_to(self.folder / "instruments").as_posix())
+        return expected
+
+    # --- by hand ---
+
+    def events(self, name: str, start: float, end: float) -> SessionEvents:
+        return SessionEvents(
+            session=f"file-{name}", start=MONDAY + start * MINUTE, end=MONDAY + end * MINUTE
+        )
+
+    def state(self, *events: Any) -> None:
+        for event in events:
+            self.loop.run_until_complete(self.store.append(envelop(event, source="test")))
+
+    def folded(self, name: str) -> Any:
+        history = self.loop.run_until_complete(read_session(self.store, f"file-{name}"))
+        return fold(history)
+
+    def span(self, name: str) -> tuple[float, float]:
+        event = self.folded(name).schedule.event
+        return (event.start - MONDAY) / MINUTE, (event.end - MONDAY) / MINUTE
+
+    def consents(self, name: str) -> bool:
+        return type(self.folded(name).booking.event).__name__ == "ReservationMatched"
+
+    def record(self, name: str) -> set[str]:
+        """Paths that the record of a session has, missing ones apart; none without consent."""
+        if not self.consents(name):
+            return set()
+        files = self.folded(name).current_files().values()
+        found = [file.indexed.event for file in files if not file.is_missing]
+        assert all(isinstance(one, FileIndexed) for one in found)
+        return {one.path for one in found}
+
+    def look(self, *, everything: bool = False) -> None:
+        self.loop.run_until_complete(self._look(everything))
+
+    async def _look(self, everything: bool) -> None:
+        if self.indexer is None:
+            letters = MemoryDeadLetters()
+            context = ServiceContext(self.settings, self.store, MemoryPeople(), letters, None)  # type: ignore[arg-type]
+            self.indexer = ByHand(context)
+        clock = mock.Mock(wraps=datetime)
+        clock.now = lambda zone: self.now
+        with (
+            mock.patch.object(walk, "list_folder", self._list),
+            mock.patch.object(decisions, "datetime", clock),
+        ):
+            await self.indexer.catch_up()
+            for instrument in self.indexer.instruments.values():
+                await self._once(instrument, everything)
+
+    async def _once(self, instrument: Any, everything: bool) -> None:
+        """One round of an instrument's loop, at the time of this test."""
+        now_ns = round(self.now.timestamp() * 10**9)
+        try:
+            found = walk.look(
+                instrument._tree,
+                instrument._index,
+                instrument._names,
+                now_ns,
+                everything=everything or self.rewritten_in_place,
+            )
+        except ShareUnavailableError:
+            return
+        self.rewritten_in_place = False
+        await instrument.decisions.decide(decisions.Seen(found.growing, tuple(found.unreadable)))
+
+    def _list(self, path: str, choose: Any) -> Any:
+        if any(path.endswith(one) for one in self.unreadable):
+            raise PermissionError(13, "Permission denied")
+        return list_folder(path, choose)
+
+    def stop(self) -> None:
+        if self.indexer is not None:
+            self.indexer.close()
+            self.indexer = None
+
+
+TestShare = Share.TestCase
+TestShare.settings = settings(
+    max_examples=25,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
