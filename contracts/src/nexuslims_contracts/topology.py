@@ -88,7 +88,12 @@ CALENDARS = BucketSpec(
     description="When each calendar was last gone over whole; withdrawals that an operator decides",
 )
 
-BUCKETS = (PEOPLE, LEASES, CALENDARS)
+READERS = BucketSpec(
+    name="NEXUS_READERS",
+    description="Which kinds of files the extractor in use reads; the indexer looks for these",
+)
+
+BUCKETS = (PEOPLE, LEASES, CALENDARS, READERS)
 
 INDEXER = ConsumerSpec(
     name="indexer",

@@ -72,6 +72,7 @@ class PlainImageExtractor:
     version = "1.0"
     priority = 20
     extensions = ("png", "jpg", "jpeg", "bmp", "gif")
+    endings: tuple[str, ...] = ()
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the magic numbers."""
@@ -141,6 +142,7 @@ class TextExtractor:
     version = "1.0"
     priority = 20
     extensions = ("txt", "log", "csv", "mdoc", "md", "rtf", "json", "xml", "ini")
+    endings: tuple[str, ...] = ()
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the name and the absence of control characters."""

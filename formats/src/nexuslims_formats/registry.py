@@ -13,6 +13,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from nexuslims_contracts import plugins
 from nexuslims_contracts.errors import PluginError
+from nexuslims_contracts.file_kinds import Companion, FileKinds
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.model import ParsedFile
 
@@ -29,6 +30,12 @@ class Extractor(Protocol):
     ``extensions`` are lower-case suffixes without the dot, compared without regard to case. Those
     that name a file's extension are asked first, then the others (a file may be misnamed: the
     content decides), and last those with an empty tuple, which take any file.
+
+    Two attributes may be left out. ``endings`` are the extensions of files that are looked for in
+    an instrument's folders where only data is wanted, if these are not all ``extensions``: any
+    software writes texts and pictures. ``companions`` are files
+    (:class:`~nexuslims_contracts.file_kinds.Companion`) that are read beside another one, and are
+    no datasets of their own.
     """
 
     name: str
@@ -79,6 +86,19 @@ def installed() -> tuple[Extractor, ...]:
             else:
                 log.error("extractor %s lacks parts of the port", name)
     return tuple(sorted(found, key=lambda extractor: (-extractor.priority, extractor.name)))
+
+
+def file_kinds() -> FileKinds:
+    """Return what the installed extractors read of instruments' data, and beside it."""
+    endings: set[str] = set()
+    companions: set[Companion] = set()
+    for extractor in installed():
+        endings.update(getattr(extractor, "endings", extractor.extensions))
+        companions.update(getattr(extractor, "companions", ()))
+    return FileKinds(
+        endings=tuple(sorted(endings)),
+        companions=tuple(sorted(companions, key=lambda one: (one.ending, one.of))),
+    )
 
 
 def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = None) -> Extractor:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,14 +17,17 @@ from nexuslims_contracts.events import (
     FileSuperseded,
     SessionIndexed,
 )
+from nexuslims_contracts.file_kinds import FileKinds
 from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import INDEXER
 from nexuslims_indexer.app import indexing
 from nexuslims_indexer.dry_run import files as dry_run
+from nexuslims_shared.bucket import MemoryBucket
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
 from nexuslims_shared.people import MemoryPeople, Person
+from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import Status, file_notes, files_complete, progress
@@ -51,6 +55,7 @@ class Office:
         self.store = Breaking()
         self.letters = MemoryDeadLetters()
         self.people = MemoryPeople()
+        self.kinds = PublishedKinds(MemoryBucket())
         self.context = ServiceContext(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
 
     async def state(self, *events: Event) -> None:
@@ -62,7 +67,7 @@ class Office:
 
     async def wake(self) -> None:
         """Deliver the last event of the calendar, or of an operator, to an indexer that starts."""
-        async with indexing(self.context) as indexer:
+        async with indexing(self.context, self.kinds) as indexer:
             await indexer.handle(await self.batch())
 
     async def batch(self) -> tuple[Recorded, ...]:
@@ -126,8 +131,11 @@ async def test_the_files_of_a_session_are_nobodys_business_unless_its_user_agree
     assert len(await office.history()) == before
 
 
-async def test_a_session_in_use_has_its_files_but_no_manifest(office, share) -> None:
-    share.write("a.dm3")
+async def test_a_session_in_use_has_its_files_but_no_manifest(settings, facts, share) -> None:
+    now = datetime.now(UTC)
+    recent = replace(facts, start=now - timedelta(hours=1), end=now - timedelta(minutes=1))
+    office = Office(settings, recent)
+    share.write("a.dm3", now - timedelta(minutes=2))
     await office.state(office.facts.started(), office.facts.matched())
     await office.wake()
     assert [event.path for event in await office.stated(FileIndexed)] == ["Titan/a.dm3"]
@@ -197,7 +205,9 @@ async def test_late_files_enter_the_record_however_late(office, share) -> None:
     await office.state(*office.facts.over())
     await office.wake()
     share.write("b.dm3")
-    async with indexing(office.context) as indexer:  # it starts again, and nobody asks
+    async with indexing(
+        office.context, office.kinds
+    ) as indexer:  # it starts again, and nobody asks
         await looked_through(indexer)
     assert current(await office.folded()) == ["Titan/a.dm3", "Titan/b.dm3"]
     assert [event.count for event in await office.stated(SessionIndexed)] == [1, 2]
@@ -257,7 +267,7 @@ async def test_an_empty_folder_makes_readiness_red_and_takes_nothing(office, sha
     await office.state(*office.facts.over())
     await office.wake()
     path.rename(share.root / "a.dm3")
-    async with indexing(office.context) as indexer:
+    async with indexing(office.context, office.kinds) as indexer:
         with pytest.raises(RetryLater, match="is empty, and was not before"):
             await indexer.handle(await office.batch())
         assert "is the share mounted" in indexer.troubles()[0]
@@ -321,7 +331,7 @@ async def test_a_time_that_a_user_declined_is_in_nobodys_record(office, share) -
     await office.wake()
     assert len(current(await office.folded())) == 2
     await office.state(short.started(), short.declined(), short.ended())
-    async with indexing(office.context) as indexer:
+    async with indexing(office.context, office.kinds) as indexer:
         await indexer.handle(tuple((await office.history(short))[-1:]))
         await looked_through(indexer)
     assert current(await office.folded()) == ["Titan/day.dm3"]
@@ -358,6 +368,44 @@ async def test_a_file_of_the_future_is_named(office, share) -> None:
     (event,) = await office.stated(FilesNotFound)
     assert "1 file has a time in the future, such as Titan/a.dm3" in event.notes[0]
     assert "clock_offset" in event.notes[0]
+
+
+async def test_what_the_extractor_in_use_reads_is_looked_for(office, share) -> None:
+    share.write("a.dm3")
+    share.write("b.xyz")
+    await office.state(*office.facts.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await indexer.handle(await office.batch())
+        assert current(await office.folded()) == ["Titan/a.dm3"]
+        await office.kinds.publish(FileKinds(endings=("dm3", "xyz")))
+        await indexer.read_kinds()
+        await looked_through(indexer)
+    assert current(await office.folded()) == ["Titan/a.dm3", "Titan/b.xyz"]
+
+
+async def test_a_series_that_was_closed_in_the_next_session_is_that_in_which_it_was_begun(
+    settings, share, facts
+) -> None:
+    """It was seen growing; the index is lost later, and what was stated stands."""
+    settings = settings.model_copy(update={"file_settle_seconds": 0.0})
+    now = datetime.now(UTC)
+    first = replace(facts, start=now - timedelta(hours=2), end=now - timedelta(minutes=2))
+    next_one = replace(first, session="file-2", start=first.end, end=now - timedelta(minutes=1))
+    office = Office(settings, first)
+    await office.state(*first.over(), *next_one.over())
+    share.write("series.dm3", next_one.start + timedelta(seconds=30))
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        assert current(await office.folded(next_one)) == ["Titan/series.dm3"]
+    (event,) = await office.stated(FileIndexed, next_one)
+    began = event.model_copy(update={"session": first.session, "basis": "began"})
+    taken = FileSuperseded(session=next_one.session, file=event.file, reason="elsewhere", after=9)
+    await office.state(began, taken)
+    shutil.rmtree(settings.state_path)
+    await office.wake()
+    await office.wake()
+    assert current(await office.folded()) == ["Titan/series.dm3"]
+    assert current(await office.folded(next_one)) == []
 
 
 def current(state: SessionState) -> list[str]:

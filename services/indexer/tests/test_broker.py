@@ -13,10 +13,12 @@ from nexuslims_contracts.events import FileIndexed, SessionIndexed
 from nexuslims_contracts.topology import EVENTS, INDEXER
 from nexuslims_indexer.app import indexing
 from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.bucket import MemoryBucket
 from nexuslims_shared.consume import MessageProcessor, by_session
 from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -42,7 +44,7 @@ class Shift:
         await provision(js)
         self.js, self.store, letters = js, JetStreamEventStore(js), StreamDeadLetters(js)
         context = ServiceContext(self.settings, self.store, MemoryPeople(), letters, js)
-        self.indexing = indexing(context)
+        self.indexing = indexing(context, PublishedKinds(MemoryBucket()))
         self.indexer = await self.indexing.__aenter__()
         self.processor = MessageProcessor(
             INDEXER.name, self.indexer.handle, letters, by_session, concurrency=100

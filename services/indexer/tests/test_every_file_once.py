@@ -26,8 +26,10 @@ from nexuslims_indexer import decisions, walk
 from nexuslims_indexer.app import Indexer
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.listing import list_folder
+from nexuslims_shared.bucket import MemoryBucket
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.settings import Settings
@@ -234,7 +236,7 @@ class Share(RuleBasedStateMachine):
         if self.indexer is None:
             letters = MemoryDeadLetters()
             context = ServiceContext(self.settings, self.store, MemoryPeople(), letters, None)  # type: ignore[arg-type]
-            self.indexer = ByHand(context)
+            self.indexer = ByHand(context, PublishedKinds(MemoryBucket()))
         clock = mock.Mock(wraps=datetime)
         clock.now = lambda zone: self.now
         with (

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nexuslims_indexer.names import Companion, Kinds, Names
+from nexuslims_contracts.file_kinds import Companion, FileKinds
+from nexuslims_indexer.names import Names
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_a_companion_stays_one_though_what_it_belongs_to_is_ignored() -> None:
 
 
 def test_what_the_readers_know_decides() -> None:
-    kinds = Kinds(frozenset({"xyz", "txt"}), (Companion(".xml", ("xyz",)),))
+    kinds = FileKinds(endings=("txt", "xyz"), companions=(Companion(ending=".xml", of=("xyz",)),))
     names = ["a.xyz", "a.xml", "b.xml", "c.dm3", "d.txt"]
     assert Names("exclusive", (), kinds).wanted(names) == ["a.xyz", "d.txt"]
     assert Names("inclusive", (), kinds).wanted(names) == ["a.xyz", "b.xml", "c.dm3", "d.txt"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_contracts.file_kinds import Companion
 from nexuslims_contracts.text import clean_text
 from nexuslims_contracts.units import known_unit
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
@@ -61,6 +62,9 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "unf": (("semper",), b""),
     "bcf": (("bruker",), b"AAMVHFSS"),
 }
+
+_PARTS_OF_PROJECTS = ("img", "map", "pts")
+"""Read with the ``.asw`` that lists them."""
 
 # readers of ours in front of the library's, and for where it lacks a package
 _OURS = {"jeol": read_jeol, "zspy": read_zspy}
@@ -123,6 +127,12 @@ class RosettaSciIOExtractor:
     version = "1.0"
     priority = 50
     extensions = tuple(_READERS)
+    endings = tuple(one for one in _READERS if one not in _PARTS_OF_PROJECTS)
+    companions = (
+        Companion(ending=".hdr", of=("mib",)),
+        Companion(ending=".ipr", of=("spd",)),
+        Companion(ending=".spc", of=("spd",)),
+    )
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the extension, and by the first bytes where the format has a magic number."""

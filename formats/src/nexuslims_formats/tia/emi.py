@@ -50,6 +50,7 @@ class TiaExtractor:
     version = "1.0"
     priority = 100
     extensions = ("emi", "ser")
+    endings = ("ser",)
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell a series by its head; an ``.emi`` has no magic number and goes by its name."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nexuslims_contracts.file_kinds import Companion
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile
@@ -28,6 +29,7 @@ class SemTextTiffExtractor:
     version = "1.0"
     priority = 60
     extensions = ("tif", "tiff")
+    companions = (Companion(ending=".txt", of=("tif", "tiff", "bmp", "jpg")),)
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the text; by one that cannot be read too, so that it is reported."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from nexuslims_contracts.file_kinds import Companion
 from nexuslims_formats.model import Moment, ParsedFile
 from nexuslims_formats.quantities import number, pixel_size
 from nexuslims_formats.tiff.camera import time_of_tag
@@ -31,6 +32,7 @@ class TescanTiffExtractor:
     version = "1.0"
     priority = 150
     extensions = ("tif", "tiff")
+    companions = (Companion(ending=".hdr", of=("tif", "tiff", "png")),)
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the private tag 50431, the maker's name, or a header beside the image."""

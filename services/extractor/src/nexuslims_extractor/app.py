@@ -27,9 +27,11 @@ from nexuslims_extractor.outcome import to_event
 from nexuslims_extractor.profiles import load_profiles
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
 from nexuslims_formats.model import InstrumentContext
+from nexuslims_formats.registry import file_kinds
 from nexuslims_shared.artifacts import resolve
 from nexuslims_shared.consume import Handler, RetryLater
 from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import FileState
@@ -69,6 +71,7 @@ def create(settings: Settings) -> Service:
 @asynccontextmanager
 async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
     settings = context.settings
+    await PublishedKinds.of(context.jetstream).publish(await asyncio.to_thread(file_kinds))
     limits = Limits(
         seconds=settings.extractor_timeout,
         memory=settings.extractor_memory_mb * MEBIBYTE,

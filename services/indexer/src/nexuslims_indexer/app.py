@@ -25,14 +25,15 @@ from nexuslims_indexer.errors import IndexInUseError, ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.instrument import InstrumentIndexer
 from nexuslims_indexer.model import Tree
-from nexuslims_indexer.names import Names
+from nexuslims_indexer.names import DEFAULT_KINDS, Names
 from nexuslims_indexer.people import FolderNames
 from nexuslims_indexer.warn import Warnings
 from nexuslims_indexer.watch import is_local, watch
 from nexuslims_shared.consume import Handler, RetryLater, by_session
-from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
 from nexuslims_shared.health import Check
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
+from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.settings import Settings, make_folder
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 _SHARE_DELAY: Final = timedelta(seconds=30)
 _SECOND_NS: Final = 10**9
+_KINDS_INTERVAL_S: Final = 20.0
 
 
 def create(settings: Settings) -> Service:
@@ -71,22 +73,34 @@ def _check_folders(running: Sequence["Indexer"]) -> Check:
 
 @asynccontextmanager
 async def _work(context: ServiceContext, running: list["Indexer"]) -> AsyncIterator[Handler]:
-    async with indexing(context) as indexer:
+    async with indexing(context, PublishedKinds.of(context.jetstream)) as indexer:
         running[:] = [indexer]
         yield indexer.handle
         running.clear()
 
 
 @asynccontextmanager
-async def indexing(context: ServiceContext) -> AsyncIterator["Indexer"]:
-    """Run an indexer."""
-    indexer = Indexer(context)
+async def indexing(context: ServiceContext, published: PublishedKinds) -> AsyncIterator["Indexer"]:
+    """Run an indexer.
+
+    Parameters
+    ----------
+    context
+        What the service works with.
+    published
+        Which kinds of files the extractor in use reads.
+    """
+    indexer = Indexer(context, published)
+    await indexer.read_kinds()
     await indexer.catch_up()
-    watching = asyncio.create_task(indexer.watch())
+    indexer.tasks += [
+        asyncio.create_task(indexer.watch()),
+        asyncio.create_task(indexer.follow_kinds()),
+    ]
     try:
         yield indexer
     finally:
-        await end(watching, *indexer.tasks)
+        await end(*indexer.tasks)
         indexer.close()
 
 
@@ -97,9 +111,13 @@ class Indexer:
     ----------
     context
         What the service works with.
+    published
+        Which kinds of files the extractor in use reads.
     """
 
-    def __init__(self, context: ServiceContext) -> None:
+    def __init__(self, context: ServiceContext, published: PublishedKinds) -> None:
+        self._published = published
+        self._kinds = DEFAULT_KINDS
         self.tasks: list[asyncio.Task[None]] = []
         self._context = context
         self._settings = context.settings
@@ -145,6 +163,25 @@ class Indexer:
                     self.instruments[key].mark(sessions)
             self._is_new = False
 
+    async def read_kinds(self) -> None:
+        """Look for what the extractor in use reads, if that is something else than before."""
+        kinds = await self._published.read()
+        if kinds is not None and kinds != self._kinds:
+            log.info("the extractor reads %s", ", ".join(sorted(kinds.endings)))
+            self._kinds = kinds
+            for key, instrument in self.instruments.items():
+                names = self._names()
+                instrument.use(names, self._signature(key, names))
+
+    async def follow_kinds(self) -> None:
+        """Ask now and then what the extractor in use reads."""
+        while True:
+            await asyncio.sleep(_KINDS_INTERVAL_S)
+            try:
+                await self.read_kinds()
+            except BrokerUnavailableError as error:
+                log.warning("%s", error)
+
     def troubles(self) -> list[str]:
         """Say which folders could not be looked at, and why."""
         return sorted(one.trouble for one in self.instruments.values() if one.trouble)
@@ -183,7 +220,7 @@ class Indexer:
     def _make(self, key: TreeKey) -> InstrumentIndexer:
         settings, context = self._settings, self._context
         own = _entry_of(settings, key)
-        names = Names(settings.file_strategy, settings.ignore_patterns)
+        names = self._names()
         index = self._index(key, names)
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"look {key[1]}")
         rules = _rules(settings, own)
@@ -221,9 +258,14 @@ class Indexer:
             ),
         )
 
+    def _names(self) -> Names:
+        return Names(self._settings.file_strategy, self._settings.ignore_patterns, self._kinds)
+
+    def _signature(self, key: TreeKey, names: Names) -> str:
+        return f"{self._settings.instrument_data_path} {key} {names.signature}"
+
     def _index(self, key: TreeKey, names: Names) -> FolderIndex:
-        root = self._settings.instrument_data_path
-        signature = f"{root} {key} {names.signature}"
+        signature = self._signature(key, names)
         try:
             folder = make_folder(self._settings.state_path / "index", "NX_STATE_PATH")
             return FolderIndex(folder / f"{digest(key)[:16]}.sqlite", signature)

@@ -74,6 +74,23 @@ class FolderIndex:
         """Close the file."""
         self._database.close()
 
+    def adopt(self, signature: str) -> None:
+        """Go on under other rules by which names are wanted; what was seen is then forgotten.
+
+        Parameters
+        ----------
+        signature
+            Of the rules.
+        """
+        if _about(self._database).get("signature") == signature:
+            return
+        self._last = None
+        with self.changing():
+            for table in ("folder", "linked", "growing", "grown", "pending", "swept"):
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            about = (signature, "signature")
+            self._database.execute("UPDATE about SET value = ? WHERE name = ?", about)
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Make all changes within, or none."""

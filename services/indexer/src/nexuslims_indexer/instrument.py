@@ -82,6 +82,7 @@ class InstrumentIndexer:
         self._index, self._thread, self._book, self._events = index, thread, book, events
         self._news = asyncio.Condition()
         self._wake = asyncio.Event()
+        self._other_names: tuple[Names, str] | None = None
         self._wish = _Wish()
         self._asked = self._answered = 0
         self._failure: Exception | None = None
@@ -137,6 +138,20 @@ class InstrumentIndexer:
         async with self._news:
             await self._news.wait_for(lambda: self._answered >= ticket)
 
+    def use(self, names: Names, signature: str) -> None:
+        """Look for other names from now on.
+
+        Parameters
+        ----------
+        names
+            Chooses the files.
+        signature
+            Of the rules, for the index.
+        """
+        self._other_names = (names, signature)
+        self._wish.asked = True
+        self._wake.set()
+
     def mark(self, sessions: Iterable[str]) -> None:
         """Decide again about sessions, and those near them."""
         self.decisions.mark(sessions)
@@ -187,6 +202,9 @@ class InstrumentIndexer:
     async def _look_through(self, wish: _Wish) -> None:
         now = datetime.now(UTC)
         await self._events.catch_up()
+        if self._other_names is not None:
+            (self._names, signature), self._other_names = self._other_names, None
+            await in_thread(self._thread, self._index.adopt, signature)
         if wish.asked or wish.everything or now >= self._due(now):
             found = await self._look_everywhere(now, everything=wish.everything)
         else:

@@ -1,78 +1,30 @@
 """Which names in a folder are files of sessions: by strategy, ignored patterns, kinds read."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fnmatch import translate
 from typing import Final, Literal, TypeAlias
+
+from nexuslims_contracts.file_kinds import Companion, FileKinds
 
 Strategy: TypeAlias = Literal["exclusive", "inclusive"]
 
 
-@dataclass(frozen=True, slots=True)
-class Companion:
-    """A file that belongs to another file of its folder, and is no dataset of its own.
-
-    Parameters
-    ----------
-    ending
-        How its name ends, lower case: ``.hdr``.
-    of
-        Endings of the files it belongs to, which have the rest of its name, lower case, without
-        the dot. Vendors also write ``image-tif.hdr`` beside ``image.tif``.
-    """
-
-    ending: str
-    of: tuple[str, ...]
-
-    def belongs(self, name: str, names: Collection[str]) -> bool:
-        """Tell whether a name is a companion's, given all names of the folder in lower case."""
-        if not name.endswith(self.ending):
-            return False
-        rest = name[: -len(self.ending)]
-        return any(
-            f"{rest}.{ending}" in names
-            or (rest.endswith(f".{ending}") and rest in names)
-            or (
-                rest.endswith(f"-{ending}")
-                and f"{rest.removesuffix(f'-{ending}')}.{ending}" in names
-            )
-            for ending in self.of
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Kinds:
-    """What the installed readers know.
-
-    Parameters
-    ----------
-    endings
-        Of files that they read, lower case, without the dot.
-    companions
-        Files that they read beside another one.
-    """
-
-    endings: frozenset[str]
-    companions: tuple[Companion, ...] = ()
-
-
-DEFAULT_KINDS: Final = Kinds(
-    endings=frozenset(
-        {
-            *("dm3", "dm4", "dm5", "h5", "hdf5", "msa", "ser", "spc", "tif", "tiff", "emd", "bcf"),
-            *("spx", "mrc", "blo", "tvips", "sur", "pro", "asw", "eds", "elid", "hspy", "zspy"),
-            *("nxs", "prz", "unf", "app5", "emsa", "spd", "mib"),
-        }
+DEFAULT_KINDS: Final = FileKinds(
+    endings=(
+        *("app5", "asw", "bcf", "blo", "bmp", "dm3", "dm4", "dm5", "eds", "elid", "emd", "emsa"),
+        *("h5", "hdf5", "hspy", "jpeg", "jpg", "mib", "mrc", "msa", "nxs", "png", "pro", "prz"),
+        *("ser", "spc", "spd", "spx", "sur", "tif", "tiff", "tvips", "unf", "zspy"),
     ),
     companions=(
-        Companion(".hdr", ("tif", "tiff", "png", "mib")),
-        Companion(".txt", ("tif", "tiff", "bmp", "jpg")),
-        Companion(".spc", ("spd",)),
-        Companion(".ipr", ("spd",)),
+        Companion(ending=".hdr", of=("mib",)),
+        Companion(ending=".hdr", of=("tif", "tiff", "png")),
+        Companion(ending=".ipr", of=("spd",)),
+        Companion(ending=".spc", of=("spd",)),
+        Companion(ending=".txt", of=("tif", "tiff", "bmp", "jpg")),
     ),
 )
-"""What is assumed until an extractor has stated what it reads: the incumbent's list and more."""
+"""What our own extractors read: assumed until an extractor has published what it reads."""
 
 
 class Names:
@@ -89,9 +41,9 @@ class Names:
     """
 
     def __init__(
-        self, strategy: Strategy, ignore: Sequence[str] = (), kinds: Kinds = DEFAULT_KINDS
+        self, strategy: Strategy, ignore: Sequence[str] = (), kinds: FileKinds = DEFAULT_KINDS
     ) -> None:
-        self.signature = repr((strategy, tuple(ignore), sorted(kinds.endings), kinds.companions))
+        self.signature = repr((strategy, tuple(ignore), kinds.endings, kinds.companions))
         self._inclusive = strategy == "inclusive"
         self._kinds = kinds
         simple, others = _split(ignore)
