@@ -1,7 +1,7 @@
 """Whose a file is."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexuslims_contracts.paths import bytes_of, path_from, readable
@@ -128,6 +128,7 @@ def test_paths_are_shown_readably() -> None:
 spans = st.tuples(st.integers(0, 60), st.integers(1, 30), st.booleans())
 
 
+@settings(deadline=None)
 @given(st.lists(spans, min_size=1, max_size=6), st.lists(st.integers(-5, 120), max_size=25))
 def test_one_pass_for_all_sessions_finds_what_the_rule_says_of_each_file(
     sessions: list[tuple[int, int, bool]], minutes: list[int]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexuslims_contracts.datasets import Dataset, ExtractorVersion
@@ -127,6 +127,14 @@ def test_a_rewritten_file_takes_the_place_of_its_former_state(session) -> None:
     assert session.state.current_files().keys() == {file(1).token, file(2).token}
 
 
+def test_a_file_that_is_being_rewritten_stays_until_it_is_at_rest(session) -> None:
+    session.look(file(1), file(2))
+    new = file(1, size=9)
+    statement = session.look(file(2), elsewhere={new.path: new}, growing={new.path})
+    assert statement.files == ()
+    assert session.paths == ["Titan/f1.dm3", "Titan/f2.dm3"]
+
+
 def test_a_moved_file_is_the_same_one(session) -> None:
     session.look(*(file(number) for number in range(5)))
     statement = session.look(*(file(number, folder="new") for number in range(5)))
@@ -240,6 +248,7 @@ def extracted(session: Session, one: FoundFile, sha256: str) -> MetadataExtracte
 looks = st.lists(st.sets(st.integers(1, 5)), max_size=6)
 
 
+@settings(deadline=None)
 @given(looks)
 def test_no_look_makes_a_record_smaller_and_nothing_is_stated_twice(facts, history) -> None:
     session = Session(facts)

@@ -276,7 +276,7 @@ class Share(RuleBasedStateMachine):
 
 TestShare = Share.TestCase
 TestShare.settings = settings(
-    max_examples=25,
+    max_examples=15,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexuslims_indexer.schedule import LONGEST, QUIET, SHORTEST, Occasion, next_look
@@ -40,6 +40,7 @@ def test_a_session_that_goes_on_is_looked_at_all_the_time() -> None:
 moments = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=3))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(moments, st.booleans()), max_size=5), moments)
 def test_it_never_looks_at_once_again_nor_later_than_the_longest_interval(sessions, last) -> None:
     occasions = [Occasion(END + end, is_decided) for end, is_decided in sessions]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_contracts.file_kinds import Companion
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Signal, Value
@@ -36,6 +37,7 @@ class MrcExtractor:
     version = "1.0"
     priority = 90
     extensions = ("mrc", "mrcs", "st", "rec", "ali", "map", "preali")
+    companions = (Companion(ending=".mdoc", of=extensions),)
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the header, of a compressed file by the header within."""

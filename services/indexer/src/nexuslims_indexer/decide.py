@@ -187,6 +187,8 @@ class _Change:
     def _departure(self, token: str) -> tuple[FileDeparture, str] | None:
         """Say why a file is the session's no more, and what took its place; None if it is."""
         file = _file_of(self._current[token])
+        if file.path in self._found.growing:
+            return None  # what it becomes is known when it is at rest
         now = self._found.elsewhere.get(file.path)
         if now is not None and now.token != token:
             return "rewritten", now.token

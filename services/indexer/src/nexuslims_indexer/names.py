@@ -12,14 +12,16 @@ Strategy: TypeAlias = Literal["exclusive", "inclusive"]
 
 DEFAULT_KINDS: Final = FileKinds(
     endings=(
-        *("app5", "asw", "bcf", "blo", "bmp", "dm3", "dm4", "dm5", "eds", "elid", "emd", "emsa"),
-        *("h5", "hdf5", "hspy", "jpeg", "jpg", "mib", "mrc", "msa", "nxs", "png", "pro", "prz"),
-        *("ser", "spc", "spd", "spx", "sur", "tif", "tiff", "tvips", "unf", "zspy"),
+        *("ali", "app5", "asw", "bcf", "blo", "bmp", "dm3", "dm4", "dm5", "eds", "elid", "emd"),
+        *("emsa", "h5", "hdf5", "hspy", "jpeg", "jpg", "map", "mib", "mrc", "mrcs", "msa", "nxs"),
+        *("png", "preali", "pro", "prz", "rec", "ser", "spc", "spd", "spx", "st", "sur", "tif"),
+        *("tiff", "tvips", "unf", "zspy"),
     ),
     companions=(
         Companion(ending=".hdr", of=("mib",)),
         Companion(ending=".hdr", of=("tif", "tiff", "png")),
         Companion(ending=".ipr", of=("spd",)),
+        Companion(ending=".mdoc", of=("mrc", "mrcs", "st", "rec", "ali", "map", "preali")),
         Companion(ending=".spc", of=("spd",)),
         Companion(ending=".txt", of=("tif", "tiff", "bmp", "jpg")),
     ),
