@@ -101,6 +101,9 @@ bench-session: install ## CPU time of one real session, beside the incumbent
 bench-harvest: install ## requests and seconds of a real NEMO: a year, beside the incumbent; a sweep of 30,000
 	$(BIN)/python -m benchmarks.harvest
 
+bench-index: install ## files of one and of 200 sessions among 100,000, beside GNU find; memory; live
+	$(BIN)/python -m benchmarks.index
+
 bench-rebuild: install ## records of 2,000 sessions again from the events, beside the incumbent
 	$(BIN)/python -m benchmarks.rebuild
 
