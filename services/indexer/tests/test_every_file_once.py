@@ -261,7 +261,9 @@ class Share(RuleBasedStateMachine):
         except ShareUnavailableError:
             return
         self.rewritten_in_place = False
-        await instrument.decisions.decide(decisions.Seen(found.growing, tuple(found.unreadable)))
+        await instrument.decisions.decide(
+            decisions.Seen(found.growing, tuple(found.unreadable), found.is_first)
+        )
 
     def _list(self, path: str, choose: Any) -> Any:
         if any(path.endswith(one) for one in self.unreadable):

@@ -56,6 +56,8 @@ class Entry:
     awaits: datetime | None = None
     """Until when files are awaited of which none was found."""
     has_files: bool = False
+    files_digest: str = ""
+    """Of the files it has, if none is missing."""
     scheduled: int = 0
     booked: int = 0
     scanned: int = 0
@@ -96,6 +98,7 @@ class Entry:
                     self.scanned = sequence
                     self.awaits = event.until if isinstance(event, FilesAwaited) else None
                     self.has_files = isinstance(event, SessionIndexed)
+                    self.files_digest = _digest(event)
             case RetryRequested():
                 self.asked = max(self.asked, sequence)
             case _:
@@ -115,6 +118,12 @@ class Entry:
             self.instrument, self.user, self.start = event.instrument, event.user, event.start
             self.end = None if isinstance(event, SessionStarted) else event.end
         return True
+
+
+def _digest(event: SessionIndexed | FilesAwaited | FilesNotFound) -> str:
+    if not isinstance(event, SessionIndexed) or event.missing:
+        return ""
+    return event.files_digest
 
 
 def _consent(event: ReservationMatched | ConsentDeclined | ReservationMissing) -> bool | None:

@@ -11,6 +11,7 @@ from typing import Final
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import MetadataExtracted
+from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.subjects import file_subject
 from nexuslims_indexer.book import Book, Entry, TreeKey
 from nexuslims_indexer.claims import FOR_EVER, Booked, Claim, Rules, Sessions
@@ -86,10 +87,13 @@ class Seen:
         Files that are not at rest.
     unreadable
         Where the last whole look could not look.
+    is_first
+        Whether nothing was known before: then all sessions are held against what is there.
     """
 
     growing: Mapping[str, Growing] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
+    is_first: bool = False
 
 
 class Decisions:
@@ -136,6 +140,7 @@ class Decisions:
         self._marked: set[str] = set()
         self._spans: dict[str, tuple[int, int]] = {}
         self._doubtful: set[str] = set()
+        self._to_compare: set[str] = set()
         self._booked: dict[str, tuple[tuple[int, int], Booked]] = {}
 
     def mark(self, sessions: Iterable[str]) -> None:
@@ -154,6 +159,9 @@ class Decisions:
         now = datetime.now(UTC)
         sessions = await self._sessions()
         wanted = self._affected(sessions, sorted(times), now)
+        self._to_compare = set()
+        if seen.is_first:
+            wanted = self._with_those_to_compare(sessions, wanted)
         self.failed.clear()
         for batch in batches(wanted):
             await self._decide_batch(sessions, batch, seen, now)
@@ -211,6 +219,22 @@ class Decisions:
             and not quiet < one.end_ns < FOR_EVER
         ]
 
+    def _with_those_to_compare(self, sessions: Sessions, wanted: list[Booked]) -> list[Booked]:
+        """Add the sessions that had files, to decide about those that have others now."""
+        chosen = {one.session for one in wanted}
+        entries = self._book.entries
+        self._to_compare = {
+            one.session
+            for one in sessions.booked
+            if entries[one.session].has_files and entries[one.session].consent
+        } - chosen
+        return [one for one in sessions.booked if one.session in chosen | self._to_compare]
+
+    def _is_as_stated(self, session: str, claims: Mapping[FoundFile, Claim]) -> bool:
+        """Tell whether a session has the files that were stated last, as far as that is all."""
+        tokens = [file.token for file, claim in claims.items() if claim.session == session]
+        return digest(sorted(tokens)) == self._book.entries[session].files_digest
+
     def _near_marked(self, sessions: Sessions) -> set[str]:
         """Return the sessions near those of which the calendar says something new."""
         marked, self._marked = self._marked, set()
@@ -234,6 +258,8 @@ class Decisions:
         await self.warnings.check_clock(sessions, batch)
         for one in batch:
             claims = found.pop(one.session)
+            if one.session in self._to_compare and self._is_as_stated(one.session, claims):
+                continue
             with about(one.session):
                 try:
                     await self._decide_one(one, claims, sessions, seen, now)

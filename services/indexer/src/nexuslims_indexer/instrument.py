@@ -89,6 +89,7 @@ class InstrumentIndexer:
         self._last = _LONG_AGO
         self._growing: dict[str, Growing] = {}
         self._top: tuple[int, ...] = ()
+        self._is_first = False
 
     @property
     def folder(self) -> str:
@@ -185,7 +186,8 @@ class InstrumentIndexer:
         """Look and decide; what goes wrong is for those who asked, and is tried again."""
         try:
             await self._look_through(wish)
-            await self.decisions.decide(Seen(self._growing, self.unreadable))
+            await self.decisions.decide(Seen(self._growing, self.unreadable, self._is_first))
+            self._is_first = False
         except ShareUnavailableError as error:
             if self.trouble != str(error):
                 log.warning("%s", error)
@@ -214,6 +216,7 @@ class InstrumentIndexer:
             log.info("%s is there again", self.folder)
         self.trouble = ""
         self._growing = found.growing
+        self._is_first |= found.is_first
 
     async def _in_thread_look_at(self, folders: set[str]) -> Look:
         return await in_thread(

@@ -126,8 +126,11 @@ class Look:
         Files that are not at rest.
     listed
         How many folders were listed.
+    is_first
+        Whether nothing was known before: what went since then cannot be told.
     """
 
     unreadable: list[Unreadable] = field(default_factory=list)
     growing: dict[str, Growing] = field(default_factory=dict)
     listed: int = 0
+    is_first: bool = False

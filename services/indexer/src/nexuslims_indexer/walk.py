@@ -67,6 +67,7 @@ def look(
     """
     walk = _Walk(tree, index, names, now_ns)
     walk.recent_ns = now_ns - RECENT_NS if recent_ns is None else recent_ns
+    walk.result.is_first = not index.swept_ns()
     with index.changing():
         failure = walk.through(everything=everything, had_files=had_files)
         if failure is None and (everything or not index.swept_ns()):
