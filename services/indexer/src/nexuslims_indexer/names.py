@@ -12,10 +12,11 @@ Strategy: TypeAlias = Literal["exclusive", "inclusive"]
 
 DEFAULT_KINDS: Final = FileKinds(
     endings=(
-        *("ali", "app5", "asw", "bcf", "blo", "bmp", "dm3", "dm4", "dm5", "eds", "elid", "emd"),
-        *("emsa", "h5", "hdf5", "hspy", "jpeg", "jpg", "map", "mib", "mrc", "mrcs", "msa", "nxs"),
-        *("png", "preali", "pro", "prz", "rec", "ser", "spc", "spd", "spx", "st", "sur", "tif"),
-        *("tiff", "tvips", "unf", "zspy"),
+        *("ali", "ang", "app5", "asw", "bcf", "blo", "bmp", "ctf", "dm3", "dm4", "dm5", "ebsp"),
+        *("edaxh5", "eds", "elid", "emd", "emsa", "h5", "h5oina", "hdf5", "hspy", "jpeg", "jpg"),
+        *("map", "mdoc", "mib", "mrc", "mrcs", "msa", "nxs", "png", "preali", "pro", "prz"),
+        *("rec", "ser", "spc", "spd", "spx", "st", "sur", "tif", "tiff", "tvips", "unf"),
+        *("up1", "up2", "zspy"),
     ),
     companions=(
         Companion(ending=".hdr", of=("mib",)),
