@@ -23,6 +23,7 @@ from nexuslims_contracts.events import (
     CuratedDataset,
     Event,
     ExtractionFailed,
+    FileEvent,
     FileIndexed,
     FileMissing,
     FilesAwaited,
@@ -176,6 +177,8 @@ class SessionState:
 
 
 INITIAL = SessionState()
+_UNKNOWN = FileState()
+_INPUTS = frozenset(RECORD_INPUTS)
 
 
 def evolve(state: SessionState, recorded: Recorded) -> SessionState:
@@ -207,7 +210,7 @@ def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionSt
         state = _apply(event, state, sequence)
         session = event.session
         through = max(through, sequence)
-        if isinstance(event, RECORD_INPUTS):
+        if type(event) in _INPUTS:
             last_input = max(last_input, sequence)
     return replace(state, session=session, through=through, last_input=last_input)
 
@@ -275,33 +278,27 @@ def _(event: Scan, state: SessionState, sequence: int) -> SessionState:
 
 @_apply.register
 def _(event: FileIndexed, state: SessionState, sequence: int) -> SessionState:
-    file = state.files.get(event.file, FileState())
-    return _put(state, event.file, replace(file, indexed=_later(file.indexed, sequence, event)))
+    return _with_file(state, "indexed", event, sequence)
 
 
 @_apply.register
 def _(event: FileSuperseded, state: SessionState, sequence: int) -> SessionState:
-    file = state.files.get(event.file, FileState())
-    latest = _later(file.superseded, sequence, event)
-    return _put(state, event.file, replace(file, superseded=latest))
+    return _with_file(state, "superseded", event, sequence)
 
 
 @_apply.register
 def _(event: FileMissing, state: SessionState, sequence: int) -> SessionState:
-    file = state.files.get(event.file, FileState())
-    return _put(state, event.file, replace(file, missing=_later(file.missing, sequence, event)))
+    return _with_file(state, "missing", event, sequence)
 
 
 @_apply.register
 def _(event: MetadataExtracted, state: SessionState, sequence: int) -> SessionState:
-    file = state.files.get(event.file, FileState())
-    return _put(state, event.file, replace(file, extracted=_later(file.extracted, sequence, event)))
+    return _with_file(state, "extracted", event, sequence)
 
 
 @_apply.register
 def _(event: ExtractionFailed, state: SessionState, sequence: int) -> SessionState:
-    file = state.files.get(event.file, FileState())
-    return _put(state, event.file, replace(file, failed=_later(file.failed, sequence, event)))
+    return _with_file(state, "failed", event, sequence)
 
 
 @_apply.register
@@ -392,11 +389,13 @@ def _with_subject(state: SessionState, sequence: int, event: Event) -> Map[str, 
     return state.destination_subjects.set(event.subject, last)
 
 
-def _put(state: SessionState, token: str, file: FileState) -> SessionState:
-    before = state.files.get(token, FileState())
+def _with_file(state: SessionState, name: str, event: FileEvent, sequence: int) -> SessionState:
+    """Return a state in which one register of a file holds what it does after an event."""
+    before = state.files.get(event.file, _UNKNOWN)
+    file = replace(before, **{name: _later(getattr(before, name), sequence, event)})
     return replace(
         state,
-        files=state.files.set(token, file),
+        files=state.files.set(event.file, file),
         indexed_count=state.indexed_count + file.is_current - before.is_current,
         settled_count=state.settled_count
         + _counts_as_settled(state, file)
