@@ -6,6 +6,7 @@ repository that remembers none, at random, first after the broker's start (cold:
 log is read for the first time) and again (warm); as five of the six services open them, and once
 more with the datasets of their files, which the builder needs. The read model is made in a
 process of its own, whose peak of memory counts; the broker is killed, and timed until it answers.
+The console's lists are called at a hundred thousand sessions (:mod:`benchmarks.scale_lists`).
 """
 
 import argparse
@@ -26,6 +27,7 @@ import psutil
 from nats.aio.client import Client
 
 from benchmarks.report import Bar, Report
+from benchmarks.scale_lists import measure_lists
 from benchmarks.scale_stream import session_count, session_name, stream_folder
 from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection
@@ -49,6 +51,7 @@ def main() -> None:
     events = int(os.environ.get("EVENTS", "1000000"))
     report = Report("scale")
     asyncio.run(_measure(stream_folder(events), session_count(events), report))
+    measure_lists(report)
     report.finish()
 
 

@@ -36,12 +36,19 @@ def stream_folder(events: int) -> Path:
     events
         At least so many; whole groups of sessions are made.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    folder = cache / "nexuslims" / f"scale-{events}"
+    folder = cache_folder() / f"scale-{events}"
     if not (folder / _MADE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         asyncio.run(_make(folder, events))
         (folder / _MADE).touch()
+    return folder
+
+
+def cache_folder() -> Path:
+    """Return where what takes long to make is kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = cache / "nexuslims"
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
