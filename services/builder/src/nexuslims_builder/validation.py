@@ -99,9 +99,9 @@ def _problem(line: int, text: str | None) -> Problem:
     """Take a message of libxml2 apart."""
     plain = _NOISE.sub("", text or "invalid")
     named = _OF_ELEMENT.fullmatch(plain)
-    element, said = named.groups() if named else ("", plain)
+    element, complaint = named.groups() if named else ("", plain)
     for form, instead, wording in _EXPECTATIONS:
-        if found := form.search(said):
-            message = said[: found.start()] + instead + said[found.end() :]
+        if found := form.search(complaint):
+            message = complaint[: found.start()] + instead + complaint[found.end() :]
             return Problem(line, element, message.rstrip("."), wording.format(found[1]))
-    return Problem(line, element, said.rstrip("."))
+    return Problem(line, element, complaint.rstrip("."))
