@@ -12,7 +12,7 @@ from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import ParsedFile, Signal
 from nexuslims_formats.quantities import measures, spelled_unit
 from nexuslims_formats.tiff.rasters import Raster, rasters
-from nexuslims_formats.tiff.tags import is_tiff, read_tiff
+from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 
 _UNIT, _ORIGIN, _SCALE = 65003, 65006, 65009
 _ORDER = ("x", "y", "z")
@@ -44,14 +44,14 @@ class GatanTiffExtractor:
             if step and step[0]:
                 scales[name] = (step[0], -step[0] * origin[0] if any(origin) else 0.0)
                 units[name] = spelled_unit(tiff.text(_UNIT + place))
-        signals = [_signal(path, raster, scales, units) for raster in rasters(tiff)]
+        signals = [_signal(tiff, raster, scales, units) for raster in rasters(tiff)]
         if not signals:
             raise UnreadableFileError("the TIFF file holds no image")
         return ParsedFile(signals=signals, reader=f"tiff tags {self.version}")
 
 
 def _signal(
-    path: Path, raster: Raster, scales: dict[str, tuple[float, float]], units: dict[str, str]
+    tiff: Tiff, raster: Raster, scales: dict[str, tuple[float, float]], units: dict[str, str]
 ) -> Signal:
     names = [*(["z"] if len(raster.pages) > 1 else []), "y", "x", "channel"]
     axes = []
@@ -63,7 +63,7 @@ def _signal(
         )
     reciprocal = measures(units.get("x", "")) in ("inverse length", "angle")
     return Signal(
-        name=path.stem,
+        name=tiff.path.stem,
         dataset_type="Diffraction" if reciprocal else "Image",
         data_type="TEM_Diffraction" if reciprocal else "TEM_Imaging",
         shape=raster.shape,
@@ -71,5 +71,5 @@ def _signal(
         axes=tuple(axes),
         pixels=raster.pixels if not raster.problem else None,
         to_display=raster.to_display,
-        problems=(raster.problem,) if raster.problem else (),
+        problems=tuple(filter(None, (tiff.problem, raster.problem))),
     )
