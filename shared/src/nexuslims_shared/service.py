@@ -120,6 +120,13 @@ class _Server(uvicorn.Server):
 def service_named(name: str, settings: Settings) -> Service:
     """Load an installed service.
 
+    Parameters
+    ----------
+    name
+        Of the service, such as ``indexer``.
+    settings
+        What it is made with.
+
     Raises
     ------
     PluginError
@@ -136,6 +143,13 @@ async def run(service: Service, settings: Settings) -> None:
 
     The HTTP side answers from the start: alive at once, ready when the broker, the stream, the
     consumer and the mounts are there.
+
+    Parameters
+    ----------
+    service
+        What to run.
+    settings
+        The broker, the HTTP side, how long draining may take.
 
     Raises
     ------
@@ -313,5 +327,13 @@ async def _undecoded(message: NatsMessage) -> bytes:
 
 
 def main(name: str, settings: Settings) -> None:
-    """Run an installed service in this process."""
+    """Run an installed service in this process.
+
+    Parameters
+    ----------
+    name
+        Of the service, such as ``indexer``.
+    settings
+        What it is made and run with.
+    """
     asyncio.run(run(service_named(name, settings), settings))

@@ -60,6 +60,13 @@ async def calendar_entries(
 def files_of(settings: Settings, entry: Entry) -> list[str]:
     """Files that would be found for an entry, relative to the instrument data path.
 
+    Parameters
+    ----------
+    settings
+        The facility's.
+    entry
+        A session as the calendar has it.
+
     Raises
     ------
     ConsoleError

@@ -13,6 +13,11 @@ _DATE_LENGTH: Final = len("2026-03-02")
 def read_window(since: str, until: str) -> Window:
     """Read ``--from`` and ``--to``; empty ones leave the window open.
 
+    Parameters
+    ----------
+    since, until
+        As the user wrote them.
+
     Raises
     ------
     typer.BadParameter

@@ -6,42 +6,52 @@ import typer
 
 from nexuslims_shared.cli.options import Json, Patience, Since, Until
 
+Session = Annotated[str, typer.Option(metavar="ID", help="This session.")]
+Everything = Annotated[bool, typer.Option("--all", help="All that have a record.")]
+Stale = Annotated[
+    bool, typer.Option("--stale", help="Only records without the latest input or builder.")
+]
+Upload = Annotated[bool, typer.Option("--upload", help="Let changed records be uploaded.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Count what would change; write nothing.")
+]
+Diff = Annotated[
+    bool, typer.Option("--diff", help="With --session: print how its record would change.")
+]
+Processes = Annotated[
+    int, typer.Option(min=0, help="How many work at once; 0: all processors but one.")
+]
+ShareOf = Annotated[
+    str, typer.Option(metavar="N/OF", help="Only a part of the sessions, such as 2/4.")
+]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Do not go on where a stopped rebuild was.")
+]
+ReExtract = Annotated[
+    bool, typer.Option("--re-extract", help="Read the microscope files again too.")
+]
+ExtractorName = Annotated[
+    str, typer.Option(metavar="NAME", help="With --re-extract: only the files that it read last.")
+]
+Wait = Annotated[bool, typer.Option(help="With --re-extract: wait for the records.")]
+
 
 def rebuild(
     *,
-    session: Annotated[str, typer.Option(metavar="ID", help="This session.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="All that have a record.")] = False,
+    session: Session = "",
+    everything: Everything = False,
     since: Since = "",
     until: Until = "",
-    stale: Annotated[
-        bool, typer.Option("--stale", help="Only records without the latest input or builder.")
-    ] = False,
-    upload: Annotated[
-        bool, typer.Option("--upload", help="Let changed records go to the destinations.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Count what would change; write nothing.")
-    ] = False,
-    diff: Annotated[
-        bool, typer.Option("--diff", help="With --session: print how its record would change.")
-    ] = False,
-    processes: Annotated[
-        int, typer.Option(min=0, help="How many work at once; 0: all processors but one.")
-    ] = 0,
-    share: Annotated[
-        str, typer.Option(metavar="N/OF", help="Only a part of the sessions, such as 2/4.")
-    ] = "1/1",
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Do not go on where a stopped rebuild was.")
-    ] = False,
-    re_extract: Annotated[
-        bool, typer.Option("--re-extract", help="Read the microscope files again too.")
-    ] = False,
-    extractor: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="With --re-extract: only the files that it read last."),
-    ] = "",
-    wait: Annotated[bool, typer.Option(help="With --re-extract: wait for the records.")] = True,
+    stale: Stale = False,
+    upload: Upload = False,
+    dry_run: DryRun = False,
+    diff: Diff = False,
+    processes: Processes = 0,
+    share: ShareOf = "1/1",
+    restart: Restart = False,
+    re_extract: ReExtract = False,
+    extractor: ExtractorName = "",
+    wait: Wait = True,
     as_json: Json = False,
     timeout: Patience = 3600.0,
 ) -> None:

@@ -144,5 +144,11 @@ def _print(tally: Tally, job: Job, *, seconds: float, as_json: bool) -> None:
     would = "would be " if job.dry_run else ""
     counts = [f"{tally.kinds[kind]} {would if kind is Kind.CHANGED else ''}{kind}" for kind in Kind]
     say(f"{', '.join(counts)}; {seconds:.1f} s")
+    if tally.kinds[Kind.CHANGED] and not job.dry_run:
+        say(
+            "those that changed go to the destinations now, or when the uploader runs"
+            if job.upload
+            else "those that changed are not uploaded: --upload lets them go to the destinations"
+        )
     for reason, count in tally.left_out.most_common():
         say(f"left out: {count} ({reason})")

@@ -149,6 +149,13 @@ async def _session(name: str) -> tuple[SessionRow, list[EventRow], list[Unreadab
 def required(model: ReadModel, name: str) -> SessionRow:
     """Find a session.
 
+    Parameters
+    ----------
+    model
+        The read model.
+    name
+        Of the session.
+
     Raises
     ------
     UnknownSessionError
