@@ -30,6 +30,8 @@ from nexuslims_contracts.record.texts import as_path, as_uri, recordable
 _IN_TEXT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _IN_ATTRIBUTE: Final = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 _INDENT: Final = "  "
+_SHORT: Final = 80
+"""Characters of a text that is remembered after it was escaped."""
 
 
 def write_record(experiment: Experiment) -> bytes:
@@ -217,6 +219,12 @@ def _attributes(**texts: str) -> str:
 
 
 def _text(text: str) -> str:
+    return _short_text(text) if len(text) <= _SHORT else recordable(text).translate(_IN_TEXT)
+
+
+@lru_cache(maxsize=32_768)
+def _short_text(text: str) -> str:
+    """Escape the value of a parameter; most are those of the file before."""
     return recordable(text).translate(_IN_TEXT)
 
 
