@@ -205,13 +205,14 @@ async def test_a_record_that_may_not_be_public_goes_and_comes_back(
 
 
 async def test_texts_too_long_for_an_event_are_in_the_record(facility) -> None:
-    texts = BookingTexts(title="Gold", purpose="word " * 100_000)
+    texts = BookingTexts(title="Gold" * 100_000, purpose="word " * 100_000)
     content = texts.model_dump_json().encode()
     complete = write_artifact(facility.settings.data_path, "calendar/a.json", content)
     events = [one for one in EVENTS.inputs() if not isinstance(one, ReservationMatched)]
     await facility.tell(EVENTS.matched(purpose="word...", complete=complete), *events)
     experiment = await facility.record()
     assert experiment.motivation.strip() == texts.purpose.strip()
+    assert experiment.title == "Gold"
 
 
 async def test_a_missing_file_stays_in_the_record_and_is_marked(facility) -> None:

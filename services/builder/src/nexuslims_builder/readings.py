@@ -107,6 +107,8 @@ async def read_names(people: People, state: SessionState) -> dict[str, str]:
 def with_long_texts(state: SessionState, data_path: Path) -> SessionState:
     """Put texts that were too long for the booking's event back, from its artifact.
 
+    The title stays as short as in that event: the record's event and its destinations have it too.
+
     Parameters
     ----------
     state
@@ -125,7 +127,7 @@ def with_long_texts(state: SessionState, data_path: Path) -> SessionState:
     if booking.complete is None:
         return state
     texts = BookingTexts.model_validate_json(read_artifact(data_path, booking.complete))
-    whole = booking.model_copy(update=dict(texts))
+    whole = booking.model_copy(update={**dict(texts), "title": booking.title})
     return replace(state, booking=replace(state.booking, event=whole))
 
 
