@@ -255,6 +255,7 @@ def sem_image(folder):
     return path
 
 
+PHENOM = '<FeiImage><pixelWidth unit="nm">9.5</pixelWidth></FeiImage>'
 ANG = "# GRID: SqrGrid\n# XSTEP: 0.5\n# YSTEP: 0.5\n# NCOLS_ODD: 2\n# NROWS: 1\n#\n"
 CTF = "Channel Text File\nXCells\t2\nYCells\t1\nXStep\t1\nYStep\t1\nPhase\tX\tY\tBC\n"
 MDOC = "PixelSpacing = 2.1\nVoltage = 300\n\n[ZValue = 0]\nTiltAngle = 1.5\n"
@@ -308,6 +309,7 @@ SAMPLES = {
     "mrc": mrc,
     "oxford_patterns": oxford_patterns,
     "orion_tiff": lambda folder: tiff(folder / "orion.tif", 65000, ORION),
+    "phenom_tiff": lambda folder: tiff(folder / "phenom.tif", 34683, PHENOM),
     "plain_image": plain_image,
     "plain_tiff": lambda folder: tiff(folder / "plain.tif"),
     "rosettasciio": hspy,

@@ -208,3 +208,61 @@ def test_the_json_of_openfibsem_is_read(tmp_path, beam, data_type, voltage):
     assert dataset.metadata["stage_x"]["value"] == pytest.approx(1000)
     assert dataset.creation_time.isoformat() == "2024-01-23T05:27:15+00:00"
     assert "microscope" not in dataset.metadata
+
+
+HITACHI = """\
+[SemImageFile]
+InstructName=S-4700
+DataSize=128x96
+Magnification=15000
+MicronMarker=3000
+Condition=Vacc=10kV   Mag=x15.0k   WD=8.1mm
+"""
+
+
+def test_the_scale_of_an_s4700_follows_from_the_magnification(tmp_path):
+    path = tmp_path / "old.tif"
+    tifffile.imwrite(path, PIXELS)
+    path.with_suffix(".txt").write_text(HITACHI)
+    dataset = only(path)
+    assert pixel(dataset) == (round(127e6 / 15000 / 128, 5), "nm")
+    assert {"pixel_height", "pixel_width"} <= set(dataset.warnings)
+    assert dataset.metadata["acceleration_voltage"] == {"value": 10.0, "unit": "kV"}
+    assert dataset.metadata["working_distance"] == {"value": 8.1, "unit": "mm"}
+
+
+def test_the_databar_of_an_xl30_is_read(tmp_path):
+    path = tmp_path / "xl30.tif"
+    text = (
+        b"[DatabarData]\r\nMagnification = 5000\r\nflAccV = 20000\r\nflWD = 9.8\r\nflSpot = 3\r\n"
+    )
+    tifffile.imwrite(path, PIXELS, metadata=None, extratags=[(34680, "s", 0, text, True)])
+    dataset = only(path)
+    assert dataset.metadata["acceleration_voltage"] == {"value": 20.0, "unit": "kV"}
+    assert dataset.metadata["magnification"] == {"value": 5000.0, "unit": "x"}
+    assert dataset.metadata["working_distance"] == {"value": 9.8, "unit": "mm"}
+
+
+PHENOM = b"""<?xml version="1.0"?><FeiImage><databarHeight>16</databarHeight>
+<pixelWidth unit="um">0.5</pixelWidth><time>2019-08-07T09:37:31</time>
+<acquisition><scan><dwellTime unit="ns">200</dwellTime><highVoltage unit="kV">-15</highVoltage>
+<detector>bsd-all</detector></scan></acquisition><workingDistance unit="mm">8.1</workingDistance>
+<instrument><edition>G5 XL</edition></instrument></FeiImage>"""
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])
+def test_the_xml_of_phenom_is_read(tmp_path, suffix):
+    path = tmp_path / f"desk.{suffix}"
+    if suffix == "tif":
+        tag = (34683, "B", len(PHENOM), PHENOM, True)
+        tifffile.imwrite(path, PIXELS, metadata=None, extratags=[tag])
+    else:
+        Image.fromarray(PIXELS).save(path)
+        path.write_bytes(path.read_bytes() + PHENOM)
+    dataset = only(path)
+    assert (dataset.data_type, pixel(dataset)) == ("SEM_Imaging", (500.0, "nm"))
+    assert dataset.metadata["acceleration_voltage"] == {"value": 15.0, "unit": "kV"}
+    assert dataset.metadata["dwell_time"] == {"value": 0.2, "unit": "us"}
+    assert dataset.metadata["microscope"] == "G5 XL"
+    assert dataset.creation_time.isoformat() == "2019-08-07T09:37:31+00:00"
+    assert len(read(path).pixels(0)) == 96 - 16

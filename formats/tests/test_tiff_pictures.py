@@ -157,3 +157,27 @@ def test_a_stack_with_one_directory_that_ends_early_says_so(tmp_path):
     reading = read(path)
     assert (reading.outcome, reading.datasets[0].shape) == ("partial", (7, 64, 96))
     assert "7 of its 20 frames" in reading.reason
+
+
+@pytest.mark.parametrize(
+    ("unit", "size"), [("nm", 12.3), ("µm", 0.0123), ("Å", 123.0), (None, 0.0123)]
+)
+def test_the_scale_of_ome_is_read(tmp_path, unit, size):
+    path = tmp_path / "cell.ome.tif"
+    metadata = {"axes": "ZYX", "PhysicalSizeX": size, "PhysicalSizeY": 2 * size}
+    if unit:
+        metadata |= {"PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit}
+    tifffile.imwrite(path, np.stack([RAMP] * 3), ome=True, metadata=metadata)
+    (dataset,) = read(path).datasets
+    _, y, x = dataset.axes
+    assert dataset.shape == (3, 64, 96)
+    assert (round(x.scale, 6), x.unit, round(y.scale, 6), y.unit) == (12.3, "nm", 24.6, "nm")
+
+
+def test_a_stack_of_five_thousand_pages_has_them_all(tmp_path):
+    path = tmp_path / "long.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for page in range(5000):
+            writer.write(np.full((2, 3), page % 250, np.uint8), metadata=None)
+    (dataset,) = read(path).datasets
+    assert dataset.shape == (5000, 2, 3)

@@ -8,6 +8,7 @@ from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode, is_marked
 from nexuslims_formats.model import ParsedFile, Signal, unknown_signal
 from nexuslims_formats.tiff.imagej import imagej_entries, imagej_pixel_size
+from nexuslims_formats.tiff.ome import ome_acquired, ome_image, ome_pixel_size
 from nexuslims_formats.tiff.tags import (
     DATE_TIME,
     DESCRIPTION,
@@ -18,7 +19,7 @@ from nexuslims_formats.tiff.tags import (
     read_tiff,
 )
 from nexuslims_formats.tiff.vendor import Described, image_axes, image_signals, pixel_fields
-from nexuslims_formats.times import moment
+from nexuslims_formats.times import first_moment, moment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,12 +51,13 @@ class PlainTiffExtractor:
         """Read the directories."""
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
-        size = imagej_pixel_size(tiff, imagej_entries(tiff))
+        ome = ome_image(tiff)
+        size = ome_pixel_size(ome) or imagej_pixel_size(tiff, imagej_entries(tiff))
         described = Described(
             data_type="Image",
             metadata=pixel_fields(size),
             extensions={f"tiff_{name}": text for name, text in texts.items()},
-            acquired=moment("TIFF DateTime", tiff.text(DATE_TIME)),
+            acquired=first_moment(ome_acquired(ome), moment("TIFF DateTime", tiff.text(DATE_TIME))),
             pixel_size=size,
         )
         return ParsedFile(

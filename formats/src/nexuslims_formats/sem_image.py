@@ -1,4 +1,4 @@
-"""PNG, JPEG and BMP of scanning microscopes, whose metadata is in a text beside the image."""
+"""PNG, JPEG and BMP of scanning microscopes: the metadata is in a text beside, or XML within."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from nexuslims_formats.plain import IMAGE_HEADS, PlainImageExtractor
 from nexuslims_formats.quantities import number, pixel_size
 from nexuslims_formats.tiff.hitachi import read_hitachi
 from nexuslims_formats.tiff.jeol_sem import read_jeol
+from nexuslims_formats.tiff.phenom import described_by_phenom, phenom_tree, phenom_xml_of
 from nexuslims_formats.tiff.sidecar_text import SemText, described_by, misfit_of, text_beside
 from nexuslims_formats.tiff.tescan_header import Sections, core_fields, header_beside
 from nexuslims_formats.tiff.vendor import Described, describe_signal
@@ -25,11 +26,12 @@ class SemImageExtractor:
     extensions = ("png", "jpg", "jpeg", "bmp")
 
     def supports(self, path: Path, head: bytes) -> bool:
-        """Tell by the file beside it; by one that cannot be read too, so that it is reported."""
+        """Tell by the file beside it, one that cannot be read too, or by Phenom's XML."""
         if not head.startswith(IMAGE_HEADS):
             return False
         text, problem = _text(path)
-        return text is not None or bool(problem) or bool(header_beside(path))
+        beside = text is not None or bool(problem) or bool(header_beside(path))
+        return beside or bool(phenom_xml_of(path))
 
     def open(self, path: Path) -> ParsedFile:
         """Read the image as a plain one, and describe it by the file beside it."""
@@ -44,6 +46,9 @@ class SemImageExtractor:
             described = described_by(text, (columns, rows), _acquired(text, signal))
         elif sections := header_beside(path):
             described = _by_header(sections, rows, signal)
+        elif xml := phenom_xml_of(path):
+            tree, problem = phenom_tree(xml)
+            described = described_by_phenom(tree, rows, signal.acquired)
         if problem:
             problems.append(problem)
         return replace(

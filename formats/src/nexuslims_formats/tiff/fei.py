@@ -41,6 +41,12 @@ _SECTION_FIELDS: tuple[Row, ...] = (
     ("vertical_field_width", "{beam}/VFW", "m"),
     ("vertical_field_width", "{scan}/VerFieldsize", "m"),
     ("spot_size", "Beam/Spot", NUMBER),
+    # XL30 and its siblings of around 2000; voltages are V, distances mm
+    ("acceleration_voltage", "DatabarData/HighTension", "V"),
+    ("acceleration_voltage", "DatabarData/flAccV", "V"),
+    ("magnification", "DatabarData/Magnification", "x"),
+    ("working_distance", "DatabarData/flWD", "mm"),
+    ("spot_size", "DatabarData/flSpot", NUMBER),
     ("scan_rotation", "Beam/ScanRotation", "rad"),
     ("scan_rotation", "{beam}/ScanRotation", "rad"),
     ("dwell_time", "Scan/Dwelltime", "s"),

@@ -4,24 +4,29 @@ References
 ----------
 Names and units as in sidecars of S-4800, SU8000 and TM3000: pixel sizes and stage positions are
 bare numbers in nm, other values tell their unit. The unit of the stage's rotation and tilt is not
-known: they are kept as they are.
+known: they are kept as they are. S-4700 writes no pixel size: its magnification is that of a
+picture 127 mm wide, and ``Condition`` has voltage and distance (``Vacc=10kV   WD=8.1mm``).
 """
 
 import re
 
-from nexuslims_formats.quantities import Row, mapped
+from nexuslims_formats.quantities import Row, mapped, number
 from nexuslims_formats.tiff.sidecar_text import SemText, metres
 from nexuslims_formats.trees import ini_sections
 
 _HEAD = re.compile(r"\ufeff?\s*\[(SemImageFile|TemImageFile)\]")
 _SIZE = re.compile(r"\s*(\d+)\s*[xX*]\s*(\d+)")
+_CONDITION = re.compile(r"(\w+)=(\S+)")
+_PICTURE_WIDTH_M = 0.127
 _FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "AcceleratingVoltage", "V"),
+    ("acceleration_voltage", "Condition/Vacc", "kV"),
     ("stage_bias", "DecelerationVoltage", "V"),
     ("emission_current", "EmissionCurrent", "nA"),
     ("filament_current", "FilamentCurrent", "mA"),
     ("magnification", "Magnification", "x"),
     ("working_distance", "WorkingDistance", "um"),
+    ("working_distance", "Condition/WD", "mm"),
     ("stage_x", "StagePositionX", "nm"),
     ("stage_y", "StagePositionY", "nm"),
     ("stage_z", "StagePositionZ", "nm"),
@@ -37,15 +42,22 @@ def read_hitachi(text: str) -> SemText | None:
     if head is None:
         return None
     entries = ini_sections(text[head.start(1) - 1 :]).get(head[1], {})
+    condition = entries.get("Condition", "")
     size = _SIZE.match(entries.get("DataSize", ""))
-    pixel = metres(entries.get("PixelSize", ""), "nm")
+    columns, rows = (int(size[1]), int(size[2])) if size else (0, 0)
+    told = metres(entries.get("PixelSize", ""), "nm")
+    times = number(entries.get("Magnification")) or 0.0
+    derived = _PICTURE_WIDTH_M / times / columns if times > 0 and columns else None
+    pixel = told or derived
+    conditions = {f"Condition/{name}": value for name, value in _CONDITION.findall(condition)}
     return SemText(
         vendor="hitachi",
         data_type=f"{head[1][:3].upper()}_Imaging",
         entries=entries,
-        metadata=dict(mapped(entries.get, _FIELDS)),
+        metadata=dict(mapped({**conditions, **entries}.get, _FIELDS)),
         date=entries.get("Date", ""),
         clock=entries.get("Time", ""),
-        size=(int(size[1]), int(size[2])) if size else None,
+        size=(columns, rows) if size else None,
         pixel_size=(pixel, pixel) if pixel else None,
+        derived=told is None,
     )

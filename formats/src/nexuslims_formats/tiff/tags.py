@@ -13,7 +13,7 @@ from typing import BinaryIO
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 
-MAX_PAGES = 4096
+MAX_PAGES = 1 << 16
 MAX_TAGS = 4096
 MAX_VALUE_BYTES = 64 << 20
 
@@ -175,29 +175,36 @@ def _read(path: Path, size: int, _mtime: int) -> Tiff:
         if len(head) < (16 if big else 8):
             raise UnreadableFileError("the file ends within its TIFF header")
         at = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)[0]
-        pages: list[dict[int, Tag]] = []
-        problem = ""
-        seen: set[int] = set()
-        while at and len(pages) < MAX_PAGES:
-            if at in seen:
-                raise LimitExceededError("a TIFF directory refers back to itself")
-            if at >= size:
-                if pages:  # the directories that are there are worth reading
-                    problem = f"the file ends after {len(pages)} of its TIFF directories"
-                    break
-                raise UnreadableFileError("the file ends before its TIFF directory")
-            seen.add(at)
-            try:
-                page, at = _directory(file, at, order, big=big)
-            except struct.error:
-                if pages:
-                    problem = f"the file ends within its TIFF directory {len(pages) + 1}"
-                    break
-                raise UnreadableFileError("the file ends within its TIFF directory") from None
-            pages.append(page)
-    if not pages or not any(WIDTH in page for page in pages):
+        pages, problem = _directories(file, at, order, size=size, big=big)
+    if not any(WIDTH in page for page in pages):
         raise UnreadableFileError("the TIFF file has no image directory")
     return Tiff(path, order, tuple(pages), problem)
+
+
+def _directories(
+    file: BinaryIO, at: int, order: str, *, size: int, big: bool
+) -> tuple[list[dict[int, Tag]], str]:
+    """Return the directories that are there, and what of them is missing, in words."""
+    pages: list[dict[int, Tag]] = []
+    seen: set[int] = set()
+    while at:
+        if at in seen:
+            raise LimitExceededError("a TIFF directory refers back to itself")
+        if len(pages) == MAX_PAGES:
+            return pages, f"the file has more than {MAX_PAGES} TIFF directories"
+        if at >= size:
+            if not pages:
+                raise UnreadableFileError("the file ends before its TIFF directory")
+            return pages, f"the file ends after {len(pages)} of its TIFF directories"
+        seen.add(at)
+        try:
+            page, at = _directory(file, at, order, big=big)
+        except struct.error:
+            if not pages:
+                raise UnreadableFileError("the file ends within its TIFF directory") from None
+            return pages, f"the file ends within its TIFF directory {len(pages) + 1}"
+        pages.append(page)
+    return pages, ""
 
 
 def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[dict[int, Tag], int]:

@@ -1,0 +1,62 @@
+"""OME-TIFF: XML in the description of the first page says how large a pixel is, and when.
+
+References
+----------
+OME data model, ``Pixels``: ``PhysicalSizeX`` and ``PhysicalSizeY`` in ``PhysicalSizeXUnit`` and
+``PhysicalSizeYUnit``, µm where none is told; ``AcquisitionDate`` of the image in ISO 8601.
+"""
+
+from typing import Any
+
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.model import Moment
+from nexuslims_formats.quantities import converted, quantity
+from nexuslims_formats.tiff.tags import DESCRIPTION, Tiff
+from nexuslims_formats.times import moment
+from nexuslims_formats.trees import parse_xml
+
+_DEFAULT_UNIT = "um"
+
+
+def ome_image(tiff: Tiff) -> Any:
+    """Return the element of the first image; None for the file of another program."""
+    raw = tiff.raw(DESCRIPTION).rstrip(b"\0")
+    if b"<OME" not in raw[:4096]:
+        return None
+    try:
+        root = parse_xml(raw)
+    except UnreadableFileError:
+        return None
+    return root.find("{*}Image")
+
+
+def ome_pixel_size(image: Any) -> tuple[float, float] | None:
+    """Return height and width of a pixel in metres; None where they are not told.
+
+    Parameters
+    ----------
+    image
+        The element of the image, or None.
+    """
+    pixels = image.find("{*}Pixels") if image is not None else None
+    if pixels is None:
+        return None
+    sizes = []
+    for axis in "YX":
+        unit = pixels.get(f"PhysicalSize{axis}Unit", _DEFAULT_UNIT)
+        sizes.append(converted(quantity(pixels.get(f"PhysicalSize{axis}"), unit), "m"))
+    down, across = sizes
+    return (down, across) if down and across and min(down, across) > 0 else None
+
+
+def ome_acquired(image: Any) -> Moment | None:
+    """Return when an image was acquired; None without an image.
+
+    Parameters
+    ----------
+    image
+        The element of the image, or None.
+    """
+    if image is None:
+        return None
+    return moment("OME AcquisitionDate", image.findtext("{*}AcquisitionDate"))
