@@ -41,6 +41,7 @@ def everything(number: int) -> list[Event]:
         ONE.upload_failed(destination="other", **change),
         ONE.withdrawn(**change),
         ONE.curated(**change),
+        ONE.lost(**change),
         ONE.withdrawal_failed(destination="other", **change),
         ONE.retry(str(number)),
         ONE.withdraw(str(number), withdrawn=bool(number % 2)),

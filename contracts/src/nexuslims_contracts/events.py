@@ -65,6 +65,7 @@ __all__ = [
     "RebuildRequested",
     "RecordBuilt",
     "RecordCurated",
+    "RecordLost",
     "RecordRejected",
     "RecordUploaded",
     "RecordWithdrawn",
@@ -316,6 +317,16 @@ class RecordCurated(DestinationEvent, name="record.curated"):
     def identity(self) -> tuple[str, ...]:
         """One content after one earlier statement."""
         return (self.content_digest(),)
+
+
+class RecordLost(DestinationEvent, name="record.lost"):
+    """A destination was found not to hold the record that it took: it is uploaded anew."""
+
+    after: Replaces
+
+    def identity(self) -> tuple[str, ...]:
+        """One loss after one upload."""
+        return (str(self.after),)
 
 
 class UploadFailed(DestinationEvent, name="upload.failed"):

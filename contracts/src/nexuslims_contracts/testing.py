@@ -21,6 +21,7 @@ from nexuslims_contracts.events import (
     RebuildRequested,
     RecordBuilt,
     RecordCurated,
+    RecordLost,
     RecordRejected,
     RecordUploaded,
     RecordWithdrawn,
@@ -247,6 +248,10 @@ class SessionEvents:
         """Somebody described a dataset at the archive, and rated it."""
         dataset = CuratedDataset(location="f1", name="f1", descriptions=("Gold",), rating=5)
         return self._make(RecordCurated, changes, datasets=(dataset,), **self._at_archive(b"<r/>"))
+
+    def lost(self, **changes: Any) -> RecordLost:
+        """The archive does not hold the record that it took."""
+        return self._make(RecordLost, changes, **self._at_archive(b"<r/>"))
 
     # --- the operator ---
 

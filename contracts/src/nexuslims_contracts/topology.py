@@ -145,6 +145,7 @@ UPLOADER = ConsumerSpec(
         events.SessionCancelled.filter(),
         events.RetryRequested.filter(),
         events.WithdrawalRequested.filter(),
+        events.RecordLost.filter(),
     ),
     description="Records to take to their destinations, or to take away from there",
     max_ack_pending=10_000,
@@ -179,6 +180,7 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
         events.RecordWithdrawn,
         events.WithdrawalFailed,
         events.RecordCurated,
+        events.RecordLost,
     ),
     "console": (events.RebuildRequested, events.RetryRequested, events.WithdrawalRequested),
 }

@@ -36,6 +36,9 @@ class FakeAcme(FakeServer):
             self.records[session] = request.body
         if request.method == "DELETE" and self.records.pop(session, None) is None:
             return Answer.json(404, {"message": "no such record"})
+        if request.method == "GET" and session != "me":
+            there = self.records.get(session)
+            return Answer(404) if there is None else Answer(200, there, "text/xml")
         return Answer.json(200, {})
 
 

@@ -18,6 +18,7 @@ from nexuslims_contracts.events import (
     RebuildRequested,
     RecordBuilt,
     RecordCurated,
+    RecordLost,
     RecordRejected,
     RecordUploaded,
     RecordWithdrawn,
@@ -246,6 +247,11 @@ def _(event: RecordRejected) -> str:
 @summary.register
 def _(event: RecordUploaded) -> str:
     return f"{event.destination}: {event.url or event.record_id}"
+
+
+@summary.register
+def _(event: RecordLost) -> str:
+    return f"{event.destination}: it does not hold the record any more"
 
 
 @summary.register

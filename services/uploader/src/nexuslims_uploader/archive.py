@@ -24,7 +24,7 @@ from nexuslims_shared.errors import ArtifactError
 from nexuslims_shared.settings import Settings
 from nexuslims_uploader.catalogue import FOLDER, MONTHS, Catalogue, CatalogueError, Entry, Page
 from nexuslims_uploader.catalogue_migration import forget_former, former_entries, take_over
-from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.destination import Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
 from nexuslims_uploader.pages import index_page, month_page, record_page
 
@@ -80,6 +80,21 @@ class ArchiveDestination:
         """
         del previous
         return await self._at_work(self._store, record)
+
+    async def inspect(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> Holding:
+        """Look whether the record, its page and its entry are there; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Not used: the archive knows where its records are.
+        """
+        del previous
+        return await self._at_work(self._inspect, record)
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
         """Remove the record and its page, and renew the lists it was on; see the port.
@@ -160,6 +175,20 @@ class ArchiveDestination:
                 remedy="rename one of them in its calendar, then retry",
             )
         return self._catalogue.of_session(record.session) or same_file
+
+    def _inspect(self, record: RecordToUpload) -> Holding:
+        """Nobody edits what is here: what differs is damaged, and is to be written again."""
+        entry = self._catalogue.of_session(record.session)
+        path = resolve(self._records, f"{FOLDER}/{record.file_name}")
+        is_there = (
+            entry is not None
+            and entry.file == record.file_name
+            and path.is_file()
+            and path.read_bytes() == record.xml
+            and path.with_suffix(".html").is_file()
+            and any(one.session == record.session for one in self._catalogue.entries(entry.page))
+        )
+        return "current" if is_there else "missing"
 
     def _take_out(self, record: RecordToUpload) -> None:
         with self._locked():

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.errors import PluginError
@@ -23,6 +23,10 @@ DESTINATIONS: Final = "nexuslims.destinations"
 """Entry point group: name of a destination -> its factory, ``Settings -> Destination``."""
 _ALWAYS: Final = "archive"
 """The destination that needs no settings."""
+
+
+Holding: TypeAlias = Literal["current", "missing", "changed"]
+"""What a destination has of a record: it, nothing (or not all), or something that people made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,27 @@ class Destination(Protocol):
             If the same call may succeed later.
         PermanentUploadError
             If the destination refuses the record, or us.
+        """
+        ...
+
+    async def inspect(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> Holding:
+        """Look whether the destination holds the record; change nothing there.
+
+        Parameters
+        ----------
+        record
+            The session's current record, which was uploaded.
+        previous
+            As in :meth:`upload`.
+
+        Raises
+        ------
+        TransientUploadError
+            If the same call may succeed later.
+        PermanentUploadError
+            If the destination refuses to say.
         """
         ...
 

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from nexuslims_shared.errors import LeaseHeldError
 from nexuslims_shared.leases import Leases
-from nexuslims_uploader.destination import Destination, RecordToUpload, UploadResult
+from nexuslims_uploader.destination import Destination, Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 from nexuslims_uploader.outcomes import UploadOutcome, WithdrawalOutcome
@@ -55,6 +55,23 @@ class DestinationCalls:
         """
         destination = self._destinations[name]
         return await self._call(destination, record, lambda: destination.upload(record, previous))
+
+    async def inspect(
+        self, name: str, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> Holding | PermanentUploadError | Deferred:
+        """Look whether a destination holds a record.
+
+        Parameters
+        ----------
+        name
+            The destination.
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
+        destination = self._destinations[name]
+        return await self._call(destination, record, lambda: destination.inspect(record, previous))
 
     async def withdraw(
         self, name: str, record: RecordToUpload, previous: Mapping[str, UploadResult]

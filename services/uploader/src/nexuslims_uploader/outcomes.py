@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 from nexuslims_contracts.events import (
     RecordCurated,
+    RecordLost,
     RecordUploaded,
     RecordWithdrawn,
     UploadFailed,
@@ -113,6 +114,21 @@ def destination_unused(state: RecordState, plan: UploadPlan, name: str) -> Withd
     """
     reason = f"{name} is not in use any more: add it to NX_DESTINATIONS, then retry"
     return WithdrawalFailed(**_facts(state, plan, name), reason=reason, permanent=True)
+
+
+def record_lost(state: RecordState, plan: UploadPlan, name: str) -> RecordLost:
+    """Return the event that states that a destination does not hold the record that it took.
+
+    Parameters
+    ----------
+    state
+        The record of the session.
+    plan
+        The destinations and the strategy in use.
+    name
+        The destination.
+    """
+    return RecordLost(**_facts(state, plan, name))
 
 
 def after_conflict(event: DestinationEvent, state: RecordState) -> DestinationEvent | None:

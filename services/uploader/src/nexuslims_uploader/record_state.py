@@ -74,7 +74,8 @@ class RecordState:
 
     def latest(self, name: str) -> int:
         """Return the sequence of the last event about a destination, 0 for none."""
-        registers = (self.session.uploads.get(name), self.session.withdrawals.get(name))
+        state = self.session
+        registers = (state.uploads.get(name), state.withdrawals.get(name), state.lost.get(name))
         return max(one.sequence if one else 0 for one in registers)
 
     def may_overwrite(self, name: str) -> bool:

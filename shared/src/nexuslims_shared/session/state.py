@@ -33,6 +33,7 @@ from nexuslims_contracts.events import (
     RebuildRequested,
     RecordBuilt,
     RecordCurated,
+    RecordLost,
     RecordRejected,
     RecordUploaded,
     RecordWithdrawn,
@@ -137,6 +138,8 @@ class SessionState:
     """What each destination took last, the current record or an earlier one."""
     withdrawals: Map[str, Register[Withdrawal]] = field(default_factory=Map)
     withdrawal: Register[WithdrawalRequested] | None = None
+    lost: Map[str, Register[RecordLost]] = field(default_factory=Map)
+    """When each destination was found not to hold the record that it took."""
     curations: Map[str, Register[RecordCurated]] = field(default_factory=Map)
     """What people have added to the record at each destination."""
     destination_subjects: Map[str, int] = field(default_factory=Map)
@@ -354,6 +357,16 @@ def _(event: UploadFailed, state: SessionState, sequence: int) -> SessionState:
     return replace(
         state,
         uploads=state.uploads.set(event.destination, latest),
+        destination_subjects=_with_subject(state, sequence, event),
+    )
+
+
+@_apply.register
+def _(event: RecordLost, state: SessionState, sequence: int) -> SessionState:
+    latest = _later(state.lost.get(event.destination), sequence, event)
+    return replace(
+        state,
+        lost=state.lost.set(event.destination, latest),
         destination_subjects=_with_subject(state, sequence, event),
     )
 

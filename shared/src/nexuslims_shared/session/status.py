@@ -120,7 +120,7 @@ def standing_uploads(state: SessionState) -> dict[str, Register[Upload]]:
     """Return the outcomes of uploading the current record that still count, by destination.
 
     Outcomes for an earlier record do not count, nor failures from before the last retry, nor
-    outcomes from before the record was withdrawn there.
+    outcomes from before the record was withdrawn or lost there.
     """
     if state.record is None:
         return {}
@@ -130,7 +130,7 @@ def standing_uploads(state: SessionState) -> dict[str, Register[Upload]]:
         name: upload
         for name, upload in state.uploads.items()
         if upload.event.record_sha256 == sha256
-        and upload.sequence > _withdrawn_at(state, name)
+        and upload.sequence > _gone_at(state, name)
         and (isinstance(upload.event, RecordUploaded) or upload.sequence > retried)
     }
 
@@ -143,15 +143,15 @@ def held_back(state: SessionState) -> bool:
 def holding(state: SessionState) -> dict[str, Register[RecordUploaded]]:
     """Return which destinations hold a record of the session, the current one or an earlier."""
     return {
-        name: taken
-        for name, taken in state.held.items()
-        if taken.sequence > _withdrawn_at(state, name)
+        name: taken for name, taken in state.held.items() if taken.sequence > _gone_at(state, name)
     }
 
 
-def _withdrawn_at(state: SessionState, destination: str) -> int:
-    outcome = state.withdrawals.get(destination)
-    return outcome.sequence if outcome and isinstance(outcome.event, RecordWithdrawn) else 0
+def _gone_at(state: SessionState, destination: str) -> int:
+    """Return when a destination last had no record: it was withdrawn, or found to be lost."""
+    outcome, lost = state.withdrawals.get(destination), state.lost.get(destination)
+    withdrawn_at = outcome.sequence if outcome and isinstance(outcome.event, RecordWithdrawn) else 0
+    return max(withdrawn_at, lost.sequence if lost else 0)
 
 
 def withdrawn(state: SessionState) -> str:

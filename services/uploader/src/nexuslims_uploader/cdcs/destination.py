@@ -25,7 +25,7 @@ from nexuslims_uploader.cdcs.content import (
 from nexuslims_uploader.cdcs.places import Places
 from nexuslims_uploader.cdcs.previews import Previews
 from nexuslims_uploader.cdcs.settings import CdcsSettings
-from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.destination import Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import EditedError, RefusedError, UploadError
 
 
@@ -106,6 +106,26 @@ class CdcsDestination:
             raise EditedError(content.what, destination=self.name, session=record.session)
         return content
 
+    async def inspect(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> Holding:
+        """Look whether the record is there as we wrote it; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
+        known = previous.get(self.name)
+        ours = await self._ours(record, known.record_id if known else "")
+        if not ours:
+            return "missing"
+        written = Written.parse(known.written) if known and known.written else None
+        there = merged_content(record, ours[0].xml_content, written)
+        return "changed" if isinstance(there, Edited) else "current"
+
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
         """Delete the session's record, and its pictures; see the port.
 
@@ -128,16 +148,21 @@ class CdcsDestination:
 
     async def _found(self, record: RecordToUpload, known: str) -> Data | None:
         """Return the session's record there, under our title or the incumbent's; remove others."""
+        ours = await self._ours(record, known)
+        for other in ours[1:]:
+            await self._client.delete("data", other.id, record.session)
+        return ours[0] if ours else None
+
+    async def _ours(self, record: RecordToUpload, known: str) -> list[Data]:
+        """Return the session's records there, first the one that the events know."""
         session = record.session
         titled = await self._client.find((session, record.artifact.stem), session)
         ours = [data for data in titled if str(data.id) == known or _is_ours(data, record)]
         ours.sort(key=lambda data: str(data.id) != known)
-        for other in ours[1:]:
-            await self._client.delete("data", other.id, session)
         if ours or not known:
-            return ours[0] if ours else None
+            return ours
         renamed = await self._client.get(known, session)
-        return renamed if renamed is not None and _is_ours(renamed, record) else None
+        return [renamed] if renamed is not None and _is_ours(renamed, record) else []
 
     async def _make(self, record: RecordToUpload, content: Content, place: Place) -> Data:
         try:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from nexuslims_shared.settings import Settings, read
-from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.destination import Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.elabftw.client import Attachment, ElabftwClient, Experiment
 from nexuslims_uploader.elabftw.entry import body_of, kept_title, metadata_of, tags_of, title_of
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
@@ -86,6 +86,26 @@ class ElabftwDestination:
         await self._attach(number, record)
         written = await self._describe(number, record, links, known)
         return replace(self._client.result(number), written=written)
+
+    async def inspect(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> Holding:
+        """Look whether the experiment is there, with the record attached; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
+        found = await self._found(record, previous.get(self.name))
+        if not found:
+            return "missing"
+        number = found[0].id
+        attached = await self._client.attachments(number, record.session)
+        same = [one for one in attached if await self._is_record(number, one, record)]
+        return "current" if same else "missing"
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
         """Delete the session's experiments, their attachments first; see the port.

@@ -15,7 +15,7 @@ from typing import Final
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
 from nexuslims_shared.settings import Settings, read
-from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.destination import Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import RefusedError, UploadError
 from nexuslims_uploader.http import is_passing
 from nexuslims_uploader.labarchives.client import ROOT, LabarchivesClient
@@ -125,6 +125,28 @@ class LabarchivesDestination:
         finally:
             await self._client.rest()
         raise AssertionError("the loop ends by a result or an error")
+
+    async def inspect(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> Holding:
+        """Look whether the page is there, with our text and the record attached; see the port.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
+        try:
+            page = await self._found(record, previous.get(self.name))
+        finally:
+            await self._client.rest()
+        text = page.text(record) if page else None
+        attached = page is not None and any(is_record(one, record) for one in page.entries)
+        if text is None or not attached:
+            return "missing"
+        return "current" if record.sha256 in text.text else "changed"
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
         """Empty the session's page, and move it out of sight; see the port.

@@ -89,6 +89,20 @@ class DestinationBehaviour:
         await destination.upload(record, others)
         assert held() == {record.session: [record.xml]}
 
+    async def test_it_says_whether_it_holds_a_record(
+        self, destination: Destination, held: Held
+    ) -> None:
+        """And changes nothing when it is asked."""
+        record = record_to_upload()
+        assert await destination.inspect(record, {}) == "missing"
+        result = await destination.upload(record, {})
+        for known in ({destination.name: result}, {}):
+            assert await destination.inspect(record, known) == "current"
+        assert held() == {record.session: [record.xml]}
+        await destination.withdraw(record, {destination.name: result})
+        assert await destination.inspect(record, {destination.name: result}) == "missing"
+        assert held() == {}
+
     async def test_a_withdrawn_record_is_gone(self, destination: Destination, held: Held) -> None:
         """Whether the events know of it or not, and also when it is withdrawn twice."""
         record, other = record_to_upload(), record_to_upload(session="file-2", file_name="2.xml")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
-from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.destination import Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
 
 Fate: TypeAlias = Literal["away", "refuses", "crashes after accepting", "is faulty"]
@@ -61,6 +61,23 @@ class FakeDestination:
         if fault == "crashes after accepting":
             raise Crash
         return UploadResult(record.session, f"https://{self.name}.example.org/{record.session}")
+
+    async def inspect(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> Holding:
+        """Tell whether it has the record.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Not used.
+        """
+        del previous
+        self._fail(record)
+        there = self.records.get(record.session)
+        return "missing" if there is None else "current" if there == record.xml else "changed"
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
         """Let go of the record, or fail as it was told to.
