@@ -15,7 +15,6 @@ from scripts.fetch_asyncapi import cached
 from tests.absent import CorpusFiles, absent, summary
 from tests.corpus import find_corpus
 
-
 # how long one example takes depends on what else the machine does: pytest-timeout bounds a test
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
