@@ -202,6 +202,9 @@ def test_a_large_zspy_tells_its_shape_and_shows_no_preview(tmp_path):
          {"detector_type": "pnADF", "dwell_time": (1.5e-5, "s")}),
         ("emd", {"microscope": {"voltage": "300kV", "name": "Titan"}},
          {"acceleration_voltage": (300.0, "kV"), "microscope": "Titan"}),
+        ("phenom", {"acquisition": {"scan": {"dwellTime": {"value": "200", "unit": "ns"}}}},
+         {"dwell_time": (200.0, "ns")}),
+        ("phenom", {"acquisition": {"scan": {"dwellTime": {"value": "200"}}}}, {}),
         ("mrc", {"anything": 1}, {}),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from nexuslims_formats import read
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.tiff.fei import FeiTiffExtractor
 from nexuslims_formats.tiff.orion import OrionTiffExtractor
@@ -213,3 +214,22 @@ def test_large_compressed_pages_are_decoded_in_pieces(tmp_path, options, side):
     step = max(1, 280 // side)
     expected = pixels[::step, ::step]
     np.testing.assert_array_equal(decoded_sparsely(path, 0, pixels.shape, side), expected)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("17:05:09", "2016-05-16T12:05:09-05:00"),  # the header's clock runs in UTC
+        ("12:05:09", "2016-05-16T12:05:09+00:00"),  # both are local: no offset is known
+        ("12:31:09", "2016-05-16T12:05:09+00:00"),  # no zone is 26 minutes from UTC
+    ],
+)
+def test_two_clocks_of_tescan_reveal_the_zone(tmp_path, header, expected):
+    path = tmp_path / "tescan.tif"
+    text = f"[MAIN]\nDate=2016-05-16\nTime={header}\n[SEM]\nHV=10000\n".encode()
+    tifffile.imwrite(
+        path, np.ones((4, 5), np.uint8), extratags=[(50431, "B", 0, text, True)],
+        metadata=None, datetime="2016:05:16 12:05:09",
+    )  # fmt: skip
+    (dataset,) = read(path).datasets
+    assert dataset.creation_time.isoformat() == expected

@@ -51,7 +51,7 @@ def _quantity(field: Field) -> Normaliser:
 
     def normalise(value: object) -> Quantity:
         number, given = _number_and_unit(value)
-        if not given and dimension == "ratio":
+        if not given and unit == RATIO:
             given = RATIO
         if not given:
             raise ValueError(f"{wanted}, with a unit")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from nexuslims_formats.model import Value
-from nexuslims_formats.quantities import Row, mapped
+from nexuslims_formats.quantities import NUMBER, OWN_UNIT, Row, mapped, number
 from nexuslims_formats.trees import nested
 
 Table: TypeAlias = tuple[Row, ...]
@@ -35,7 +35,10 @@ _TABLES: Final[Mapping[str, Table]] = {
     "phenom": (
         ("detector_type", "acquisition/scan/detectors/EDS/detector_type", "text"),
         ("detector_type", "acquisition/scan/detector", "text"),
-        ("dwell_time", "acquisition/scan/dwellTime/value", "s"),
+        ("dwell_time", "acquisition/scan/dwellTime/value", OWN_UNIT),
+        ("emission_current", "acquisition/scan/emissionCurrent/value", OWN_UNIT),
+        ("spot_size", "acquisition/scan/spotSize", NUMBER),
+        ("horizontal_field_width", "acquisition/scan/fieldSize", "m"),
     ),
     "topspin": (("frame_time", "ProcedureData/FrameTime", "s"),),
     "jeol": (
@@ -63,4 +66,12 @@ def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[
     original
         The vendor's own tree.
     """
-    yield from mapped(nested(original), _TABLES.get(module, ()))
+    look_up = nested(original)
+
+    def with_unit(path: str) -> Any:
+        """Return a value with the unit beside it, as in ``{"value": 200, "unit": "ns"}``."""
+        value = look_up(path)
+        unit = look_up(f"{path.removesuffix('/value')}/unit") if path.endswith("/value") else None
+        return f"{value} {unit}" if unit and number(value) is not None else value
+
+    yield from mapped(with_unit, _TABLES.get(module, ()))

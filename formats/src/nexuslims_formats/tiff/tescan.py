@@ -1,5 +1,6 @@
 """Tescan TIFF, with its ``.hdr`` sidecar or with tags alone."""
 
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from nexuslims_formats.tiff.tags import (
 )
 from nexuslims_formats.tiff.tescan_header import core_fields, header_beside, header_in_tag
 from nexuslims_formats.tiff.vendor import Described, image_signals
-from nexuslims_formats.times import first_moment, moment
+from nexuslims_formats.times import first_moment, moment, reveal_offset
 from nexuslims_formats.values import leaves
 
 TESCAN_TAG = 50431
@@ -75,6 +76,13 @@ class TescanTiffExtractor:
 
 
 def _acquired(tiff: Tiff, main: dict[str, str]) -> Moment | None:
-    """Return the time of the TIFF tag, local; the header's is of a clock that may run in UTC."""
+    """Return the local time of the TIFF tag, with its offset if the header's clock runs in UTC."""
     header = moment("header Date and Time", main.get("Date"), main.get("Time"))
-    return first_moment(time_of_tag(tiff), header)
+    local = time_of_tag(tiff)
+    if local is None or local.when is None or header.when is None or header.when.tzinfo:
+        return first_moment(local, header)
+    utc = header.when.replace(tzinfo=UTC)
+    revealed = reveal_offset(local.when, utc)
+    if not revealed.utcoffset():
+        return local
+    return Moment(revealed, "header Date and Time, in UTC beside TIFF DateTime")
