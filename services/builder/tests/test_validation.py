@@ -118,6 +118,10 @@ def test_the_activities_command_takes_a_folder_or_times(app: typer.Typer, tmp_pa
     assert json.loads(by_folder.output) == json.loads(by_times.output)
     assert json.loads(by_folder.output)["activities"] == [[0, 1, 2], [3, 4, 5]]
     assert CliRunner().invoke(app, ["activities"]).exit_code == 2
+    nowhere = CliRunner().invoke(app, ["activities", "no/folder"])
+    assert (nowhere.exit_code, "there is no folder no/folder" in nowhere.output) == (2, True)
+    drawn = CliRunner().invoke(app, ["activities", str(tmp_path), "--plot"]).output
+    assert "gaps between files" in drawn
     assert CliRunner().invoke(app, ["activities", "--mtimes", "-"], input="x").exit_code == 2
     assert "0.dm3" in CliRunner().invoke(app, ["activities", str(tmp_path)]).output
 

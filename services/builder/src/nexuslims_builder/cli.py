@@ -51,7 +51,10 @@ def activities(
         raise typer.BadParameter("give either a folder, a session, or --mtimes")
     if where is not None and not Path(where).is_dir():
         from nexuslims_builder.session_activities import of_session  # noqa: PLC0415 - heavy
+        from nexuslims_contracts.identifiers import is_token  # noqa: PLC0415 - heavy
 
+        if not is_token(where):
+            raise typer.BadParameter(f"there is no folder {where}")
         found = of_session(where, sensitivity, method, split or (), merge or ())
     elif split or merge:
         raise typer.BadParameter("only the activities of a session can be corrected")

@@ -12,7 +12,6 @@ from nexuslims_builder.grouping import Grouping
 from nexuslims_builder.inputs import FileInput
 from nexuslims_builder.readings import read_signals
 from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.identifiers import is_token
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import say
 from nexuslims_shared.errors import ConflictError
@@ -105,11 +104,10 @@ async def correct(
 
 
 async def _opened(store: EventStore, session: str, through: int = 0) -> SessionState:
-    if is_token(session):
-        state = await SessionRepository(store).open(session, through=through)
-        if state.session:
-            return state
-    raise CorrectionError(f"there is no folder and no session {session!r}")
+    state = await SessionRepository(store).open(session, through=through)
+    if not state.session:
+        raise CorrectionError(f"there is no folder and no session {session!r}")
+    return state
 
 
 async def _activities(
