@@ -205,10 +205,10 @@ async def test_late_files_enter_the_record_however_late(office, share) -> None:
     await office.state(*office.facts.over())
     await office.wake()
     share.write("b.dm3")
-    async with indexing(
-        office.context, office.kinds
-    ) as indexer:  # it starts again, and nobody asks
+    async with indexing(office.context, office.kinds) as indexer:  # nobody asks
+        assert indexer.not_looked_at() == [str(share.root / "Titan")]
         await looked_through(indexer)
+        assert indexer.not_looked_at() == []
     assert current(await office.folded()) == ["Titan/a.dm3", "Titan/b.dm3"]
     assert [event.count for event in await office.stated(SessionIndexed)] == [1, 2]
 

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 3.0
 
+INSTRUMENT_FOLDERS = "instrument folders"
+"""The indexer's check that holds up only sessions of instruments whose folders are away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
+from nexuslims_shared.health import INSTRUMENT_FOLDERS
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
@@ -33,10 +35,11 @@ async def readiness(port: int) -> Readiness:
 
 
 async def until_ready(port: int) -> None:
-    """Wait until the service behind a local port is ready."""
+    """Wait until the service behind a local port is ready, but for instruments that are away."""
 
     async def problems() -> dict[str, str]:
-        return (await readiness(port)).problems
+        found = (await readiness(port)).problems
+        return {name: why for name, why in found.items() if name != INSTRUMENT_FOLDERS}
 
     wait = wait_exponential(multiplier=0.1, max=2)
     await AsyncRetrying(retry=retry_if_result(bool), wait=wait)(problems)

@@ -31,7 +31,7 @@ from nexuslims_indexer.warn import Warnings
 from nexuslims_indexer.watch import is_local, watch
 from nexuslims_shared.consume import Handler, RetryLater, by_session
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
-from nexuslims_shared.health import Check
+from nexuslims_shared.health import INSTRUMENT_FOLDERS, Check
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import Mount, Service, ServiceContext
@@ -57,7 +57,7 @@ def create(settings: Settings) -> Service:
         concurrency=100,
         backlog=1000,
         mounts=[Mount(settings.instrument_data_path, "NX_INSTRUMENT_DATA_PATH")],
-        checks=[_check_folders(running)],
+        checks=[_check_folders(running), _check_first_look(running)],
         notes=lambda: running[0].notes() if running else {},
     )
 
@@ -68,7 +68,17 @@ def _check_folders(running: Sequence["Indexer"]) -> Check:
     async def problem() -> str:
         return "; ".join(running[0].troubles()) if running else ""
 
-    return Check("instrument folders", problem)
+    return Check(INSTRUMENT_FOLDERS, problem)
+
+
+def _check_first_look(running: Sequence["Indexer"]) -> Check:
+    """Ready means too: what came while nobody looked was found."""
+
+    async def problem() -> str:
+        waiting = running[0].not_looked_at() if running else ["anything"]
+        return f"not looked through yet: {', '.join(waiting)}" if waiting else ""
+
+    return Check("first look", problem)
 
 
 @asynccontextmanager
@@ -185,6 +195,10 @@ class Indexer:
     def troubles(self) -> list[str]:
         """Say which folders could not be looked at, and why."""
         return sorted(one.trouble for one in self.instruments.values() if one.trouble)
+
+    def not_looked_at(self) -> list[str]:
+        """Return the folders that were not looked through since the start."""
+        return sorted(one.folder for one in self.instruments.values() if not one.has_looked)
 
     def notes(self) -> dict[str, str]:
         """Return what else an operator should know, by folder."""

@@ -75,6 +75,7 @@ class InstrumentIndexer:
         events: Log,
         decisions: Decisions,
     ) -> None:
+        self.has_looked = False
         self.trouble = ""
         self.unreadable: tuple[Unreadable, ...] = ()
         self.decisions = decisions
@@ -178,6 +179,7 @@ class InstrumentIndexer:
                 self._last = datetime.now(UTC)
                 self._wish.everything |= wish.everything
                 self._wish.folders |= wish.folders
+            self.has_looked = True
             async with self._news:
                 self._answered = ticket
                 self._news.notify_all()
