@@ -85,4 +85,5 @@ def _acquired(tiff: Tiff, main: dict[str, str]) -> Moment | None:
     revealed = reveal_offset(local.when, utc)
     if not revealed.utcoffset():
         return local
-    return Moment(revealed, "header Date and Time, in UTC beside TIFF DateTime")
+    when = local.when.replace(tzinfo=revealed.tzinfo)
+    return Moment(when, "TIFF DateTime, with the header's Time in UTC")
