@@ -19,7 +19,7 @@ from nexuslims_formats.hdf5.signature import SIGNATURE, is_hdf5
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.mrc.reader import DE_MOVIE
 from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
-from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
+from nexuslims_formats.rosettasciio.vendor_fields import velox_mode, vendor_metadata
 from nexuslims_formats.rosettasciio.workarounds import (
     UNREAD,
     read_jeol,
@@ -277,7 +277,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     axes = tuple(_axes(part.get("axes") or [], data.shape))
     signal_type = str(look_up("Signal/signal_type") or "")
     dataset_type = _dataset_type(axes, signal_type)
-    if kind == "TEM" and below.get("acquisition_mode") == "STEM":
+    if kind == "TEM" and "STEM" in (below.get("acquisition_mode"), _velox_mode(module, part)):
         kind = "STEM"
     technique = next(
         (name for name in ("EELS", "EDS", "CL") if name in signal_type),
@@ -305,6 +305,10 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         pixels=None if part.get(UNREAD) else lambda: data,
         problems=(*what_is_missing(path, module, data.nbytes), *_uneven(part.get("axes") or [])),
     )
+
+
+def _velox_mode(module: str, part: Mapping[str, Any]) -> str:
+    return velox_mode(part.get("original_metadata") or {}) if module == "emd" else ""
 
 
 def _axes(given: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
