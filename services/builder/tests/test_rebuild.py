@@ -184,7 +184,7 @@ async def test_a_record_that_no_reader_takes_is_rejected_once(facility: Facility
     await facility.tell(*EVENTS.inputs()[:-1], long, EVENTS.built(10))
     for _ in range(2):
         outcome = await facility.rebuild()
-        assert (outcome.kind, "Text node too long" in outcome.detail) == (Kind.REJECTED, True)
+        assert (outcome.kind, "at most 10,000,000" in outcome.detail) == (Kind.REJECTED, True)
     history = await read_session(facility.store, SESSION)
     assert sum(isinstance(one.event, RecordRejected) for one in history) == 1
 

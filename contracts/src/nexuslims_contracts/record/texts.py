@@ -6,7 +6,11 @@ is put in brackets: CDCS makes numbers of texts, and refuses a record that holds
 
 import math
 import re
+from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
+
+LONGEST_TEXT: Final = 10_000_000
+"""Bytes of one text that parsers take: the limit of libxml2 (XML_MAX_TEXT_LENGTH)."""
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")

@@ -1,7 +1,7 @@
 """Building a record: from the state of a session to a file, and the event about it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Final
@@ -10,6 +10,8 @@ from nexuslims_builder.assemble import assemble, file_name
 from nexuslims_builder.decide import Signals, record_input
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.events import RecordBuilt, RecordRejected
+from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.record.texts import LONGEST_TEXT
 from nexuslims_contracts.record.writer import write_record
 from nexuslims_shared.artifacts import resolve, write_artifact
 from nexuslims_shared.session.state import SessionState
@@ -73,9 +75,9 @@ def compose(
         "inputs_digest": record.digest,
         "builder": builder_version(),
     }
-    if problems := validate(xml):
-        rejection = RecordRejected(**common, problems=tuple(map(str, problems[:_MOST_PROBLEMS])))
-        return rejection, xml
+    if invalid := validate(xml):
+        problems = list(_too_long(experiment)) or [str(one) for one in invalid]
+        return RecordRejected(**common, problems=tuple(problems[:_MOST_PROBLEMS])), xml
     built = RecordBuilt(
         **common,
         record=ArtifactRef(
@@ -87,6 +89,22 @@ def compose(
         failures=sum(1 for file in record.files if not file.signals),
     )
     return built, xml
+
+
+def _too_long(experiment: Experiment) -> Iterator[str]:
+    """Name the values that no parser takes: a line of a record that is not written helps nobody."""
+    held = [
+        *((one.location, one.parameters) for one in experiment.datasets()),
+        *((one.datasets[0].location, one.setup) for one in experiment.activities if one.setup),
+    ]
+    for location, parameters in held:
+        for parameter in parameters:
+            size = len(parameter.value.encode(errors="replace"))
+            if size > LONGEST_TEXT:
+                yield (
+                    f"{location}: the value of {parameter.name!r} has {size:,} bytes;"
+                    f" a record holds at most {LONGEST_TEXT:,} of one"
+                )
 
 
 def remove_former(
