@@ -136,10 +136,12 @@ async def test_a_record_that_is_made_again_has_what_people_added(cdcs, destinati
     first = await destination.upload(ONE, {})
     person(cdcs, rate(4))
     second = await destination.upload(ONE, {"cdcs": first})
-    await destination.withdraw(ONE, {"cdcs": second})
+    person(cdcs, describe("at the last moment"))
+    additions = await destination.withdraw(ONE, {"cdcs": second})
     assert cdcs.records == {}
-    await destination.upload(replace(ONE, additions=second.additions), {})
-    assert [one.curation for one in there(cdcs).datasets()] == [Curation(4)]
+    await destination.upload(replace(ONE, additions=additions), {})
+    (dataset,) = there(cdcs).datasets()
+    assert (dataset.curation, dataset.descriptions) == (Curation(4), ("at the last moment",))
 
 
 async def test_an_addition_to_a_dataset_that_is_gone_is_not_forgotten(cdcs, destination) -> None:

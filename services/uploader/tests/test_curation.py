@@ -3,7 +3,7 @@
 import pytest
 
 from nexuslims_contracts.datasets import CuratedDataset
-from nexuslims_contracts.events import RecordCurated, RecordUploaded, UploadFailed
+from nexuslims_contracts.events import RecordCurated, RecordUploaded, RecordWithdrawn, UploadFailed
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.session.status import is_stale
 from nexuslims_uploader.destination import UploadResult
@@ -25,6 +25,10 @@ class Curated(FakeDestination):
             raise EditedError("the title", destination=self.name, session=record.session)
         where = await super().upload(record, previous)
         return UploadResult(where.record_id, where.url, written="w", additions=self.additions)
+
+    async def withdraw(self, record, previous):
+        await super().withdraw(record, previous)
+        return self.additions
 
 
 @pytest.fixture
@@ -80,6 +84,18 @@ async def test_a_crash_before_the_event_states_it_later(curated) -> None:
     with pytest.raises(Crash):
         await curated.handle()
     await curated.handle()
+    assert fold(await curated.history()).curated_datasets() == (silver,)
+
+
+async def test_what_was_added_since_the_last_upload_is_stated_before_the_withdrawal(
+    curated, facts
+) -> None:
+    silver = GOLD.model_copy(update={"descriptions": ("Silver",)})
+    curated.fake.additions = (silver,)
+    await curated.append(facts.declined(after=1))
+    await curated.handle()
+    assert curated.fake.records == {}
+    assert (await kinds(curated))[-2:] == [RecordCurated, RecordWithdrawn]
     assert fold(await curated.history()).curated_datasets() == (silver,)
 
 

@@ -21,7 +21,12 @@ from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_actio
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred
-from nexuslims_uploader.outcomes import after_conflict, upload_events, withdrawal_event
+from nexuslims_uploader.outcomes import (
+    Withdrawn,
+    after_conflict,
+    upload_events,
+    withdrawal_events,
+)
 from nexuslims_uploader.record_state import RecordState
 
 ONE, TWO = b"one", b"two"
@@ -268,8 +273,7 @@ def _handle(facts, events: list[Event], wanted: UploadPlan, fates: dict[str, str
             if outcome is None:
                 held[name] = stated[-1].record_sha256
         else:
-            event = withdrawal_event(outcome, state, wanted, name)
-            stated = (event,) if event else ()
+            stated = withdrawal_events(outcome or Withdrawn(), state, wanted, name)
             if outcome is None:
                 held.pop(name, None)
         if isinstance(outcome, Deferred):

@@ -192,11 +192,16 @@ class Destination(Protocol):
         """
         ...
 
-    async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
+    async def withdraw(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> tuple[CuratedDataset, ...] | None:
         """Take the session's record out of sight, so that afterwards there is none of it.
 
         It is found as in :meth:`upload`, whether the events know of it or not. Where none is, all
         is well; may be called again. Delete it where one may, otherwise hide it from readers.
+
+        Returns what people had added there, by dataset, so that it comes back with the record;
+        None if the destination did not look.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ from nexuslims_shared.leases import Leases
 from nexuslims_uploader.destination import Destination, Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
-from nexuslims_uploader.outcomes import UploadOutcome, WithdrawalOutcome
+from nexuslims_uploader.outcomes import UploadOutcome, WithdrawalOutcome, Withdrawn
 
 RETRY_AFTER_OTHERS: Final = timedelta(seconds=2)
 """When to come again for what another uploader is at work on."""
@@ -88,7 +88,10 @@ class DestinationCalls:
             Where the session's record is by what the events say, by destination.
         """
         destination = self._destinations[name]
-        return await self._call(destination, record, lambda: destination.withdraw(record, previous))
+        answer = await self._call(
+            destination, record, lambda: destination.withdraw(record, previous)
+        )
+        return Withdrawn(answer) if answer is None or isinstance(answer, tuple) else answer
 
     async def _call(
         self, destination: Destination, record: RecordToUpload, work: Callable[[], Awaitable[T]]

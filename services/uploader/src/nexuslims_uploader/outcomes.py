@@ -1,7 +1,9 @@
 """The events that state what a destination answered: pure functions of the answer and the state."""
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.events import (
     RecordCurated,
     RecordLost,
@@ -20,8 +22,22 @@ DestinationEvent: TypeAlias = (
     RecordUploaded | RecordCurated | UploadFailed | RecordWithdrawn | WithdrawalFailed
 )
 UploadOutcome: TypeAlias = UploadResult | PermanentUploadError | Deferred
-WithdrawalOutcome: TypeAlias = PermanentUploadError | Deferred | None
-"""None where the destination holds no record of the session any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A destination holds no record of the session any more.
+
+    Parameters
+    ----------
+    additions
+        What people had added to it; None if the destination did not look.
+    """
+
+    additions: tuple[CuratedDataset, ...] | None = None
+
+
+WithdrawalOutcome: TypeAlias = PermanentUploadError | Deferred | Withdrawn
 
 
 def upload_events(
@@ -47,7 +63,7 @@ def upload_events(
         case UploadResult():
             where = {"record_id": outcome.record_id, "url": outcome.url}
             uploaded = RecordUploaded(**facts, **where, written=outcome.written)
-            return (*_curated(outcome, state, facts), uploaded)
+            return (*_curated(outcome.additions, state, facts), uploaded)
         case PermanentUploadError(explanation=reason):
             return (UploadFailed(**facts, reason=reason, permanent=True),)
         case Deferred(reason=reason, lasting=True) if name not in state.uploads:
@@ -57,21 +73,21 @@ def upload_events(
 
 
 def _curated(
-    outcome: UploadResult, state: RecordState, facts: dict[str, Any]
+    additions: tuple[CuratedDataset, ...] | None, state: RecordState, facts: dict[str, Any]
 ) -> tuple[RecordCurated, ...]:
     """State what people have added, if it is not what the events say."""
     known = state.session.curated_datasets()
-    if outcome.additions is None or outcome.additions == known:
+    if additions is None or additions == known:
         return ()
     former = state.session.curations.get(facts["destination"])
     after = max(facts["after"], former.sequence if former else 0)
-    return (RecordCurated(**{**facts, "after": after}, datasets=outcome.additions),)
+    return (RecordCurated(**{**facts, "after": after}, datasets=additions),)
 
 
-def withdrawal_event(
+def withdrawal_events(
     outcome: WithdrawalOutcome, state: RecordState, plan: UploadPlan, name: str
-) -> RecordWithdrawn | WithdrawalFailed | None:
-    """Return the event that states how a withdrawal ended, None if there is nothing to state.
+) -> tuple[DestinationEvent, ...]:
+    """Return the events that state how a withdrawal ended, none if there is nothing to state.
 
     Parameters
     ----------
@@ -87,17 +103,21 @@ def withdrawal_event(
     facts = _facts(state, plan, name)
     held = state.held.get(name)
     match outcome:
-        case None:
+        case Withdrawn(additions=additions):
+            curated = _curated(additions, state, facts)
             if held is None:
-                return None
+                return curated
             taken = held.event.record_id
-            return RecordWithdrawn(**facts, record_id=taken, reason=state.withdrawn)
+            return (
+                *curated,
+                RecordWithdrawn(**facts, record_id=taken, reason=state.withdrawn),
+            )
         case PermanentUploadError(explanation=reason):
-            return WithdrawalFailed(**facts, reason=reason, permanent=True)
+            return (WithdrawalFailed(**facts, reason=reason, permanent=True),)
         case Deferred(reason=reason, lasting=True) if not _failure_is_stated(state, name):
-            return WithdrawalFailed(**facts, reason=reason, permanent=False)
+            return (WithdrawalFailed(**facts, reason=reason, permanent=False),)
         case Deferred():
-            return None
+            return ()
 
 
 def destination_unused(state: RecordState, plan: UploadPlan, name: str) -> WithdrawalFailed:

@@ -27,7 +27,7 @@ from nexuslims_uploader.outcomes import (
     after_conflict,
     describe,
     upload_events,
-    withdrawal_event,
+    withdrawal_events,
 )
 from nexuslims_uploader.record_reader import RecordReader
 from nexuslims_uploader.record_state import RecordState
@@ -130,8 +130,7 @@ class Uploader:
         else:
             record = await reader.to_withdraw(state)
             outcome = answer = await self._calls.withdraw(name, record, results)
-            event = withdrawal_event(answer, state, plan, name)
-            events = (event,) if event else ()
+            events = withdrawal_events(answer, state, plan, name)
         if isinstance(outcome, Deferred):
             waiting[name] = outcome.delay
         elif not events:

@@ -120,6 +120,39 @@ def merged_content(record: RecordToUpload, there: str, written: Written | None) 
     return _content(record, additions)
 
 
+def additions_there(
+    record: RecordToUpload, there: str, written: Written | None
+) -> tuple[CuratedDataset, ...] | None:
+    """Return what people have added to a record that is about to be deleted.
+
+    Parameters
+    ----------
+    record
+        Our record; without content if its file cannot be read any more.
+    there
+        The XML that is there.
+    written
+        What we wrote last; None if the events do not know.
+
+    Returns
+    -------
+    None if nobody can tell, because one of the two cannot be read.
+    """
+    try:
+        theirs = read_record(there.encode())
+    except UnreadableRecordError:
+        return None
+    if not record.xml:
+        return None
+    now = Written.of(there, theirs)
+    return additions_to(
+        record.experiment,
+        theirs,
+        record.additions,
+        descriptions=written is None or now.descriptions != written.descriptions,
+    )
+
+
 def _content(record: RecordToUpload, additions: tuple[CuratedDataset, ...]) -> Content:
     experiment = curated(record.experiment, additions, judgements=True)
     same = experiment == record.experiment

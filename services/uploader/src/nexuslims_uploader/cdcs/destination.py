@@ -11,6 +11,7 @@ uploaders at once or a lost answer may leave, the oldest stays.
 from collections.abc import Mapping
 from dataclasses import replace
 
+from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.settings import Settings, read
@@ -19,6 +20,7 @@ from nexuslims_uploader.cdcs.content import (
     Content,
     Edited,
     Written,
+    additions_there,
     merged_content,
     new_content,
 )
@@ -126,7 +128,9 @@ class CdcsDestination:
         there = merged_content(record, ours[0].xml_content, written)
         return "changed" if isinstance(there, Edited) else "current"
 
-    async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
+    async def withdraw(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> tuple[CuratedDataset, ...] | None:
         """Delete the session's record, and its pictures; see the port.
 
         Parameters
@@ -138,9 +142,13 @@ class CdcsDestination:
         """
         known = previous.get(self.name)
         data = await self._found(record, known.record_id if known else "")
+        additions = None
         if data is not None:
+            written = Written.parse(known.written) if known and known.written else None
+            additions = additions_there(record, data.xml_content, written)
             await self._client.delete("data", data.id, record.session)
         await self._previews.remove(record.session)
+        return additions
 
     async def close(self) -> None:
         """Close the connections."""
