@@ -90,6 +90,19 @@ edits = st.tuples(
 steps = st.lists(edits | st.sampled_from(["rebuild", "retry", "withdraw", "undo"]), max_size=15)
 
 
+def assert_complete(world: World) -> None:
+    """All that people wrote is there, and of our remarks only those of the last record."""
+    assert world.there is not None
+    datasets = {one.name: one for one in read_record(world.there.encode()).datasets()}
+    for name, texts in world.texts.items():
+        assert texts <= set(datasets[name].descriptions)
+    for dataset in datasets.values():
+        remarks = [text for text in dataset.descriptions if text.startswith("remark")]
+        assert remarks == [f"remark {world.title}"]
+    for name, rating in world.ratings.items():
+        assert datasets[name].curation == Curation(rating)
+
+
 @settings(max_examples=200)
 @given(steps)
 def test_every_edit_is_in_the_final_record(steps) -> None:
@@ -112,11 +125,7 @@ def test_every_edit_is_in_the_final_record(steps) -> None:
         assert not world.is_held
     world.upload()
     assert world.there is not None
-    datasets = {one.name: one for one in read_record(world.there.encode()).datasets()}
-    for name, texts in world.texts.items():
-        assert texts <= set(datasets[name].descriptions)
-    for name, rating in world.ratings.items():
-        assert datasets[name].curation == Curation(rating)
+    assert_complete(world)
     before = world.there
     world.upload()
     assert world.there == before

@@ -37,7 +37,12 @@ def uncurated(experiment: Experiment) -> Experiment:
 
 
 def additions_to(
-    ours: Experiment, there: Experiment, known: Iterable[CuratedDataset], *, descriptions: bool
+    ours: Experiment,
+    there: Experiment,
+    known: Iterable[CuratedDataset],
+    *,
+    descriptions: bool,
+    is_former_remark: Callable[[str], bool] = lambda _: False,
 ) -> tuple[CuratedDataset, ...]:
     """Find what people added to a record.
 
@@ -51,6 +56,8 @@ def additions_to(
         What they had added before; it stays for datasets that are not in the record any more.
     descriptions
         Whether people may have changed descriptions: all that are not ours are theirs then.
+    is_former_remark
+        Whether a description is one that we wrote into an earlier record.
     """
     former = {key_of(one): one for one in known}
     written = {key_of(one): set(one.descriptions) for one in ours.datasets()}
@@ -59,7 +66,11 @@ def additions_to(
         key = key_of(dataset)
         before = former[key].descriptions if key in former else ()
         remarks = written.get(key, set()) - set(before)
-        texts = tuple(text for text in dataset.descriptions if text not in remarks)
+        texts = tuple(
+            text
+            for text in dataset.descriptions
+            if text in before or not (text in remarks or is_former_remark(text))
+        )
         judgement = dataset.curation or Curation()
         found[key] = CuratedDataset(
             location=dataset.location,

@@ -7,7 +7,9 @@ digests of what was written.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.errors import UnreadableRecordError
@@ -17,21 +19,27 @@ from nexuslims_contracts.record.reader import read_record
 from nexuslims_contracts.record.writer import write_record
 from nexuslims_uploader.destination import RecordToUpload
 
+_MOST_TEXTS: Final = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """Digests of a record as it was written: of all, of its frame, of its descriptions.
 
-    The frame is all but the descriptions and the judgements of datasets. Digests are empty where
-    they are not known, as of what earlier releases wrote.
+    The frame is all but the descriptions and the judgements of datasets. ``texts`` has a short
+    digest of each description of ours, unless there are too many for an event. Digests are empty
+    where they are not known, as of what earlier releases wrote.
     """
 
     whole: str = ""
     frame: str = ""
     descriptions: str = ""
+    texts: str = ""
 
     @classmethod
-    def of(cls, xml: str, experiment: Experiment) -> "Written":
+    def of(
+        cls, xml: str, experiment: Experiment, theirs: Collection[str] = frozenset()
+    ) -> "Written":
         """Take the digests.
 
         Parameters
@@ -40,19 +48,31 @@ class Written:
             The record.
         experiment
             What it says.
+        theirs
+            Descriptions that are people's.
         """
-        texts = [(one.location, one.name, one.descriptions) for one in experiment.datasets()]
+        places = [(one.location, one.name, one.descriptions) for one in experiment.datasets()]
+        texts = sorted({_short(t) for _, _, some in places for t in some if t not in theirs})
         frame = write_record(uncurated(experiment))
-        return cls(_sha256(xml.encode()), _sha256(frame)[:32], _sha256(repr(texts).encode())[:32])
+        return cls(
+            whole=_sha256(xml.encode()),
+            frame=_sha256(frame)[:32],
+            descriptions=_sha256(repr(places).encode())[:32],
+            texts=",".join(texts) if len(texts) <= _MOST_TEXTS else "",
+        )
 
     @classmethod
     def parse(cls, text: str) -> "Written":
         """Read what :meth:`__str__` gives, or only the first digest."""
-        return cls(*text.split()[:3])
+        return cls(*text.split()[:4])
 
     def __str__(self) -> str:
         """The digests, for the event of the upload."""
-        return f"{self.whole} {self.frame} {self.descriptions}".rstrip()
+        return f"{self.whole} {self.frame} {self.descriptions} {self.texts}".rstrip()
+
+    def has_text(self, text: str) -> bool:
+        """Tell whether a description was in the record."""
+        return _short(text) in self.texts.split(",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +136,7 @@ def merged_content(record: RecordToUpload, there: str, written: Written | None) 
         theirs,
         record.additions,
         descriptions=written is None or now.descriptions != written.descriptions,
+        is_former_remark=written.has_text if written else lambda _: False,
     )
     return _content(record, additions)
 
@@ -150,6 +171,7 @@ def additions_there(
         theirs,
         record.additions,
         descriptions=written is None or now.descriptions != written.descriptions,
+        is_former_remark=written.has_text if written else lambda _: False,
     )
 
 
@@ -157,7 +179,12 @@ def _content(record: RecordToUpload, additions: tuple[CuratedDataset, ...]) -> C
     experiment = curated(record.experiment, additions, judgements=True)
     same = experiment == record.experiment
     xml = record.xml.decode() if same else write_record(experiment).decode()
-    return Content(xml, Written.of(xml, experiment), additions)
+    theirs = {text for one in additions for text in one.descriptions}
+    return Content(xml, Written.of(xml, experiment, theirs), additions)
+
+
+def _short(text: str) -> str:
+    return _sha256(text.encode())[:8]
 
 
 def _sha256(content: bytes) -> str:
