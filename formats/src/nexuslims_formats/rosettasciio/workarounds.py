@@ -9,6 +9,7 @@ trees is called.
 """
 
 import importlib
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path, PureWindowsPath
@@ -16,6 +17,8 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.quantities import number
+from nexuslims_formats.trees import nested
 
 Part: TypeAlias = dict[str, Any]
 
@@ -33,10 +36,7 @@ _PTS_DATE: Final = 296
 
 
 def read_velox_headers(path: Path) -> list[Part]:
-    """Read the images and spectra of a Velox file, and of its spectrum image the headers.
-
-    The spectrum image covers the field of the image beside it, with the channels of its spectra.
-    """
+    """Read the images and spectra of a Velox file, and of its map of spectra the headers."""
     import h5py  # type: ignore[import-untyped]  # noqa: PLC0415 - HDF5 only
     from rsciio.emd._emd_velox import FeiEMDReader  # noqa: PLC0415 - this format only
 
@@ -56,17 +56,49 @@ def read_velox_headers(path: Path) -> list[Part]:
     reader.read_file(file)
     spectra: list[Part] = reader.dictionaries[: reader.spectra]
     images: list[Part] = reader.dictionaries[reader.spectra :]
-    parts = [*spectra, *images]
-    plane = next((image["axes"] for image in images if len(image["axes"]) == 2), None)  # noqa: PLR2004 - rows and columns
-    if not spectra or plane is None:
-        return parts
-    energy = spectra[0]["axes"][-1]
-    shape = (*(axis["size"] for axis in plane), energy["size"])
-    axes = [{**axis, "navigate": True} for axis in plane] + [energy]
-    metadata = {**spectra[0]["metadata"], "General": dict(spectra[0]["metadata"]["General"])}
-    metadata["General"]["title"] = "EDS"
-    whole = {**spectra[0], "data": _absent(shape, "uint16"), "axes": axes, "metadata": metadata}
-    return [*parts, {**whole, UNREAD: True}]
+    whole = _velox_map(file, spectra, images)
+    return [*spectra, *images, *([whole] if whole else [])]
+
+
+def _velox_map(file: Any, spectra: list[Part], images: list[Part]) -> Part | None:
+    """Return the headers of the map whose events a Velox file keeps; None where it keeps none.
+
+    Its shape is the part of the scan that was selected, which images beside it need not share.
+    """
+    stream = next(iter((file.get("Data/SpectrumStream") or {}).values()), None)
+    like = next(iter([*spectra, *images]), None)
+    if stream is None or like is None:
+        return None
+    settings = json.loads(stream["AcquisitionSettings"][0])
+    scan = nested(json.loads(bytes(stream["Metadata"][:, 0]).split(b"\0", 1)[0]))
+    raster = settings.get("RasterScanDefinition")
+    if not isinstance(raster, dict):
+        return None
+    axes: list[dict[str, Any]] = []
+    for name, length, low, high in (
+        ("y", "Height", "top", "bottom"),
+        ("x", "Width", "left", "right"),
+    ):
+        edges = [number(scan(f"Scan/ScanArea/{edge}")) for edge in (low, high)]
+        share = edges[1] - edges[0] if edges[0] is not None and edges[1] is not None else 1.0
+        size = round((number(raster.get(length)) or 0) * share)
+        pitch = number(scan(f"BinaryResult/PixelSize/{length.lower()}"))
+        scale = {"scale": pitch * 1e9, "units": "nm"} if pitch else {}
+        axes.append({"name": name, "size": size, "navigate": True, **scale})
+    channels = int(number(settings.get("bincount")) or _CHANNELS)
+    energy = next((dict(part["axes"][-1]) for part in spectra), {"name": "Energy"})
+    axes.append({**energy, "size": channels, "navigate": False})
+    axes = [{**axis, "index_in_array": index} for index, axis in enumerate(axes)]
+    general = {**like["metadata"]["General"], "title": "EDS"}
+    metadata = {**like["metadata"], "General": general, "Signal": {"signal_type": "EDS_TEM"}}
+    shape = tuple(axis["size"] for axis in axes)
+    return {
+        **like,
+        "data": _absent(shape, "uint16"),
+        "axes": axes,
+        "metadata": metadata,
+        UNREAD: True,
+    }
 
 
 def read_jeol(path: Path) -> list[Part]:
