@@ -35,6 +35,7 @@ from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.envelope import Envelope, envelop
 from nexuslims_contracts.events import (
     Event,
+    ExtractionFailed,
     FileIndexed,
     MetadataExtracted,
     RecordBuilt,
@@ -66,7 +67,7 @@ async def real_events(instrument_data: Path) -> list[Event]:
         ) as system:
             for name in services:
                 await system.wait_for_http(name, "/readyz", 200)
-            await one_session(system)
+            await one_session(system, files=0)
             return [one.event for one in await read_session(system.store, SESSION)]
 
 
@@ -90,12 +91,12 @@ def sessions(events: list[Event], count: int) -> Iterator[list[Envelope]]:
 
 def _with_files(events: list[Event]) -> Iterator[Event]:
     """Give the events of a session again, with as many files as we want."""
-    found = [event for event in events if isinstance(event, FileIndexed)]
     read = {event.file: event for event in events if isinstance(event, MetadataExtracted)}
+    found = [one for one in events if isinstance(one, FileIndexed) and one.file in read]
     chosen = [(number, found[number % len(found)]) for number in range(FILES)]
     for event in events:
         match event:
-            case FileIndexed() | MetadataExtracted() | RecordBuilt():
+            case FileIndexed() | MetadataExtracted() | ExtractionFailed() | RecordBuilt():
                 continue
             case SessionIndexed():
                 yield from (_numbered(number, file) for number, file in chosen)

@@ -1,6 +1,7 @@
 """Rebuilding records from the log: what is written, what is left out, where a job goes on."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,17 +11,20 @@ from hypothesis import strategies as st
 
 from nexuslims_builder.build import builder_version
 from nexuslims_builder.errors import BuilderError
+from nexuslims_builder.readings import signals_held
 from nexuslims_builder.rebuild.journal import Journal
 from nexuslims_builder.rebuild.rebuilder import Job, Kind, Outcome, Rebuilder
 from nexuslims_builder.rebuild.selection import Selection, Share, select
 from nexuslims_builder.rebuild.workers import rebuild_all
+from nexuslims_builder.signals import SignalReader
 from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.events import Event, RecordBuilt, RecordRejected
+from nexuslims_contracts.events import Event, MetadataExtracted, RecordBuilt, RecordRejected
 from nexuslims_contracts.testing import END, START, SessionEvents
 from nexuslims_shared.artifacts import read_artifact, write_artifact
 from nexuslims_shared.errors import DiskError
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext
+from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
@@ -59,6 +63,16 @@ class Facility:
 
     def on_disk(self, record: RecordBuilt) -> bytes:
         return read_artifact(self.settings.records, record.record)
+
+
+@pytest.fixture
+def make_event() -> Callable[[object], MetadataExtracted]:
+    def make(value: object) -> MetadataExtracted:
+        (dataset,) = EVENTS.extracted(1).datasets
+        changed = dataset.model_copy(update={"extensions": {"offset": value}})
+        return EVENTS.extracted(1, datasets=(changed,))
+
+    return make
 
 
 @pytest.fixture
@@ -221,6 +235,30 @@ async def test_many_are_rebuilt_in_order(facility: Facility) -> None:
     outcomes = await rebuild_all(Rebuilder(context, Job()), names)
     assert [one.session for one in outcomes] == names
     assert {one.kind for one in outcomes} == {Kind.CHANGED}
+
+
+@pytest.mark.parametrize("values", [(0.0, -0.0), (-0.0, 0.0), (1, 1.0), (True, 1)])
+def test_how_a_value_is_written_depends_on_no_other_file(
+    make_event, values: tuple[object, ...]
+) -> None:
+    reader = SignalReader()
+    together = [reader.read(make_event(value)) for value in values]
+    assert together == [SignalReader().read(make_event(value)) for value in values]
+
+
+async def test_the_same_events_give_the_same_bytes_in_any_order_of_files(
+    facility: Facility,
+) -> None:
+    names = [f"s-{number}" for number in range(20)]  # their files have other places in a hash map
+    for name in names:
+        made = SessionEvents(name)
+        await facility.tell(*made.inputs(), made.built(1))
+        state = await SessionRepository(facility.store, datasets=True).open(name)
+        signals = await signals_held(state, facility.settings.data_path)
+        order = [state.files[token].extracted for token in signals]
+        assert [one.sequence for one in order if one] == sorted(
+            one.sequence for one in order if one
+        )
 
 
 # --- which sessions --------------------------------------------------------------------------

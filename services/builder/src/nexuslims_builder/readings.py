@@ -77,12 +77,12 @@ async def signals_held(state: SessionState, data_path: Path) -> Signals:
     ArtifactError
         If an artifact is missing, or another one.
     """
+    read = [file.extracted for file in state.current_files().values() if file.extracted is not None]
     reader = SignalReader()
     signals: dict[str, tuple[Signal, ...]] = {}
-    for token, file in state.current_files().items():
-        if file.extracted is not None:
-            event = file.extracted.event
-            signals[token] = reader.read(event, await _long_extensions(event, data_path))
+    for extracted in sorted(read, key=lambda one: one.sequence):  # the order of the log, always
+        event = extracted.event
+        signals[event.file] = reader.read(event, await _long_extensions(event, data_path))
     return signals
 
 

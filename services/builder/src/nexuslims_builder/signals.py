@@ -90,7 +90,12 @@ class SignalReader:
     def _parameter(self, name: str, value: object, unit: str, *, unreliable: bool) -> Parameter:
         """Return a parameter: that of the signal before, if it says the same."""
         former, parameter = self._last.get(name, (None, None))
-        same = former == value and type(former) is type(value) and not isinstance(value, list)
+        same = (
+            bool(value)  # 0.0 equals -0.0, and is written otherwise
+            and former == value
+            and type(former) is type(value)
+            and not isinstance(value, list)
+        )
         text = parameter.value if same and parameter else text_of(value)
         if (
             parameter is None
