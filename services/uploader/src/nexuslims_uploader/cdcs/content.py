@@ -70,6 +70,10 @@ class Written:
         """The digests, for the event of the upload."""
         return f"{self.whole} {self.frame} {self.descriptions} {self.texts}".rstrip()
 
+    def is_of(self, xml: str) -> bool:
+        """Tell whether a record is exactly what was written."""
+        return self.whole == _sha256(xml.encode())
+
     def has_text(self, text: str) -> bool:
         """Tell whether a description was in the record."""
         return _short(text) in self.texts.split(",")
@@ -118,7 +122,7 @@ def merged_content(record: RecordToUpload, there: str, written: Written | None) 
     written
         What we wrote last; None if the events do not know.
     """
-    if written is not None and written.whole == _sha256(there.encode()):
+    if written is not None and written.is_of(there):
         return _content(record, record.additions)
     try:
         theirs = read_record(there.encode())

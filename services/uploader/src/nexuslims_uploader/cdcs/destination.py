@@ -125,8 +125,12 @@ class CdcsDestination:
         if not ours:
             return "missing"
         written = Written.parse(known.written) if known and known.written else None
-        there = merged_content(record, ours[0].xml_content, written)
-        return "changed" if isinstance(there, Edited) else "current"
+        there = ours[0].xml_content
+        if written is not None and written.is_of(there):
+            return "current"
+        return (
+            "changed" if isinstance(merged_content(record, there, written), Edited) else "current"
+        )
 
     async def withdraw(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
