@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LAZY_FIELDS = ("pixels",)
+_LAZY_FIELDS = ("pixels", "to_display")
 _SERIES = re.compile(r"_\d+$")
 
 

@@ -13,10 +13,10 @@ from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.trees import parse_xml
 from nexuslims_sanitiser.plan import Span
 
-_SECTION = re.compile(rb"\[\w[\w .#-]{1,40}\][\t ]*\r?\n")
+_SECTION = re.compile(rb"\[\w[\w .#-]{1,40}\][\t ]*(?:\r\n?|\n)")
 _LINE = re.compile(
     rb"(?:\[\w[\w .#-]{0,40}\]|[A-Za-z][\w .:%()#/-]{0,60}=[^\0-\x08\x0a-\x1f]{0,250}|)"
-    rb"[\t ]*(?:\r?\n|(?=\0)|\Z)"
+    rb"[\t ]*(?:\r\n?|\n|(?=\0)|\Z)"
 )
 _XML = re.compile(rb"<\?xml[^>]{0,200}\?>\s*<([A-Za-z][\w:.-]*)|<([A-Za-z]\w+)>")
 _CLOSINGS = 8

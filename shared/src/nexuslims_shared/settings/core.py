@@ -27,19 +27,27 @@ class Settings(Environment):
         Path, Field(description="Embedded broker, read model and logs; on a local disk")
     ] = Path("state")
     log_path: Annotated[Path | None, Field(description="NX_STATE_PATH/logs if unset")] = None
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level of the logs")
+    ] = "INFO"
 
     nats_url: Annotated[str, Field(description="The broker; the embedded one if empty")] = ""
     stream_replicas: Annotated[int, Field(ge=1, le=5, description="1 or, in a cluster, 3")] = 1
     database_url: Annotated[
         str, Field(description="Read model; SQLite in NX_STATE_PATH if empty")
     ] = ""
-    http_host: str = "127.0.0.1"
+    http_host: Annotated[str, Field(description="Where health and metrics are served")] = (
+        "127.0.0.1"
+    )
     http_port: Annotated[int, Field(ge=0, le=65535, description="Health and metrics; 0: off")] = 0
     shutdown_grace: Annotated[float, Field(gt=0, description="Seconds to finish work in")] = 20.0
 
-    instruments_file: Path = Path("instruments.toml")
-    calendar_file: Path = Path("calendar.toml")
+    instruments_file: Annotated[Path, Field(description="The instruments")] = Path(
+        "instruments.toml"
+    )
+    calendar_file: Annotated[Path, Field(description="The calendar that is a file")] = Path(
+        "calendar.toml"
+    )
     harvest_interval: Annotated[float, Field(gt=0, description="Seconds between harvests")] = 60.0
     harvest_overlap_days: Annotated[
         float, Field(ge=0, le=3650, description="How far behind the last session edits are found")
@@ -59,8 +67,12 @@ class Settings(Environment):
         Field(min_length=1, description="Answers that are consent; any other answer is a refusal"),
     ] = ("agree", "I agree", "yes", "accept", "consent", "true")
 
-    file_strategy: Literal["exclusive", "inclusive"] = "exclusive"
-    ignore_patterns: tuple[str, ...] = ("*.mib", "*.db", "*.emi", "*.hdr")
+    file_strategy: Annotated[
+        Literal["exclusive", "inclusive"], Field(description="Files of known formats, or all files")
+    ] = "exclusive"
+    ignore_patterns: Annotated[
+        tuple[str, ...], Field(description="Names that are never a session's files")
+    ] = ("*.mib", "*.db", "*.emi", "*.hdr")
     file_delay_days: Annotated[
         float, Field(gt=0, description="How long after its end files of a session may appear")
     ] = 2.0
@@ -80,20 +92,27 @@ class Settings(Environment):
     local_profiles_path: Annotated[
         Path | None, Field(description="Python files with the facility's instrument profiles")
     ] = None
-    extractor_workers: Annotated[int, Field(ge=1)] = 2
+    extractor_workers: Annotated[int, Field(ge=1, description="Files read at once")] = 2
     extractor_timeout: Annotated[float, Field(gt=0, description="Seconds for one file")] = 300.0
     extractor_memory_mb: Annotated[int, Field(ge=256, description="For one worker")] = 4096
     extractor_recycle: Annotated[
         int, Field(ge=1, description="Files a worker reads in its life")
     ] = 200
 
-    clustering_sensitivity: Annotated[float, Field(ge=0)] = 1.0
-    clustering_method: Literal["gaps", "kde"] = "gaps"
+    clustering_sensitivity: Annotated[
+        float, Field(ge=0, description="Higher: more activities; 0: one")
+    ] = 1.0
+    clustering_method: Annotated[
+        Literal["gaps", "kde"], Field(description="By pauses, or by density as the incumbent does")
+    ] = "gaps"
     clustering_evidence: Annotated[
         bool, Field(description="Whether techniques and acquisition times count beside file times")
     ] = True
 
-    export_strategy: Literal["all", "first_success", "best_effort"] = "all"
+    export_strategy: Annotated[
+        Literal["all", "first_success", "best_effort"],
+        Field(description="Which destinations have to hold a record"),
+    ] = "all"
     upload_concurrency: Annotated[int, Field(ge=1, description="Sessions uploaded at once")] = 4
     destinations: Annotated[
         tuple[str, ...] | None,
