@@ -134,9 +134,13 @@ class Corpus:
         """Write the files of Titan_TEM below a folder, and return it.
 
         The archive holds 13 of the 14 files of the incumbent's record. The other, ``multi_signal``,
-        is a copy of ``image_008.dm3`` there: same metadata, same second.
+        is a copy of ``image_008.dm3`` there: same metadata, same second. Left out are texts that
+        only have the name of a picture: the incumbent does not read pictures, so its record lacks
+        them.
         """
         self.unpack(SESSION_ENTRY, into)
+        for picture in into.rglob("test_include.jp*g"):
+            picture.unlink()
         image = next(into.rglob("image_008.dm3"))
         shutil.copy2(image, image.with_name("multi_signal_file_001.dm3"))
         return into
