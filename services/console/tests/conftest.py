@@ -1,5 +1,6 @@
 """What the tests of the console have in common."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -59,7 +60,8 @@ def history() -> SessionHistory:
 def postgresql() -> Iterator[Server]:
     binaries = find_binaries()
     if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+        absent = pytest.fail if os.environ.get("CI") else pytest.skip
+        absent("PostgreSQL's server is not installed: apt-get install postgresql")
     with running(binaries) as server:
         yield server
 
