@@ -1,29 +1,21 @@
 """The local archive: one record of each session, and pages a person can open."""
 
 import asyncio
-import contextlib
 import errno
 import json
 import multiprocessing
 import os
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
 
 import pytest
+from services.uploader.tests.archive.pages import Page, contents, listed, mortal
 
 from nexuslims_contracts.record import NAMESPACE
 from nexuslims_shared import artifacts
-from nexuslims_shared.artifacts import write_artifact
-from nexuslims_uploader import archive, catalogue
+from nexuslims_uploader import catalogue
 from nexuslims_uploader.archive import ArchiveDestination
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
 from nexuslims_uploader.testing import (
@@ -32,70 +24,6 @@ from nexuslims_uploader.testing import (
     record_to_upload,
     small_record_xml,
 )
-
-
-class Page(HTMLParser):
-    """What a browser would see of a page."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.text = ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
-        assert not any(name.startswith("on") for name, _ in attrs)
-
-    def handle_data(self, data):
-        self.text += data
-
-    def targets(self) -> Iterator[Path]:
-        """Files that its relative links lead to."""
-        for link in self.links:
-            if not urlsplit(link).scheme:
-                yield (self.path.parent / unquote(link)).resolve()
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def records(data: Path) -> Path:
-    return data / "records"
-
-
-@pytest.fixture
-def destination(records: Path, data: Path) -> ArchiveDestination:
-    return ArchiveDestination(records, data)
-
-
-def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {
-        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def listed(records: Path) -> list[dict[str, Any]]:
-    """All entries on the lists of months, which their pages show."""
-    found = []
-    for path in records.glob("index/*/*.json"):
-        entries = json.loads(path.read_text())
-        last = max(int(other.stem) for other in path.parent.glob("*.json"))
-        page = path.with_name("index.html" if int(path.stem) == last else f"{path.stem}.html")
-        targets = list(Page(page).targets())
-        for entry in entries:
-            assert (records / "uploaded" / entry["file"]).with_suffix(".html") in targets
-        assert sum("/uploaded/" in str(target) for target in targets) == len(entries)
-        found += entries
-    return found
 
 
 class TestArchive(DestinationBehaviour):
@@ -215,95 +143,6 @@ async def test_a_full_disk_is_trouble_that_passes(destination, records, monkeypa
     assert contents(records) == before
     await destination.upload(second, {})
     assert (records / "uploaded" / second.file_name).read_bytes() == second.xml
-
-
-def snapshot(records: Path) -> dict[str, bytes]:
-    return {name: content for name, (content, _) in contents(records).items()}
-
-
-@contextmanager
-def mortal(monkeypatch, survives: int) -> Iterator[None]:
-    """The process dies after so many changes on the disk; nothing is changed after that."""
-    left = survives
-
-    def counted(change):
-        def run(*arguments, **options):
-            nonlocal left
-            if left == 0:
-                raise KeyboardInterrupt
-            left -= 1
-            return change(*arguments, **options)
-
-        return run
-
-    with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "write_artifact", counted(write_artifact))
-        patch.setattr(Path, "unlink", counted(Path.unlink))
-        patch.setattr(archive.shutil, "rmtree", counted(shutil.rmtree))
-        with contextlib.suppress(KeyboardInterrupt):
-            yield
-
-
-DECEMBER = datetime(2018, 12, 24, 9, tzinfo=ZoneInfo("America/Denver"))
-
-
-@pytest.mark.parametrize("survives", range(20))
-@pytest.mark.parametrize(
-    "case",
-    [(moves, alone) for moves in ("to a file", "to a month", "away") for alone in (True, False)],
-)
-async def test_a_crash_between_any_two_changes_is_made_good(
-    destination, tmp_path, monkeypatch, survives, case
-) -> None:
-    """The next attempt leaves what one without a crash does."""
-    (moves, alone), records = case, destination._records
-    elsewhere = tmp_path / "other" / "records"
-    clean = ArchiveDestination(elsewhere, elsewhere.parent)
-    old = record_to_upload(small_record_xml("Old"))
-    new = record_to_upload(small_record_xml("New"), file_name="2018-11-14_FEI-Titan-TEM_204.xml")
-    if moves == "to a month":
-        new = replace(new, start=DECEMBER)
-    for one in (destination, clean):
-        if not alone:
-            await one.upload(record_to_upload(session="file-2", file_name="b.xml"), {})
-        await one.upload(old, {})
-    work = "_take_out" if moves == "away" else "_store"
-    with mortal(monkeypatch, survives):
-        getattr(destination, work)(new if moves != "away" else old)
-    for one in (destination, clean):
-        if moves == "away":
-            await one.withdraw(old, {})
-        else:
-            await one.upload(new, {})
-    assert snapshot(records) == snapshot(elsewhere)
-    assert len(listed(records)) == (moves != "away") + (not alone)
-
-
-@pytest.mark.parametrize("survives", range(12))
-async def test_a_crash_in_the_first_upload_is_made_good(
-    destination, records, tmp_path, monkeypatch, survives
-) -> None:
-    record = record_to_upload()
-    with mortal(monkeypatch, survives):
-        destination._store(record)
-    cut_short = snapshot(records)
-    await destination.upload(record, {})
-    whole = snapshot(records)
-    elsewhere = tmp_path / "other" / "records"
-    await ArchiveDestination(elsewhere, elsewhere.parent).upload(record, {})
-    assert whole == snapshot(elsewhere)
-    assert (cut_short == whole) == (survives >= 8)
-
-
-@pytest.mark.parametrize("survives", range(12))
-async def test_a_first_upload_that_was_cut_short_is_withdrawn(
-    destination, records, monkeypatch, survives
-) -> None:
-    record = record_to_upload()
-    with mortal(monkeypatch, survives):
-        destination._store(record)
-    await destination.withdraw(record, {})
-    assert set(snapshot(records)) <= {"index.html", "uploaded/.lock"}
 
 
 async def test_a_month_of_many_records_has_many_lists(destination, records, monkeypatch) -> None:
