@@ -1,10 +1,10 @@
 """Gatan DigitalMicrograph ``.dm3`` and ``.dm4``."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_formats.digitalmicrograph.fields import (
@@ -15,28 +15,16 @@ from nexuslims_formats.digitalmicrograph.fields import (
     TEXTS,
     ZERO_COUNTS,
 )
+from nexuslims_formats.digitalmicrograph.pixels import BGRA, dtype_of, pixels_of
 from nexuslims_formats.digitalmicrograph.status import STATUS, status_extensions, status_fields
-from nexuslims_formats.digitalmicrograph.tags import ArrayRef, Tree, read_tags
-from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
+from nexuslims_formats.digitalmicrograph.tags import Tree, read_tags
+from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.quantities import Row, mapped, measures, number, quantity, spelled_unit
 from nexuslims_formats.times import first_moment, from_filetime, from_unix, moment, reveal_offset
 from nexuslims_formats.values import leaves
 
-if TYPE_CHECKING:
-    import numpy as np
-
-# ImageData/DataType -> numpy's name; 23 is BGRA, 27 and 28 are half of a Fourier transform
-_DTYPES = {
-    1: "int16", 2: "float32", 3: "complex64", 6: "uint8", 7: "int32", 9: "int8", 10: "uint16",
-    11: "uint32", 12: "float64", 13: "complex128", 14: "uint8", 23: "uint8", 27: "complex64",
-    28: "complex128", 39: "int64", 40: "uint64",
-}  # fmt: skip
-_BGRA = 23
-_RGB = 8  # as the documentation of DigitalMicrograph has it: not known how it is stored
 _CHANNEL = "channel"
-_PACKED = (27, 28)
-
 _SI_PIXEL_TIME = "SI/Acquisition/Pixel time (s)"
 _SCAN_SAMPLE_TIME = "DigiScan/Sample Time"
 _SIGNALS = {"EELS": "EELS", "X-ray": "EDS", "CL": "CL"}
@@ -141,17 +129,15 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
     ------
     UnreadableFileError
         Its tags do not tell what its data are.
+    UnsupportedFileError
+        Its data are of a type that is not read.
     """
     tags = _Tags(image)
     data = image["ImageData"]
     if not (isinstance(data, dict) and isinstance(data.get("Dimensions"), dict)):
         raise UnreadableFileError("image data without dimensions")
     code = data.get("DataType", 0)
-    dtype = _DTYPES.get(code)
-    if code == _RGB:
-        raise UnsupportedFileError("image data of type 8 (RGB) are not read")
-    if dtype is None:
-        raise UnreadableFileError(f"image data of the unknown type {code}")
+    dtype = dtype_of(code)
     sizes = tuple(int(size) for size in reversed(list(data["Dimensions"].values())))
     technique = _technique(tags)
     axes = _axes(data, sizes, technique)
@@ -161,7 +147,7 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
         dataset_type = "Diffraction"
     axes = tuple(_marked(axes, dataset_type))
     shape = sizes
-    if code == _BGRA:
+    if code == BGRA:
         shape = (*sizes, 4)
         axes = (*axes, Axis(name=_CHANNEL, size=4))
     status = tags.text(STATUS)
@@ -181,14 +167,8 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
         extensions=dict(_extensions(tags)) | dict(status_extensions(status)),
         warnings=tuple(field for field in ("operator", "specimen") if field in metadata),
         acquired=_acquired(tags),
-        pixels=_pixels(path, order + _numpy_code(dtype), data.get("Data"), shape, code),
+        pixels=pixels_of(path, order, data.get("Data"), shape, code),
     )
-
-
-def _numpy_code(dtype: str) -> str:
-    kinds = {"int": "i", "uint": "u", "float": "f", "complex": "c"}
-    kind = dtype.rstrip("0123456789")
-    return f"{kinds[kind]}{int(dtype[len(kind) :]) // 8}"
 
 
 def _technique(tags: _Tags) -> str:
@@ -381,26 +361,3 @@ def _local_times(tags: _Tags, utc: datetime | None) -> Iterator[Moment]:
     for date, clock in _LOCAL_TIMES:
         source = f"{date} and {clock.rpartition('/')[2]}"
         yield moment(source, tags.text(date), tags.text(clock), near=utc)
-
-
-def _pixels(
-    path: Path, dtype: str, reference: Any, shape: tuple[int, ...], code: int
-) -> "Callable[[], np.ndarray] | None":
-    if not isinstance(reference, ArrayRef):
-        return None
-
-    def open_pixels() -> "np.ndarray":
-        import numpy as np  # noqa: PLC0415 - previews only
-
-        stored = (shape[0], shape[1] // 2 + 1) if code in _PACKED else shape
-        pixels: np.ndarray = np.memmap(
-            path, dtype=np.dtype(dtype), mode="r", offset=reference.offset, shape=stored
-        )
-        if code == _BGRA:
-            return pixels[..., [2, 1, 0]]
-        if code in _PACKED:  # only the right half is stored: the left is its mirror image
-            half = pixels[:, : shape[1] // 2]
-            return np.hstack([half[::-1, ::-1], half])
-        return pixels
-
-    return open_pixels

@@ -1,0 +1,78 @@
+"""How DigitalMicrograph stores pixels: types of ``ImageData``, and pixels mapped from a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nexuslims_formats.digitalmicrograph.tags import ArrayRef
+from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+# ImageData/DataType -> numpy's name; 23 is BGRA, 27 and 28 are half of a Fourier transform
+_DTYPES: Final = {
+    1: "int16", 2: "float32", 3: "complex64", 6: "uint8", 7: "int32", 9: "int8", 10: "uint16",
+    11: "uint32", 12: "float64", 13: "complex128", 14: "uint8", 23: "uint8", 27: "complex64",
+    28: "complex128", 39: "int64", 40: "uint64",
+}  # fmt: skip
+BGRA: Final = 23
+_RGB: Final = 8  # as the documentation of DigitalMicrograph has it: not known how it is stored
+_PACKED: Final = (27, 28)
+
+
+def dtype_of(code: int) -> str:
+    """Return numpy's name of a type of image data.
+
+    Raises
+    ------
+    UnsupportedFileError
+        It is not read.
+    UnreadableFileError
+        It is not known.
+    """
+    if code == _RGB:
+        raise UnsupportedFileError("image data of type 8 (RGB) are not read")
+    if code not in _DTYPES:
+        raise UnreadableFileError(f"image data of the unknown type {code}")
+    return _DTYPES[code]
+
+
+def pixels_of(
+    path: Path, order: str, reference: Any, shape: tuple[int, ...], code: int
+) -> "Callable[[], np.ndarray] | None":
+    """Return what maps the pixels of an image; None where the file does not hold them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    order
+        Its byte order, ``<`` or ``>``.
+    reference
+        Its tag ``ImageData/Data``.
+    shape
+        Of the image, in array order.
+    code
+        Its type of image data.
+    """
+    if not isinstance(reference, ArrayRef):
+        return None
+
+    def open_pixels() -> "np.ndarray":
+        import numpy as np  # noqa: PLC0415 - previews only
+
+        dtype = np.dtype(f"{order}{np.dtype(dtype_of(code)).str[1:]}")
+        stored = (shape[0], shape[1] // 2 + 1) if code in _PACKED else shape
+        pixels: np.ndarray = np.memmap(
+            path, dtype=dtype, mode="r", offset=reference.offset, shape=stored
+        )
+        if code == BGRA:
+            return pixels[..., [2, 1, 0]]
+        if code in _PACKED:  # only the right half is stored: the left is its mirror image
+            half = pixels[:, : shape[1] // 2]
+            return np.hstack([half[::-1, ::-1], half])
+        return pixels
+
+    return open_pixels
