@@ -237,7 +237,7 @@ def _tiers() -> list[Case]:
     ]
 
 
-def _bookings() -> list[Case]:
+def _bookings_side_by_side() -> list[Case]:
     half, other_half = (0.0, 1.5), (1.5, 3.0)
     more, less = (0.0, 2.0), (2.0, 3.0)
     agreed, refused = Form(), Form("Disagree")
@@ -274,6 +274,12 @@ def _bookings() -> list[Case]:
             NO,
             bookings=(Booking(agreed), Booking(Form("Do not agree"))),
         ),
+    ]
+
+
+def _bookings() -> list[Case]:
+    agreed, refused = Form(), Form("Disagree")
+    return [
         Case(
             "cancelled agreement", UNBOOKED, bookings=(Booking(agreed, state={"cancelled": True}),)
         ),
@@ -427,6 +433,7 @@ def _times() -> list[Case]:
 CASES: tuple[Case, ...] = (
     *_words(),
     *_tiers(),
+    *_bookings_side_by_side(),
     *_bookings(),
     *_tools(),
     *_people(),

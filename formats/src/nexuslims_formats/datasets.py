@@ -3,13 +3,13 @@
 import math
 
 from nexuslims_contracts.datasets import Axis, Dataset
-from nexuslims_contracts.metadata import partition_metadata
+from nexuslims_contracts.metadata import ValidMetadata, partition_metadata
 from nexuslims_contracts.text import clean_text
 from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.model import InstrumentContext, Signal
 from nexuslims_formats.plausibility import implausible, sound_axis
 from nexuslims_formats.quantities import spelled_unit
-from nexuslims_formats.times import place
+from nexuslims_formats.times import PlacedTime, place
 
 
 def to_dataset(
@@ -45,19 +45,8 @@ def to_dataset(
     """
     time = place(signal.acquired, instrument, mtime)
     axes, unsound, doubts = _sound(signal)
-    core: dict[str, object] = dict(signal.metadata)
-    if signal.shape:
-        core["data_dimensions"] = str(signal.shape)
-    valid, problems = partition_metadata(
-        core,
-        dataset_type=signal.dataset_type,
-        creation_time=time.when,
-        data_type=signal.data_type,
-        extensions=json_safe(signal.extensions) | {"creation_time_source": time.source},
-        warnings=[name for name in signal.warnings if name in signal.metadata],
-        file=file,
-    )
-    problems = tuple(filter(None, (*problems, time.problem, *unsound)))
+    valid, invalid = _validated(signal, time, file)
+    problems = tuple(filter(None, (*invalid, time.problem, *unsound)))
     metadata, extensions = dict(valid.metadata), dict(valid.extensions)
     for name, words in implausible(
         metadata, dataset_type=signal.dataset_type, data_type=valid.data_type
@@ -81,6 +70,24 @@ def to_dataset(
         ),
     )
     return dataset, problems
+
+
+def _validated(
+    signal: Signal, time: PlacedTime, file: str
+) -> tuple[ValidMetadata, tuple[str, ...]]:
+    """Return what the schema accepts of a signal's metadata, and what it refuses, in words."""
+    core: dict[str, object] = dict(signal.metadata)
+    if signal.shape:
+        core["data_dimensions"] = str(signal.shape)
+    return partition_metadata(
+        core,
+        dataset_type=signal.dataset_type,
+        creation_time=time.when,
+        data_type=signal.data_type,
+        extensions=json_safe(signal.extensions) | {"creation_time_source": time.source},
+        warnings=[name for name in signal.warnings if name in signal.metadata],
+        file=file,
+    )
 
 
 def _sound(signal: Signal) -> tuple[tuple[Axis, ...], list[str], list[str]]:

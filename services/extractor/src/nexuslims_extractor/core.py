@@ -13,7 +13,7 @@ from nexuslims_extractor.profiles import load_profiles, with_profile
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.json_tree import artifact_paths, to_json_bytes
 from nexuslims_formats.model import NOBODY, InstrumentContext, ParsedFile
-from nexuslims_formats.reading import OnStep, Reading, cause_of, read, reason_of
+from nexuslims_formats.reading import Amend, OnStep, Reading, cause_of, read, reason_of
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.errors import DiskError
 
@@ -81,18 +81,8 @@ def extract_file(
     try:
         facts = file_facts(path, hashed=hashed)
     except (OSError, ValueError, ExtractorError) as error:
-        return Extraction(
-            file=FileFacts(str(path), 0, "", ""),
-            outcome="failed",
-            reason=reason_of(path, [cause_of(error)]),
-            failure="missing" if isinstance(error, FileNotFoundError) else "unreadable",
-            extractor=NOBODY,
-        )
-
-    def amend(parsed: ParsedFile, source: Path) -> ParsedFile:
-        profile = load_profiles(profiles).get(instrument.pid) if instrument else None
-        return with_profile(parsed, profile, source) if profile else parsed
-
+        return _unreadable(path, error)
+    amend = _by_profile(instrument, profiles)
     reading = read(path, instrument=instrument, amend=amend, on_step=on_step)
     wanted = _Wanted(artifacts_root, relative_path or path.name, previews, documents)
     result = _written(facts, reading, wanted)
@@ -100,6 +90,27 @@ def extract_file(
         reason = reason_of(path, ["the file changed while it was read"])
         return replace(result, outcome="failed", reason=reason, failure="changed", datasets=())
     return result
+
+
+def _unreadable(path: Path, error: Exception) -> Extraction:
+    """Return the outcome of a file that could not be opened, or is not there."""
+    return Extraction(
+        file=FileFacts(str(path), 0, "", ""),
+        outcome="failed",
+        reason=reason_of(path, [cause_of(error)]),
+        failure="missing" if isinstance(error, FileNotFoundError) else "unreadable",
+        extractor=NOBODY,
+    )
+
+
+def _by_profile(instrument: InstrumentContext | None, profiles: Path | None) -> Amend:
+    """Return what applies the instrument's profile, which is read when a file was."""
+
+    def amend(parsed: ParsedFile, source: Path) -> ParsedFile:
+        profile = load_profiles(profiles).get(instrument.pid) if instrument else None
+        return with_profile(parsed, profile, source) if profile else parsed
+
+    return amend
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
