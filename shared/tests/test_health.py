@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from nexuslims_shared.health import Check, Health
+from nexuslims_shared.secrets import HIDDEN, remember
 
 
 async def _page(health: Health) -> tuple[int, dict[str, Any]]:
@@ -30,3 +31,21 @@ async def test_notes_are_told_and_do_not_make_it_unready() -> None:
 async def test_without_notes_there_are_none() -> None:
     status, page = await _page(Health("indexer"))
     assert (status, page["notes"]) == (503, {})
+
+
+async def test_no_secret_is_on_the_page() -> None:
+    remember("s3cret-of-health")
+
+    async def refused() -> str:
+        return "nats://ann:pass-of-ann@broker:4222 refuses s3cret-of-health"
+
+    health = Health(
+        "uploader",
+        [Check("broker", refused)],
+        unreadable={7: "cannot read s3cret-of-health"},
+        notes=lambda: {"cdcs": "GET /rest?token=abcdefgh is refused"},
+    )
+    _, page = await _page(health)
+    assert page["checks"] == {"broker": f"nats://{HIDDEN}@broker:4222 refuses {HIDDEN}"}
+    assert page["unreadable_events"] == {"7": f"cannot read {HIDDEN}"}
+    assert page["notes"] == {"cdcs": f"GET /rest?token={HIDDEN} is refused"}

@@ -13,6 +13,7 @@ import nats.errors
 
 from nexuslims_contracts.topology import ConsumerSpec
 from nexuslims_shared.broker import missing
+from nexuslims_shared.secrets import hide
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -66,9 +67,9 @@ class Health:
         body = {
             "service": self.service,
             "ready": ready,
-            "checks": {name: problem or "ok" for name, problem in problems.items()},
-            "notes": self.notes(),
-            "unreadable_events": {str(seq): why for seq, why in self.unreadable.items()},
+            "checks": {name: hide(problem) or "ok" for name, problem in problems.items()},
+            "notes": {name: hide(note) for name, note in self.notes().items()},
+            "unreadable_events": {str(seq): hide(why) for seq, why in self.unreadable.items()},
         }
         await _respond(send, 200 if ready else 503, json.dumps(body).encode())
 

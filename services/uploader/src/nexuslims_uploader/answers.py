@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable
 from typing import Final
 
 import httpx
 
-_SHOWN: Final = 400
-"""Characters of what a server says."""
+_LONGEST: Final = 400
+"""Characters quoted of what a server says."""
 
 
 def error_text(response: httpx.Response) -> str:
@@ -24,22 +23,7 @@ def error_text(response: httpx.Response) -> str:
         document = next((document[key] for key in keys if document.get(key)), document)
     text = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]} ..."
-
-
-def without(secrets: Iterable[str], text: str) -> str:
-    """Take secrets out of a text.
-
-    Parameters
-    ----------
-    secrets
-        What must not be repeated.
-    text
-        Where they may stand.
-    """
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "(hidden)")
-    return text
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..."
 
 
 def asked_for(response: httpx.Response) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nexuslims_shared.network import retry_after
-from nexuslims_uploader.answers import without
+from nexuslims_shared.secrets import hide, remember
 from nexuslims_uploader.errors import (
     MisconfiguredError,
     PermanentUploadError,
@@ -27,13 +27,17 @@ class Peer:
         The settings that say where it is and how to get in, for messages: ``NX_CDCS_URL``,
         ``NX_CDCS_TOKEN``.
     secrets
-        What must not be repeated from its answers.
+        What must not be repeated from its answers, nor in any other message.
     """
 
     destination: str
     address: str
     access: str
     secrets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for secret in self.secrets:
+            remember(secret)
 
     def transient(
         self, reason: str, session: str, remedy: str = "", *, asked: str = ""
@@ -52,7 +56,7 @@ class Peer:
             The server's ``Retry-After``, if it gave one.
         """
         return TransientUploadError(
-            self._clean(reason),
+            hide(reason),
             destination=self.destination,
             session=session,
             remedy=remedy or "it is tried again by itself; see to the server if it lasts",
@@ -105,11 +109,8 @@ class Peer:
 
     def _permanent(self, kind: type[P], reason: str, session: str, remedy: str) -> P:
         return kind(
-            self._clean(reason),
+            hide(reason),
             destination=self.destination,
             session=session,
             remedy=remedy,
         )
-
-    def _clean(self, text: str) -> str:
-        return without(self.secrets, text)
