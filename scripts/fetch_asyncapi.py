@@ -19,8 +19,8 @@ _SCHEMA: Final = "package/schemas/3.0.0.json"
 
 def cached() -> Path:
     """Return where the schema is kept."""
-    told = os.environ.get("XDG_CACHE_HOME")
-    home = Path(told) if told else Path.home() / ".cache"
+    configured = os.environ.get("XDG_CACHE_HOME")
+    home = Path(configured) if configured else Path.home() / ".cache"
     return home / "nexuslims" / "asyncapi-3.0.0.json"
 
 

@@ -21,16 +21,16 @@ def bytes_of(path: str) -> str:
     return base64.b64encode(path.encode("utf-8", "surrogateescape")).decode()
 
 
-def path_from(shown: str, path_bytes: str) -> str:
+def path_from(path: str, path_bytes: str) -> str:
     """Return a path as Python has it from the file system.
 
     Parameters
     ----------
-    shown
+    path
         As :func:`readable` gave it.
     path_bytes
         As :func:`bytes_of` gave them.
     """
     if not path_bytes:
-        return shown
+        return path
     return base64.b64decode(path_bytes).decode("utf-8", "surrogateescape")

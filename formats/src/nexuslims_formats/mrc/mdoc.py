@@ -7,7 +7,7 @@ from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Signal
 from nexuslims_formats.mrc.extended import read_mdoc
 
-_LARGEST, _SHOWN = 16 << 20, 16384
+_LARGEST, _PREVIEWED = 16 << 20, 16384
 _NAMES = rb"PixelSpacing|Voltage|ImageFile|ImageSize|DataMode|\[ZValue"
 _MARK = re.compile(rb"^\s*(?:" + _NAMES + rb")\b", re.MULTILINE)
 _SECTION = re.compile(r"^\s*\[ZValue", re.MULTILINE)
@@ -30,17 +30,19 @@ class MdocExtractor:
         with path.open("rb") as file:
             text = decode(file.read(_LARGEST))[0]
         sections = len(_SECTION.findall(text))
-        told = read_mdoc(text, sections)
-        extensions = {**told.extensions, "serialem_images": sections}
-        if told.tilts:
-            extensions["serialem_tilts_degree"] = f"{min(told.tilts):g} to {max(told.tilts):g}"
+        described = read_mdoc(text, sections)
+        extensions = {**described.extensions, "serialem_images": sections}
+        if described.tilts:
+            extensions["serialem_tilts_degree"] = (
+                f"{min(described.tilts):g} to {max(described.tilts):g}"
+            )
         signal = Signal(
             name=path.stem,
             dataset_type="Misc",
             data_type="TEM_Description",
-            metadata=told.metadata,
+            metadata=described.metadata,
             extensions=extensions,
-            acquired=told.acquired,
-            text=text[:_SHOWN],
+            acquired=described.acquired,
+            text=text[:_PREVIEWED],
         )
         return ParsedFile(signals=[signal], native=extensions, reader=f"mdoc {self.version}")

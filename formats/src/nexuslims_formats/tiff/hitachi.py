@@ -45,10 +45,10 @@ def read_hitachi(text: str) -> SemText | None:
     condition = entries.get("Condition", "")
     size = _SIZE.match(entries.get("DataSize", ""))
     columns, rows = (int(size[1]), int(size[2])) if size else (0, 0)
-    told = metres(entries.get("PixelSize", ""), "nm")
+    stated = metres(entries.get("PixelSize", ""), "nm")
     times = number(entries.get("Magnification")) or 0.0
     derived = _PICTURE_WIDTH_M / times / columns if times > 0 and columns else None
-    pixel = told or derived
+    pixel = stated or derived
     conditions = {f"Condition/{name}": value for name, value in _CONDITION.findall(condition)}
     return SemText(
         vendor="hitachi",
@@ -59,5 +59,5 @@ def read_hitachi(text: str) -> SemText | None:
         clock=entries.get("Time", ""),
         size=(columns, rows) if size else None,
         pixel_size=(pixel, pixel) if pixel else None,
-        derived=told is None,
+        derived=stated is None,
     )

@@ -89,9 +89,9 @@ class Database:
             with engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            shown = make_url(self.url).render_as_string(hide_password=True)
+            address = make_url(self.url).render_as_string(hide_password=True)
             raise ReadModelError(
-                f"read model {shown}: {getattr(error, 'orig', None) or error};"
+                f"read model {address}: {getattr(error, 'orig', None) or error};"
                 " check NX_DATABASE_URL and the disk, or run `nexuslims read-model rebuild`"
             ) from error
 

@@ -159,12 +159,12 @@ def _times(state: SessionState) -> tuple[Instrument | None, datetime | None, dat
 def _upload_rows(state: SessionState) -> tuple[UploadRow, ...]:
     held = holding(state)
     rows = []
-    for name, said in sorted(state.uploads.items()):
+    for name, upload in sorted(state.uploads.items()):
         withdrawal = state.withdrawals.get(name)
-        if isinstance(said.event, UploadFailed):
-            rows.append(UploadRow(name, False, reason=said.event.reason))
+        if isinstance(upload.event, UploadFailed):
+            rows.append(UploadRow(name, False, reason=upload.event.reason))
         elif name in held:
-            rows.append(UploadRow(name, True, said.event.record_id, said.event.url))
+            rows.append(UploadRow(name, True, upload.event.record_id, upload.event.url))
         elif withdrawal is not None:
             rows.append(UploadRow(name, False, reason=f"withdrawn: {withdrawal.event.reason}"))
     return tuple(rows)
