@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import FileIndexed
 from nexuslims_contracts.testing import SessionEvents
-from nexuslims_indexer import decisions, walk
+from nexuslims_indexer import manifest_updater, walk
 from nexuslims_indexer.app import Indexer
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.listing import list_folder
@@ -241,7 +241,7 @@ class Share(RuleBasedStateMachine):
         clock.now = lambda zone: self.now
         with (
             mock.patch.object(walk, "list_folder", self._list),
-            mock.patch.object(decisions, "datetime", clock),
+            mock.patch.object(manifest_updater, "datetime", clock),
         ):
             await self.indexer.catch_up()
             for instrument in self.indexer.instruments.values():
@@ -261,8 +261,8 @@ class Share(RuleBasedStateMachine):
         except ShareUnavailableError:
             return
         self.rewritten_in_place = False
-        await instrument.decisions.decide(
-            decisions.Seen(found.growing, tuple(found.unreadable), found.is_first)
+        await instrument.manifests.update(
+            manifest_updater.Seen(found.growing, tuple(found.unreadable), found.is_first)
         )
 
     def _list(self, path: str, choose: Any) -> Any:

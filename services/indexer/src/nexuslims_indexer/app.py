@@ -18,15 +18,15 @@ from nexuslims_contracts.events import RetryRequested
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.paths import readable
 from nexuslims_contracts.topology import INDEXER
-from nexuslims_indexer.book import Book, TreeKey
 from nexuslims_indexer.claims import Rules
-from nexuslims_indexer.decisions import Decisions, Log, Manner
 from nexuslims_indexer.errors import IndexInUseError, ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.instrument import InstrumentIndexer
+from nexuslims_indexer.manifest_updater import EventAccess, ManifestUpdater, ScanPolicy
 from nexuslims_indexer.model import Tree
 from nexuslims_indexer.names import DEFAULT_KINDS, Names
 from nexuslims_indexer.people import FolderNames
+from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey
 from nexuslims_indexer.warn import Warnings
 from nexuslims_indexer.watch import is_local, watch
 from nexuslims_shared.consume import Handler, RetryLater, by_session
@@ -131,7 +131,7 @@ class Indexer:
         self.tasks: list[asyncio.Task[None]] = []
         self._context = context
         self._settings = context.settings
-        self._book = Book(context.store)
+        self._tracked = TrackedSessions(context.store)
         self._sessions = SessionRepository(context.store)
         self.instruments: dict[TreeKey, InstrumentIndexer] = {}
         self._folder_names = FolderNames(context.people)
@@ -149,12 +149,12 @@ class Indexer:
         """
         await self.catch_up()
         session = batch[0].event.session
-        entry = self._book.entries.get(session)
-        if entry is None or entry.tree is None:
+        tracked = self._tracked.by_token.get(session)
+        if tracked is None or tracked.tree is None:
             return
-        instrument = self.instruments[entry.tree]
+        instrument = self.instruments[tracked.tree]
         instrument.mark([session])
-        if not entry.consent:
+        if not tracked.consent:
             return
         everything = any(isinstance(item.event, RetryRequested) for item in batch)
         try:
@@ -163,10 +163,10 @@ class Indexer:
             raise RetryLater(_SHARE_DELAY, str(error)) from error
 
     async def catch_up(self) -> None:
-        """Bring the book of sessions up to date, and tell the instruments that it concerns."""
+        """Bring the tracked sessions up to date, and tell the instruments concerned."""
         async with self._catching_up:
-            changed = await self._book.catch_up()
-            for key in self._book.trees.keys() - self.instruments.keys():
+            changed = await self._tracked.catch_up()
+            for key in self._tracked.by_instrument.keys() - self.instruments.keys():
                 self._start(key)
             if not self._is_new:
                 for key, sessions in changed.items():
@@ -204,8 +204,8 @@ class Indexer:
         """Return what else an operator should know, by folder."""
         notes: dict[str, str] = {}
         for one in self.instruments.values():
-            if one.decisions.warnings.clock:
-                notes[one.folder] = one.decisions.warnings.clock
+            if one.manifests.warnings.clock:
+                notes[one.folder] = one.manifests.warnings.clock
             notes |= {readable(place.path): place.reason for place in one.unreadable}
         return notes
 
@@ -238,28 +238,28 @@ class Indexer:
         index = self._index(key, names)
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"look {key[1]}")
         rules = _rules(settings, own)
-        manner = Manner(
+        policy = ScanPolicy(
             settings.file_strategy,
             timedelta(days=settings.file_delay_days),
             timedelta(hours=settings.file_sweep_hours),
         )
-        events = Log(context.store, self._sessions, self.catch_up)
+        events = EventAccess(context.store, self._sessions, self.catch_up)
         return InstrumentIndexer(
             key,
             tree=_tree(settings, key, own),
             names=names,
-            manner=manner,
+            policy=policy,
             index=index,
             thread=thread,
-            book=self._book,
+            tracked=self._tracked,
             events=events,
-            decisions=Decisions(
+            manifests=ManifestUpdater(
                 key,
                 rules=rules,
-                manner=manner,
+                policy=policy,
                 index=index,
                 thread=thread,
-                book=self._book,
+                tracked=self._tracked,
                 events=events,
                 folder_names=self._folder_names,
                 warnings=Warnings(

@@ -12,14 +12,20 @@ from typing import Final
 
 from nexuslims_contracts.envelope import Envelope
 from nexuslims_contracts.paths import readable
-from nexuslims_indexer.book import Book, Entry, TreeKey
-from nexuslims_indexer.decisions import Decisions, Log, Manner, Seen, is_abandoned
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
+from nexuslims_indexer.manifest_updater import (
+    EventAccess,
+    ManifestUpdater,
+    ScanPolicy,
+    Seen,
+    is_abandoned,
+)
 from nexuslims_indexer.model import Growing, Look, Tree, Unreadable
 from nexuslims_indexer.names import Names
 from nexuslims_indexer.schedule import Occasion, next_look
 from nexuslims_indexer.threads import in_thread
+from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions, TreeKey
 from nexuslims_indexer.walk import RECENT_NS, look, look_at
 from nexuslims_shared.errors import BrokerUnavailableError
 
@@ -35,7 +41,7 @@ _LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(slots=True)
-class _Wish:
+class _LookRequest:
     """What the next look is to do: all, some folders, or as the index says."""
 
     everything: bool = False
@@ -50,16 +56,16 @@ class InstrumentIndexer:
     ----------
     key
         The instrument, and its folder.
-    tree, names, manner
+    tree, names, policy
         How its files are found.
     index, thread
         What was seen before, and the one thread in which folders and index are used.
-    book
+    tracked
         The sessions.
     events
         The stream.
-    decisions
-        Decides about the sessions.
+    manifests
+        States what files the sessions have.
     """
 
     def __init__(
@@ -68,23 +74,23 @@ class InstrumentIndexer:
         *,
         tree: Tree,
         names: Names,
-        manner: Manner,
+        policy: ScanPolicy,
         index: FolderIndex,
         thread: ThreadPoolExecutor,
-        book: Book,
-        events: Log,
-        decisions: Decisions,
+        tracked: TrackedSessions,
+        events: EventAccess,
+        manifests: ManifestUpdater,
     ) -> None:
         self.has_looked = False
         self.trouble = ""
         self.unreadable: tuple[Unreadable, ...] = ()
-        self.decisions = decisions
-        self._key, self._tree, self._names, self._manner = key, tree, names, manner
-        self._index, self._thread, self._book, self._events = index, thread, book, events
+        self.manifests = manifests
+        self._key, self._tree, self._names, self._policy = key, tree, names, policy
+        self._index, self._thread, self._tracked, self._events = index, thread, tracked, events
         self._news = asyncio.Condition()
         self._wake = asyncio.Event()
         self._other_names: tuple[Names, str] | None = None
-        self._wish = _Wish()
+        self._request = _LookRequest()
         self._asked = self._answered = 0
         self._failure: Exception | None = None
         self._last = _LONG_AGO
@@ -123,19 +129,19 @@ class InstrumentIndexer:
         UndecodableError
             If an event of the session cannot be read.
         """
-        self.decisions.causes[session] = cause
-        self._wish.everything |= everything
+        self.manifests.causes[session] = cause
+        self._request.everything |= everything
         await self.once()
         if self._failure is not None:
             raise self._failure
-        if session in self.decisions.failed:
-            raise self.decisions.failed[session]
+        if session in self.manifests.failed:
+            raise self.manifests.failed[session]
 
     async def once(self) -> None:
         """Return when a look that began after the call is over, however it ended."""
         self._asked += 1
         ticket = self._asked
-        self._wish.asked = True
+        self._request.asked = True
         self._wake.set()
         async with self._news:
             await self._news.wait_for(lambda: self._answered >= ticket)
@@ -151,18 +157,18 @@ class InstrumentIndexer:
             Of the rules, for the index.
         """
         self._other_names = (names, signature)
-        self._wish.asked = True
+        self._request.asked = True
         self._wake.set()
 
     def mark(self, sessions: Iterable[str]) -> None:
         """Decide again about sessions, and those near them."""
-        self.decisions.mark(sessions)
-        self._wish.asked = True
+        self.manifests.mark(sessions)
+        self._request.asked = True
         self._wake.set()
 
     def touch(self, folders: Iterable[str]) -> None:
         """Look at folders in which something changed."""
-        self._wish.folders |= set(folders)
+        self._request.folders |= set(folders)
         self._wake.set()
 
     # --- looking ---
@@ -172,23 +178,23 @@ class InstrumentIndexer:
         while True:
             await self._rest()
             self._wake.clear()
-            wish, self._wish = self._wish, _Wish()
+            request, self._request = self._request, _LookRequest()
             ticket = self._asked
-            self._failure = await self._attempt(wish)
+            self._failure = await self._attempt(request)
             if self._failure is not None:
                 self._last = datetime.now(UTC)
-                self._wish.everything |= wish.everything
-                self._wish.folders |= wish.folders
+                self._request.everything |= request.everything
+                self._request.folders |= request.folders
             self.has_looked = True
             async with self._news:
                 self._answered = ticket
                 self._news.notify_all()
 
-    async def _attempt(self, wish: _Wish) -> Exception | None:
+    async def _attempt(self, request: _LookRequest) -> Exception | None:
         """Look and decide; what goes wrong is for those who asked, and is tried again."""
         try:
-            await self._look_through(wish)
-            await self.decisions.decide(Seen(self._growing, self.unreadable, self._is_first))
+            await self._look_through(request)
+            await self.manifests.update(Seen(self._growing, self.unreadable, self._is_first))
             self._is_first = False
         except ShareUnavailableError as error:
             if self.trouble != str(error):
@@ -203,16 +209,16 @@ class InstrumentIndexer:
             return error
         return None
 
-    async def _look_through(self, wish: _Wish) -> None:
+    async def _look_through(self, request: _LookRequest) -> None:
         now = datetime.now(UTC)
         await self._events.catch_up()
         if self._other_names is not None:
             (self._names, signature), self._other_names = self._other_names, None
             await in_thread(self._thread, self._index.adopt, signature)
-        if wish.asked or wish.everything or now >= self._due(now):
-            found = await self._look_everywhere(now, everything=wish.everything)
+        if request.asked or request.everything or now >= self._due(now):
+            found = await self._look_everywhere(now, everything=request.everything)
         else:
-            folders = wish.folders | self._parents_of_resting(time_ns())
+            folders = request.folders | self._parents_of_resting(time_ns())
             found = await self._in_thread_look_at(folders)
         if self.trouble:
             log.info("%s is there again", self.folder)
@@ -227,10 +233,10 @@ class InstrumentIndexer:
 
     async def _look_everywhere(self, now: datetime, *, everything: bool) -> Look:
         swept = await in_thread(self._thread, self._index.swept_ns)
-        sweep = self._manner.sweep // timedelta(microseconds=1) * 1000
+        sweep = self._policy.sweep // timedelta(microseconds=1) * 1000
         self._last = now
         self._top = await in_thread(self._thread, _stamp, self.folder)
-        entries = list(self._book.of(self._key))
+        tracked = list(self._tracked.of(self._key))
         found = await in_thread(
             self._thread,
             look,
@@ -239,8 +245,8 @@ class InstrumentIndexer:
             self._names,
             time_ns(),
             everything=everything or time_ns() - swept >= sweep,
-            recent_ns=_recent_ns(entries, now),
-            had_files=any(entry.has_files for entry in entries),
+            recent_ns=_recent_ns(tracked, now),
+            had_files=any(one.has_files for one in tracked),
         )
         unreadable = tuple(found.unreadable)
         for place in unreadable:
@@ -263,19 +269,19 @@ class InstrumentIndexer:
                     await self._wake.wait()
             except TimeoutError:
                 if await in_thread(self._thread, _stamp, self.folder) != self._top:
-                    self._wish.asked = True
+                    self._request.asked = True
                     return
 
     def _due(self, now: datetime) -> datetime:
         if self._failure is not None:
             return self._last + _RETRY
         occasions = [
-            Occasion(entry.end, entry.is_decided(now))
-            for entry in self._book.of(self._key)
-            if entry.consent and entry.start is not None and not is_abandoned(entry, now)
+            Occasion(one.end, one.is_decided(now))
+            for one in self._tracked.of(self._key)
+            if one.consent and one.start is not None and not is_abandoned(one, now)
         ]
-        due = next_look(occasions, self._last, self._manner.delay, LIVE)
-        sweep = self._last + self._manner.sweep
+        due = next_look(occasions, self._last, self._policy.delay, LIVE)
+        sweep = self._last + self._policy.sweep
         return min(due, sweep) if due is not None else sweep
 
     def _due_growing(self) -> datetime:
@@ -294,15 +300,15 @@ class InstrumentIndexer:
         }
 
 
-def _recent_ns(entries: Iterable[Entry], now: datetime) -> int:
+def _recent_ns(tracked: Iterable[TrackedSession], now: datetime) -> int:
     """Since when files may have been rewritten in place without anybody's knowing."""
     lately = now - timedelta(hours=1)
     starts = [
-        entry.start
-        for entry in entries
-        if entry.start is not None
-        and now - entry.start < timedelta(days=1)
-        and (entry.end is None or entry.end > lately)
+        one.start
+        for one in tracked
+        if one.start is not None
+        and now - one.start < timedelta(days=1)
+        and (one.end is None or one.end > lately)
     ]
     recent = min([*starts, now]) - timedelta(microseconds=RECENT_NS // 1000)
     return int(recent.timestamp() * 10**6) * 1000

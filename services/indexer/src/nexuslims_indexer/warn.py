@@ -9,12 +9,12 @@ from time import time_ns
 from typing import Final
 
 from nexuslims_contracts.paths import readable
-from nexuslims_indexer.book import TreeKey
 from nexuslims_indexer.claims import Booked, Sessions
 from nexuslims_indexer.clock import Offset, detect_offset, from_the_future
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.model import FoundFile
 from nexuslims_indexer.threads import in_thread
+from nexuslims_indexer.tracked_sessions import TreeKey
 from nexuslims_shared.dead_letters import DeadLetters
 
 log = logging.getLogger(__name__)

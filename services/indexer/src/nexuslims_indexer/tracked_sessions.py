@@ -1,4 +1,4 @@
-"""The sessions of each instrument as the calendars tell them now, followed in the stream."""
+"""The sessions of each instrument as the calendars state them now, followed in the stream."""
 
 import logging
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ TreeKey = tuple[str, str]
 
 
 @dataclass(slots=True)
-class Entry:
+class TrackedSession:
     """A session, as far as its files are concerned.
 
     Each part was stated at a sequence of the stream, and a later statement replaces it.
@@ -134,7 +134,7 @@ def _consent(event: ReservationMatched | ConsentDeclined | ReservationMissing) -
 
 
 @dataclass(slots=True)
-class Book:
+class TrackedSessions:
     """All sessions, by instrument.
 
     Parameters
@@ -144,8 +144,8 @@ class Book:
     """
 
     store: EventStore
-    entries: dict[str, Entry] = field(default_factory=dict)
-    trees: dict[TreeKey, set[str]] = field(default_factory=dict)
+    by_token: dict[str, TrackedSession] = field(default_factory=dict)
+    by_instrument: dict[TreeKey, set[str]] = field(default_factory=dict)
     _through: int = 0
 
     async def catch_up(self) -> dict[TreeKey, set[str]]:
@@ -160,8 +160,8 @@ class Book:
         last = await self.store.last_sequence()
         if last < self._through:
             log.warning("the stream is another one: its sessions are read anew")
-            self.entries.clear()
-            self.trees.clear()
+            self.by_token.clear()
+            self.by_instrument.clear()
             self._through = 0
         changed: dict[TreeKey, set[str]] = {}
         if last == self._through:
@@ -174,21 +174,21 @@ class Book:
         self._through = max(self._through, last)
         return changed
 
-    def of(self, tree: TreeKey) -> Iterable[Entry]:
+    def of(self, tree: TreeKey) -> Iterable[TrackedSession]:
         """Return the sessions of an instrument."""
-        return [self.entries[session] for session in self.trees.get(tree, ())]
+        return [self.by_token[session] for session in self.by_instrument.get(tree, ())]
 
     def _take(self, recorded: Recorded, changed: dict[TreeKey, set[str]]) -> None:
         session = recorded.event.session
-        entry = self.entries.setdefault(session, Entry(session))
-        before = entry.tree
-        matters = entry.take(recorded)
-        now = entry.tree
+        tracked = self.by_token.setdefault(session, TrackedSession(session))
+        before = tracked.tree
+        matters = tracked.take(recorded)
+        now = tracked.tree
         if before != now:
             if before is not None:
-                self.trees[before].discard(session)
+                self.by_instrument[before].discard(session)
             if now is not None:
-                self.trees.setdefault(now, set()).add(session)
+                self.by_instrument.setdefault(now, set()).add(session)
         for tree in {before, now} if matters else ():
             if tree is not None:
                 changed.setdefault(tree, set()).add(session)

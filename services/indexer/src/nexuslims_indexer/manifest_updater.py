@@ -1,4 +1,4 @@
-"""Deciding whose the files of an instrument are, and stating it: after each look."""
+"""After each look: which sessions it concerns, what is decided of them, and the events of it."""
 
 import logging
 from bisect import bisect_right
@@ -13,7 +13,6 @@ from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import MetadataExtracted
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.subjects import file_subject
-from nexuslims_indexer.book import Book, Entry, TreeKey
 from nexuslims_indexer.claims import FOR_EVER, Booked, Claim, Rules, Sessions
 from nexuslims_indexer.decide import Found, Statement, Window, decide, held, paths_of, time_inside
 from nexuslims_indexer.gather import Evidence, batches, gather
@@ -23,6 +22,7 @@ from nexuslims_indexer.names import Strategy
 from nexuslims_indexer.people import FolderNames
 from nexuslims_indexer.schedule import QUIET
 from nexuslims_indexer.threads import in_thread
+from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions, TreeKey
 from nexuslims_indexer.warn import Warnings
 from nexuslims_shared.logs import about
 from nexuslims_shared.session.repository import SessionRepository
@@ -40,7 +40,7 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ScanPolicy:
     """How the files of an instrument are looked for.
 
     Parameters
@@ -59,7 +59,7 @@ class Manner:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class EventAccess:
     """Where the events are.
 
     Parameters
@@ -69,7 +69,7 @@ class Log:
     sessions
         The sessions, opened from it.
     catch_up
-        Brings the book of sessions up to date.
+        Brings the tracked sessions up to date.
     """
 
     store: EventStore
@@ -96,18 +96,18 @@ class Seen:
     is_first: bool = False
 
 
-class Decisions:
-    """Decides about the sessions of one instrument.
+class ManifestUpdater:
+    """Brings the manifests of one instrument's sessions up to date after each look.
 
     Parameters
     ----------
     key
         The instrument, and its folder.
-    rules, manner
+    rules, policy
         How its files are given to sessions.
     index, thread
         What was seen, and the one thread in which the index is used.
-    book
+    tracked
         The sessions.
     events
         Where to state what was decided.
@@ -122,19 +122,19 @@ class Decisions:
         key: TreeKey,
         *,
         rules: Rules,
-        manner: Manner,
+        policy: ScanPolicy,
         index: FolderIndex,
         thread: ThreadPoolExecutor,
-        book: Book,
-        events: Log,
+        tracked: TrackedSessions,
+        events: EventAccess,
         folder_names: FolderNames,
         warnings: Warnings,
     ) -> None:
         self.failed: dict[str, Exception] = {}
         self.causes: dict[str, Envelope] = {}
         self.warnings = warnings
-        self._key, self._rules, self._manner = key, rules, manner
-        self._index, self._thread, self._book, self._events = index, thread, book, events
+        self._key, self._rules, self._policy = key, rules, policy
+        self._index, self._thread, self._tracked, self._events = index, thread, tracked, events
         self._folder_names = folder_names
         self._evidence = Evidence()
         self._marked: set[str] = set()
@@ -147,7 +147,7 @@ class Decisions:
         """Decide again about sessions, and those near them."""
         self._marked |= set(sessions)
 
-    async def decide(self, seen: Seen) -> None:
+    async def update(self, seen: Seen) -> None:
         """Decide about all sessions that something new concerns.
 
         Parameters
@@ -175,24 +175,24 @@ class Decisions:
     async def _sessions(self) -> Sessions:
         """Return all sessions of the instrument as the calendar tells them now."""
         booked = {}
-        for entry in self._book.of(self._key):
-            if entry.start is not None:
-                known = self._booked.get(entry.session)
-                version = (entry.scheduled, entry.booked)
+        for tracked in self._tracked.of(self._key):
+            if tracked.start is not None:
+                known = self._booked.get(tracked.session)
+                version = (tracked.scheduled, tracked.booked)
                 if known is None or known[0] != version:
-                    known = version, await self._book_of(entry, entry.start)
-                booked[entry.session] = known
+                    known = version, await self._as_booked(tracked, tracked.start)
+                booked[tracked.session] = known
         self._booked = booked
         return Sessions([one for _, one in booked.values()], self._rules)
 
-    async def _book_of(self, entry: Entry, start: datetime) -> Booked:
-        names = (entry.session, entry.calendar_event)
+    async def _as_booked(self, tracked: TrackedSession, start: datetime) -> Booked:
+        names = (tracked.session, tracked.calendar_event)
         return Booked(
-            entry.session,
+            tracked.session,
             nanoseconds(start),
-            FOR_EVER if entry.end is None else nanoseconds(entry.end),
-            declined=entry.consent is False,
-            user_names=await self._folder_names.of(entry.user) if entry.user else frozenset(),
+            FOR_EVER if tracked.end is None else nanoseconds(tracked.end),
+            declined=tracked.consent is False,
+            user_names=await self._folder_names.of(tracked.user) if tracked.user else frozenset(),
             own_names=frozenset(name.lower() for name in names if name),
         )
 
@@ -200,11 +200,11 @@ class Decisions:
         """Return the sessions to decide about: something near them changed, or they are new."""
         chosen = self._near_marked(sessions)
         for one in sessions.booked:
-            entry = self._book.entries[one.session]
-            if is_abandoned(entry, now):
+            tracked = self._tracked.by_token[one.session]
+            if is_abandoned(tracked, now):
                 chosen.discard(one.session)
             elif (
-                not entry.is_decided(now)
+                not tracked.is_decided(now)
                 or one.session in self._doubtful
                 or _any_between(times, one, self._rules)
                 or (times and self._rules.folders == "session")
@@ -215,25 +215,25 @@ class Decisions:
             one
             for one in sessions.booked
             if one.session in chosen
-            and self._book.entries[one.session].consent
+            and self._tracked.by_token[one.session].consent
             and not quiet < one.end_ns < FOR_EVER
         ]
 
     def _with_those_to_compare(self, sessions: Sessions, wanted: list[Booked]) -> list[Booked]:
         """Add the sessions that had files, to decide about those that have others now."""
         chosen = {one.session for one in wanted}
-        entries = self._book.entries
+        by_token = self._tracked.by_token
         self._to_compare = {
             one.session
             for one in sessions.booked
-            if entries[one.session].has_files and entries[one.session].consent
+            if by_token[one.session].has_files and by_token[one.session].consent
         } - chosen
         return [one for one in sessions.booked if one.session in chosen | self._to_compare]
 
     def _is_as_stated(self, session: str, claims: Mapping[FoundFile, Claim]) -> bool:
         """Tell whether a session has the files that were stated last, as far as that is all."""
         tokens = [file.token for file, claim in claims.items() if claim.session == session]
-        return digest(sorted(tokens)) == self._book.entries[session].files_digest
+        return digest(sorted(tokens)) == self._tracked.by_token[session].files_digest
 
     def _near_marked(self, sessions: Sessions) -> set[str]:
         """Return the sessions near those of which the calendar says something new."""
@@ -282,7 +282,7 @@ class Decisions:
             if other is not one
         }
         for session in near:
-            if self._book.entries[session].scanned:
+            if self._tracked.by_token[session].scanned:
                 self._evidence.take(session, held(await self._events.sessions.open(session)))
 
     async def _read_inside(
@@ -313,24 +313,24 @@ class Decisions:
         seen: Seen,
         now: datetime,
     ) -> None:
-        entry = self._book.entries[one.session]
-        if entry.start is None or entry.instrument is None:
+        tracked = self._tracked.by_token[one.session]
+        if tracked.start is None or tracked.instrument is None:
             return
-        asked = max(entry.scheduled, entry.asked)
-        state = await self._events.sessions.open(one.session, through=entry.scanned)
+        asked = max(tracked.scheduled, tracked.asked)
+        state = await self._events.sessions.open(one.session, through=tracked.scanned)
         statement = decide(
             state,
-            Window(entry.instrument, entry.start, entry.end),
+            Window(tracked.instrument, tracked.start, tracked.end),
             await self._found(one, claims, state, seen, now),
             lambda file: self._evidence.claim(file, sessions),
-            strategy=self._manner.strategy,
+            strategy=self._policy.strategy,
             now=now,
-            delay=self._manner.delay,
+            delay=self._policy.delay,
         )
-        self._note_doubts(one, claims, entry, now)
+        self._note_doubts(one, claims, tracked, now)
         await self._state(statement, self.causes.get(one.session))
         self.causes.pop(one.session, None)
-        entry.decided = asked
+        tracked.decided = asked
 
     async def _found(
         self,
@@ -355,10 +355,10 @@ class Decisions:
         return one.start_ns < moment <= one.end_ns + self._rules.grace_ns
 
     def _note_doubts(
-        self, one: Booked, claims: dict[FoundFile, Claim], entry: Entry, now: datetime
+        self, one: Booked, claims: dict[FoundFile, Claim], tracked: TrackedSession, now: datetime
     ) -> None:
         """The time inside a file is known once it was read: then it is decided again."""
-        is_open = entry.end is not None and now < entry.end + self._manner.delay
+        is_open = tracked.end is not None and now < tracked.end + self._policy.delay
         if is_open and any(claim.others for claim in claims.values()):
             self._doubtful.add(one.session)
         else:
@@ -377,9 +377,9 @@ class Decisions:
             log.info("%d events about files: %s", len(events), kind)
 
 
-def is_abandoned(entry: Entry, now: datetime) -> bool:
+def is_abandoned(tracked: TrackedSession, now: datetime) -> bool:
     """Tell whether a session began long ago and never ended."""
-    return entry.end is None and entry.start is not None and now - entry.start > _ABANDONED
+    return tracked.end is None and tracked.start is not None and now - tracked.start > _ABANDONED
 
 
 def nanoseconds(moment: datetime) -> int:
