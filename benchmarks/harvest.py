@@ -23,8 +23,10 @@ from benchmarks.report import Bar, Report
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_harvester.calendar import Window
 from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.harvested import HarvestedSessions
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_shared.calendar_notes import CalendarNotes
+from nexuslims_shared.context import ServiceContext
 
 BULK = 500
 SESSIONS = BULK + 19
@@ -37,13 +39,20 @@ PUBLISHED = {"published_incumbent_requests": 526, "published_incumbent_s": 64}
 """Measured with the incumbent's release 2.8.0 on another machine."""
 
 
+def harvest_of(calendar: NemoCalendar, context: ServiceContext) -> Harvest:
+    """Return a harvest of one calendar into an empty stream."""
+    notes, sessions = CalendarNotes.on(context.jetstream), HarvestedSessions(context.store)
+    return Harvest(context, calendar, notes, sessions)
+
+
 async def ours(nemo: Nemo, folder: Path) -> dict[str, float]:
     """From NEMO into the stream."""
     async with empty_stream(folder) as context:
         calendar = NemoCalendar("nemo-1", context.settings, INSTRUMENTS)
+        harvest = harvest_of(calendar, context)
         nemo.requests()
         begin, cpu = time.perf_counter(), time.process_time()
-        await Harvest(context, calendar, CalendarNotes.on(context.jetstream)).once()
+        await harvest.once()
         seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
         requests = len(nemo.requests())
         stated = [item.event async for item in context.store.read() if isinstance(item, Recorded)]
@@ -63,7 +72,7 @@ async def followed(nemo: Nemo, folder: Path) -> dict[str, float]:
     """A first harvest, a poll in which nothing is new, and a sweep."""
     async with empty_stream(folder) as context:
         calendar = NemoCalendar("nemo-1", context.settings, INSTRUMENTS)
-        harvest = Harvest(context, calendar, CalendarNotes.on(context.jetstream))
+        harvest = harvest_of(calendar, context)
         figures: dict[str, float] = {}
         nemo.requests()
         for name, work in (

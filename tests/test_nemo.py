@@ -32,6 +32,7 @@ from nexuslims_contracts.record import NAMESPACE
 from nexuslims_contracts.record.writer import write_record
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.harvested import HarvestedSessions
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.tools import instruments
 from nexuslims_shared.calendar_notes import CalendarNotes
@@ -115,7 +116,8 @@ def harvest(context: ServiceContext, monkeypatch: pytest.MonkeyPatch) -> Callabl
 def harvest_of(context: ServiceContext) -> Harvest:
     """Return a harvest of the NEMO in the environment."""
     calendar = NemoCalendar("nemo-1", context.settings, INSTRUMENTS)
-    return Harvest(context, calendar, CalendarNotes.on(context.jetstream))
+    notes, sessions = CalendarNotes.on(context.jetstream), HarvestedSessions(context.store)
+    return Harvest(context, calendar, notes, sessions)
 
 
 async def states(context: ServiceContext) -> dict[str, SessionState]:

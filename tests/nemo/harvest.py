@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.harvested import HarvestedSessions
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_shared.broker import connect, provision
@@ -77,7 +78,8 @@ def case_harvest(context: ServiceContext, nemo: Nemo, environment: pytest.Monkey
     }
     connect = partial(NemoClient, first_wait=0.0)
     calendar = NemoCalendar("nemo-1", context.settings, instruments, connect=connect)
-    return Harvest(context, calendar, CalendarNotes.on(context.jetstream))
+    notes, sessions = CalendarNotes.on(context.jetstream), HarvestedSessions(context.store)
+    return Harvest(context, calendar, notes, sessions)
 
 
 @contextmanager

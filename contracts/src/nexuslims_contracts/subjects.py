@@ -57,6 +57,11 @@ def destination_subject(session: str, destination: str, event: str) -> str:
     return f"{PREFIX}.{session}.{DESTINATION}.{destination}.{event}"
 
 
+def session_of(subject: str) -> str:
+    """Session that a subject of the stream is about."""
+    return subject.removeprefix(f"{PREFIX}.").partition(".")[0]
+
+
 def of_session(session: str) -> str:
     """Filter for everything about one session."""
     return f"{PREFIX}.{session}.>"

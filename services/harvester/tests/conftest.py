@@ -14,6 +14,7 @@ from nexuslims_contracts.events import Event
 from nexuslims_harvester.calendar import CalendarEntry
 from nexuslims_harvester.decide import decide
 from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.harvested import HarvestedSessions
 from nexuslims_harvester.nemo.calendar import NemoCalendar
 from nexuslims_harvester.nemo.client import NemoClient
 from nexuslims_shared.bucket import MemoryBucket
@@ -153,8 +154,9 @@ class Facility:
         self.notes = CalendarNotes(MemoryBucket())
         self.context = ServiceContext(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
 
-    def harvest(self, calendar) -> Harvest:
-        return Harvest(self.context, calendar, self.notes)
+    def harvest(self, calendar, context: ServiceContext | None = None) -> Harvest:
+        context = context or self.context
+        return Harvest(context, calendar, self.notes, HarvestedSessions(context.store))
 
     async def history(self, session: str = "") -> list[str]:
         return [event.kind() for event in await self.events() if session in event.session]

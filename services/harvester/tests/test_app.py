@@ -17,6 +17,7 @@ from nexuslims_harvester.dry_run import sessions as dry_run
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.file_calendar import FileCalendar
 from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.harvested import HarvestedSessions
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.dead_letters import StreamDeadLetters
@@ -139,7 +140,8 @@ async def test_two_harvesters_on_one_broker_state_each_session_once(broker, sett
             store, letters = JetStreamEventStore(js), StreamDeadLetters(js)
             context = ServiceContext(settings, store, BucketPeople(js), letters, js)
             (calendar,) = app.calendars(settings)
-            runs.append(Harvest(context, calendar, CalendarNotes.on(js)))
+            notes, sessions = CalendarNotes.on(js), HarvestedSessions(store)
+            runs.append(Harvest(context, calendar, notes, sessions))
         await asyncio.gather(*(run.once() for run in runs))
         await asyncio.gather(*(run.once() for run in runs))
         events = [item.event async for item in store.read()]

@@ -16,7 +16,6 @@ from nexuslims_contracts.events import (
 from nexuslims_harvester import app, harvest, statements
 from nexuslims_harvester.calendar import DeletedEntry, EntryProblem
 from nexuslims_harvester.errors import CalendarUnavailableError
-from nexuslims_harvester.harvest import Harvest
 from nexuslims_harvester.testing import MemoryCalendar
 from nexuslims_shared.artifacts import read_artifact
 from nexuslims_shared.errors import BrokerUnavailableError, DiskError
@@ -61,7 +60,7 @@ async def test_names_are_kept_before_an_event_refers_to_them(facility, processor
         None,  # type: ignore[arg-type]
     )
     with pytest.raises(BrokerUnavailableError):
-        await Harvest(context, MemoryCalendar(processor.entry()), facility.notes).once()
+        await facility.harvest(MemoryCalendar(processor.entry()), context).once()
     assert await facility.history() == []
 
 
@@ -274,7 +273,7 @@ async def test_a_harvest_that_breaks_off_leaves_nothing_behind_its_mark(
         for number in (3, 2, 1)
     ]
     with pytest.raises(BrokerUnavailableError):
-        await Harvest(context, MemoryCalendar(*entries), facility.notes).once()
+        await facility.harvest(MemoryCalendar(*entries), context).once()
     assert {item.event.session async for item in store.read()} == {"book-1"}
 
 
@@ -383,7 +382,7 @@ async def test_a_change_is_harvested_at_once(facility, processor, monkeypatch) -
     patient = facility.context.settings.model_copy(update={"harvest_interval": 3600.0})
     context = ServiceContext(patient, facility.store, facility.people, facility.letters, None)  # type: ignore[arg-type]
     book = Watched()
-    run = asyncio.create_task(Harvest(context, book, facility.notes).run())
+    run = asyncio.create_task(facility.harvest(book, context).run())
     await asyncio.wait_for(book.asked.wait(), 5)
     book.held.append(processor.entry())
     book.news.set()

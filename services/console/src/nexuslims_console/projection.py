@@ -175,12 +175,8 @@ def _few_collections() -> Iterator[None]:
 
 
 def _unreadable_row(item: Unreadable) -> UnreadableRow:
-    return UnreadableRow(item.sequence, session_of(item.subject), item.subject, item.reason)
-
-
-def session_of(subject: str) -> str:
-    """Session that a subject of the stream is about."""
-    return subject.removeprefix(f"{subjects.PREFIX}.").partition(".")[0]
+    session = subjects.session_of(item.subject)
+    return UnreadableRow(item.sequence, session, item.subject, item.reason)
 
 
 async def open_read_model(store: EventStore, database: "Database") -> Projection:

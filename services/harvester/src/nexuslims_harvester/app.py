@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_harvester.calendar import CALENDARS, Calendar
 from nexuslims_harvester.harvest import Harvest
+from nexuslims_harvester.harvested import HarvestedSessions
 from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.health import Check
@@ -78,7 +79,10 @@ def _kind(name: str, pid: str, kinds: dict[str, Plugin], settings: Settings) -> 
 async def _work(context: ServiceContext, harvests: list[Harvest]) -> AsyncIterator[None]:
     """Harvest all calendars at the same time; an error in our code ends the service."""
     notes = CalendarNotes.on(context.jetstream)
-    harvests += [Harvest(context, calendar, notes) for calendar in calendars(context.settings)]
+    sessions = HarvestedSessions(context.store)
+    harvests += [
+        Harvest(context, calendar, notes, sessions) for calendar in calendars(context.settings)
+    ]
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(harvest.run()) for harvest in harvests]
         yield

@@ -16,6 +16,7 @@ from nexuslims_harvester.calendar import (
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.harvested import HarvestedSessions, window_after
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import EventStore
 
 
@@ -33,9 +34,8 @@ async def sessions(
     store
         The events, which tell where the last harvest ended; without them, this is the first one.
     """
-    known = HarvestedSessions()
-    if store is not None:
-        await known.catch_up(store)
+    known = HarvestedSessions(MemoryEventStore() if store is None else store)
+    await known.catch_up()
     overlap, now = timedelta(days=settings.harvest_overlap_days), datetime.now(UTC)
     asked = calendars(settings)
     windows = [window_after(known.of(one.name).values(), now, overlap) for one in asked]

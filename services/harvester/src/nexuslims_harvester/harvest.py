@@ -58,14 +58,22 @@ class Harvest:
         The calendar.
     notes
         What is kept about calendars.
+    sessions
+        What the events know; one for all calendars.
     """
 
-    def __init__(self, context: ServiceContext, calendar: Calendar, notes: CalendarNotes) -> None:
+    def __init__(
+        self,
+        context: ServiceContext,
+        calendar: Calendar,
+        notes: CalendarNotes,
+        sessions: HarvestedSessions,
+    ) -> None:
         self.tried = False
         self._context = context
         self._calendar = calendar
         self._notes = notes
-        self._known = HarvestedSessions()
+        self._known = sessions
         self._vanished: set[str] = set()
         self._ids: dict[Person, str] = {}
         self._withdrawn: dict[str, datetime] = {}
@@ -96,7 +104,7 @@ class Harvest:
         StoreError
             If the event store cannot be read or written now.
         """
-        await self._known.catch_up(self._context.store)
+        await self._known.catch_up()
         mine = self._known.of(self.calendar)
         now = datetime.now(UTC)
         window = window_after(mine.values(), now, self._overlap)
@@ -128,7 +136,7 @@ class Harvest:
             As in :meth:`once`.
         """
         began = datetime.now(UTC)
-        await self._known.catch_up(self._context.store)
+        await self._known.catch_up()
         parts = sweep_windows(self._known.of(self.calendar).values(), began, self._overlap)
         for part in parts:
             await self._harvest(part)
@@ -149,7 +157,7 @@ class Harvest:
             key=lambda one: (one.start, one.id),
         )
         deleted = [one for one in found if isinstance(one, DeletedEntry)]
-        await self._known.catch_up(self._context.store)
+        await self._known.catch_up()
         listed: list[CalendarEntry | DeletedEntry] = [*entries, *deleted]
         people = await self._people(entries)
         # in a thread: of thousands of entries it takes seconds, and others are to be heard

@@ -1,11 +1,9 @@
 """The sessions that were harvested, by their events, and which ones to ask a calendar for."""
 
-import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import (
     ConsentDeclined,
     ReservationMatched,
@@ -16,23 +14,19 @@ from nexuslims_contracts.events import (
     SessionStarted,
 )
 from nexuslims_harvester.calendar import Window
-from nexuslims_shared.session.state import INITIAL, SessionState, evolve
+from nexuslims_shared.session.follow import FollowedSessions
+from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import ended
 from nexuslims_shared.store.port import EventStore
 
-log = logging.getLogger(__name__)
-
-OWN_EVENTS: Final = tuple(
-    model.filter()
-    for model in (
-        SessionStarted,
-        SessionEnded,
-        SessionRevised,
-        SessionCancelled,
-        ReservationMatched,
-        ConsentDeclined,
-        ReservationMissing,
-    )
+OWN_EVENTS: Final = (
+    SessionStarted,
+    SessionEnded,
+    SessionRevised,
+    SessionCancelled,
+    ReservationMatched,
+    ConsentDeclined,
+    ReservationMissing,
 )
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """No file is older; and nothing can be subtracted from a start in the year 1."""
@@ -44,30 +38,17 @@ PART: Final = 4000
 """Sessions of one part of a sweep."""
 
 
-class HarvestedSessions:
-    """All sessions that the events know, kept up to date with the log."""
+class HarvestedSessions(FollowedSessions):
+    """All sessions that the events know, of all calendars, by what calendars say of them.
 
-    def __init__(self) -> None:
-        self.states: dict[str, SessionState] = {}
-        self.unreadable: set[str] = set()
-        self._position = 0
+    Parameters
+    ----------
+    store
+        Where the events are.
+    """
 
-    async def catch_up(self, store: EventStore) -> None:
-        """Fold what was stated since the last time, by this or another harvester."""
-        async for item in store.read(filters=OWN_EVENTS, after=self._position):
-            if isinstance(item, Recorded):
-                session = item.event.session
-                self.states[session] = evolve(self.states.get(session, INITIAL), item)
-            else:
-                session = item.subject.split(".")[2]
-                self.unreadable.add(session)
-                log.error(
-                    "session %s is left alone: its event %d cannot be read: %s",
-                    session,
-                    item.sequence,
-                    item.reason,
-                )
-            self._position = item.sequence
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(store, OWN_EVENTS)
 
     def of(self, calendar: str) -> dict[str, SessionState]:
         """Return the sessions of one calendar."""

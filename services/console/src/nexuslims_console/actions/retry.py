@@ -7,9 +7,9 @@ from nexuslims_console.actions.requests import request_retry
 from nexuslims_console.actions.sessions import read_status, required
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.open_read_model import live_view
-from nexuslims_console.projection import session_of
 from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.subjects import session_of
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.context import ServiceContext, service_context
