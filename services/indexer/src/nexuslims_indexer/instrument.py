@@ -19,7 +19,6 @@ from nexuslims_indexer.manifest_updater import (
     ManifestUpdater,
     ScanPolicy,
     Seen,
-    is_abandoned,
 )
 from nexuslims_indexer.model import Growing, Look, Tree, Unreadable
 from nexuslims_indexer.names import Names
@@ -277,8 +276,9 @@ class InstrumentIndexer:
             return self._last + _RETRY
         occasions = [
             Occasion(one.end, one.is_decided(now))
-            for one in self._tracked.of(self._key)
-            if one.consent and one.start is not None and not is_abandoned(one, now)
+            for one in self._tracked.unsettled(
+                self._key, now=now, looked=self._last, delay=self._policy.delay
+            )
         ]
         due = next_look(occasions, self._last, self._policy.delay, LIVE)
         sweep = self._last + self._policy.sweep

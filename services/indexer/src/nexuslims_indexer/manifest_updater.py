@@ -32,8 +32,6 @@ from nexuslims_shared.store.port import EventStore
 log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/indexer"
-_ABANDONED: Final = timedelta(days=3)
-"""A session that never ended is waited for no longer than that."""
 _MOST_DOUBTS: Final = 500
 """Files of one pass whose own time is asked for."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -201,7 +199,7 @@ class ManifestUpdater:
         chosen = self._near_marked(sessions)
         for one in sessions.booked:
             tracked = self._tracked.by_token[one.session]
-            if is_abandoned(tracked, now):
+            if tracked.is_abandoned(now):
                 chosen.discard(one.session)
             elif (
                 not tracked.is_decided(now)
@@ -375,11 +373,6 @@ class ManifestUpdater:
         if events or statement.session is not None:
             kind = statement.session.type_name() if statement.session else "session in use"
             log.info("%d events about files: %s", len(events), kind)
-
-
-def is_abandoned(tracked: TrackedSession, now: datetime) -> bool:
-    """Tell whether a session began long ago and never ended."""
-    return tracked.end is None and tracked.start is not None and now - tracked.start > _ABANDONED
 
 
 def nanoseconds(moment: datetime) -> int:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from nexuslims_contracts.envelope import Recorded
@@ -33,6 +33,9 @@ FILTERS: Final = tuple(
         *(SessionIndexed, FilesAwaited, FilesNotFound, RetryRequested),
     )
 )
+
+_ABANDONED: Final = timedelta(days=3)
+"""A session that never ended is waited for no longer than that."""
 
 TreeKey = tuple[str, str]
 """Persistent identifier of an instrument, and its folder."""
@@ -78,6 +81,28 @@ class TrackedSession:
             return False
         latest = max(self.scheduled, self.asked)
         return self.end is not None and (self.scanned > latest or self.decided >= latest)
+
+    def is_abandoned(self, now: datetime) -> bool:
+        """Tell whether a session began long ago and never ended."""
+        return self.end is None and self.start is not None and now - self.start > _ABANDONED
+
+    def is_settled(self, now: datetime, looked: datetime, delay: timedelta) -> bool:
+        """Tell whether no more looks are made for the session, unless an event says more of it.
+
+        Parameters
+        ----------
+        now
+            The time.
+        looked
+            When the instrument's folders were looked through last.
+        delay
+            How long after its end files of a session are looked for often.
+        """
+        if not self.consent or self.start is None or self.is_abandoned(now):
+            return True
+        if self.end is None or self.awaits is not None:
+            return False
+        return self.end + delay <= looked and self.is_decided(now)
 
     def take(self, recorded: Recorded) -> bool:
         """Take an event; return whether it may change whose files are whose."""
@@ -146,6 +171,7 @@ class TrackedSessions:
     store: EventStore
     by_token: dict[str, TrackedSession] = field(default_factory=dict)
     by_instrument: dict[TreeKey, set[str]] = field(default_factory=dict)
+    _unsettled: dict[TreeKey, set[str]] = field(default_factory=dict)
     _through: int = 0
 
     async def catch_up(self) -> dict[TreeKey, set[str]]:
@@ -162,6 +188,7 @@ class TrackedSessions:
             log.warning("the stream is another one: its sessions are read anew")
             self.by_token.clear()
             self.by_instrument.clear()
+            self._unsettled.clear()
             self._through = 0
         changed: dict[TreeKey, set[str]] = {}
         if last == self._through:
@@ -178,6 +205,24 @@ class TrackedSessions:
         """Return the sessions of an instrument."""
         return [self.by_token[session] for session in self.by_instrument.get(tree, ())]
 
+    def unsettled(
+        self, tree: TreeKey, *, now: datetime, looked: datetime, delay: timedelta
+    ) -> list[TrackedSession]:
+        """Return the sessions of an instrument that looks are made for: few of all it ever had.
+
+        Parameters
+        ----------
+        tree
+            The instrument, and its folder.
+        now, looked, delay
+            As :meth:`TrackedSession.is_settled` takes them.
+        """
+        tracked = [self.by_token[session] for session in self._unsettled.get(tree, ())]
+        left = [one for one in tracked if not one.is_settled(now, looked, delay)]
+        if len(left) < len(tracked):
+            self._unsettled[tree] = {one.session for one in left}
+        return left
+
     def _take(self, recorded: Recorded, changed: dict[TreeKey, set[str]]) -> None:
         session = recorded.event.session
         tracked = self.by_token.setdefault(session, TrackedSession(session))
@@ -187,8 +232,11 @@ class TrackedSessions:
         if before != now:
             if before is not None:
                 self.by_instrument[before].discard(session)
+                self._unsettled[before].discard(session)
             if now is not None:
                 self.by_instrument.setdefault(now, set()).add(session)
+        if now is not None:
+            self._unsettled.setdefault(now, set()).add(session)
         for tree in {before, now} if matters else ():
             if tree is not None:
                 changed.setdefault(tree, set()).add(session)
