@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import nats.js.errors
 from nats.js import api
@@ -10,10 +10,13 @@ from nats.js import api
 from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTERS
+from nexuslims_shared.store.direct import DirectReader
 from nexuslims_shared.store.jetstream import one_error_for_silence
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
+
+    from nexuslims_shared.broker import BrokerClient
 
 _NO_SUCH_SEQUENCE: Final = 10043
 
@@ -97,11 +100,13 @@ class StreamDeadLetters(DeadLetters):
     Parameters
     ----------
     jetstream
-        A context on a live connection.
+        A context on a live connection that :func:`nexuslims_shared.broker.connect` made.
     """
 
     def __init__(self, jetstream: "JetStreamContext") -> None:
         self._js = jetstream
+        client = cast("BrokerClient", jetstream._nc)  # noqa: SLF001 - the context has no public way
+        self._reader = DirectReader(client, DEAD_LETTERS.name)
 
     async def write(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
         """Report something; see the port."""
@@ -116,18 +121,20 @@ class StreamDeadLetters(DeadLetters):
 
     async def read(self) -> AsyncIterator[DeadLetter]:
         """Read all dead letters; see the port."""
+        try:
+            with one_error_for_silence():
+                await self._js.stream_info(DEAD_LETTERS.name)
+        except nats.js.errors.NotFoundError:
+            return  # nothing was provisioned, so nothing was written
         number = 0
         while True:
-            try:
-                with one_error_for_silence():
-                    message = await self._js.get_msg(
-                        DEAD_LETTERS.name, number + 1, subject=f"{DEAD_LETTER_PREFIX}.>", next=True
-                    )
-            except nats.js.errors.NotFoundError:
+            with one_error_for_silence():
+                messages = await self._reader.after(number, f"{DEAD_LETTER_PREFIX}.>")
+            if not messages:
                 return
-            number = message.seq or 0
-            content = json.loads(message.data or b"{}")
-            yield DeadLetter(**{**content, "number": number})
+            for message in messages:
+                number = message.sequence
+                yield DeadLetter(**{**json.loads(message.payload), "number": number})
 
     async def remove(self, number: int) -> None:
         """Drop a dead letter; see the port."""
