@@ -17,7 +17,7 @@ from nexuslims_shared.session.status import FINAL, NOT_WITHDRAWN, WELL, WITHDRAW
 from nexuslims_shared.settings import Settings, read_settings
 
 POLL_S: Final = 0.25
-_UNNEEDED: Final = ("console", "harvester", "indexer", "extractor", "builder")
+_UNNEEDED: Final = ("console", "harvester", "indexer", "extractor")
 
 
 def withdraw_session(name: str, *, reason: str, undo: bool, patience: float, as_json: bool) -> bool:
