@@ -46,6 +46,7 @@ CALLS = {
     "sessions": ["sessions"],
     "up": ["up"],
     "validate": ["validate", "nothing.xml"],
+    "verify": ["verify", "--all"],
     "withdraw": ["withdraw", "file-1"],
 }
 """One call of each command that meets the broker, if it does at all."""

@@ -5,6 +5,9 @@ import re
 _LINE_SEPARATORS = re.compile("\r\n|[\r\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
 
+_NO_UNICODE = re.compile("[\udc80-\udcff]")
+"""Bytes of a file's name that are no UTF-8, as Python holds them (PEP 383)."""
+
 
 def clean_text(text: str) -> str:
     """Return a text without what XML 1.0 or a text column cannot hold.
@@ -17,7 +20,7 @@ def clean_text(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return a file's name for people: what is not printable, or no Unicode, is escaped."""
-    unicode = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    unicode = _NO_UNICODE.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in unicode
