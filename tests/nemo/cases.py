@@ -11,13 +11,8 @@ from typing import Any
 
 POST, PRE, BOOKED = "post-run", "pre-run", "reservation"
 """A record, told by these answers."""
-NO, UNBOOKED, RUNNING, WRONG, IGNORED = (
-    "no consent",
-    "no reservation",
-    "running",
-    "wrong",
-    "ignored",
-)
+NO, UNBOOKED, RUNNING = "no consent", "no reservation", "running"
+WRONG, IGNORED = "wrong", "ignored"
 """No record: refused or left blank; nothing matched; not over; told as a problem; not ours."""
 
 TITAN, SIGMA, COATER, LIFT, ARM, STAGE = "titan", "sigma", "coater", "lift", "arm", "stage"
