@@ -51,10 +51,10 @@ def summary(reasons: Iterable[str]) -> str:
         return ""
     names = sorted({reason.partition(" (")[0] for reason in missing})
     remedies = sorted({reason.partition(" (")[2].removesuffix(")") for reason in missing})
-    shown = ", ".join(names[:_NAMED])
+    named = ", ".join(names[:_NAMED])
     others = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     count = "1 test was" if len(missing) == 1 else f"{len(missing)} tests were"
-    return f"{count} left out for want of {shown}{others}: {'; '.join(remedies)}"
+    return f"{count} left out for want of {named}{others}: {'; '.join(remedies)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,14 +41,18 @@ class MissingEntryError(Exception):
 
 def cache_folder() -> Path:
     """Where ``make corpus`` puts the files."""
-    told = os.environ.get("NEXUSLIMS_CORPUS_CACHE")
-    return Path(told) if told else Path.home() / ".cache" / "nexuslims" / "corpus"
+    configured = os.environ.get("NEXUSLIMS_CORPUS_CACHE")
+    return Path(configured) if configured else Path.home() / ".cache" / "nexuslims" / "corpus"
 
 
 def find_corpus() -> "Corpus | None":
     """Return the first corpus that is there."""
-    told = os.environ.get("NEXUSLIMS_CORPUS")
-    places = [Path(told)] if told else [_CHECKOUT.parent / "shared" / "corpus", cache_folder()]
+    configured = os.environ.get("NEXUSLIMS_CORPUS")
+    places = (
+        [Path(configured)]
+        if configured
+        else [_CHECKOUT.parent / "shared" / "corpus", cache_folder()]
+    )
     return next((Corpus(place) for place in places if (place / MANIFEST).is_file()), None)
 
 

@@ -90,15 +90,15 @@ async def test_the_record_is_built_and_says_what_could_not_be_read(facility: Pat
 
         (record,) = (facility / "nexuslims-data" / "records").glob("*.xml")
         document = etree.fromstring(record.read_bytes())
-        said = {
+        reasons = {
             dataset.findtext("n:name", namespaces=NEXUS): dataset.findtext(
                 "n:description", namespaces=NEXUS
             )
             for dataset in document.iterfind(".//n:dataset", NEXUS)
         }
-        assert len(said) == 22
-        assert "SIGSEGV" in (said["kills.dm3"] or "")
-        assert said["np7_001.tif"] is None
+        assert len(reasons) == 22
+        assert "SIGSEGV" in (reasons["kills.dm3"] or "")
+        assert reasons["np7_001.tif"] is None
 
         # the file is repaired; a retry takes it up, and nothing else is lost
         folder = facility / "instrument-data" / "Quanta" / "ned" / "2026-03-02"

@@ -93,7 +93,7 @@ async def test_a_wrong_setting_stops_a_service_at_the_start(
     async with running(facility, []) as system:
         system.start("indexer", **{variable: value})
         assert await asyncio.to_thread(system.processes["indexer"].wait, 20) == 2
-        said = system.log("indexer")
-    assert f"{variable}='{value}': " in said
-    assert expected in said
-    assert "Traceback" not in said
+        output = system.log("indexer")
+    assert f"{variable}='{value}': " in output
+    assert expected in output
+    assert "Traceback" not in output

@@ -107,8 +107,8 @@ def test_damage_is_named(headers: dict[str, str], payload: bytes, expected: str)
 @pytest.mark.parametrize("model", EVENT_TYPES.values(), ids=lambda model: model.name)
 def test_who_forgets_a_person_learns_where_they_are_named(model: type[Event]) -> None:
     """A field for people that ``people`` leaves out would be a name nobody can erase."""
-    told = json.dumps(model.model_json_schema())
-    assert ("the person's names are not in the log" in told) == (model.people is not Event.people)
+    schema = json.dumps(model.model_json_schema())
+    assert ("the person's names are not in the log" in schema) == (model.people is not Event.people)
 
 
 def test_an_event_names_its_people() -> None:

@@ -214,8 +214,10 @@ def test_whatever_comes_nothing_is_lost_and_nothing_raised(raw):
     raw = {name: value for name, value in raw.items() if name not in REQUIRED}
     found, _ = partition_metadata(raw, **IMAGE)
     json.dumps(found.document(), allow_nan=False)
-    told = [v for v in raw.values() if v is not None and not (isinstance(v, str) and not v.strip())]
-    assert len(found.metadata) + len(found.extensions) >= len(told)
+    given_values = [
+        v for v in raw.values() if v is not None and not (isinstance(v, str) and not v.strip())
+    ]
+    assert len(found.metadata) + len(found.extensions) >= len(given_values)
 
 
 def test_a_vendors_field_may_be_called_as_ours_beside_the_metadata():
@@ -277,7 +279,7 @@ def test_the_json_schema_tells_unit_term_and_meaning(dataset_type):
 
 
 @pytest.mark.parametrize(
-    ("field", "shown"),
+    ("field", "expected"),
     [
         ("dwell_time", "Pixel Dwell Time"),
         ("dataset_type", "DatasetType"),
@@ -287,8 +289,8 @@ def test_the_json_schema_tells_unit_term_and_meaning(dataset_type):
         ("fei_scan.dwell_us", "FEI Scan \u2013 Dwell us"),
     ],
 )
-def test_display_names(field, shown):
-    assert display_name(field) == shown
+def test_display_names(field, expected):
+    assert display_name(field) == expected
 
 
 def test_qudt_units_are_told_wherever_a_quantity_is():

@@ -39,7 +39,7 @@ class Part(ContractModel):
     kind: Literal["a", "b"] = "a"
 
 
-class Told(ContractModel):
+class Sample(ContractModel):
     """An event as it was released."""
 
     start: AwareDatetime
@@ -50,7 +50,7 @@ class Told(ContractModel):
 
 
 def changed(**fields: Any) -> type[ContractModel]:
-    return create_model("Told", __base__=Told, **fields)
+    return create_model("Sample", __base__=Sample, **fields)
 
 
 class Wider(Part):
@@ -67,9 +67,9 @@ class Fuller(Part):
 
 def without(field: str) -> type[ContractModel]:
     kept = {
-        name: (info.annotation, info) for name, info in Told.model_fields.items() if name != field
+        name: (info.annotation, info) for name, info in Sample.model_fields.items() if name != field
     }
-    return create_model("Told", __base__=ContractModel, **kept)
+    return create_model("Sample", __base__=ContractModel, **kept)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def without(field: str) -> type[ContractModel]:
 def test_a_change_that_a_release_could_not_read_is_named(
     model: type[ContractModel], complaint: str
 ) -> None:
-    found = breaks(Told.model_json_schema(), model.model_json_schema())
+    found = breaks(Sample.model_json_schema(), model.model_json_schema())
     assert any(complaint.replace("\\", "") in one for one in found), found
 
 
 @pytest.mark.parametrize(
     "model",
     [
-        Told,
+        Sample,
         changed(zone=(str, "UTC")),
         changed(parts=(tuple[Fuller, ...], ())),
         changed(part=(Fuller | None, None)),
@@ -107,7 +107,7 @@ def test_a_change_that_a_release_could_not_read_is_named(
 def test_a_new_optional_field_or_another_description_hurts_nobody(
     model: type[ContractModel],
 ) -> None:
-    assert breaks(Told.model_json_schema(), model.model_json_schema()) == []
+    assert breaks(Sample.model_json_schema(), model.model_json_schema()) == []
 
 
 @pytest.fixture
@@ -140,9 +140,9 @@ def test_a_model_that_changed_within_its_version_is_not_published(
     path = repository / forms.EVENTS / "nexuslims.session.ended.v1.json"
     alter(path, lambda schema: schema["properties"].update(weather={"type": "string"}))
     assert main(repository) == 1
-    said = capsys.readouterr().err
-    assert "nexuslims.session.ended.v1: weather: is gone" in said
-    assert "new version, with an upcaster" in said
+    errors = capsys.readouterr().err
+    assert "nexuslims.session.ended.v1: weather: is gone" in errors
+    assert "new version, with an upcaster" in errors
 
 
 def test_an_event_may_not_disappear(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,6 +208,6 @@ def test_asyncapi_tells_who_says_what_and_who_listens(asyncapi: dict[str, Any]) 
 
 
 def test_inlining_leaves_no_reference() -> None:
-    schema = inlined(Told.model_json_schema())
+    schema = inlined(Sample.model_json_schema())
     assert "$ref" not in json.dumps(schema)
     assert schema["properties"]["parts"]["items"]["properties"]["unit"]["type"] == "string"

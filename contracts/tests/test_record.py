@@ -53,10 +53,10 @@ def element(tag, *children, text=None, **attributes):
     """Strategy of an element; each child is a strategy of a list of elements."""
 
     def build(parts):
-        kids, words, told = parts
+        kids, words, values = parts
         found = etree.Element(f"{{{record.NAMESPACE}}}{tag}")
         found.text = words
-        for key, value in told.items():
+        for key, value in values.items():
             found.set(f"{{{XSI}}}type" if key == "xsi_type" else key, value)
         found.extend(kid for group in kids for kid in group)
         return found

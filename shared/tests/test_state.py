@@ -222,9 +222,9 @@ def test_a_withdrawn_record_is_held_until_each_destination_gave_it_back(
 ) -> None:
     events = [*facts.history(), facts.uploaded(), facts.uploaded(destination="elsewhere")]
     events += [facts.withdraw("w", reason="by mail")]
-    told = [facts.withdrawal_failed(), facts.withdrawn()]
-    told += [facts.withdrawn(destination="elsewhere")]
-    standing = [progress(fold(recorded(events + told[:count]))) for count in range(4)]
+    withdrawals = [facts.withdrawal_failed(), facts.withdrawn()]
+    withdrawals += [facts.withdrawn(destination="elsewhere")]
+    standing = [progress(fold(recorded(events + withdrawals[:count]))) for count in range(4)]
     assert [(at.status, at.phase, at.reason) for at in standing] == [
         (Status.NO_CONSENT, "withdrawing from archive, elsewhere", "by mail"),
         (Status.ERROR, "not withdrawn", "archive: 403"),
@@ -232,7 +232,7 @@ def test_a_withdrawn_record_is_held_until_each_destination_gave_it_back(
         (Status.NO_CONSENT, "withdrawn", "by mail"),
     ]
     undone = facts.withdraw("u", withdrawn=False)
-    state = fold(recorded([*events, *told, undone]))
+    state = fold(recorded([*events, *withdrawals, undone]))
     assert progress(state).status is Status.TO_BE_BUILT
     assert exported(state) is None
     assert holding(state) == {}

@@ -129,10 +129,10 @@ def test_the_activities_command_takes_a_folder_or_times(app: typer.Typer, tmp_pa
 def test_times_beyond_the_calendar_and_strange_names_are_shown(
     app: typer.Typer, tmp_path: Path
 ) -> None:
-    shown = CliRunner().invoke(app, ["activities", "--mtimes", "-"], input="1\n1e300\n")
-    assert shown.exit_code == 0
-    assert "1e+300 s" in shown.output
+    result = CliRunner().invoke(app, ["activities", "--mtimes", "-"], input="1\n1e300\n")
+    assert result.exit_code == 0
+    assert "1e+300 s" in result.output
     (tmp_path / os.fsdecode(b"[x]\xff.dm3")).touch()
-    shown = CliRunner().invoke(app, ["activities", str(tmp_path)])
-    assert shown.exit_code == 0
-    assert "[x]?.dm3" in shown.output
+    result = CliRunner().invoke(app, ["activities", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "[x]?.dm3" in result.output

@@ -74,9 +74,9 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 
 
 def test_all_commands_are_listed(call: Callable[..., Result]) -> None:
-    said = call("--help").stdout
+    output = call("--help").stdout
     for name in ("up", "run", "build-records", "sessions", "rebuild", "dead-letters", "doctor"):
-        assert f"  {name} " in said
+        assert f"  {name} " in output
 
 
 def test_a_broken_command_is_listed_and_breaks_nothing_else(
@@ -132,10 +132,10 @@ def test_secrets_are_not_shown(
 ) -> None:
     monkeypatch.setenv("NATS_URL", "nats://nexus:hunter2@broker:4222")
     monkeypatch.setenv("NX_DATABASE_URL", "postgresql+psycopg://nexus:hunter3@db/nexus")
-    shown = json.loads(call("config", "--json").stdout)
-    assert shown["NATS_URL"] == "nats://(hidden)@broker:4222"
-    assert shown["NX_DATABASE_URL"] == "postgresql+psycopg://(hidden)@db/nexus"
-    assert shown["NX_DATA_PATH"] == "data"
+    config = json.loads(call("config", "--json").stdout)
+    assert config["NATS_URL"] == "nats://(hidden)@broker:4222"
+    assert config["NX_DATABASE_URL"] == "postgresql+psycopg://(hidden)@db/nexus"
+    assert config["NX_DATA_PATH"] == "data"
     assert "hunter" not in call("config").stdout
 
 
@@ -159,7 +159,7 @@ def test_without_a_broker_nothing_can_be_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["rebuild"], "--session"),
         (["rebuild", "--all", "--session", "x"], "--session"),
@@ -173,11 +173,11 @@ def test_without_a_broker_nothing_can_be_asked_for(
     ],
 )
 def test_wrong_use_is_exit_code_2(
-    call: Callable[..., Result], facility: Path, arguments: list[str], said: str
+    call: Callable[..., Result], facility: Path, arguments: list[str], output: str
 ) -> None:
     result = call(*arguments)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert output in result.stderr
 
 
 @pytest.mark.parametrize("command", [["up"], ["build-records"]])
@@ -246,14 +246,14 @@ def test_settings_of_destinations_and_calendars_are_shown(
     monkeypatch.setenv("NX_NEMO_ADDRESS_12", "https://nemo.example.org/api/")
     (facility / "token").write_text("hunter3")
     monkeypatch.setenv("NX_NEMO_TOKEN_12_FILE", "token")
-    shown = json.loads(call("config", "--json").stdout)
-    assert shown["NX_CDCS_URL"] == "https://cdcs.example.org/"
-    assert shown["NX_CDCS_TOKEN"] == shown["NX_NEMO_TOKEN_12"] == "(hidden)"
-    assert shown["NX_HTTP_TIMEOUT"] == "60.0"
-    assert not any(name.startswith("NX_ELABFTW_") for name in shown)
+    config = json.loads(call("config", "--json").stdout)
+    assert config["NX_CDCS_URL"] == "https://cdcs.example.org/"
+    assert config["NX_CDCS_TOKEN"] == config["NX_NEMO_TOKEN_12"] == "(hidden)"
+    assert config["NX_HTTP_TIMEOUT"] == "60.0"
+    assert not any(name.startswith("NX_ELABFTW_") for name in config)
     monkeypatch.setenv("NX_ELABFTW_URL", "https://elab.example.org")
     result = call("config", "--json")
-    assert (result.exit_code, json.loads(result.stdout)) == (1, shown)
+    assert (result.exit_code, json.loads(result.stdout)) == (1, config)
     assert "NX_ELABFTW_API_KEY is not set" in result.stderr
 
 

@@ -84,9 +84,12 @@ def test_sessions_are_shown_up_to_date(call: Call) -> None:
 
 @pytest.mark.broker
 def test_a_session_has_its_story(call: Call) -> None:
-    shown = json.loads(call("session", "a", "--events", "--json").stdout)
-    assert shown["record_path"] == "records/a.xml"
-    assert [event["type"] for event in shown["events"]][-2:] == ["record.built", "record.uploaded"]
+    session = json.loads(call("session", "a", "--events", "--json").stdout)
+    assert session["record_path"] == "records/a.xml"
+    assert [event["type"] for event in session["events"]][-2:] == [
+        "record.built",
+        "record.uploaded",
+    ]
     assert "crashed: SIGSEGV" in call("session", "a", "--events").stdout
     unknown = call("session", "nobody")
     assert unknown.exit_code == 1

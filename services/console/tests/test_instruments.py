@@ -56,8 +56,8 @@ def test_what_is_new_is_added_and_what_was_there_stays(call: Callable[..., Resul
 
 
 def test_one_may_be_chosen_and_nothing_written(call: Callable[..., Result]) -> None:
-    shown = call("import", "--from-nemo", "--tool", "2", "-n", "--json")
-    assert [one["pid"] for one in json.loads(shown.stdout)] == ["Sigma"]
+    result = call("import", "--from-nemo", "--tool", "2", "-n", "--json")
+    assert [one["pid"] for one in json.loads(result.stdout)] == ["Sigma"]
     assert Path("instruments.toml").read_text() == OWN
     assert call("import", "--from-nemo", "--tool", "2").exit_code == 0
     assert set(read_instruments(Path("instruments.toml"))) == {"Titan", "Sigma"}

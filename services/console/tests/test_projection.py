@@ -38,7 +38,7 @@ def contents(database: Database) -> dict[str, Any]:
     }
 
 
-async def told(history: Any) -> MemoryEventStore:
+async def store_of(history: Any) -> MemoryEventStore:
     """Three sessions: done, not exported, half-way; with a damaged event between."""
     store = MemoryEventStore()
     await history.complete(store, "a")
@@ -51,7 +51,7 @@ async def told(history: Any) -> MemoryEventStore:
 
 
 async def test_a_session_is_shown_as_its_events_tell(database: Database, history: Any) -> None:
-    store = await told(history)
+    store = await store_of(history)
     assert await Projection(store, database).catch_up() == await store.last_sequence()
     done, half, failed = ReadModel(database).sessions()
     assert (done.session, done.status, done.phase) == ("a", "COMPLETED", "done")
@@ -65,7 +65,7 @@ async def test_a_session_is_shown_as_its_events_tell(database: Database, history
 
 
 async def test_what_cannot_be_read_is_shown(database: Database, history: Any) -> None:
-    await Projection(await told(history), database).catch_up()
+    await Projection(await store_of(history), database).catch_up()
     (row,) = ReadModel(database).unreadable()
     assert (row.session, row.sequence) == ("b", 23)
     assert "odd" in row.reason
@@ -97,14 +97,14 @@ def test_rebuilt_equals_live_however_events_arrive(
     """Two projections side by side get events late, doubled and in any order, as they are told."""
 
     async def compare() -> None:
-        source = [item async for item in (await told(history)).read()]
+        source = [item async for item in (await store_of(history)).read()]
         store = MemoryEventStore()
         with closing(new_database()) as live, closing(new_database()) as rebuilt:
             pair = [Projection(store, live), Projection(store, live)]
             delivered: dict[str, int] = {}
             while await store.last_sequence() < len(source):
-                told_now = data.draw(st.integers(1, 9))
-                await copy(source, store, told_now)
+                count = data.draw(st.integers(1, 9))
+                await copy(source, store, count)
                 items = [item async for item in store.read()]
                 batch = data.draw(st.lists(st.sampled_from(items), min_size=1, max_size=8))
                 await data.draw(st.sampled_from(pair)).apply(batch)
@@ -157,7 +157,7 @@ def test_a_projection_that_starts_anywhere_gives_whole_rows(
     history: Any, new_database: NewDatabase, cut: int, size: int
 ) -> None:
     async def compare() -> None:
-        store = await told(history)
+        store = await store_of(history)
         items = [item async for item in store.read()]
         with closing(new_database()) as live, closing(new_database()) as rebuilt:
             await Projection(store, live).apply(items[:cut], after=0)
@@ -198,7 +198,7 @@ async def test_a_gap_is_read_from_the_store(database: Database, history: Any) ->
 
 
 async def test_the_position_waits_for_what_is_missing(database: Database, history: Any) -> None:
-    store = await told(history)
+    store = await store_of(history)
     items = [item async for item in store.read()]
     projection = Projection(store, database)
     assert await projection.apply(items[3:6], after=3) == 0
@@ -208,7 +208,7 @@ async def test_the_position_waits_for_what_is_missing(database: Database, histor
 async def test_rows_and_position_are_written_together(
     database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = await told(history)
+    store = await store_of(history)
     broken = "nexuslims_console.writing._move"
 
     def fail(*_: object) -> None:
@@ -260,7 +260,7 @@ async def test_it_makes_up_for_what_a_new_generation_lacks(
 async def test_the_old_tables_serve_until_the_new_ones_are_whole(
     database: Database, history: Any
 ) -> None:
-    store = await told(history)
+    store = await store_of(history)
     await Projection(store, database).catch_up()
     before = contents(database)
     generation = await asyncio.to_thread(database.begin_generation)
@@ -275,7 +275,7 @@ async def test_the_old_tables_serve_until_the_new_ones_are_whole(
 async def test_two_rebuilds_at_once_leave_a_whole_read_model(
     database: Database, history: Any
 ) -> None:
-    store = await told(history)
+    store = await store_of(history)
     await Projection(store, database).catch_up()
     before = contents(database)
     await asyncio.gather(rebuild(store, database), rebuild(store, database))
@@ -283,7 +283,7 @@ async def test_two_rebuilds_at_once_leave_a_whole_read_model(
 
 
 async def test_a_read_model_of_another_stream_is_rebuilt(database: Database, history: Any) -> None:
-    await Projection(await told(history), database).catch_up()
+    await Projection(await store_of(history), database).catch_up()
     other = MemoryEventStore()
     await history.tell(other, SessionEvents("z").started())
     await (await open_read_model(other, database)).catch_up()
@@ -293,7 +293,7 @@ async def test_a_read_model_of_another_stream_is_rebuilt(database: Database, his
 async def test_a_read_model_of_another_release_is_rebuilt(
     database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = await told(history)
+    store = await store_of(history)
     monkeypatch.setattr("nexuslims_console.database.SCHEMA", 99)
     assert not database.is_current()
     await open_read_model(store, database)

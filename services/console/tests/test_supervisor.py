@@ -149,7 +149,7 @@ async def test_a_program_that_cannot_be_started_for_a_while_is_tried_again(tmp_p
     logs.rename(tmp_path / "elsewhere")
     logs.touch()
     os.kill(first, signal.SIGKILL)
-    await heard.until(lambda: any("cannot be started" in said for said in heard))
+    await heard.until(lambda: any("cannot be started" in line for line in heard))
     logs.unlink()
     await heard.until(lambda: supervisor.pids.get("one", first) != first)
     await supervisor.stop()

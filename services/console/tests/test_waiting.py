@@ -69,8 +69,8 @@ def test_files_may_come_late_but_not_for_ever() -> None:
 
 
 def results(rows: list[SessionRow], **keywords: Any) -> list[tuple[str, bool, str]]:
-    told = outcomes([ENTRY], rows, **{"unfinished": (), "late": (), **keywords})
-    return [(one.session, one.ok, one.detail) for one in told]
+    found = outcomes([ENTRY], rows, **{"unfinished": (), "late": (), **keywords})
+    return [(one.session, one.ok, one.detail) for one in found]
 
 
 def test_what_came_of_it() -> None:

@@ -315,10 +315,10 @@ async def test_files_of_overlapping_sessions_are_in_one_record_and_both_tell(off
     await office.wake()
     assert current(await office.folded()) == ["Titan/day.dm3"]
     assert current(await office.folded(short)) == ["Titan/both.dm3"]
-    ((told,), (other,)) = [
+    ((note,), (other,)) = [
         (await office.stated(SessionIndexed, one))[-1].notes for one in (day, short)
     ]
-    assert "both.dm3: in the record of file-2" in told
+    assert "both.dm3: in the record of file-2" in note
     assert "both.dm3: in this record, not in that of file-1" in other
 
 

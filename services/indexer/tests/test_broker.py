@@ -79,11 +79,11 @@ async def test_the_wait_for_files_survives_a_restart(broker, settings, share, fa
             await shift.store.append(envelop(event, source="test"))
         await shift.work(3)
         assert await shift.unsettled() == 0
-        assert not (await told(shift.store, recent)).files
+        assert not (await stated(shift.store, recent)).files
     share.write("a.dm3", end - timedelta(minutes=5))
     async with Shift(broker, settings) as shift:
         await looked_through(shift.indexer)
-        assert current(await told(shift.store, recent)) == ["Titan/a.dm3"]
+        assert current(await stated(shift.store, recent)) == ["Titan/a.dm3"]
 
 
 @pytest.mark.broker
@@ -102,7 +102,7 @@ async def test_two_indexers_at_once_state_each_file_once(broker, settings, share
     assert sum(isinstance(event, SessionIndexed) for event in events) == 1
 
 
-async def told(store: JetStreamEventStore, facts) -> SessionState:
+async def stated(store: JetStreamEventStore, facts) -> SessionState:
     return fold(await read_session(store, facts.session))
 
 
