@@ -423,7 +423,7 @@ async def test_a_harvest_that_breaks_off_goes_on_where_it_was(
     assert set(await states(context)) == {name(number) for number in CASES}
 
 
-async def test_who_may_not_view_is_told_which_setting(harvest, nemo) -> None:
+async def test_who_may_not_view_is_named_the_setting(harvest, nemo) -> None:
     with pytest.raises(CalendarUnavailableError, match="NX_NEMO_TOKEN_1") as caught:
         await harvest(nemo, token=NOBODY).once()
     assert NOBODY not in str(caught.value)

@@ -57,7 +57,7 @@ def test_values_are_normalised(field, raw, normal):
     assert valid({field: raw}).metadata == {field: normal}
 
 
-def test_what_is_not_told_is_absent():
+def test_what_is_not_given_is_absent():
     assert valid({"operator": " ", "specimen": None}).metadata == {}
 
 
@@ -293,7 +293,7 @@ def test_display_names(field, expected):
     assert display_name(field) == expected
 
 
-def test_qudt_units_are_told_wherever_a_quantity_is():
+def test_qudt_units_are_given_wherever_a_quantity_is():
     document = {"a": {"value": 1, "unit": "kV"}, "b": [{"c": {"value": 1, "unit": "?"}}], "d": 1}
     assert with_qudt(document) == {
         "a": {"value": 1, "unit": "kV", "qudt:unit": "http://qudt.org/vocab/unit/KiloV"},

@@ -82,7 +82,7 @@ def test_pixels_stay_in_the_file(written):
     assert isinstance(tags["ImageList"]["b"]["ImageData"]["Data"], ArrayRef)
 
 
-def test_zero_means_that_the_microscope_told_nothing(tmp_path, dm_file):
+def test_zero_means_that_the_microscope_gave_no_value(tmp_path, dm_file):
     tags = {"Microscope Info": {"Voltage": (7, 0.0), "STEM Camera Length": (7, 0.0)}}
     path = tmp_path / "zero.dm3"
     path.write_bytes(dm_file(3).bytes({"ImageList": {"a": image(np.ones((2, 2)), tags)}}))

@@ -260,7 +260,7 @@ def test_brukers_maps_tell_the_working_distance():
         (np.geomspace(400, 700, 31), (1.0, 0.0, "")),
     ],
 )
-def test_axes_told_value_by_value(steps, expected):
+def test_axes_given_value_by_value(steps, expected):
     value = [{"name": "Wavelength", "axis": steps, "units": "nm", "navigate": False}]
     (axis,) = _axes(value, (31,))
     assert (round(axis.scale, 9), axis.offset, axis.unit) == expected

@@ -165,7 +165,7 @@ def test_a_numbered_name_that_is_there_already_is_skipped():
     assert list(ini_sections("[a#2]\nx=1\n[a]\nx=2\n[a]\nx=3\n")) == ["a#2", "a", "a#3"]
 
 
-def test_a_page_in_the_middle_that_is_cut_off_is_told(tmp_path):
+def test_a_page_in_the_middle_that_is_cut_off_is_reported(tmp_path):
     path = tmp_path / "stack.tif"
     with tifffile.TiffWriter(path) as writer:
         for _ in range(3):

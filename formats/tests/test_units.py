@@ -31,7 +31,7 @@ def published(signal):
 
 
 @given(st.sampled_from(QUANTITIES), st.sampled_from(sorted(SPELLINGS)), st.integers(1, 999))
-def test_a_unit_is_taken_as_it_is_told_or_the_value_is_refused(field, unit, number):
+def test_a_unit_is_taken_as_it_is_stated_or_the_value_is_refused(field, unit, number):
     metadata = dict(mapped({"told": f"{number} {unit}"}.get, [(field.name, "told", field.unit)]))
     dataset = published(
         Signal(name="a", dataset_type=field.dataset_types[0], data_type="Made", metadata=metadata)

@@ -21,7 +21,7 @@ async def _well() -> str:
     return ""
 
 
-async def test_notes_are_told_and_do_not_make_it_unready() -> None:
+async def test_notes_are_reported_and_do_not_make_it_unready() -> None:
     notes = {"cdcs": "away since noon"}
     health = Health("uploader", [Check("broker", _well)], notes=lambda: notes)
     status, page = await _page(health)

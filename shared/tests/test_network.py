@@ -44,7 +44,7 @@ def test_a_bundle_without_certificates_is_named(tmp_path: Path, given) -> None:
         tls_context(Network(cert_bundle=str(tmp_path / given) if given == "empty" else given))
 
 
-def test_trusting_anybody_is_said_aloud(caplog) -> None:
+def test_trusting_anybody_is_logged_as_a_warning(caplog) -> None:
     assert tls_context(Network(disable_ssl_verify=True)).verify_mode is ssl.CERT_NONE
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 

@@ -64,7 +64,7 @@ def test_a_problem_has_line_element_and_expectation(make_record) -> None:
         ),
     ],
 )
-def test_what_is_expected_is_said(
+def test_what_is_expected_is_in_the_message(
     make_record, *, old: bytes, new: bytes, element: str, message: str, expectation: str
 ) -> None:
     problem = validate(xml_of(make_record()).replace(old, new, 1))[0]

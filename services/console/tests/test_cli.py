@@ -206,7 +206,7 @@ def test_folders_that_cannot_be_used_are_named_at_once(
 
 
 @pytest.mark.parametrize("command", ["sessions", "provision", "doctor"])
-def test_a_broker_that_is_not_there_is_told_at_once(
+def test_a_broker_that_is_not_there_is_reported_at_once(
     call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")

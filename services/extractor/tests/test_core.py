@@ -118,7 +118,7 @@ def test_a_broken_preview_costs_only_itself(made, tmp_path):
     assert done.previews == ()
 
 
-def test_what_a_plugin_could_not_read_is_told(made):
+def test_what_a_plugin_could_not_read_is_reported(made):
     done = made(ParsedFile(signals=[a_signal()], problems=("half is missing",)))
     assert (done.outcome, done.reason) == ("partial", "file.made: half is missing")
 

@@ -125,7 +125,7 @@ def test_times_with_the_right_offset(corpus, entry, index, expected):
         ("emi-ser__Titan_TEM_14_unreadable_emi.emi", "partial", "no description"),
     ],
 )
-def test_damaged_files_are_told_as_such(corpus, entry, outcome, words):
+def test_damaged_files_are_reported_as_such(corpus, entry, outcome, words):
     done = extract_file(corpus.file(entry))
     assert done.outcome == outcome
     assert words in done.reason

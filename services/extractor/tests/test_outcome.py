@@ -50,7 +50,7 @@ def extraction(**changes):
     return Extraction(**{**facts, "datasets": (dataset(),), **changes})
 
 
-def test_what_was_read_is_told_with_who_read_it():
+def test_what_was_read_is_stated_with_who_read_it():
     event = to_event(extraction(), FILE, "r1")
     assert isinstance(event, MetadataExtracted)
     assert (event.file, event.sha256, event.request) == (FILE.file, "ab", "r1")

@@ -119,7 +119,7 @@ async def test_a_preview_that_kills_its_worker_costs_the_preview(run, tmp_path):
     assert len(done.datasets) == len(done.metadata_artifacts) == 1
 
 
-async def test_a_file_that_shrinks_under_its_reader_is_told(run):
+async def test_a_file_that_shrinks_under_its_reader_is_reported(run):
     (done,) = await run("shrink.danger")
     assert done.failure == "crashed"
     assert "SIGBUS (the file was cut short while it was read" in done.reason

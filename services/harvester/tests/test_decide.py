@@ -85,7 +85,7 @@ def test_only_a_yes_is_consent(processor, changes, expected: type) -> None:
     ]
 
 
-def test_no_answer_and_a_no_are_told_apart(processor) -> None:
+def test_no_answer_and_a_no_are_distinguished(processor) -> None:
     (_, silent, _) = processor.hear(processor.entry(consent=None))
     (declined,) = processor.hear(processor.entry(consent=False))
     assert "did not answer" in silent.reason

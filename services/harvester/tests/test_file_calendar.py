@@ -79,7 +79,7 @@ def test_times_in_the_hour_that_comes_twice_equal_themselves_in_other_zones(entr
     assert doubtful == doubtful.astimezone(UTC)
 
 
-def test_everything_that_is_told_is_there(entry) -> None:
+def test_everything_that_is_given_is_there(entry) -> None:
     one = entry(
         user='{ username = "ned", first_name = "Ned", last_name = "Land", email = "n@x.org" }',
         title='"Gold"',

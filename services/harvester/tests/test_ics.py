@@ -103,7 +103,7 @@ X-NEXUSLIMS-CONSENT:Yes"""
     [("", False, None), ("", True, True), ("yes", False, True), ("no", True, False),
      ("maybe", True, False)],
 )  # fmt: skip
-def test_consent_is_said_or_known_of_everybody(
+def test_consent_is_given_or_known_of_everybody(
     words: str, *, everybody: bool, consent: bool | None
 ) -> None:
     line = f"\nX-NEXUSLIMS-CONSENT:{words}" if words else ""

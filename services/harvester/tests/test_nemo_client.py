@@ -377,7 +377,7 @@ async def test_the_window_is_asked_for_in_the_zone_and_form_of_nemo(nemo_calenda
     assert b"01%3A00%2B0100" in nemo.asked[1].query, "a bare + is a space to a server"
 
 
-async def test_the_first_harvest_goes_back_a_week_or_as_far_as_told(nemo_calendar, monkeypatch):
+async def test_the_first_harvest_goes_back_a_week_or_as_far_as_set(nemo_calendar, monkeypatch):
     first = replace(WINDOW, since=None)
     nemo = Nemo()
     await nemo_calendar(nemo).entries(first)

@@ -156,7 +156,7 @@ def test_a_refusal_takes_nothing_along(entry_of):
     assert (entry.title, entry.purpose, entry.samples) == ("", "", ())
 
 
-def test_what_nemo_said_is_kept_and_of_a_refusal_only_that(entry_of):
+def test_nemos_answer_is_kept_and_of_a_refusal_only_that(entry_of):
     agreed = answered("Agree", "T", phone="555")
     booked = booking(3, data=agreed, title="Slot")
     kept = entry_of(usage(run_data="", project=3), booked).payload

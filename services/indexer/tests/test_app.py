@@ -337,7 +337,9 @@ async def test_a_time_that_a_user_declined_is_in_nobodys_record(office, share) -
     assert current(await office.folded()) == ["Titan/day.dm3"]
 
 
-async def test_a_clock_that_is_an_hour_behind_is_told_with_the_number_to_set(office, share) -> None:
+async def test_a_clock_that_is_an_hour_behind_is_reported_with_the_number_to_set(
+    office, share
+) -> None:
     hour = timedelta(hours=1)
     sessions = [
         replace(

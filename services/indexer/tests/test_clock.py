@@ -51,7 +51,7 @@ def test_the_number_to_set_counts_from_the_true_time() -> None:
 
 
 @pytest.mark.parametrize("fine", [files(0), files(-1)[:3], [], files(0) + files(-30)[:4]])
-def test_nothing_is_told_of_a_clock_that_is_right_or_of_too_few_files(fine) -> None:
+def test_nothing_is_reported_of_a_clock_that_is_right_or_of_too_few_files(fine) -> None:
     assert detect_offset(fine, sessions()) is None
 
 

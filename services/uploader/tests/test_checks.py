@@ -17,7 +17,7 @@ async def test_each_destination_is_asked(settings) -> None:
     assert await destinations(settings) == [Finding("destination archive")]
 
 
-async def test_what_is_wrong_is_said(settings, monkeypatch) -> None:
+async def test_what_is_wrong_is_reported(settings, monkeypatch) -> None:
     fake = FakeDestination(faults=["away", "refuses"])
     monkeypatch.setattr(checks, "load_destinations", lambda _: (fake,))
     assert await destinations(settings) == [Finding("destination fake", "fake away; fake refuses")]

@@ -388,7 +388,7 @@ async def test_keys_that_do_not_let_us_write_are_named(elabftw, connect) -> None
     assert "1-abc" not in reason
 
 
-async def test_a_refused_record_is_told(elabftw, connect, monkeypatch) -> None:
+async def test_a_refused_record_is_reported(elabftw, connect, monkeypatch) -> None:
     monkeypatch.setattr(FakeElabftw, "handle", _refusing)
     with pytest.raises(RefusedError, match="too large"):
         await connect().upload(ONE, {})

@@ -94,7 +94,7 @@ async def test_what_makes_something_is_sent_once(api, server) -> None:
     assert len(server.requests) == 1
 
 
-async def test_a_short_disturbance_is_not_told(api, server) -> None:
+async def test_a_short_disturbance_is_not_reported(api, server) -> None:
     server.fail("broken", "cut midway")
     assert await ask(api, repeatable=True) == {"ok": True}
     assert len(server.requests) == 3

@@ -256,7 +256,7 @@ async def test_a_crash_while_withdrawing_is_completed(labarchives, connect, held
     assert held() == {}
 
 
-async def test_a_page_that_does_not_move_is_told(labarchives, destination, monkeypatch) -> None:
+async def test_a_page_that_does_not_move_is_reported(labarchives, destination, monkeypatch) -> None:
     await destination.upload(ONE, {})
     page = labarchives.pages()[0]
 

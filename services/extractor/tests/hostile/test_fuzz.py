@@ -68,7 +68,7 @@ def damage(draw):
 @same_every_time(60)
 @pytest.mark.parametrize("name", OURS)
 @given(hurt=damage())
-def test_damage_is_told_or_survived(judged, whole, tmp_path, name, hurt):
+def test_damage_is_reported_or_survived(judged, whole, tmp_path, name, hurt):
     path = tmp_path / name
     path.write_bytes(hurt(whole[name]))
     judged(path, ours=True)

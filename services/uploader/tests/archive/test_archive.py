@@ -289,7 +289,7 @@ async def test_a_damaged_catalogue_is_reported_and_not_overwritten(
     assert damaged.read_text() == "[{]"
 
 
-async def test_a_file_in_the_place_of_the_folder_is_said(tmp_path: Path, data: Path) -> None:
+async def test_a_file_in_the_place_of_the_folder_is_reported(tmp_path: Path, data: Path) -> None:
     (tmp_path / "file").touch()
     archive = ArchiveDestination(tmp_path / "file", data)
     assert await archive.check()

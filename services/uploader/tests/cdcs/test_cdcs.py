@@ -237,7 +237,7 @@ async def test_more_words_than_cdcs_indexes_are_refused(destination) -> None:
         await destination.upload(record_to_upload(large), {})
 
 
-async def test_no_workspace_if_told_so(cdcs, connect) -> None:
+async def test_no_workspace_if_set_so(cdcs, connect) -> None:
     await connect(assign_to_public_workspace=False).upload(ONE, {})
     assert cdcs.records[1].workspace is None
     assert not any("workspace" in request.path for request in cdcs.requests)
@@ -247,7 +247,7 @@ def _by(experimenter: str) -> bytes:
     return re.sub(rb"<experimenter>.*?<", b"<experimenter>%s<" % experimenter.encode(), ONE.xml)
 
 
-async def test_records_belong_to_their_experimenters_if_told_so(cdcs, connect) -> None:
+async def test_records_belong_to_their_experimenters_if_set_so(cdcs, connect) -> None:
     destination = connect(user_owned_records=True)
     for number, name in enumerate(("J Doe (jdoe)", "New One (new)", "jdoe", "New One (new)")):
         await destination.upload(record_to_upload(_by(name), session=f"file-{number}"), {})
