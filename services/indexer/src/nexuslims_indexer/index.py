@@ -6,9 +6,7 @@ is rewritten under another name, not in place. The sweep lists everything, and s
 """
 
 import json
-import logging
 import os
-import sqlite3
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,35 +16,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from nexuslims_indexer.errors import IndexInUseError
+from nexuslims_indexer.index_database import attributes, open_database
 from nexuslims_indexer.listing import Listing
 from nexuslims_indexer.model import FoundFile, Growing, KnownFolder
 
-log = logging.getLogger(__name__)
-
-_VERSION: Final = "1"
 _MONTH_NS: Final = 31 * 86_400 * 10**9
 _LARGEST: Final = 2**63 - 1
-
-_SCHEMA: Final = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE folder (
-    path BLOB NOT NULL UNIQUE, device INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    listed_ns INTEGER NOT NULL, oldest_ns INTEGER, newest_ns INTEGER, folders BLOB NOT NULL,
-    links BLOB NOT NULL, names BLOB NOT NULL, times BLOB NOT NULL, sizes BLOB NOT NULL,
-    shared TEXT NOT NULL
-);
-CREATE TABLE linked (path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL);
-CREATE TABLE growing (
-    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    seen_ns INTEGER NOT NULL, began_ns INTEGER NOT NULL, changed INTEGER NOT NULL
-);
-CREATE TABLE grown (
-    path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, began_ns INTEGER NOT NULL
-);
-CREATE TABLE pending (id INTEGER PRIMARY KEY, times BLOB NOT NULL);
-CREATE TABLE swept (moment_ns INTEGER NOT NULL);
-"""
 
 
 class FolderIndex:
@@ -66,8 +41,7 @@ class FolderIndex:
     """
 
     def __init__(self, path: Path | str, signature: str) -> None:
-        self._path = path
-        self._database = self._open(signature)
+        self._database = open_database(path, signature)
         self._last: tuple[str, Listing] | None = None
 
     def close(self) -> None:
@@ -82,7 +56,7 @@ class FolderIndex:
         signature
             Of the rules.
         """
-        if _about(self._database).get("signature") == signature:
+        if attributes(self._database).get("signature") == signature:
             return
         self._last = None
         with self.changing():
@@ -345,54 +319,6 @@ class FolderIndex:
             (low_ns, high_ns, low_ns, high_ns),
         )
         return {os.fsdecode(path): (mtime_ns, began_ns) for path, mtime_ns, began_ns in rows}
-
-    # --- the file itself ---
-
-    def _open(self, signature: str) -> sqlite3.Connection:
-        """Open the index; one that is damaged, or of other rules, is made anew."""
-        about = {"version": _VERSION, "signature": signature}
-        try:
-            database = self._connect()
-            if _about(database) == about:
-                return database
-            database.close()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise IndexInUseError(f"{self._path}: another indexer uses it") from error
-            log.warning("%s: %s: it is made anew", self._path, error)
-        self._discard()
-        database = self._connect()
-        with database:
-            database.executescript(_SCHEMA)
-            database.executemany("INSERT INTO about VALUES (?, ?)", about.items())
-        return database
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(
-            self._path, timeout=0.5, check_same_thread=False, isolation_level=None
-        )
-        try:
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = OFF")
-            database.execute("BEGIN EXCLUSIVE")
-            database.execute("COMMIT")
-        except sqlite3.DatabaseError:
-            database.close()
-            raise
-        return database
-
-    def _discard(self) -> None:
-        if str(self._path) == ":memory:":
-            return
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{self._path}{ending}").unlink(missing_ok=True)
-
-
-def _about(database: sqlite3.Connection) -> dict[str, str]:
-    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone():
-        return {}
-    return dict(database.execute("SELECT name, value FROM about"))
 
 
 def _known(row: Sequence[object]) -> KnownFolder:
