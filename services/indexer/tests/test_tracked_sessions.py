@@ -130,3 +130,29 @@ def test_settled_sessions_never_change_when_the_next_look_is_due(
             for some in (followed.unsettled(), everyone)
         )
         assert due == expected
+
+
+class LaggingStore(MemoryEventStore):
+    """A cluster of which the replica that answers lacks the newest events."""
+
+    behind = 0
+
+    async def read(self, *, filters=(), after=0, datasets=True):
+        end = len(self._messages) - self.behind
+        async for item in super().read(filters=filters, after=after, datasets=datasets):
+            if item.sequence <= end:
+                yield item
+
+
+async def test_what_a_replica_did_not_have_yet_is_read_the_next_time() -> None:
+    store, first, second = LaggingStore(), SessionEvents("a"), SessionEvents("b")
+    tracked = TrackedSessions(store)
+    await store.append(envelop(first.started(), source="test"))
+    await store.append(envelop(first.ended(), source="test"))
+    store.behind = 1
+    await tracked.catch_up()
+    assert tracked.by_token["a"].end is None
+    store.behind = 0
+    await store.append(envelop(second.started(), source="test"))
+    await tracked.catch_up()
+    assert tracked.by_token["a"].end == END

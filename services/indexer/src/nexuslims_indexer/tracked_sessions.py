@@ -173,6 +173,10 @@ class TrackedSessions:
     by_instrument: dict[TreeKey, set[str]] = field(default_factory=dict)
     _unsettled: dict[TreeKey, set[str]] = field(default_factory=dict)
     _through: int = 0
+    """Sequence of the last event that was read: where a replica of the broker is behind, what it
+    does not have yet is read the next time."""
+    _seen_last: int = 0
+    """Last sequence of the stream when it was read: nothing is new while it stays."""
 
     async def catch_up(self) -> dict[TreeKey, set[str]]:
         """Take what is new in the stream.
@@ -184,21 +188,21 @@ class TrackedSessions:
             one they are at now, and the one they were at before.
         """
         last = await self.store.last_sequence()
-        if last < self._through:
+        if last < self._seen_last:
             log.warning("the stream is another one: its sessions are read anew")
             self.by_token.clear()
             self.by_instrument.clear()
             self._unsettled.clear()
-            self._through = 0
+            self._through = self._seen_last = 0
         changed: dict[TreeKey, set[str]] = {}
-        if last == self._through:
+        if last == self._seen_last:
             return changed
         async for item in self.store.read(filters=FILTERS, after=self._through):
+            self._through = item.sequence
             if isinstance(item, Unreadable):
                 continue  # the session that it is about cannot be decided either
             self._take(item, changed)
-            last = max(last, item.sequence)
-        self._through = max(self._through, last)
+        self._seen_last = last
         return changed
 
     def of(self, tree: TreeKey) -> Iterable[TrackedSession]:
