@@ -1,7 +1,7 @@
 """What readers that are not ours see in a file: its metadata, and its data in bounded blocks."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -53,6 +53,25 @@ def facts(path: Path, reader: str) -> dict[str, Fact]:
     }
 
 
+def places_of_tags(path: Path, values: Collection[tuple[int, int]]) -> tuple[str, ...]:
+    """Return how the names start under which :func:`facts` has some tags of a TIFF.
+
+    Parameters
+    ----------
+    path
+        The file.
+    values
+        The tags, each with the place of its directory; a directory that is no page's is one of Exif.
+    """
+    from tifffile import TiffFile  # noqa: PLC0415 - checks only
+
+    with TiffFile(path) as file:
+        pages = {page.aspage().offset: index for index, page in enumerate(file.pages)}
+    known = [f"{pages[at]}/{tag}/" for at, tag in values if at in pages]
+    exif = any(at not in pages for at, _ in values)
+    return (*known, *(f"{index}/{tags.EXIF}/" for index in pages.values() if exif))
+
+
 def arrays(path: Path, reader: str) -> "Iterator[np.ndarray]":
     """Yield the arrays of a file, in blocks of bounded size.
 
@@ -94,13 +113,13 @@ def _tiff_facts(path: Path) -> Iterator[tuple[str, Fact]]:
         for index, page in enumerate(file.pages):
             for tag in page.aspage().tags.values():
                 if tag.code not in _PLACES:
-                    value = _without_images(tag.value, tag.code)
+                    value = _without_images(tag.value)
                     yield from _leaves(value, f"{index}/{tag.code}/{tag.name}")
 
 
-def _without_images(value: Any, tag: int) -> Any:
+def _without_images(value: Any) -> Any:
     if isinstance(value, bytes):
-        return without_images(value, tag)
+        return without_images(value)
     return text_without_images(value) if isinstance(value, str) else value
 
 

@@ -10,14 +10,14 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from nexuslims_sanitiser.hidden import embedded_images
 from nexuslims_sanitiser.plan import Keep, Piece, Plan, Put, SanitiseError, Span, Zero
+from nexuslims_sanitiser.tag_values import SmallValues, kept_of
 from nexuslims_sanitiser.tiff_data import UNCOMPRESSED, packed_zeros
-from nexuslims_sanitiser.tiff_layout import Layout, read_layout
+from nexuslims_sanitiser.tiff_layout import Layout, TagValue, read_layout
 from nexuslims_sanitiser.words import words
 
 _ALIGNMENT = 16
@@ -40,7 +40,7 @@ class _Block:
 
 
 def plan_tiff(path: Path) -> Plan:
-    """Zero strips, tiles and thumbnails of every page, and images embedded in tags.
+    """Zero strips, tiles and thumbnails of every page, and values of tags that prove no metadata.
 
     Raises
     ------
@@ -60,10 +60,10 @@ def plan_tiff(path: Path) -> Plan:
         gaps = _gaps(sorted([*taken, *texts]), size)
         blocks = [_Block(span, Keep(span.offset, span.size)) for span in [*kept, *texts]]
         blocks += [_Block(span, Zero(span.size)) for span in plain]
-        blocks += [_Block(gap, _rest(gap)) for gap in gaps]
+        blocks += [_Block(gap, Zero(gap.size)) for gap in gaps]
         blocks += _packed_blocks(packed, fixed=bool(texts))
         blocks.sort(key=lambda block: block.span)
-        patches = _patches(layout, blocks) | lengths | _blanked(file, layout.values)
+        patches = _patches(layout, blocks) | lengths | _blanked(file, layout)
         places = sorted(patches)
         return Plan(tuple(piece for block in blocks for piece in _patched(block, patches, places)))
 
@@ -130,10 +130,6 @@ def _words(file: BinaryIO, gap: Span) -> Iterator[Span]:
             yield Span(gap.offset + span.offset, span.size)
 
 
-def _rest(gap: Span) -> Piece:
-    return Keep(gap.offset, gap.size) if gap.size <= _PADDING else Zero(gap.size)
-
-
 def _packed_blocks(packed: Mapping[Span, bytes | None], *, fixed: bool) -> Iterator[_Block]:
     """Yield what becomes of packed runs; where they may move, equal ones are written once."""
     first: dict[bytes, Span] = {}
@@ -171,12 +167,39 @@ def _patches(layout: Layout, blocks: Sequence[_Block]) -> dict[int, bytes]:
     return patches
 
 
-def _blanked(file: BinaryIO, values: Iterable[tuple[int, Span]]) -> dict[int, bytes]:
-    return {
-        value.offset + pixels.offset: blank
-        for tag, value in values
-        for pixels, blank in embedded_images(_read(file, value), tag)
-    }
+def _blanked_values(file: BinaryIO, layout: Layout) -> Iterator[tuple[TagValue, bytes]]:
+    """Yield the values of tags that do not stay as they are, with what takes their place.
+
+    Parameters
+    ----------
+    file
+        The TIFF file.
+    layout
+        Of that file.
+    """
+    small = SmallValues()
+    for _, group in groupby(layout.values, key=lambda value: value.directory):
+        held = [(value, _read(file, value.span)) for value in group]
+        others = {value.tag: content for value, content in held}
+        for value, content in held:
+            kept = kept_of(value.tag, value.kind, content, others, small)
+            if kept != content:
+                yield value, kept
+
+
+def blanked_tags(path: Path) -> set[tuple[int, int]]:
+    """Return the tags that do not stay as they are, each with the place of its directory."""
+    layout = read_layout(path)
+    with path.open("rb") as file:
+        return {(value.directory, value.tag) for value, _ in _blanked_values(file, layout)}
+
+
+def _blanked(file: BinaryIO, layout: Layout) -> dict[int, bytes]:
+    blank = {span.offset: bytes(span.size) for span in layout.surplus}
+    for value, kept in _blanked_values(file, layout):
+        at = value.span.offset
+        blank[at] = max(blank.get(at, b""), kept, key=len)
+    return blank
 
 
 def _patched(block: _Block, patches: dict[int, bytes], places: Sequence[int]) -> Iterator[Piece]:

@@ -13,9 +13,9 @@ from nexuslims_sanitiser.plan import Span
 
 _DIRECTORIES = (tags.SUB_DIRECTORIES, tags.EXIF, tags.GPS, tags.INTEROPERABILITY)
 _OFFSET_KINDS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_IMAGE_KINDS = (1, 2, 3, 6, 7)
 _SEPARATE_PLANES = 2
 _SUBSAMPLING = 530
+_IMAGE_DEPTH = 32997
 _MAX_RUNS = 1 << 22
 
 
@@ -48,6 +48,16 @@ class Run:
         return self.rows * -(-self.columns * self.bits // 8)
 
 
+@dataclass(frozen=True, slots=True)
+class TagValue:
+    """A value outside of its directory: the tag's number, its TIFF type, and its bytes' place."""
+
+    directory: int
+    tag: int
+    kind: int
+    span: Span
+
+
 @dataclass(slots=True)
 class Layout:
     """The directories as bytes: what a copy must keep, and the numbers that move with the data."""
@@ -56,8 +66,10 @@ class Layout:
     structure: list[Span] = field(default_factory=list)
     pointers: list[Number] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
-    values: list[tuple[int, Span]] = field(default_factory=list)
-    """Tags with values of bytes, texts or short numbers, which may hold images of their own."""
+    values: list[TagValue] = field(default_factory=list)
+    """The values that lie outside of their directory, which may hold images of their own."""
+    surplus: list[Span] = field(default_factory=list)
+    """Places and lengths of more strips than the image has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +154,13 @@ class _Walker:
         self.layout.structure.append(Span(at, min(end + width, self.size) - at))
         entries: dict[int, _Entry] = {}
         for index in range(count):
-            code, entry = self.entry(start + index * entry_size)
+            code, entry = self.entry(start + index * entry_size, at)
             entries.setdefault(code, entry)
         self.data(entries)
         referred = [value for code in _DIRECTORIES for value in self.targets(entries.get(code))]
         return referred, self.pointer(end, self.word) if end + width <= self.size else 0
 
-    def entry(self, at: int) -> tuple[int, _Entry]:
+    def entry(self, at: int, directory: int) -> tuple[int, _Entry]:
         code, kind = self.take("HH", at)
         (count,) = self.take(self.word, at + 4)
         field_at = at + (12 if self.big else 8)
@@ -159,8 +171,7 @@ class _Walker:
         if value_at < self.size:
             span = Span(value_at, min(size, self.size - value_at))
             self.layout.structure.append(span)
-            if kind in _IMAGE_KINDS:
-                self.layout.values.append((code, span))
+            self.layout.values.append(TagValue(directory, code, kind, span))
         return code, _Entry(kind, count, value_at)
 
     def numbers(self, entry: _Entry | None) -> list[Number]:
@@ -189,12 +200,15 @@ class _Walker:
         photometric = self.number(entries, tags.PHOTOMETRIC, 1)
         offsets = self.numbers(entries.get(tags.TILE_OFFSETS) or entries.get(tags.STRIP_OFFSETS))
         lengths = self.numbers(entries.get(tags.TILE_BYTES) or entries.get(tags.STRIP_BYTES))
-        self.layout.pointers += [number for number in offsets if number.value]
+        most = self.expected(entries)
+        self.layout.surplus += _places([*offsets[most:], *lengths[min(most, len(offsets)) :]])
+        self.layout.pointers += [number for number in offsets[:most] if number.value]
         halved = tuple(number.value for number in self.numbers(entries.get(_SUBSAMPLING)))
         shapes = self.shapes(entries, len(offsets))
         for index, (offset, shape) in enumerate(zip(offsets, shapes, strict=True)):
             length = lengths[index] if index < len(lengths) else None
             held = length.value if length else 0
+            length = length if index < most else None
             run = Run(
                 Span(offset.value, held), length, *shape, compression, photometric, halved or (2, 2)
             )
@@ -206,6 +220,20 @@ class _Walker:
             self.layout.pointers.append(thumbnail[0])
             size = self.number(entries, tags.JPEG_BYTES, 0)
             self.layout.runs.append(Run(Span(thumbnail[0].value, size), None, 1, size, 1, 8, 1))
+
+    def expected(self, entries: dict[int, _Entry]) -> int:
+        """Return how many strips or tiles an image of its size has at the most."""
+        planes = 1
+        if self.number(entries, tags.PLANAR, 1) == _SEPARATE_PLANES:
+            planes = self.number(entries, tags.SAMPLES, 1)
+        width, height = (self.number(entries, code, 0) for code in (tags.WIDTH, tags.HEIGHT))
+        if tags.TILE_OFFSETS in entries:
+            columns = self.number(entries, tags.TILE_WIDTH, 0) or 1
+            rows = self.number(entries, tags.TILE_LENGTH, 0) or 1
+            depth = self.number(entries, _IMAGE_DEPTH, 1)
+            return -(-width // columns) * -(-height // rows) * planes * depth
+        rows = self.number(entries, tags.ROWS_PER_STRIP, height) or 1
+        return max(1, -(-height // rows)) * planes
 
     def shapes(self, entries: dict[int, _Entry], count: int) -> Sequence[tuple[int, int, int, int]]:
         """Return rows, columns, samples and bits per pixel of each strip or tile."""
@@ -228,3 +256,7 @@ class _Walker:
             (min(rows, height - index % strips * rows), width, samples, bits)
             for index in range(count)
         ]
+
+
+def _places(numbers: Sequence[Number]) -> list[Span]:
+    return [Span(number.at, struct.calcsize("=" + number.code)) for number in numbers]

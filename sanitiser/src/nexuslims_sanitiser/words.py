@@ -9,9 +9,8 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.trees import parse_xml
 from nexuslims_sanitiser.plan import Span
+from nexuslims_sanitiser.proven import is_metadata
 
 _SECTION = re.compile(rb"\[\w[\w .#-]{1,40}\][\t ]*(?:\r\n?|\n)")
 _LINE = re.compile(
@@ -69,11 +68,8 @@ def _end_of_xml(content: bytes, found: re.Match[bytes]) -> int:
         if at < 0:
             break
         end = at + len(closing)
-        try:
-            parse_xml(content[found.start() : end])
-        except UnreadableFileError:
-            continue
-        return end
+        if is_metadata(content[found.start() : end]):
+            return end
     return found.start()
 
 
@@ -84,4 +80,5 @@ def _end_of_json(content: bytes, found: re.Match[bytes]) -> int:
         _, length = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         return found.start()
-    return found.start() + length
+    end = found.start() + length
+    return end if is_metadata(content[found.start() : end]) else found.start()
