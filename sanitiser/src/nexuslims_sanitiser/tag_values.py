@@ -14,7 +14,7 @@ from nexuslims_sanitiser.proven import LONGEST_VALUE, is_metadata
 SMALL = 64
 """Bytes of a value that may be anything."""
 _SHORT_TEXT = 256
-_ALL_SMALL = 4096
+_ALL_SMALL = 2048
 """Bytes of all values of a file that are kept only since they are small; equal ones count once."""
 STRUCTURE = frozenset({
     tags.STRIP_OFFSETS, tags.STRIP_BYTES, tags.TILE_OFFSETS, tags.TILE_BYTES, tags.SUB_DIRECTORIES,
@@ -70,7 +70,8 @@ def kept_of(
     if tag in STRUCTURE:
         return value
     bare = without_images(value)
-    if _is_proven(tag, kind, bare):
+    # a few characters parse by chance
+    if (len(bare) > SMALL or tag in _TEXTS) and _is_proven(tag, kind, bare):
         return bare
     if len(bare) <= SMALL or (tag in _TEXTS and len(bare) <= _SHORT_TEXT):
         return bare if small.admit(bare) else bytes(len(bare))
