@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexuslims_formats.testing import DmFile
+from nexuslims_sanitiser import tiff
 from nexuslims_sanitiser.byte_check import check_bytes
 from nexuslims_sanitiser.job import sanitise
 from nexuslims_sanitiser.plan import SanitiseError
@@ -216,3 +217,12 @@ def test_the_check_finds_pixels_in_any_packing(tmp_path, form, dtype):
         check_bytes(source, copy, "tifffile")
     copy.write_bytes(bytes(99) + b"Operator=j.doe\r\nHV=5000\r\n" * 20)
     check_bytes(source, copy, "tifffile")
+
+
+def test_a_copy_with_the_pixels_in_a_tag_is_refused_whatever_the_plan_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiff, "kept_of", lambda tag, kind, value, *_: value)
+    source = tmp_path / "image.tif"
+    in_tag(65000, 1)(source, VISIBLE.tobytes())
+    with pytest.raises(SanitiseError, match="bytes of the image are still in the copy"):
+        sanitise(source, tmp_path / "out")
+    assert not [*(tmp_path / "out").iterdir()]

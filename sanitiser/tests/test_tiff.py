@@ -172,7 +172,9 @@ def test_images_in_tags_of_any_kind_are_zeroed(noise, tmp_path, tag, value):
         assert file.pages[0].tags[tag].count == before.pages[0].tags[tag].count
 
 
-@pytest.mark.parametrize("text", ["Vergrößerung = 200\r\n" * 100, "倍率: 400\n" * 200, "BM of 12 and II*"])
+@pytest.mark.parametrize(
+    "text", ["Vergrößerung = 200\r\n" * 100, "倍率: 400\n" * 200, "BM of 12 and II*"]
+)
 def test_texts_in_tags_stay(noise, tmp_path, text):
     source = tmp_path / "tag.tif"
     raw = text.encode()

@@ -61,7 +61,7 @@ def places_of_tags(path: Path, values: Collection[tuple[int, int]]) -> tuple[str
     path
         The file.
     values
-        The tags, each with the place of its directory; a directory that is no page's is one of Exif.
+        The tags, each with the place of its directory: that of a page, or else of Exif.
     """
     from tifffile import TiffFile  # noqa: PLC0415 - checks only
 

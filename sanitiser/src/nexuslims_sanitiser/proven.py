@@ -1,8 +1,8 @@
 """Which texts are metadata: those that can be parsed as a vendor writes them, and no others.
 
-That bytes can be printed proves nothing: grey levels from 32 to 126 can. A text is metadata if all of
-it is lines of names with values, well-formed XML or JSON, and none of its values is long enough to
-hold an image.
+That bytes can be printed proves nothing: grey levels from 32 to 126 can. A text is metadata if all
+of it is lines of names with values, well-formed XML or JSON, and none of its values is long enough
+to hold an image.
 """
 
 import base64

@@ -6,6 +6,7 @@ texts (see :mod:`.proven`), the chunks of Tescan, the texts of ImageJ. All else 
 
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from nexuslims_formats.tiff import tags
 from nexuslims_sanitiser.hidden import without_images
@@ -27,9 +28,10 @@ _JPEG_TABLES, _MAKER_NOTE = 347, 37500
 _IMAGEJ_COUNTS, _IMAGEJ_VALUES = 50838, 50839
 _TESCAN = 50431
 _TURNS = 96
-"""So often a channel of a real colour map turns at most: overlays of Zeiss have 28 single colours."""
+"""So often a channel of a colour map may turn: those of Zeiss have 28 single colours in them."""
 _COLOURS = 256
 _MAX_TABLES = 2048
+_TABLES = (b"\xff\xdb", b"\xff\xc4", b"\xff\xdd")
 _NOTE_HEAD = b"UNICODE\0"
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG", b"\0\0\0\x0cjP  ", b"BM")
 
@@ -103,8 +105,8 @@ def _turns_little(value: bytes, order: str) -> bool:
     levels = struct.unpack(f"{order}{len(value) // 2}H", value)
     size = max(1, len(levels) // 3)
     for channel in (levels[at : at + size] for at in range(0, len(levels), size)):
-        steps = [b > a for a, b in zip(channel, channel[1:], strict=False) if a != b]
-        turns = sum(a != b for a, b in zip(steps, steps[1:], strict=False))
+        steps = [b > a for a, b in pairwise(channel) if a != b]
+        turns = sum(a != b for a, b in pairwise(steps))
         if turns > _TURNS * size // _COLOURS:
             return False
     return True
@@ -115,7 +117,7 @@ def _is_jpeg_tables(value: bytes) -> bool:
     at = 2
     if len(value) > _MAX_TABLES or not value.startswith(b"\xff\xd8"):
         return False
-    while at + 4 <= len(value) and value[at] == 0xFF and value[at + 1] in (0xDB, 0xC4, 0xDD):
+    while value[at : at + 2] in _TABLES:
         at += 2 + int.from_bytes(value[at + 2 : at + 4], "big")
     return value[at:] == b"\xff\xd9"
 
