@@ -28,7 +28,7 @@ VISIBLE = {
 }
 KEPT = {
     "energy_axis": np.arange(4096.0),
-    "original_metadata/stages": NOISE[:50].astype("f8"),
+    "original_metadata/stages": RNG.normal(0, 1, 50),
     "Rotation": NOISE[:3],
     "settings": np.arange(1, 5),
     "a/Metadata": np.frombuffer('{"Name": "Å"}'.encode().ljust(4000, b"\0"), "u1").reshape(-1, 1),

@@ -21,8 +21,9 @@ _BLOCK = 32
 """Bytes that are compared at once: a run of 63 bytes holds a whole block of pixels for certain."""
 _KINDS = 8
 """A block of fewer different steps from byte to byte is a flat or a ramp, and no proof."""
-_READ = 1 << 22
+_READ = 1 << 18
 _MARGIN = 64
+_MOST_KEYS = 1 << 24
 
 
 def check_bytes(source: Path, copy: Path, reader: str) -> None:
@@ -40,37 +41,39 @@ def check_bytes(source: Path, copy: Path, reader: str) -> None:
     SanitiseError
         A run of pixels is in the copy.
     """
-    keys = _keys_of_copy(copy)
-    if not keys.size:
-        return
-    for pixels in arrays(source, reader):
-        if pixels.dtype.hasobject or pixels.dtype.names or not pixels.any():
-            continue
-        for stored in _forms(np.ascontiguousarray(pixels).ravel()):
-            for at in range(0, stored.size, _READ):
-                if _found(stored[at : at + _READ], keys):
+    for keys in _keys_of_copy(copy):
+        for pixels in arrays(source, reader):
+            if pixels.dtype.hasobject or pixels.dtype.names or not pixels.any():
+                continue
+            for stored in _forms(np.ascontiguousarray(pixels).ravel()):
+                if any(
+                    _found(stored[at : at + _READ], keys) for at in range(0, stored.size, _READ)
+                ):
                     raise SanitiseError("bytes of the image are still in the copy")
 
 
-def _keys_of_copy(copy: Path) -> "NDArray[np.uint64]":
-    """Return the keys of all blocks of the copy, at every bit, sorted."""
-    content = np.fromfile(copy, np.uint8)
-    parts = [_shifted_keys(content[start:end]) for start, end in _regions(content)]
-    keys: NDArray[np.uint64] = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
-    return keys
+def _keys_of_copy(copy: Path) -> "Iterator[NDArray[np.uint64]]":
+    """Yield the keys of all blocks of the copy, at every bit, sorted, so many at a time."""
+    parts: list[NDArray[np.uint64]] = []
+    for region in _regions(copy):
+        parts.append(_shifted_keys(region))
+        if sum(part.size for part in parts) > _MOST_KEYS:
+            yield np.sort(np.concatenate(parts))
+            parts = []
+    if any(part.size for part in parts):
+        yield np.sort(np.concatenate(parts))
 
 
-def _regions(content: "NDArray[np.uint8]") -> Iterator[tuple[int, int]]:
-    """Yield where bytes are that are not zero; stretches of zeros between them are left out."""
-    places = np.flatnonzero(content)
-    if not places.size:
-        return
-    cuts = np.flatnonzero(np.diff(places) > _MARGIN)
-    starts = [places[0], *places[cuts + 1]]
-    ends = [*places[cuts], places[-1]]
-    for start, end in zip(starts, ends, strict=True):
-        for at in range(int(start), int(end) + 1, _READ):
-            yield at, min(at + _READ + _BLOCK, int(end) + 1)
+def _regions(copy: Path) -> "Iterator[NDArray[np.uint8]]":
+    """Yield runs of bytes of a file; stretches of zeros between them are left out."""
+    size = copy.stat().st_size
+    for start in range(0, size, _READ):
+        content = np.fromfile(copy, np.uint8, count=_READ + _BLOCK, offset=start)
+        places = np.flatnonzero(content)
+        if places.size:
+            cuts = np.flatnonzero(np.diff(places) > _MARGIN)
+            starts, ends = [places[0], *places[cuts + 1]], [*places[cuts], places[-1]]
+            yield from (content[a : b + 1] for a, b in zip(starts, ends, strict=True))
 
 
 def _shifted_keys(region: "NDArray[np.uint8]") -> "NDArray[np.uint64]":
