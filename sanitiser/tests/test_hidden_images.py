@@ -66,6 +66,12 @@ def behind_the_end(path, image):
         file.write(b"[User]\r\nDate=1\r\n" + image)
 
 
+def behind_a_mark_of_sis(path, image):
+    tifffile.imwrite(path, VISIBLE, metadata=None)
+    with path.open("ab") as file:
+        file.write(b"".join(b"SIS0" + image[at : at + 1020] for at in range(0, SIZE, 1020)))
+
+
 def between(path, image):
     tifffile.imwrite(path, [VISIBLE] * 2, metadata=None, compression="zlib")
     raw = bytearray(path.read_bytes())
@@ -139,6 +145,7 @@ PLACES = {
         (65027, 1),
     )},
     "many tags": in_many_tags, "behind the end": behind_the_end, "between": between,
+    "behind marks of SIS": behind_a_mark_of_sis,
     "unlinked page": unlinked, "more strips": in_more_strips, "short strips": in_short_strips,
     "lengths": in_lengths,
 }  # fmt: skip

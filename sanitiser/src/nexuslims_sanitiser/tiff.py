@@ -18,7 +18,7 @@ from nexuslims_sanitiser.plan import Keep, Piece, Plan, Put, SanitiseError, Span
 from nexuslims_sanitiser.tag_values import SmallValues, kept_of
 from nexuslims_sanitiser.tiff_data import UNCOMPRESSED, packed_zeros
 from nexuslims_sanitiser.tiff_layout import Layout, TagValue, read_layout
-from nexuslims_sanitiser.words import words
+from nexuslims_sanitiser.words import SIS_MARK, words
 
 _ALIGNMENT = 16
 _PADDING = 16
@@ -56,7 +56,7 @@ def plan_tiff(path: Path) -> Plan:
         plain, packed, lengths = _data(file, layout, size)
         taken = sorted([*kept, *plain, *packed])
         _refuse_overlap(taken)
-        texts = _merged(span for gap in _gaps(taken, size) for span in _words(file, gap))
+        texts = _merged(span for gap in _gaps(taken, size) for span in _words(file, gap, layout))
         gaps = _gaps(sorted([*taken, *texts]), size)
         blocks = [_Block(span, Keep(span.offset, span.size)) for span in [*kept, *texts]]
         blocks += [_Block(span, Zero(span.size)) for span in plain]
@@ -123,11 +123,14 @@ def _gaps(taken: Sequence[Span], size: int) -> Iterator[Span]:
         at = max(at, span.end)
 
 
-def _words(file: BinaryIO, gap: Span) -> Iterator[Span]:
+def _words(file: BinaryIO, gap: Span, layout: Layout) -> Iterator[Span]:
     """Yield a vendor's words among bytes that no directory accounts for."""
     if _PADDING < gap.size <= _MAX_GAP:
-        for span in words(_read(file, gap)):
-            yield Span(gap.offset + span.offset, span.size)
+        content = _read(file, gap)
+        for span in words(content):
+            place = gap.offset + span.offset
+            if not content.startswith(SIS_MARK, span.offset) or place in layout.sis_blocks:
+                yield Span(place, span.size)
 
 
 def _packed_blocks(packed: Mapping[Span, bytes | None], *, fixed: bool) -> Iterator[_Block]:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.tiff import tags
+from nexuslims_formats.tiff.sis import SIS_TAG
 from nexuslims_sanitiser.plan import Span
 
 _DIRECTORIES = (tags.SUB_DIRECTORIES, tags.EXIF, tags.GPS, tags.INTEROPERABILITY)
@@ -68,6 +69,8 @@ class Layout:
     runs: list[Run] = field(default_factory=list)
     values: list[TagValue] = field(default_factory=list)
     """The values that lie outside of their directory, which may hold images of their own."""
+    sis_blocks: set[int] = field(default_factory=set)
+    """Where tags point to a block of SIS, which no tag has the length of."""
     surplus: list[Span] = field(default_factory=list)
     """Places and lengths of more strips than the image has."""
 
@@ -198,6 +201,7 @@ class _Walker:
         """Note the strips or tiles of a page, and the thumbnail that Exif keeps as a JPEG."""
         compression = self.number(entries, tags.COMPRESSION, 1)
         photometric = self.number(entries, tags.PHOTOMETRIC, 1)
+        self.layout.sis_blocks |= {number.value for number in self.numbers(entries.get(SIS_TAG))}
         offsets = self.numbers(entries.get(tags.TILE_OFFSETS) or entries.get(tags.STRIP_OFFSETS))
         lengths = self.numbers(entries.get(tags.TILE_BYTES) or entries.get(tags.STRIP_BYTES))
         most = self.expected(entries)

@@ -21,7 +21,8 @@ _XML = re.compile(rb"<\?xml[^>]{0,200}\?>\s*<([A-Za-z][\w:.-]*)|<([A-Za-z]\w+)>"
 _CLOSINGS = 8
 """So many closing tags are tried as the last one of a document."""
 _JSON = re.compile(rb"\{\s*\"\w")
-_SIS = re.compile(rb"SIS0.{0,1020}", re.DOTALL)
+SIS_MARK = b"SIS0"
+_SIS = re.compile(SIS_MARK + rb".{0,1020}", re.DOTALL)
 
 
 def words(content: bytes) -> Iterator[Span]:
