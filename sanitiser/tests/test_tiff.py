@@ -254,3 +254,10 @@ def test_damaged_files_are_refused_or_copied_but_never_half(write, noise, tmp_pa
             assert not list(out.glob("*")) + list(out.glob(".*"))
         else:
             copy.unlink()
+
+
+def test_a_header_named_after_the_format_is_still_found_beside_the_copy(write, noise, tmp_path):
+    source = write([noise])
+    (tmp_path / "image-tif.hdr").write_text("[MAIN]\nDevice=MIRA3\n\n[SEM]\nHV=5000\n")
+    written = sanitise(source, tmp_path / "out").written
+    assert [path.name for path in written] == ["image_dataZeroed.tif", "image_dataZeroed-tif.hdr"]

@@ -19,7 +19,9 @@ from nexuslims_sanitiser.scrub import scrub, words_of
 from nexuslims_sanitiser.sidecars import is_sidecar, related
 
 MARK = "_dataZeroed"
-_SERIES = re.compile(r"^(?P<stem>.+)(?P<number>_\d+)$")
+_SERIES = re.compile(r"^(?P<stem>.+)(?P<end>_\d+)$")
+_HEADER = re.compile(r"^(?P<stem>.+)(?P<end>-tiff?)$")  # NAME-tif.hdr beside NAME.tif
+_ENDS = {".ser": _SERIES, ".hdr": _HEADER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,13 @@ def sanitise(
 
 
 def zeroed_name(path: Path) -> str:
-    """Return the name of a copy; the number of a series stays at its end, as TIA wants it."""
+    """Return the name of a copy; what readers look for at the end of a name stays there."""
     path = path.with_name(path.name.lstrip(".") or MARK)  # no copy is hidden
     if MARK in path.stem:
         return path.name
-    match = _SERIES.match(path.stem) if path.suffix.lower() == ".ser" else None
-    if match:
-        return f"{match['stem']}{MARK}{match['number']}{path.suffix}"
+    end = _ENDS.get(path.suffix.lower())
+    if end is not None and (match := end.match(path.stem)):
+        return f"{match['stem']}{MARK}{match['end']}{path.suffix}"
     return f"{path.stem}{MARK}{path.suffix}"
 
 
