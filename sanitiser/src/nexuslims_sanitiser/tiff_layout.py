@@ -208,11 +208,11 @@ class _Walker:
         self.layout.surplus += _places([*offsets[most:], *lengths[min(most, len(offsets)) :]])
         self.layout.pointers += [number for number in offsets[:most] if number.value]
         halved = tuple(number.value for number in self.numbers(entries.get(_SUBSAMPLING)))
+        offsets = offsets[:most]  # what lies at the others is as bytes that nothing accounts for
         shapes = self.shapes(entries, len(offsets))
         for index, (offset, shape) in enumerate(zip(offsets, shapes, strict=True)):
             length = lengths[index] if index < len(lengths) else None
             held = length.value if length else 0
-            length = length if index < most else None
             run = Run(
                 Span(offset.value, held), length, *shape, compression, photometric, halved or (2, 2)
             )
