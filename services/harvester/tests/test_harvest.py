@@ -296,6 +296,7 @@ async def test_a_calendar_in_trouble_is_asked_again_and_holds_up_no_other(
         for _ in range(2):
             sick.asked.clear()
             await asyncio.wait_for(sick.asked.wait(), 5)
+        await until(facility, lambda events: len(events) == len(WHOLE))
         assert await facility.history("well-1") == WHOLE
         sick.failure = None
         await until(facility, lambda events: "sick-1" in {one.session for one in events})
