@@ -102,6 +102,20 @@ def test_a_session_goes_through_the_incumbents_statuses(facts: SessionEvents) ->
     assert progress(fold(events)).status is Status.COMPLETED
 
 
+def test_it_is_known_which_service_a_session_waits_for(facts: SessionEvents) -> None:
+    events = recorded([*facts.history(), facts.uploaded()])
+    waits = [progress(fold(events[:count])).waits_for for count in range(1, len(events) + 1)]
+    names = ["", "", *["indexer"] * 4, *["extractor"] * 3, "builder", "uploader", ""]
+    assert waits == names
+    assert progress(fold(recorded([facts.started(), facts.ended()]))).waits_for == "harvester"
+
+
+def test_looking_for_late_files_is_due_when_the_wait_is_over(facts: SessionEvents) -> None:
+    awaited = FilesAwaited(session=facts.session, until=facts.end, after=0)
+    at = progress(fold(recorded([facts.started(), facts.ended(), facts.matched(), awaited])))
+    assert (at.waits_for, at.not_before) == ("indexer", facts.end)
+
+
 def test_whatever_comes_after_a_record_makes_it_stale(facts: SessionEvents) -> None:
     history = facts.history()
     assert not is_stale(fold(recorded(history)))

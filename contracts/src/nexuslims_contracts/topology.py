@@ -93,7 +93,13 @@ READERS = BucketSpec(
     description="Which kinds of files the extractor in use reads; the indexer looks for these",
 )
 
-BUCKETS = (PEOPLE, LEASES, CALENDARS, READERS)
+PROBES = BucketSpec(
+    name="NEXUS_PROBES",
+    description="Notes that each service stores and reads back to see that the broker still stores",
+    ttl=timedelta(hours=1),
+)
+
+BUCKETS = (PEOPLE, LEASES, CALENDARS, READERS, PROBES)
 
 INDEXER = ConsumerSpec(
     name="indexer",

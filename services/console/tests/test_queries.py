@@ -10,8 +10,8 @@ import pytest
 from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection
 from nexuslims_console.queries import ReadModel, Window
-from nexuslims_contracts.events import Instrument
-from nexuslims_contracts.testing import SessionEvents
+from nexuslims_contracts.events import FilesAwaited, Instrument
+from nexuslims_contracts.testing import START, SessionEvents
 from nexuslims_shared.store.memory import MemoryEventStore
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -71,6 +71,36 @@ async def test_some_sessions_are_found_by_name_however_many(model: ReadModel) ->
     wanted = {"b", "e", *(f"nobody-{number}" for number in range(1200))}
     assert names(model.sessions(only=wanted)) == "be"
     assert model.sessions(only=()) == []
+
+
+async def test_due_work_is_what_the_sessions_wait_for_and_since_when(
+    database: Database, history: Any
+) -> None:
+    """Beside the rows of `model`: one of each service, and one that is not due yet."""
+    store = MemoryEventStore()
+    told = session("b", 1)
+    until = START + timedelta(days=2)
+    awaited = FilesAwaited(session="d", until=until, after=0)
+    for events in (
+        [session("a", 0).started(), session("a", 0).ended()],
+        [told.started(), told.ended(), told.matched()],
+        [*session("c", 2).history()[:-1]],
+        [session("d", 3).started(), session("d", 3).ended(), session("d", 3).matched(), awaited],
+        [session("e", 4).started(), session("e", 4).ended(), session("e", 4).declined()],
+        [session("f", 5).started()],
+    ):
+        for event in events:
+            await history.tell(store, event)
+    await Projection(store, database).catch_up()
+    due = ReadModel(database).due_work
+    assert due(START - HOUR) == []
+    assert [(one.service, one.sessions) for one in due(START + HOUR)] == [
+        ("builder", 1),
+        ("harvester", 1),
+        ("indexer", 1),
+    ]
+    assert {one.since for one in due(START + HOUR)} == {START}
+    assert [one.sessions for one in due(until) if one.service == "indexer"] == [2]
 
 
 async def test_names_are_listed_without_the_rest(model: ReadModel) -> None:

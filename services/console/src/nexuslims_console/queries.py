@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, or_, select
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _COMPARED_AT_ONCE: Final = 500
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,26 @@ class Position:
 
     sequence: int
     read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DueWork:
+    """What one service has to do and has not done.
+
+    Parameters
+    ----------
+    service
+        Its name.
+    sessions
+        In how many sessions.
+    since
+        For how long, of the one that waits longest: when its last event happened, or when the work
+        became due, whichever is later.
+    """
+
+    service: str
+    sessions: int
+    since: datetime
 
 
 class ReadModel:
@@ -147,6 +168,31 @@ class ReadModel:
         """Return how many messages this release cannot read."""
         with self._database.reading() as (connection, tables):
             return int(connection.scalar(select(func.count()).select_from(tables.unreadable)) or 0)
+
+    def due_work(self, now: datetime) -> list[DueWork]:
+        """Return what the services have to do now, by their names.
+
+        It comes from the states of the sessions, not from the broker's consumers: a message that
+        was handed back because its work is not due yet is no work.
+
+        Parameters
+        ----------
+        now
+            The time; what becomes due later is left out.
+        """
+        with self._database.reading() as (connection, tables):
+            sessions, events = tables.sessions, tables.events
+            query = (
+                select(sessions.c.waits_for, sessions.c.not_before, events.c.time)
+                .join(events, events.c.sequence == sessions.c.through)
+                .where(sessions.c.waits_for != "")
+            )
+            since: defaultdict[str, list[datetime]] = defaultdict(list)
+            for row in connection.execute(query):
+                due = max(datetime.fromisoformat(row.time), row.not_before or _LONG_AGO)
+                if due <= now:
+                    since[row.waits_for].append(due)
+        return [DueWork(name, len(times), min(times)) for name, times in sorted(since.items())]
 
     def position(self) -> Position:
         """How far the read model is."""

@@ -25,7 +25,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised whenever the tables, or what is put into them, change: the read model is then rebuilt."""
 
 _METADATA = MetaData()
@@ -134,6 +134,8 @@ def _sessions(name: str, metadata: MetaData) -> Table:
         Column("looks_until", UtcDateTime),
         Column("record_sha256", String(64), nullable=False),
         Column("uploads", JSON, nullable=False),
+        Column("waits_for", String(32), index=True, nullable=False),
+        Column("not_before", UtcDateTime),
         Column("built_at", BigInteger, nullable=False),
         Column("through", BigInteger, nullable=False),
         Index(f"{name}_by_status", "status", "start"),  # lists are of one status, newest first

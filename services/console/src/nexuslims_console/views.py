@@ -53,7 +53,8 @@ class SessionRow:
 
     ``built_at`` is the sequence of the latest RecordBuilt or RecordRejected, 0 before the first;
     ``through`` the last sequence that the row takes into account. Until ``looks_until`` late files
-    are looked for often; None if that is not known yet.
+    are looked for often; None if that is not known yet. ``waits_for`` is the service whose work is
+    due, if any is, and ``not_before`` when it becomes due; None for at once.
     """
 
     session: str
@@ -76,6 +77,8 @@ class SessionRow:
     built_at: int
     through: int
     looks_until: datetime | None = None
+    waits_for: str = ""
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ def session_row(state: SessionState) -> SessionRow:
         built_at=state.built.sequence if state.built else 0,
         through=state.through,
         looks_until=looks_until(state),
+        waits_for=at.waits_for,
+        not_before=at.not_before,
     )
 
 

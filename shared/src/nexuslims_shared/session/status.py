@@ -58,11 +58,23 @@ NOT_WITHDRAWN = "not withdrawn"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A status, a finer phase inside it, and a reason where there is one."""
+    """A status, a finer phase inside it, a reason where there is one; and who has to act next.
+
+    Parameters
+    ----------
+    status, phase, reason
+        For people.
+    waits_for
+        Service whose work is due; empty where none is, or nobody can tell.
+    not_before
+        From when that work is due; None for at once.
+    """
 
     status: Status
     phase: str
     reason: str = ""
+    waits_for: str = ""
+    not_before: datetime | None = None
 
 
 def ended(state: SessionState) -> SessionEnded | SessionRevised | None:
@@ -220,7 +232,8 @@ def _after_withdrawal(state: SessionState, reason: str) -> Progress:
     if failures:
         return Progress(Status.ERROR, NOT_WITHDRAWN, "; ".join(failures))
     if still:
-        return Progress(status, f"{WITHDRAWING} from {', '.join(still)}", reason)
+        phase = f"{WITHDRAWING} from {', '.join(still)}"
+        return Progress(status, phase, reason, waits_for="uploader")
     return Progress(status, phase, reason)
 
 
@@ -239,14 +252,17 @@ def _withdrawn_status(state: SessionState) -> tuple[Status, str]:
 
 def _after_booking(state: SessionState) -> Progress:
     if state.scan is None:
-        return Progress(Status.TO_BE_BUILT, LOOKING_FOR_FILES)
+        service = "indexer" if state.booking else "harvester"
+        return Progress(Status.TO_BE_BUILT, LOOKING_FOR_FILES, waits_for=service)
     if state.manifest is None or not state.indexed_count:
         return _without_files(state, state.scan)
     if not files_complete(state):
         done, total = state.settled_count, max(state.indexed_count, 1)
-        return Progress(Status.TO_BE_BUILT, f"extracting {done} of {total}")
+        phase = f"extracting {done} of {total}"
+        service = "extractor" if state.settled_count < state.indexed_count else "indexer"
+        return Progress(Status.TO_BE_BUILT, phase, waits_for=service)
     if state.built is None or is_stale(state):
-        return Progress(Status.TO_BE_BUILT, "building")
+        return Progress(Status.TO_BE_BUILT, "building", waits_for="builder")
     if isinstance(state.built.event, RecordRejected):
         return Progress(Status.ERROR, "rejected", state.built.event.reason)
     return _after_build(state)
@@ -254,15 +270,16 @@ def _after_booking(state: SessionState) -> Progress:
 
 def _without_files(state: SessionState, scan: Register[Scan]) -> Progress:
     """Say how a session stands for which nothing was found yet."""
-    looking = Progress(Status.TO_BE_BUILT, LOOKING_FOR_FILES)
+    looking = Progress(Status.TO_BE_BUILT, LOOKING_FOR_FILES, waits_for="indexer")
     match scan.event:
         case FilesNotFound(searched=searched, notes=notes):
             if state.retry is not None and state.retry.sequence > scan.sequence:
-                return Progress(Status.TO_BE_BUILT, f"{LOOKING_FOR_FILES} again")
+                return replace(looking, phase=f"{LOOKING_FOR_FILES} again")
             reason = "; ".join([f"nothing in {searched}", *notes])
             return Progress(Status.NO_FILES_FOUND, "no files", reason)
         case FilesAwaited(until=until, notes=notes):
-            return replace(looking, reason="; ".join([f"until {until:%Y-%m-%d %H:%M %Z}", *notes]))
+            reason = "; ".join([f"until {until:%Y-%m-%d %H:%M %Z}", *notes])
+            return replace(looking, reason=reason, not_before=until)
         case _:
             return looking
 
@@ -281,4 +298,4 @@ def _after_build(state: SessionState) -> Progress:
             ]
             return Progress(Status.BUILT_NOT_EXPORTED, "not exported", "; ".join(failures))
         case None:
-            return Progress(Status.TO_BE_BUILT, "uploading")
+            return Progress(Status.TO_BE_BUILT, "uploading", waits_for="uploader")
