@@ -5,10 +5,11 @@ command, the services' readiness, the Kubernetes manifests' tests and the AsyncA
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from nexuslims_contracts import events, subjects
+from nexuslims_contracts import events, periods, subjects
+from nexuslims_contracts.periods import Period
 
 MIN_SERVER = (2, 14, 5)
 """Oldest nats-server with sound atomic batches on streams with subject expectations."""
@@ -55,7 +56,7 @@ class BucketSpec:
 
 
 EVENTS = StreamSpec(
-    name="NEXUS_EVENTS",
+    name=periods.ALL.stream,
     subjects=(subjects.ALL,),
     description="What happened to every session: the only source of truth",
     allow_atomic=True,
@@ -99,7 +100,17 @@ PROBES = BucketSpec(
     ttl=timedelta(hours=1),
 )
 
-BUCKETS = (PEOPLE, LEASES, CALENDARS, READERS, PROBES)
+SESSIONS = BucketSpec(
+    name="NEXUS_SESSIONS",
+    description="Which period each session belongs to, where there is more than one",
+)
+
+PERIODS = BucketSpec(
+    name="NEXUS_PERIODS",
+    description="Periods whose streams were removed after a backup, until they are restored",
+)
+
+BUCKETS = (PEOPLE, LEASES, CALENDARS, READERS, PROBES, SESSIONS, PERIODS)
 
 INDEXER = ConsumerSpec(
     name="indexer",
@@ -195,6 +206,64 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
 PROJECTION = "console"
 """The service that follows the whole stream, without a durable consumer: its read model knows where
 it is."""
+
+
+_OF_EACH = (PROBES, SESSIONS, PERIODS)
+
+BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
+    "harvester": (*_OF_EACH, PEOPLE, CALENDARS),
+    "indexer": (*_OF_EACH, READERS),
+    "extractor": (*_OF_EACH, READERS),
+    "builder": (*_OF_EACH, PEOPLE),
+    "uploader": (*_OF_EACH, LEASES),
+    "console": BUCKETS,
+}
+"""Service -> the buckets that it looks into."""
+
+BUCKETS_WRITTEN_BY: Mapping[str, tuple[BucketSpec, ...]] = {
+    "harvester": (PROBES, PEOPLE, CALENDARS, SESSIONS),
+    "indexer": (PROBES,),
+    "extractor": (PROBES, READERS),
+    "builder": (PROBES,),
+    "uploader": (PROBES, LEASES),
+    "console": (PROBES, PEOPLE, CALENDARS, PERIODS),
+}
+"""Service -> the buckets that it writes to."""
+
+OPENS_PERIODS = "harvester"
+"""The service that states what comes first of a session. So it creates the stream of a period that
+a session is the first of, with its consumers, where nobody has yet; see :func:`events_of`."""
+
+
+def events_of(period: Period) -> StreamSpec:
+    """Return the stream of a period."""
+    if period == periods.ALL:
+        return EVENTS
+    return replace(
+        EVENTS,
+        name=period.stream,
+        subjects=(period.subject(subjects.ALL),),
+        description=f"What happened to the sessions of {period.name}: the only source of truth",
+    )
+
+
+def consumer_in(period: Period, consumer: ConsumerSpec) -> ConsumerSpec:
+    """Return a consumer in the stream of a period: the same name, the period's subjects.
+
+    Parameters
+    ----------
+    period
+        The period.
+    consumer
+        The consumer as it is of all periods.
+    """
+    return replace(consumer, filters=tuple(map(period.subject, consumer.filters)))
+
+
+def subjects_stated_by(service: str) -> tuple[str, ...]:
+    """Return the subjects a service publishes events on, with wildcards, in whatever period."""
+    filters = (model.filter() for model in STATED_BY.get(service, ()))
+    return tuple(subject for each in filters for subject in periods.any_period(each))
 
 
 def consumer_of(service: str) -> ConsumerSpec | None:
