@@ -17,7 +17,7 @@ from nexuslims_contracts.events import (
     ReservationMatched,
 )
 from nexuslims_contracts.testing import END, SessionEvents
-from nexuslims_shared.artifacts import write_artifact
+from nexuslims_shared.artifacts import is_intact, write_artifact
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.people import Person
 from nexuslims_shared.store.port import Unreadable
@@ -228,3 +228,78 @@ async def test_a_missing_file_stays_in_the_record_and_is_marked(facility) -> Non
     assert [dataset.location for dataset in after] == [dataset.location for dataset in before]
     marked = [text for dataset in after for text in dataset.descriptions if "missing" in text]
     assert marked == ["This file was missing when its folder was looked at last"]
+
+
+class FrozenBuilder:
+    """A builder that stands still between its event and its file until it is released."""
+
+    def __init__(self, facility) -> None:
+        self.builder = facility.another()
+        self.stands, self.goes_on = asyncio.Event(), asyncio.Event()
+        settle = self.builder._files.settle
+
+        async def settle_later(state: Any) -> bool:
+            self.stands.set()
+            await self.goes_on.wait()
+            return await settle(state)
+
+        self.builder._files.settle = settle_later  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("start", [EVENTS.start, EVENTS.start - timedelta(days=2)])
+async def test_a_builder_that_wakes_late_does_not_matter(facility, start: Any) -> None:
+    frozen = FrozenBuilder(facility)
+    work = asyncio.create_task(facility.tell(*EVENTS.inputs(), builder=frozen.builder))
+    await frozen.stands.wait()
+    await facility.tell(EVENTS.revised(start=start, end=END + timedelta(hours=1), after=3))
+    folder = facility.settings.records
+    frozen.goes_on.set()
+    await work
+    _, second = await facility.outcomes()
+    assert is_intact(folder, second.record)
+    assert [path.name for path in folder.iterdir()] == [second.record.path]
+
+
+async def test_a_builder_that_wakes_after_a_withdrawal_leaves_no_record(facility) -> None:
+    frozen = FrozenBuilder(facility)
+    work = asyncio.create_task(facility.tell(*EVENTS.inputs(), builder=frozen.builder))
+    await frozen.stands.wait()
+    await facility.tell(EVENTS.declined(after=2))
+    frozen.goes_on.set()
+    await work
+    assert list(facility.settings.records.iterdir()) == []
+
+
+async def test_the_next_builder_commits_what_a_dead_one_stated(facility) -> None:
+    frozen = FrozenBuilder(facility)
+    work = asyncio.create_task(facility.tell(*EVENTS.inputs(), builder=frozen.builder))
+    await frozen.stands.wait()
+    work.cancel()
+    (built,) = await facility.outcomes()
+    assert not is_intact(facility.settings.records, built.record)
+    await facility.another().finish_staged()
+    assert is_intact(facility.settings.records, built.record)
+    assert [path.name for path in facility.settings.records.iterdir()] == [built.record.path]
+
+
+async def test_a_lost_file_of_a_record_is_written_again(facility) -> None:
+    await facility.tell(*EVENTS.inputs())
+    (built,) = await facility.outcomes()
+    (facility.settings.records / built.record.path).write_bytes(b"damaged")
+    await facility.tell()
+    assert is_intact(facility.settings.records, built.record)
+    assert await facility.outcomes() == [built]
+
+
+async def test_a_lost_record_that_would_be_another_one_today_is_stated(facility) -> None:
+    who = await facility.people.remember("file", Person(username="ned", first_name="Ned"))
+    inputs = [EVENTS.matched(experimenter=who) if one.kind() == "reservation-matched" else one
+              for one in EVENTS.inputs()]  # fmt: skip
+    await facility.tell(*inputs)
+    await facility.people.forget(who)
+    (first,) = await facility.outcomes()
+    (facility.settings.records / first.record.path).unlink()
+    await facility.tell()
+    _, second = await facility.outcomes()
+    assert second.record.sha256 != first.record.sha256
+    assert is_intact(facility.settings.records, second.record)

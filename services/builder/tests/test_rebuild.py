@@ -216,11 +216,11 @@ async def test_a_session_that_cannot_be_read_fails_alone(facility: Facility) -> 
 
 
 async def test_a_full_disk_ends_the_job(facility: Facility, monkeypatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise DiskError("no space left")
 
     await facility.tell(*EVENTS.history())
-    monkeypatch.setattr("nexuslims_builder.rebuild.rebuilder.write_artifact", full)
+    monkeypatch.setattr("nexuslims_builder.record_files.stage_artifact", full)
     with pytest.raises(DiskError):
         await facility.rebuild()
     assert len(await facility.records()) == 1

@@ -15,10 +15,10 @@ from nexuslims_contracts.events import (
     UploadFailed,
 )
 from nexuslims_contracts.topology import UPLOADER
+from nexuslims_shared.artifacts import stage_artifact
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.consume import MessageProcessor, RetryLater, by_session
 from nexuslims_shared.embedded import start_embedded
-from nexuslims_shared.errors import ArtifactError
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext, service_named
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -304,9 +304,25 @@ async def test_a_changed_artifact_is_not_uploaded(harness) -> None:
     harness.use(fake)
     await harness.begin()
     harness.put_record(TWO)
-    with pytest.raises(ArtifactError, match=r"file-1\.xml"):
+    with pytest.raises(RetryLater, match=r"file-1\.xml"):
         await harness.handle()
     assert not fake.calls
+    harness.put_record(ONE)
+    await harness.handle()
+    assert len(fake.calls) == 1
+
+
+async def test_a_record_that_its_builder_could_not_put_into_place_is_uploaded(harness) -> None:
+    fake = FakeDestination()
+    harness.use(fake)
+    await harness.begin()
+    harness.put_record(TWO)
+    folder = harness.settings.records
+    staged = stage_artifact(folder, "file-1.xml", ONE, owner=harness.facts.session)
+    await harness.handle()
+    assert not staged.path.exists()
+    assert (folder / "file-1.xml").read_bytes() == ONE
+    assert len(fake.calls) == 1
 
 
 class WatchedStore(MemoryEventStore):

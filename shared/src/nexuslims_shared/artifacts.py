@@ -1,12 +1,62 @@
-"""Artifacts: files that events refer to, below the data folder, in the incumbent's layout."""
+"""Artifacts: files that events refer to, below the data folder, in the incumbent's layout.
+
+An artifact that may be made anew is *staged* before the event that names it is stored: written
+into a hidden folder beside its place, one folder for each owner. It is *committed*, renamed into
+its place, once the event is stored. So what stands in the place is what the newest event names, or
+the staged file of that event is there for whoever finds it otherwise.
+
+A process may stand still for hours between its event and its rename. Whoever commits for a later
+event removes the files that were staged before its own, so the rename of the one who wakes fails.
+"""
 
 import hashlib
 import os
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from nexuslims_contracts.datasets import ArtifactRef
+from nexuslims_contracts.identifiers import require_token
 from nexuslims_shared.errors import ArtifactError, DiskError
+
+_FOLDER: Final = re.compile(r"\.(?P<owner>[A-Za-z0-9_-]+)\.staged")
+_STAGED: Final = re.compile(r"(?P<sha256>[0-9a-f]{64})\.[a-z0-9_]+")
+_ATTEMPTS: Final = 5
+"""How often a folder is made anew that another process removes as empty."""
+
+
+def _mode() -> int:
+    """Return the mode of files that others may read as far as the umask lets them."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+_MODE: Final = _mode()
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An artifact beside its place, and what the event about it says.
+
+    Parameters
+    ----------
+    path
+        Where it lies until it is committed.
+    ref
+        Its place below the root, SHA-256 and size.
+    """
+
+    path: Path
+    ref: ArtifactRef
+
+    def discard(self) -> None:
+        """Remove it: the event about it was not stored."""
+        _remove(self.path)
 
 
 def write_artifact(root: Path, relative: str, content: bytes) -> ArtifactRef:
@@ -29,25 +79,124 @@ def write_artifact(root: Path, relative: str, content: bytes) -> ArtifactRef:
         If the disk does not take it.
     """
     target = resolve(root, relative)
+    temporary = _write_into(target.parent, f".{target.name[:40]}.", content)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
+        _rename(temporary, target)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, FileNotFoundError):
+            raise _disk_error(target, error) from error
+        raise
+    return _reference(relative, content)
+
+
+def stage_artifact(root: Path, relative: str, content: bytes, *, owner: str) -> Staged:
+    """Write an artifact beside its place, where it waits until the event about it is stored.
+
+    Parameters
+    ----------
+    root
+        The data folder.
+    relative
+        Path of its place below it, with forward slashes.
+    content
+        The bytes.
+    owner
+        What has one such artifact at a time, as a token: a session, which has one record.
+
+    Raises
+    ------
+    ArtifactError
+        If the path leaves the folder.
+    DiskError
+        If the disk does not take it.
+    """
+    ref = _reference(relative, content)
+    folder = _folder_of(resolve(root, relative).parent, require_token(owner))
+    return Staged(_write_into(folder, f"{ref.sha256}.", content), ref)
+
+
+def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
+    """Put a staged artifact into its place, after the event that names it was stored.
+
+    Nothing that was staged for an earlier event can come into the place afterwards.
+
+    Parameters
+    ----------
+    root
+        The data folder.
+    ref
+        As the newest event about the owner's artifact names it.
+    owner
+        As it was staged.
+
+    Returns
+    -------
+    bool
+        Whether what the event names stands in the place now; False if it is lost.
+
+    Raises
+    ------
+    ArtifactError
+        If the path leaves the folder.
+    DiskError
+        If the disk does not take it.
+    """
+    target = resolve(root, ref.path)
+    staged = sorted(_staged(target.parent, owner), key=lambda one: one[1])
+    own = next((found for found in staged if found[2] == ref.sha256), None)
+    if own is not None:
+        path, staged_at, _ = own
+        for earlier, at, _ in staged:
+            if at <= staged_at and earlier != path:
+                _remove(earlier)
         try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fchmod(stream.fileno(), 0o644)
-                os.fsync(stream.fileno())
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_folder(target.parent)
-    except OSError as error:
-        raise DiskError(
-            f"cannot write {target}: {error.strerror or error}; check space and permissions"
-        ) from error
-    return ArtifactRef(path=relative, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+            _rename(path, target)
+        except FileNotFoundError:
+            return is_intact(root, ref)  # somebody else put it there, or removed it as outdated
+        _remove_if_empty(path.parent)
+    return is_intact(root, ref)
+
+
+def staged_owners(folder: Path) -> set[str]:
+    """Return the owners of all staged artifacts that lie in a folder."""
+    names = (_FOLDER.fullmatch(name) for name in _names(folder))
+    return {found["owner"] for found in names if found}
+
+
+def discard_staged(folder: Path, owner: str, *, older_than: float | None = None) -> None:
+    """Remove what is staged for an owner.
+
+    Parameters
+    ----------
+    folder
+        Where it lies.
+    owner
+        As it was staged.
+    older_than
+        Only what was staged before this time, in seconds since 1970; all by default.
+    """
+    for path, staged_at, _ in list(_staged(folder, owner)):
+        if older_than is None or staged_at < older_than * 1e9:
+            _remove(path)
+    _remove_if_empty(_folder_of(folder, owner))
+
+
+def is_intact(root: Path, ref: ArtifactRef) -> bool:
+    """Tell whether what an event names stands in its place.
+
+    Parameters
+    ----------
+    root
+        The data folder.
+    ref
+        As the event names it.
+    """
+    try:
+        read_artifact(root, ref)
+    except ArtifactError:
+        return False
+    return True
 
 
 def read_artifact(root: Path, ref: ArtifactRef) -> bytes:
@@ -96,9 +245,86 @@ def resolve(root: Path, relative: str) -> Path:
     return root.joinpath(*pure.parts)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _reference(relative: str, content: bytes) -> ArtifactRef:
+    return ArtifactRef(path=relative, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+def _write_into(folder: Path, prefix: str, content: bytes) -> Path:
+    """Write a new file into a folder, whole and on the disk; return its path."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle, name = _new_file(folder, prefix)
+        path = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fchmod(stream.fileno(), _MODE)
+                os.fsync(stream.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _disk_error(folder, error) from error
+    return path
+
+
+def _new_file(folder: Path, prefix: str) -> tuple[int, str]:
+    for _ in range(_ATTEMPTS):
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return tempfile.mkstemp(prefix=prefix, dir=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkstemp(prefix=prefix, dir=folder)
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Rename a file, lastingly; raise FileNotFoundError if it is not there any more."""
+    try:
+        source.replace(target)
+        handle = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _disk_error(target, error) from error
+
+
+def _disk_error(target: Path, error: OSError) -> DiskError:
+    return DiskError(
+        f"cannot write {target}: {error.strerror or error}; check space and permissions"
+    )
+
+
+def _folder_of(folder: Path, owner: str) -> Path:
+    return folder / f".{owner}.staged"
+
+
+def _staged(folder: Path, owner: str) -> Iterator[tuple[Path, int, str]]:
+    """Give what is staged for an owner: path, when, SHA-256."""
+    for name in _names(_folder_of(folder, owner)):
+        if found := _STAGED.fullmatch(name):
+            path = _folder_of(folder, owner) / name
+            try:
+                yield path, path.stat().st_mtime_ns, found["sha256"]
+            except FileNotFoundError:
+                continue
+
+
+def _remove(staged: Path) -> None:
+    staged.unlink(missing_ok=True)
+    _remove_if_empty(staged.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []

@@ -13,28 +13,11 @@ from nexuslims_contracts.events import RecordBuilt, RecordRejected
 from nexuslims_contracts.record.model import Experiment
 from nexuslims_contracts.record.texts import LONGEST_TEXT
 from nexuslims_contracts.record.writer import write_record
-from nexuslims_shared.artifacts import resolve, write_artifact
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings
 
 _MOST_PROBLEMS: Final = 20
 """Problems of a rejected record that its event names; an event has a size limit."""
-
-
-def build(
-    state: SessionState, names: Mapping[str, str], signals: Signals, settings: Settings
-) -> RecordBuilt | RecordRejected:
-    """Build the record of a session, and write it if it is valid; see :func:`compose`.
-
-    Raises
-    ------
-    DiskError
-        If the record cannot be written.
-    """
-    outcome, xml = compose(state, names, signals, settings)
-    if isinstance(outcome, RecordBuilt):
-        write_artifact(settings.records, outcome.record.path, xml)
-    return outcome
 
 
 def compose(
@@ -105,27 +88,6 @@ def _too_long(experiment: Experiment) -> Iterator[str]:
                     f"{location}: the value of {parameter.name!r} has {size:,} bytes;"
                     f" a record holds at most {LONGEST_TEXT:,} of one"
                 )
-
-
-def remove_former(
-    state: SessionState, outcome: RecordBuilt | RecordRejected, settings: Settings
-) -> None:
-    """Leave one record of a session in the folder, also when its name changed.
-
-    Parameters
-    ----------
-    state
-        The session before the outcome.
-    outcome
-        The event that is stored now.
-    settings
-        Where records are.
-    """
-    if isinstance(outcome, RecordRejected) or state.record is None:
-        return
-    former = state.record.event.record.path
-    if former != outcome.record.path:
-        resolve(settings.records, former).unlink(missing_ok=True)
 
 
 @cache

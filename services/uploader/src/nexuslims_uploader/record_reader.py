@@ -9,7 +9,7 @@ from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.events import RecordBuilt, SessionStarted
 from nexuslims_contracts.record.model import Experiment
 from nexuslims_contracts.record.reader import read_record
-from nexuslims_shared.artifacts import read_artifact, resolve
+from nexuslims_shared.artifacts import commit_artifact, read_artifact, resolve
 from nexuslims_shared.errors import ArtifactError
 from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.errors import UploaderError
@@ -32,12 +32,13 @@ class RecordReader:
         self._last: RecordToUpload | None = None
 
     async def to_upload(self, state: RecordState) -> RecordToUpload:
-        """Read the current record.
+        """Read the current record; put it into its place if its builder died before it could.
 
         Raises
         ------
         ArtifactError
-            If its file is missing, or is not the one the builder wrote.
+            If its file is missing, or is not the one the builder wrote: perhaps a newer record is
+            there, of which the state does not know yet.
         UnreadableRecordError
             If it is not a record.
         """
@@ -55,7 +56,13 @@ class RecordReader:
             return self._assemble(state.current, state, b"", Experiment())
 
     def _read(self, built: RecordBuilt, state: RecordState) -> RecordToUpload:
-        xml = read_artifact(self._records, built.record)
+        try:
+            xml = read_artifact(self._records, built.record)
+        except ArtifactError:
+            if not commit_artifact(self._records, built.record, owner=built.session):
+                raise
+            log.info("the record %s was put into its place", built.record.path)
+            xml = read_artifact(self._records, built.record)
         return self._assemble(built, state, xml, read_record(xml))
 
     def _assemble(

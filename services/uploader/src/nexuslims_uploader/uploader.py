@@ -12,12 +12,12 @@ from typing import Final
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
 from nexuslims_contracts.events import UploadPlan
 from nexuslims_shared.consume import RetryLater
-from nexuslims_shared.errors import ConflictError, LeaseError
+from nexuslims_shared.errors import ArtifactError, ConflictError, LeaseError
 from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_action
-from nexuslims_uploader.destination import Destination
+from nexuslims_uploader.destination import Destination, RecordToUpload
 from nexuslims_uploader.destination_calls import RETRY_AFTER_OTHERS, DestinationCalls
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 from nexuslims_uploader.outcomes import (
@@ -35,6 +35,8 @@ from nexuslims_uploader.record_state import RecordState
 log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/uploader"
+RECORD_AWAITED: Final = timedelta(seconds=10)
+"""When to look again for a record that is not in its place."""
 
 
 class Uploader:
@@ -124,7 +126,8 @@ class Uploader:
         events: tuple[DestinationEvent, ...]
         outcome: UploadOutcome | WithdrawalOutcome
         if isinstance(action, Upload):
-            record = replace(await reader.to_upload(state), overwrite=state.may_overwrite(name))
+            record = await self._read(reader, state)
+            record = replace(record, overwrite=state.may_overwrite(name))
             outcome = uploaded = await self._calls.upload(name, record, results)
             events = upload_events(uploaded, state, plan, name)
         else:
@@ -136,6 +139,17 @@ class Uploader:
         elif not events:
             waiting[name] = None
         return events
+
+    async def _read(self, reader: RecordReader, state: RecordState) -> RecordToUpload:
+        """Read the record; one that is not there now, or is another one, is no failure."""
+        try:
+            return await reader.to_upload(state)
+        except ArtifactError as error:
+            raise RetryLater(
+                RECORD_AWAITED,
+                f"{error}; if it is lost, `nexuslims retry {state.current.session}` has it made"
+                " again",
+            ) from error
 
     async def _append_event(
         self, event: DestinationEvent, state: RecordState, cause: Envelope

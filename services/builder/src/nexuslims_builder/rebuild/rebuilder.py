@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from nexuslims_builder.build import builder_version, compose, remove_former
+from nexuslims_builder.build import builder_version, compose
 from nexuslims_builder.decide import is_complete
 from nexuslims_builder.readings import read_names, signals_held, with_long_texts
+from nexuslims_builder.record_files import RecordFiles
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import RecordBuilt, RecordRejected
-from nexuslims_shared.artifacts import read_artifact, write_artifact
+from nexuslims_shared.artifacts import read_artifact
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError
 from nexuslims_shared.session.repository import SessionRepository
@@ -81,6 +82,7 @@ class Rebuilder:
     def __init__(self, context: ServiceContext, job: Job) -> None:
         self._store, self._settings, self._job = context.store, context.settings, job
         self._people = context.people
+        self._files = RecordFiles(context.settings.records, context.store)
         self._sessions = SessionRepository(context.store, datasets=True, capacity=1)
 
     async def rebuild(self, session: str) -> Outcome:
@@ -159,9 +161,8 @@ class Rebuilder:
         outcome = Outcome(state.session, kind, built.record.path)
         if self._job.dry_run:
             return outcome
-        if not (same and self._is_intact(built)):
-            await asyncio.to_thread(write_artifact, self._settings.records, built.record.path, xml)
         if same and self._is_current(state):
+            await self._write_if_lost(state, built, xml)
             return outcome
         event = built.model_copy(
             update={
@@ -170,17 +171,20 @@ class Rebuilder:
             }
         )
         expected = former.sequence if former else 0
-        await self._store.append(envelop(event, source=SOURCE), expect=expected)
-        await asyncio.to_thread(remove_former, state, event, self._settings)
+        staged = await self._files.stage(event, xml)
+        try:
+            stored = await self._store.append(envelop(event, source=SOURCE), expect=expected)
+        except ConflictError:
+            await asyncio.to_thread(staged.discard)
+            raise
+        await self._files.settle(await self._sessions.open(state.session, through=stored.sequence))
         return outcome
 
-    def _is_intact(self, built: RecordBuilt) -> bool:
-        """Tell whether the file of a record is there and is the one meant."""
-        try:
-            read_artifact(self._settings.records, built.record)
-        except ArtifactError:
-            return False
-        return True
+    async def _write_if_lost(self, state: SessionState, built: RecordBuilt, xml: bytes) -> None:
+        """Write the file of a record again that is missing or damaged."""
+        if not await self._files.settle(state):
+            await self._files.stage(built, xml)
+            await self._files.settle(state)
 
     def _is_current(self, state: SessionState) -> bool:
         """Tell whether the log need not state the same bytes once more."""
