@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -17,8 +18,10 @@ from nexuslims_shared.consume import (
     by_session,
     growing_delay,
 )
-from nexuslims_shared.dead_letters import StreamDeadLetters
-from nexuslims_shared.errors import DiskError
+from nexuslims_shared.dead_letters import SessionDeadLetters, StreamDeadLetters
+from nexuslims_shared.errors import BrokerUnavailableError, DiskError
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.status import Status, progress
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import read_session
 
@@ -180,6 +183,63 @@ async def test_what_fails_for_too_long_becomes_a_dead_letter(
     assert await office.pending() == (0, 0)
 
 
+async def test_a_dead_letter_that_cannot_be_written_does_not_keep_its_place(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexuslims_shared.consume.MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("nexuslims_shared.consume.FIRST_DELAY", 0.001)
+    write, away = office.letters.write, [True]
+
+    async def write_or_not(*report: Any) -> None:
+        if away.pop() if away else False:
+            raise BrokerUnavailableError("away")
+        await write(*report)
+
+    async def hopeless(batch: tuple[Recorded, ...]) -> None:
+        raise ValueError(f"cannot do {batch[0].event.session}")
+
+    office.sit(hopeless, backlog=1)
+    monkeypatch.setattr(office.letters, "write", write_or_not)
+    await office.state(request("s-1", 1), request("s-2", 1))
+    await office.deliver(3)  # the first of them again, too
+    await office.settled()
+    assert sorted([letter.sequence async for letter in office.letters.read()]) == [1, 2]
+    assert await office.pending() == (0, 0)
+
+
+async def test_a_retry_that_succeeds_closes_the_letters_of_the_session(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexuslims_shared.consume.MAX_ATTEMPTS", 1)
+    letters = SessionDeadLetters(office.letters, office.store)
+    broken = [True]
+
+    async def repaired_later(batch: tuple[Recorded, ...]) -> None:
+        if broken:
+            raise ValueError(f"cannot do {batch[0].event.session}")
+
+    async def status() -> Status:
+        return progress(await SessionRepository(office.store).open("s-1")).status
+
+    office.sit(repaired_later)
+    office.processor.dead_letters = letters
+    await office.state(request("s-1", 1))
+    await office.deliver(1)
+    await office.settled()
+    assert await status() is Status.ERROR
+    await office.state(request("s-1", 2))
+    assert await status() is Status.WAITING_FOR_END, "a retry takes the session out of its state"
+    await office.deliver(1)
+    await office.settled()
+    assert await status() is Status.ERROR, "and a service that fails again puts it there again"
+    broken.clear()
+    await office.state(request("s-1", 3))
+    await office.deliver(1)
+    await office.settled()
+    assert await status() is Status.WAITING_FOR_END
+    assert [letter async for letter in letters.read()] == []
+
+
 async def test_the_undecodable_is_a_dead_letter_and_the_next_is_done(office: Office) -> None:
     headers, _ = encode(envelop(request("s-1", 1), source="test"))
     await office.js.publish("nexus.events.s-1.retry-requested", b"{]", headers=headers)
@@ -228,6 +288,7 @@ async def test_what_a_newer_release_wrote_is_left_until_the_service_is_updated(
     await office.settled()
     assert office.seen == [(2,), (1,)]
     assert await office.pending() == (0, 0)
+    assert [letter async for letter in office.letters.read()] == [], "it is closed"
 
 
 async def test_nothing_is_decided_about_a_session_with_an_event_of_a_newer_release(

@@ -5,8 +5,18 @@ import asyncio
 import pytest
 from nats.aio.client import Client
 
+from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.testing import SessionEvents
 from nexuslims_contracts.topology import DEAD_LETTERS
-from nexuslims_shared.dead_letters import DeadLetters, MemoryDeadLetters, StreamDeadLetters
+from nexuslims_shared.dead_letters import (
+    DeadLetters,
+    MemoryDeadLetters,
+    SessionDeadLetters,
+    StreamDeadLetters,
+)
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.status import Progress, Status, progress
+from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.testing.dead_letters import DeadLettersBehaviour
 
 
@@ -32,3 +42,46 @@ class TestInTheStream(DeadLettersBehaviour):
         jetstream = client.jetstream()
         await jetstream.delete_stream(DEAD_LETTERS.name)
         assert [letter async for letter in StreamDeadLetters(jetstream).read()] == []
+
+
+class TestInTheSession(DeadLettersBehaviour):
+    @pytest.fixture
+    def store(self) -> MemoryEventStore:
+        return MemoryEventStore()
+
+    @pytest.fixture
+    def letters(self, store: MemoryEventStore) -> DeadLetters:
+        return SessionDeadLetters(MemoryDeadLetters(), store)
+
+    async def test_a_session_is_stuck_until_the_last_letter_of_its_service_is_closed(
+        self, letters: DeadLetters, store: MemoryEventStore
+    ) -> None:
+        facts = SessionEvents()
+        for event in facts.inputs():
+            await store.append(envelop(event, source="test"))
+
+        async def at() -> Progress:
+            return progress(await SessionRepository(store).open(facts.session))
+
+        before = await at()
+        subject = facts.started().subject
+        for consumer, sequence in (("builder", 3), ("extractor", 5), ("extractor", 6)):
+            await letters.write(consumer, sequence, subject, f"damaged {sequence}")
+        stuck = await at()
+        assert (stuck.status, stuck.phase) == (Status.ERROR, "stuck")
+        assert stuck.reason == "builder: damaged 3; extractor: damaged 6"
+        assert len(await letters.close("builder", facts.session)) == 1
+        assert len(await letters.close("extractor", facts.session, {5})) == 1
+        assert (await at()).reason == "extractor: damaged 6"
+        assert await letters.close("extractor", "another") == ()
+        assert len(await letters.close("extractor", facts.session)) == 1
+        assert await at() == before
+        assert await letters.close("extractor", facts.session) == ()
+
+    async def test_what_is_about_no_session_is_a_letter_only(
+        self, letters: DeadLetters, store: MemoryEventStore
+    ) -> None:
+        await letters.write("harvester", 0, "calendar file, session 7", "reversed")
+        await letters.write("builder", 3, "nexus.events.no token.x", "forged")
+        assert len([letter async for letter in letters.read()]) == 2
+        assert await store.last_sequence() == 0

@@ -290,3 +290,11 @@ def test_a_file_that_was_taken_away_is_no_longer_counted_and_one_that_is_missing
         assert not again.files[token].is_missing
         assert again.indexed_count == before.indexed_count
         assert again.current_files().keys() == before.current_files().keys()
+
+
+def test_a_session_that_a_service_gave_up_on_is_stuck_until_a_retry(facts: SessionEvents) -> None:
+    events = [*facts.history(), facts.stuck("uploader", 9), facts.retry(), facts.stuck("indexer")]
+    statuses = [progress(fold(recorded(events[: len(events) - back]))) for back in (2, 1, 0)]
+    assert [one.status is Status.ERROR for one in statuses] == [True, False, True]
+    assert statuses[0].reason == "uploader: damaged"
+    assert statuses[2].reason == "indexer: damaged"

@@ -67,6 +67,7 @@ __all__ = [
     "FileSuperseded",
     "FilesAwaited",
     "FilesNotFound",
+    "HandlingFailed",
     "Instrument",
     "MetadataExtracted",
     "Project",
@@ -299,6 +300,24 @@ class RecordRejected(Event, name="record.rejected", version=2):
     def reason(self) -> str:
         """All problems in one text."""
         return "; ".join(self.problems)
+
+
+# --- the services -----------------------------------------------------------------------------
+
+
+class HandlingFailed(Event, name="handling.failed"):
+    """A service could not handle an event of the session and gave up, or has handled it since."""
+
+    cumulative = True  # each service speaks for itself
+
+    service: Annotated[str, Field(description="Name of its consumer, which the dead letter has")]
+    sequence: Annotated[int, Field(ge=1, description="Of the event that it could not handle")]
+    reason: Annotated[str, Field(description="What was wrong, and the remedy")]
+    resolved: Annotated[bool, Field(description="It was handled since")] = False
+
+    def identity(self) -> tuple[str, ...]:
+        """One outcome of one service with one event."""
+        return (self.content_digest(),)
 
 
 # --- the operator ----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from nexuslims_contracts.events import (
     ExtractionFailed,
     FileIndexed,
     FilesNotFound,
+    HandlingFailed,
     Instrument,
     MetadataExtracted,
     RebuildRequested,
@@ -252,6 +253,23 @@ class SessionEvents:
     def lost(self, **changes: Any) -> RecordLost:
         """The archive does not hold the record that it took."""
         return self._make(RecordLost, changes, **self._at_archive(b"<r/>"))
+
+    # --- the services ---
+
+    def stuck(self, service: str = "builder", sequence: int = 1, **changes: Any) -> HandlingFailed:
+        """A service gave up on an event of the session.
+
+        Parameters
+        ----------
+        service
+            Which.
+        sequence
+            Of the event.
+        changes
+            Other values of fields, by name.
+        """
+        fields = {"service": service, "sequence": sequence, "reason": "damaged"}
+        return self._make(HandlingFailed, changes, **fields)
 
     # --- the operator ---
 

@@ -171,6 +171,9 @@ UPLOADER = ConsumerSpec(
 CONSUMERS = (INDEXER, EXTRACTOR, BUILDER, UPLOADER)
 
 
+STATED_BY_CONSUMERS: tuple[type[events.Event], ...] = (events.HandlingFailed,)
+"""The events that each service with a consumer states about its own work."""
+
 STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
     "harvester": (
         events.SessionStarted,
@@ -188,9 +191,15 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
         events.SessionIndexed,
         events.FilesAwaited,
         events.FilesNotFound,
+        *STATED_BY_CONSUMERS,
     ),
-    "extractor": (events.MetadataExtracted, events.ExtractionFailed),
-    "builder": (events.RecordBuilt, events.RecordRejected, events.ActivitiesCorrected),
+    "extractor": (events.MetadataExtracted, events.ExtractionFailed, *STATED_BY_CONSUMERS),
+    "builder": (
+        events.RecordBuilt,
+        events.RecordRejected,
+        events.ActivitiesCorrected,
+        *STATED_BY_CONSUMERS,
+    ),
     "uploader": (
         events.RecordUploaded,
         events.UploadFailed,
@@ -198,10 +207,11 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
         events.WithdrawalFailed,
         events.RecordCurated,
         events.RecordLost,
+        *STATED_BY_CONSUMERS,
     ),
     "console": (events.RebuildRequested, events.RetryRequested, events.WithdrawalRequested),
 }
-"""Service -> the events that it states, and nobody else."""
+"""Service -> the events that it states, and nobody else but for :data:`STATED_BY_CONSUMERS`."""
 
 PROJECTION = "console"
 """The service that follows the whole stream, without a durable consumer: its read model knows where

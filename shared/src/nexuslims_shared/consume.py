@@ -22,10 +22,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import nats.errors
+import nats.js.errors
 
 from nexuslims_contracts.envelope import Recorded, decode
 from nexuslims_contracts.errors import UndecodableError, UnknownEventError
-from nexuslims_shared.errors import BrokerUnavailableError, DiskError
+from nexuslims_contracts.events import RetryRequested
+from nexuslims_shared.errors import BrokerUnavailableError, DiskError, StoreError
 from nexuslims_shared.logs import about
 from nexuslims_shared.tasks import end
 
@@ -144,14 +146,14 @@ class MessageProcessor:
             await self._leave(message, str(error))
             return
         except UndecodableError as error:
-            await self._dead_letter(message, str(error))
             self.unreadable[sequence] = str(error)
+            await self._give_up(message, str(error))
             return
         async with self._room:
             await self._room.wait_for(lambda: len(self._open) < self.backlog or self._closing)
         delivery = Delivery(message, Recorded(envelope, sequence, message.metadata.timestamp))
         if self._closing:
-            await self._settle(delivery, message.nak)
+            await self._settle(message, message.nak)
             return
         self._open[sequence] = delivery
         self._waiting.setdefault(self.key(delivery.recorded), []).append(delivery)
@@ -169,7 +171,7 @@ class MessageProcessor:
         async with self._room:
             self._room.notify_all()
         for delivery in [one for many in self._waiting.values() for one in many]:
-            await self._settle(delivery, delivery.message.nak)
+            await self._settle(delivery.message, delivery.message.nak)
         self._waiting.clear()
         running = list(self._working.values())
         if running:
@@ -199,6 +201,7 @@ class MessageProcessor:
         with about(batch[0].recorded.event.session):
             try:
                 await self.handler(tuple(delivery.recorded for delivery in batch))
+                await self._close_letters(batch)
             except RetryLater as later:
                 log.info("%s: asked again in %s", later, later.delay)
                 await self._hand_back(batch, later.delay.total_seconds())
@@ -216,48 +219,77 @@ class MessageProcessor:
                 await self._fail(batch, error)
             else:
                 for delivery in batch:
-                    await self._settle(delivery, delivery.message.ack)
+                    await self._settle(delivery.message, delivery.message.ack)
 
     async def _hand_back(self, batch: tuple[Delivery, ...], delay: float) -> None:
         for delivery in batch:
-            await self._settle(delivery, partial(delivery.message.nak, delay=delay or None))
+            message = delivery.message
+            await self._settle(message, partial(message.nak, delay=delay or None))
+
+    async def _close_letters(self, batch: tuple[Delivery, ...]) -> None:
+        """Drop the dead letters about what could be handled now: on a retry, all of the session."""
+        session = batch[0].recorded.event.session
+        if any(isinstance(delivery.recorded.event, RetryRequested) for delivery in batch):
+            await self.dead_letters.close(self.consumer, session)
+        elif again := {one.recorded.sequence for one in batch if one.attempt > 1}:
+            await self.dead_letters.close(self.consumer, session, again)
+        for delivery in batch:
+            self.unreadable.pop(delivery.recorded.sequence, None)
 
     async def _fail(self, batch: tuple[Delivery, ...], error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
         for delivery in batch:
-            if delivery.attempt >= MAX_ATTEMPTS:
-                await self._dead_letter(delivery.message, reason)
-                self._open.pop(delivery.recorded.sequence, None)
-            else:
-                delay = growing_delay(delivery.attempt)
-                await self._settle(delivery, partial(delivery.message.nak, delay=delay))
+            await self._give_up(delivery.message, reason, after=MAX_ATTEMPTS)
 
-    async def _dead_letter(self, message: "Msg", reason: str) -> None:
-        """Write a dead letter, then settle; without the letter the message comes again."""
+    async def _give_up(self, message: "Msg", reason: str, *, after: int = 1) -> None:
+        """Write a dead letter after so many attempts; until it is written, hand the message back.
+
+        Parameters
+        ----------
+        message
+            What cannot be used.
+        reason
+            Why.
+        after
+            Attempts.
+        """
+        attempts = message.metadata.num_delivered or 1
+        if attempts >= after and await self._dead_letter(message, reason):
+            await self._settle(message, message.term)
+        else:
+            await self._hand_back_failed(message)
+
+    async def _dead_letter(self, message: "Msg", reason: str, *, once: bool = False) -> bool:
+        """Write a dead letter; False if that is not possible now: then the message comes again."""
         sequence = message.metadata.sequence.stream
         log.error("event %d cannot be used: %s", sequence, reason)
-        await self.dead_letters.write(self.consumer, sequence, message.subject, reason)
-        await message.term()
+        write = self.dead_letters.write_once if once else self.dead_letters.write
+        try:
+            await write(self.consumer, sequence, message.subject, reason)
+        except (StoreError, nats.errors.Error, nats.js.errors.Error) as error:
+            log.warning("no dead letter could be written about event %d: %s", sequence, error)
+            return False
+        return True
 
     async def _leave(self, message: "Msg", reason: str) -> None:
         """Hand back what only another release can read; the readiness page and a letter say so."""
         sequence = message.metadata.sequence.stream
-        try:
-            if sequence not in self.unreadable:
-                log.error("event %d is left for a newer release: %s", sequence, reason)
-                await self.dead_letters.write_once(self.consumer, sequence, message.subject, reason)
-                self.unreadable[sequence] = reason
-            await message.nak(delay=growing_delay(message.metadata.num_delivered or 1))
-        finally:
-            self._open.pop(sequence, None)
+        if sequence not in self.unreadable and await self._dead_letter(message, reason, once=True):
+            self.unreadable[sequence] = reason
+        await self._hand_back_failed(message)
 
-    async def _settle(self, delivery: Delivery, how: Callable[[], Awaitable[None]]) -> None:
+    async def _hand_back_failed(self, message: "Msg") -> None:
+        delay = growing_delay(message.metadata.num_delivered or 1)
+        await self._settle(message, partial(message.nak, delay=delay))
+
+    async def _settle(self, message: "Msg", how: Callable[[], Awaitable[None]]) -> None:
+        sequence = message.metadata.sequence.stream
         try:
             await how()
         except nats.errors.Error as error:
-            log.warning("event %d was not settled: %s", delivery.recorded.sequence, error)
+            log.warning("event %d was not settled: %s", sequence, error)
         finally:
-            self._open.pop(delivery.recorded.sequence, None)
+            self._open.pop(sequence, None)
 
     async def _beat(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.dead_letters import DeadLetters, StreamDeadLetters
+from nexuslims_shared.dead_letters import DeadLetters, SessionDeadLetters, StreamDeadLetters
 from nexuslims_shared.embedded import running_broker
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.people import BucketPeople, People
@@ -115,10 +115,11 @@ def make_context(settings: Settings, client: Client) -> ServiceContext:
         A live connection.
     """
     jetstream = client.jetstream(timeout=5)
+    store = JetStreamEventStore(jetstream)
     return ServiceContext(
         settings,
-        JetStreamEventStore(jetstream),
+        store,
         BucketPeople(jetstream),
-        StreamDeadLetters(jetstream),
+        SessionDeadLetters(StreamDeadLetters(jetstream), store),
         jetstream,
     )

@@ -1,17 +1,21 @@
 """Dead letters: what a service could not use, where it is, and why."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import nats.js.errors
 from nats.js import api
 
 from nexuslims_contracts.dead_letters import DeadLetter
-from nexuslims_contracts.identifiers import digest
+from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.events import HandlingFailed
+from nexuslims_contracts.identifiers import digest, is_token
+from nexuslims_contracts.subjects import session_of
 from nexuslims_contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTERS
 from nexuslims_shared.store.direct import DirectReader
 from nexuslims_shared.store.jetstream import one_error_for_silence
+from nexuslims_shared.store.port import EventStore
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from nexuslims_shared.broker import BrokerClient
 
 _NO_SUCH_SEQUENCE: Final = 10043
+_LONGEST_REASON: Final = 4000
+"""Characters of a reason in an event; the letter has all of it."""
 
 
 class DeadLetters(Protocol):
@@ -56,6 +62,30 @@ class DeadLetters(Protocol):
         """Drop the dead letter of that number, which was dealt with."""
         ...
 
+    async def close(
+        self, consumer: str, session: str, sequences: Collection[int] | None = None
+    ) -> tuple[DeadLetter, ...]:
+        """Drop the dead letters of a session that its consumer can handle now; return them.
+
+        Parameters
+        ----------
+        consumer
+            Name of the consumer.
+        session
+            Token of the session.
+        sequences
+            Only the letters about these events; all by default.
+        """
+        closed = [
+            letter
+            async for letter in self.read()
+            if _is_about(letter, consumer, session)
+            and (sequences is None or letter.sequence in sequences)
+        ]
+        for letter in closed:
+            await self.remove(letter.number)
+        return tuple(closed)
+
     async def write_once(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
         """Report something, unless the same report is there; parameters as for :meth:`write`."""
         async for letter in self.read():
@@ -67,6 +97,69 @@ class DeadLetters(Protocol):
             ):
                 return
         await self.write(consumer, sequence, subject, reason)
+
+
+class SessionDeadLetters(DeadLetters):
+    """Dead letters that are part of the story of the session they are about.
+
+    A session with one is stuck, until an operator requests a retry or the letter is closed.
+
+    Parameters
+    ----------
+    letters
+        Where they are kept.
+    store
+        Where the events are.
+    """
+
+    def __init__(self, letters: DeadLetters, store: EventStore) -> None:
+        self._letters, self._store = letters, store
+
+    async def write(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
+        """Report something, at first in the session: where a letter lies, the event is."""
+        session = session_of(subject)
+        if sequence and is_token(session):
+            await self._state(session, consumer, sequence, reason)
+        await self._letters.write(consumer, sequence, subject, reason)
+
+    def read(self) -> AsyncIterator[DeadLetter]:
+        """Read all dead letters; see the port."""
+        return self._letters.read()
+
+    async def remove(self, number: int) -> None:
+        """Drop a dead letter; see the port."""
+        await self._letters.remove(number)
+
+    async def close(
+        self, consumer: str, session: str, sequences: Collection[int] | None = None
+    ) -> tuple[DeadLetter, ...]:
+        """Drop what can be handled now; see the port."""
+        closed = await self._letters.close(consumer, session, sequences)
+        left = [one async for one in self.read() if _is_about(one, consumer, session)]
+        if closed and not left:
+            last = closed[-1]
+            await self._state(session, consumer, last.sequence, last.reason, resolved=True)
+        return closed
+
+    async def _state(
+        self, session: str, consumer: str, sequence: int, reason: str, *, resolved: bool = False
+    ) -> None:
+        event = HandlingFailed(
+            session=session,
+            service=consumer,
+            sequence=sequence,
+            reason=reason[:_LONGEST_REASON],
+            resolved=resolved,
+        )
+        await self._store.append(envelop(event, source=f"nexuslims/{consumer}"))
+
+
+def _is_about(letter: DeadLetter, consumer: str, session: str) -> bool:
+    return (
+        letter.consumer == consumer
+        and letter.sequence > 0
+        and session_of(letter.subject) == session
+    )
 
 
 class MemoryDeadLetters(DeadLetters):

@@ -202,7 +202,7 @@ def show_dead_letter(number: Number) -> None:
 
 @dead_letters.command("retry")
 def retry_dead_letter(number: Number) -> None:
-    """Have the event of a dead letter handled again, and delete the letter."""
+    """Have the event of a dead letter handled again; the letter is closed when that succeeds."""
     from nexuslims_console.actions import retry as work  # noqa: PLC0415 - heavy
 
     work.retry_letter(number)

@@ -13,6 +13,7 @@ from nexuslims_contracts.events import (
     FilesAwaited,
     FilesNotFound,
     FileSuperseded,
+    HandlingFailed,
     Instrument,
     MetadataExtracted,
     RebuildRequested,
@@ -269,6 +270,12 @@ def _(event: RecordCurated) -> str:
 @summary.register(WithdrawalFailed)
 def _(event: UploadFailed | RecordWithdrawn | WithdrawalFailed) -> str:
     return f"{event.destination}: {event.reason}"
+
+
+@summary.register
+def _(event: HandlingFailed) -> str:
+    what = "handled since" if event.resolved else event.reason
+    return f"{event.service}, event {event.sequence}: {what}"
 
 
 @summary.register

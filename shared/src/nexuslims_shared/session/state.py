@@ -29,6 +29,7 @@ from nexuslims_contracts.events import (
     FilesAwaited,
     FilesNotFound,
     FileSuperseded,
+    HandlingFailed,
     MetadataExtracted,
     RebuildRequested,
     RecordBuilt,
@@ -144,6 +145,8 @@ class SessionState:
     """What people have added to the record at each destination."""
     destination_subjects: Map[str, int] = field(default_factory=Map)
     """Sequence of the last event on each subject of a destination."""
+    unhandled: Map[str, Register[HandlingFailed]] = field(default_factory=Map)
+    """What each service could not handle last, or has handled since."""
     last_input: int = 0
     through: int = 0
 
@@ -395,6 +398,12 @@ def _(event: Withdrawal, state: SessionState, sequence: int) -> SessionState:
 @_apply.register
 def _(event: WithdrawalRequested, state: SessionState, sequence: int) -> SessionState:
     return replace(state, withdrawal=_later(state.withdrawal, sequence, event))
+
+
+@_apply.register
+def _(event: HandlingFailed, state: SessionState, sequence: int) -> SessionState:
+    latest = _later(state.unhandled.get(event.service), sequence, event)
+    return replace(state, unhandled=state.unhandled.set(event.service, latest))
 
 
 def _with_subject(state: SessionState, sequence: int, event: Event) -> Map[str, int]:

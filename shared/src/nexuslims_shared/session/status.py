@@ -8,6 +8,7 @@ from nexuslims_contracts.events import (
     ConsentDeclined,
     FilesAwaited,
     FilesNotFound,
+    HandlingFailed,
     RecordRejected,
     RecordUploaded,
     RecordWithdrawn,
@@ -56,6 +57,10 @@ NOT_WITHDRAWN = "not withdrawn"
 """The phase in which a destination refuses to give a record back."""
 
 
+STUCK = "stuck"
+"""The phase in which a service gave up on an event of the session, until a retry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A status, a finer phase inside it, a reason where there is one; and who has to act next.
@@ -89,6 +94,16 @@ def cancelled(state: SessionState) -> SessionCancelled | None:
     """Return the calendar's cancellation, if nothing newer replaced it."""
     event = state.schedule.event if state.schedule else None
     return event if isinstance(event, SessionCancelled) else None
+
+
+def unhandled(state: SessionState) -> list[HandlingFailed]:
+    """Return what services could not handle, have not handled since, and nobody asks to retry."""
+    retried = state.retry.sequence if state.retry else 0
+    return [
+        failure.event
+        for _, failure in sorted(state.unhandled.items())
+        if not failure.event.resolved and failure.sequence > retried
+    ]
 
 
 def files_complete(state: SessionState) -> bool:
@@ -213,6 +228,9 @@ def exported(state: SessionState, plan: UploadPlan | None = None) -> bool | None
 
 def progress(state: SessionState) -> Progress:
     """Return status and phase of a session."""
+    if stuck := unhandled(state):
+        reasons = [f"{one.service}: {one.reason}" for one in stuck]
+        return Progress(Status.ERROR, STUCK, "; ".join(reasons))
     reason = withdrawn(state)
     if reason and (ended(state) or cancelled(state) or holding(state)):
         return _after_withdrawal(state, reason)

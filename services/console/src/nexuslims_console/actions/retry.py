@@ -88,7 +88,7 @@ async def _letter_and_event(number: int) -> dict[str, Any]:
 
 
 def retry_letter(number: int) -> None:
-    """Request that the event of a dead letter is handled again, and delete the letter."""
+    """Request that the event of a dead letter is handled again; its service closes the letter."""
     say(run(_retry_letter(number)))
 
 
@@ -98,11 +98,9 @@ async def _retry_letter(number: int) -> str:
         if letter.sequence:
             session = session_of(letter.subject)
             await request_retry(context.store, session)
-            done = f"{session}: what failed is tried again"
-        else:
-            done = f"{letter.subject}: the {letter.consumer} reads it again at its next round"
+            return f"{session}: what failed is tried again; the letter is closed when that succeeds"
         await context.dead_letters.remove(number)
-        return done
+        return f"{letter.subject}: the {letter.consumer} reads it again at its next round"
 
 
 async def _letter(context: ServiceContext, number: int) -> DeadLetter:
