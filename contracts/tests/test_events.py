@@ -22,6 +22,7 @@ from nexuslims_contracts.events import (
 from nexuslims_contracts.identifiers import file_token, is_token, session_token
 from nexuslims_contracts.upcasting import upcast
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 INSTRUMENT = Instrument(pid="FEI-Titan-TEM", name="FEI Titan TEM", filestore="Titan_TEM")
 START = datetime(2018, 11, 13, 16, tzinfo=UTC)
 
@@ -60,7 +61,7 @@ def test_the_same_fact_has_the_same_id_and_another_fact_another():
 
 
 def test_an_envelope_survives_the_wire_and_names_its_cause():
-    cause = envelop(ended(), source="nexuslims/harvester", traceparent="00-ab-cd-01")
+    cause = envelop(ended(), source="nexuslims/harvester", traceparent=TRACE)
     effect = envelop(
         FileIndexed(
             session="file-1",
@@ -77,8 +78,25 @@ def test_an_envelope_survives_the_wire_and_names_its_cause():
     assert decode(headers, payload) == effect
     assert headers["ce-causationid"] == cause.id
     assert headers["Nats-Msg-Id"] == headers["ce-id"] == effect.id
-    assert headers["traceparent"] == "00-ab-cd-01"
+    assert headers["traceparent"] == TRACE
     assert effect.correlation == "file-1"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "00-ab-cd-01",
+        TRACE.upper(),
+        f"{TRACE}-more",
+        TRACE.replace("00-", "ff-"),
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01",
+        "x" * 4000,
+    ],
+)
+def test_a_malformed_trace_is_ignored(forged: str):
+    headers, payload = encode(envelop(ended(), source="test", traceparent=forged))
+    assert decode(headers, payload).traceparent == ""
 
 
 def test_a_newer_version_is_left_alone():

@@ -4,6 +4,7 @@ Binary content mode of the CloudEvents NATS protocol binding: attributes travel 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from nexuslims_contracts.upcasting import is_current, upcast
 
 MAX_EVENT_BYTES = 256 * 1024
 MSG_ID = "Nats-Msg-Id"
+_TRACE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[0-3]")
 _EXTRACTED = MetadataExtracted.type_name()
 _DATASETS = b',"datasets":['
 _ARTIFACTS = b'],"artifacts":['
@@ -161,7 +163,7 @@ def decode(headers: Mapping[str, str], payload: bytes, *, datasets: bool = True)
             time=datetime.fromisoformat(headers["ce-time"]),
             causation=headers.get("ce-causationid", ""),
             correlation=headers.get("ce-correlationid", ""),
-            traceparent=headers.get("traceparent", ""),
+            traceparent=_trace_of(headers),
         )
     except KeyError as error:
         raise UndecodableError(f"the message lacks the header {error.args[0]!r}") from error
@@ -171,6 +173,12 @@ def decode(headers: Mapping[str, str], payload: bytes, *, datasets: bool = True)
         raise UndecodableError(f"{type_name}: {where}: {first['msg']}") from error
     except ValueError as error:
         raise UndecodableError(f"the message cannot be read: {error}") from error
+
+
+def _trace_of(headers: Mapping[str, str]) -> str:
+    """Return the W3C trace context; none if it is malformed, as it would be passed on for ever."""
+    text = headers.get("traceparent", "")
+    return text if _TRACE.fullmatch(text) else ""
 
 
 def _without_datasets(payload: bytes) -> bytes:

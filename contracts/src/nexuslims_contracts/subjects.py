@@ -57,6 +57,18 @@ def destination_subject(session: str, destination: str, event: str) -> str:
     return f"{PREFIX}.{session}.{DESTINATION}.{destination}.{event}"
 
 
+def template(pattern: str) -> str:
+    """Return a filter with names for its wildcards: ``nexus.events.{session}.file.{file}.indexed``.
+
+    Few exist, so traces and metrics are named by them, never by a subject.
+    """
+    tokens: list[str] = []
+    for token in pattern.split("."):
+        known = "{session}" in tokens
+        tokens.append(f"{{{tokens[-1] if known else 'session'}}}" if token == "*" else token)
+    return ".".join(tokens)
+
+
 def session_of(subject: str) -> str:
     """Session that a subject of the stream is about."""
     return subject.removeprefix(f"{PREFIX}.").partition(".")[0]

@@ -30,6 +30,8 @@ from nexuslims_contracts.events import RetryRequested
 from nexuslims_shared.errors import BrokerUnavailableError, DiskError, StoreError
 from nexuslims_shared.logs import about
 from nexuslims_shared.tasks import end
+from nexuslims_shared.telemetry.metrics import DEAD_LETTERS_WRITTEN
+from nexuslims_shared.telemetry.work import handling
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -198,24 +200,33 @@ class MessageProcessor:
                 self._room.notify_all()
 
     async def _handle(self, batch: tuple[Delivery, ...]) -> None:
-        with about(batch[0].recorded.event.session):
+        recorded = tuple(delivery.recorded for delivery in batch)
+        with (
+            about(recorded[0].event.session),
+            handling(self.consumer, recorded, batch[0].attempt) as work,
+        ):
             try:
-                await self.handler(tuple(delivery.recorded for delivery in batch))
+                await self.handler(recorded)
                 await self._close_letters(batch)
             except RetryLater as later:
+                work.ends("later")
                 log.info("%s: asked again in %s", later, later.delay)
                 await self._hand_back(batch, later.delay.total_seconds())
             except asyncio.CancelledError:
+                work.ends("cancelled")
                 await self._hand_back(batch, 0)
                 raise
             except UnknownEventError as error:
+                work.ends("left", error)
                 for delivery in batch:
                     await self._leave(delivery.message, str(error))
             except (BrokerUnavailableError, DiskError) as error:
+                work.ends("unavailable", error)
                 log.warning("%s", error)
                 await self._hand_back(batch, growing_delay(batch[0].attempt))
             except Exception as error:
-                log.exception("handling %s failed", batch[0].recorded.event.type_name())
+                work.ends("failed", error)
+                log.exception("handling %s failed", recorded[0].event.type_name())
                 await self._fail(batch, error)
             else:
                 for delivery in batch:
@@ -269,6 +280,7 @@ class MessageProcessor:
         except (StoreError, nats.errors.Error, nats.js.errors.Error) as error:
             log.warning("no dead letter could be written about event %d: %s", sequence, error)
             return False
+        DEAD_LETTERS_WRITTEN.labels(self.consumer).inc()
         return True
 
     async def _leave(self, message: "Msg", reason: str) -> None:

@@ -3,6 +3,7 @@
 Apart from running services, so that a command need not import FastStream and its HTTP server.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from nexuslims_shared.secrets import hide
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore
+from nexuslims_shared.telemetry import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,12 @@ async def service_context(
             client = await connect(url, name=name)
     except (OSError, nats.errors.Error) as error:
         raise TopologyError(f"the broker at {hide(url)} does not answer: does it run?") from error
+    tracing.configure(name)
     try:
         yield make_context(settings, client)
     finally:
         await client.close()
+        await asyncio.to_thread(tracing.shutdown)
 
 
 async def provision_broker(settings: Settings, *, wait: bool = False) -> None:

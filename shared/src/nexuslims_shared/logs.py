@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nexuslims_shared.secrets import hide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 SESSION = "em.session.id"
 
@@ -28,6 +28,11 @@ def about(session: str) -> "Iterator[None]":
         _session.reset(token)
 
 
+def current_session() -> str:
+    """Return which session is worked on here, empty if none is."""
+    return _session.get()
+
+
 class JsonFormatter(logging.Formatter):
     """Formats a record as one JSON object, without secrets.
 
@@ -35,11 +40,16 @@ class JsonFormatter(logging.Formatter):
     ----------
     service
         Name of the service, on every line.
+    identifiers
+        Gives what else is on every line, such as the trace.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(
+        self, service: str, identifiers: "Callable[[], Mapping[str, str]]" = dict[str, str]
+    ) -> None:
         super().__init__()
         self._service = service
+        self._identifiers = identifiers
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
@@ -52,12 +62,17 @@ class JsonFormatter(logging.Formatter):
         }
         if session := _session.get():
             line[SESSION] = session
+        line |= self._identifiers()
         if record.exc_info:
             line["exception"] = hide(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure(service: str, level: str = "INFO") -> None:
+def configure(
+    service: str,
+    level: str = "INFO",
+    identifiers: "Callable[[], Mapping[str, str]]" = dict[str, str],
+) -> None:
     """Send all logs to standard output as JSON.
 
     Parameters
@@ -66,9 +81,11 @@ def configure(service: str, level: str = "INFO") -> None:
         Name of the service, on every line.
     level
         Lowest level that is written, by its name.
+    identifiers
+        Gives what else is on every line, such as the trace.
     """
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter(service))
+    handler.setFormatter(JsonFormatter(service, identifiers))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -39,6 +39,7 @@ from nexuslims_shared.errors import SettingsError, TopologyError
 from nexuslims_shared.health import Check, Health, Notes, check_broker, check_mount
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end
+from nexuslims_shared.telemetry import tracing
 
 __all__ = [
     "SERVICES",
@@ -156,9 +157,13 @@ async def run(service: Service, settings: Settings) -> None:
     SettingsError
         If a folder the service works with does not exist.
     """
-    logs.configure(service.name, settings.log_level)
-    await asyncio.to_thread(require_mounts, service.mounts)
-    await _Process(service, settings).run()
+    logs.configure(service.name, settings.log_level, tracing.identifiers)
+    tracing.configure(service.name)
+    try:
+        await asyncio.to_thread(require_mounts, service.mounts)
+        await _Process(service, settings).run()
+    finally:
+        await asyncio.to_thread(tracing.shutdown)
 
 
 def require_mounts(mounts: Iterable[Mount]) -> None:

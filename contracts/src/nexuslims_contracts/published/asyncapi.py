@@ -17,6 +17,7 @@ from nexuslims_contracts.published.schemas import (
     meaning,
     session_schema,
 )
+from nexuslims_contracts.subjects import template
 from nexuslims_contracts.topology import (
     CONSUMERS,
     DEAD_LETTER_PREFIX,
@@ -78,7 +79,7 @@ def document(schemas: Mapping[str, Schema]) -> dict[str, Any]:
 
 
 def _channel(model: type[Event], schemas: Mapping[str, Schema]) -> dict[str, Any]:
-    address = _address(model)
+    address = template(model.filter())
     versions = [name for name in schemas if name.rpartition(".")[0] == f"nexuslims.{model.name}"]
     return {
         "address": address,
@@ -171,15 +172,6 @@ def _operation(
         references = [{"$ref": f"#/channels/{channel}/messages/{one}"} for one in messages]
         operation["messages"] = references
     return operation
-
-
-def _address(model: type[Event]) -> str:
-    """Return the subject with names for its wildcards: the session first, then what is named."""
-    tokens: list[str] = []
-    for token in model.filter().split("."):
-        known = "{session}" in tokens
-        tokens.append(f"{{{tokens[-1] if known else 'session'}}}" if token == "*" else token)
-    return ".".join(tokens)
 
 
 def _parameters(address: str) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.telemetry import tracing
+from nexuslims_shared.telemetry.metrics import BUILD
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +130,12 @@ class Builder:
         signals = await read_signals(self._store, state, self._settings.data_path)
         names = await read_names(self._people, state)
         state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
-        return await asyncio.to_thread(compose, state, names, signals, self._settings)
+        with tracing.span("build record") as span, BUILD.timing() as ends:
+            outcome, xml = await asyncio.to_thread(compose, state, names, signals, self._settings)
+            result = "built" if isinstance(outcome, RecordBuilt) else "rejected"
+            ends(result)
+            span.set({tracing.OUTCOME: result})
+        return outcome, xml
 
     async def _append(
         self,

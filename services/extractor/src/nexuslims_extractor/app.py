@@ -23,6 +23,7 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_contracts.topology import EXTRACTOR
 from nexuslims_extractor.errors import ProfileError
+from nexuslims_extractor.extraction import Extraction
 from nexuslims_extractor.outcome import to_event
 from nexuslims_extractor.profiles import load_profiles
 from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
@@ -36,6 +37,8 @@ from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import FileState
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.telemetry import tracing
+from nexuslims_shared.telemetry.metrics import EXTRACTION, EXTRACTION_FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -132,12 +135,19 @@ class Reader:
         if files:
             log.info("%d files are read again", len(files))
         outcomes = await asyncio.gather(
-            *(self._read(file, recorded.envelope, request) for file in files),
+            *(self._read_again(file, recorded.envelope, request) for file in files),
             return_exceptions=True,
         )
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
+
+    async def _read_again(self, file: FileIndexed, cause: Envelope, request: str) -> None:
+        """Read one file of a request, which may concern thousands: each is a trace of its own."""
+        with tracing.unit(
+            "read file again", file.session, replay=True, attributes={tracing.FILE: file.file}
+        ):
+            await self._read(file, cause, request)
 
     async def _read(self, file: FileIndexed, cause: Envelope, request: str = "") -> None:
         path = resolve(self._settings.instrument_data_path, file.disk_path)
@@ -152,11 +162,29 @@ class Reader:
                 request=request,
             )
         else:
-            extraction = await self._pool.extract(self._job(path, file))
+            extraction = await self._extract(path, file)
             event = to_event(extraction, file, request)
         await self._store.append(envelop(event, source=SOURCE, cause=cause))
         if isinstance(event, ExtractionFailed):
             log.warning("%s: %s: %s", file.path, event.failure, event.reason)
+
+    async def _extract(self, path: Path, file: FileIndexed) -> Extraction:
+        """Have a worker read a file, and note how long it took and what came of it."""
+        attributes = {tracing.FILE: file.file}
+        with tracing.span("extract", attributes) as span, EXTRACTION.timing() as ends:
+            extraction = await self._pool.extract(self._job(path, file))
+            reader, failure = extraction.extractor, extraction.failure
+            ends(reader.name, extraction.outcome)
+            span.set(
+                {
+                    tracing.EXTRACTOR: f"{reader.name} {reader.version}",
+                    tracing.OUTCOME: extraction.outcome,
+                }
+            )
+            if failure is not None:
+                EXTRACTION_FAILURES.labels(reader.name, failure).inc()
+                span.fail(failure)
+        return extraction
 
     def _problem(self, path: Path, file: FileIndexed) -> tuple[FailureKind, str] | None:
         """Make sure that the file is the one that was indexed, before a worker takes it up."""

@@ -38,6 +38,8 @@ from nexuslims_shared.logs import about
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.state import INITIAL, SessionState
+from nexuslims_shared.telemetry import tracing
+from nexuslims_shared.telemetry.metrics import CALENDAR_ANSWERED, POLLS
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +178,13 @@ class Harvest:
 
     async def _ask(self, window: Window) -> Entries:
         """Ask the calendar; whatever goes wrong there becomes one kind of error."""
+        with POLLS.timing(self.calendar) as ends:
+            entries = await self._asked(window)
+            ends("answered")
+        CALENDAR_ANSWERED.labels(self.calendar).set_to_current_time()
+        return entries
+
+    async def _asked(self, window: Window) -> Entries:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._calendar.entries(window)
@@ -260,7 +269,7 @@ class Harvest:
         """Store the events of one session, its artifact before them."""
         if not (statement.envelopes or statement.artifact or statement.outdated):
             return []
-        with about(statement.session):
+        with about(statement.session), tracing.unit("state session", statement.session):
             try:
                 await asyncio.to_thread(self._write, statement)
                 for envelope in statement.envelopes:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import Context
 from datetime import timedelta
 from typing import Final
 
@@ -228,7 +229,9 @@ class Indexer:
 
     def _start(self, key: TreeKey) -> None:
         instrument = self.instruments[key] = self._make(key)
-        self.tasks.append(asyncio.create_task(instrument.run(), name=f"look {key[1]}"))
+        # it serves all sessions: it is not about the one that is handled at the moment
+        looking = asyncio.create_task(instrument.run(), name=f"look {key[1]}", context=Context())
+        self.tasks.append(looking)
         self._others.set()
 
     def _make(self, key: TreeKey) -> InstrumentIndexer:

@@ -28,6 +28,7 @@ from nexuslims_shared.logs import about
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.store.port import EventStore
+from nexuslims_shared.telemetry import tracing
 
 log = logging.getLogger(__name__)
 
@@ -326,7 +327,7 @@ class ManifestUpdater:
             delay=self._policy.delay,
         )
         self._note_doubts(one, claims, tracked, now)
-        await self._state(statement, self.causes.get(one.session))
+        await self._state(one.session, statement, self.causes.get(one.session))
         self.causes.pop(one.session, None)
         tracked.decided = asked
 
@@ -362,15 +363,17 @@ class ManifestUpdater:
         else:
             self._doubtful.discard(one.session)
 
-    async def _state(self, statement: Statement, cause: Envelope | None) -> None:
+    async def _state(self, session: str, statement: Statement, cause: Envelope | None) -> None:
         """Files first: a manifest is complete when it is stated."""
         store = self._events.store
         events = [envelop(event, source=SOURCE, cause=cause) for event in statement.files]
-        if events:
-            await store.append_all(events)
-        if statement.session is not None:
-            await store.append(envelop(statement.session, source=SOURCE, cause=cause))
-        if events or statement.session is not None:
+        if not events and statement.session is None:
+            return
+        with tracing.unit("state files", session, [cause] if cause else []):
+            if events:
+                await store.append_all(events)
+            if statement.session is not None:
+                await store.append(envelop(statement.session, source=SOURCE, cause=cause))
             kind = statement.session.type_name() if statement.session else "session in use"
             log.info("%d events about files: %s", len(events), kind)
 

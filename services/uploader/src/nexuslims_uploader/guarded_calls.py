@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from nexuslims_shared.consume import growing_delay
+from nexuslims_shared.telemetry.metrics import BREAKER_OPEN, DESTINATION_AWAY, DESTINATION_WAITING
 from nexuslims_uploader.breaker import LONGEST_RETRY_AFTER, CircuitBreaker, Outage
 from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
@@ -64,6 +65,8 @@ class GuardedCalls:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._breakers = {name: CircuitBreaker(clock, now) for name in destinations}
+        for name, breaker in self._breakers.items():
+            self._publish(name, breaker)
         self._attempts: Counter[tuple[str, str, str]] = Counter()
         self._waiting: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -95,6 +98,16 @@ class GuardedCalls:
         self._waiting[destination].discard(record.session)
         del self._attempts[destination, record.session, record.sha256]
         return outcome
+
+    def _publish(self, name: str, breaker: CircuitBreaker) -> None:
+        """Have the metrics ask the breaker whenever somebody asks them."""
+        BREAKER_OPEN.labels(name).set_function(lambda: float(breaker.wait() is not None))
+        DESTINATION_AWAY.labels(name).set_function(
+            lambda: breaker.outage_duration().total_seconds()
+        )
+        DESTINATION_WAITING.labels(name).set_function(
+            lambda: len(self._waiting[name]) if breaker.outage else 0
+        )
 
     def notes(self) -> dict[str, str]:
         """Describe the outage of each destination that does not answer, for the health page."""

@@ -20,6 +20,7 @@ from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_actio
 from nexuslims_uploader.destination import Destination, RecordToUpload
 from nexuslims_uploader.destination_calls import RETRY_AFTER_OTHERS, DestinationCalls
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
+from nexuslims_uploader.observed_calls import observed
 from nexuslims_uploader.outcomes import (
     DestinationEvent,
     UploadOutcome,
@@ -128,11 +129,15 @@ class Uploader:
         if isinstance(action, Upload):
             record = await self._read(reader, state)
             record = replace(record, overwrite=state.may_overwrite(name))
-            outcome = uploaded = await self._calls.upload(name, record, results)
+            with observed("upload", name) as ends:
+                outcome = uploaded = await self._calls.upload(name, record, results)
+                ends(outcome)
             events = upload_events(uploaded, state, plan, name)
         else:
             record = await reader.to_withdraw(state)
-            outcome = answer = await self._calls.withdraw(name, record, results)
+            with observed("withdraw", name) as ends:
+                outcome = answer = await self._calls.withdraw(name, record, results)
+                ends(outcome)
             events = withdrawal_events(answer, state, plan, name)
         if isinstance(outcome, Deferred):
             waiting[name] = outcome.delay

@@ -32,6 +32,7 @@ from nexuslims_shared.store.acks import Ack, AckInbox
 from nexuslims_shared.store.direct import DirectReader, Stored
 from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
 from nexuslims_shared.tasks import end as cancel
+from nexuslims_shared.telemetry.tracing import sending
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -119,6 +120,10 @@ class JetStreamEventStore:
 
     async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:
         """Store a fact, once; see the port."""
+        with sending([envelope]) as (traced,):
+            return await self._append(traced, expect)
+
+    async def _append(self, envelope: Envelope, expect: int | None) -> Appended:
         headers, payload = encode(envelope)
         subject = envelope.subject
         expected = expect or 0
@@ -139,7 +144,8 @@ class JetStreamEventStore:
         """Store many facts, each once, a window of them in flight at a time."""
         answers: list[Appended] = []
         for start in range(0, len(envelopes), _WINDOW):
-            answers += await self._append_window(envelopes[start : start + _WINDOW])
+            with sending(envelopes[start : start + _WINDOW]) as window:
+                answers += await self._append_window(window)
         return answers
 
     async def read(
@@ -255,7 +261,7 @@ class JetStreamEventStore:
             await asyncio.wait(pending, timeout=5.0)
             self._acks.forget()
         return [
-            _answer(future) or await self.append(envelope)
+            _answer(future) or await self._append(envelope, None)
             for envelope, future in zip_longest(envelopes, pending)
         ]
 

@@ -10,7 +10,8 @@ from nexuslims_builder.build import builder_version, compose
 from nexuslims_builder.decide import is_complete
 from nexuslims_builder.readings import read_names, signals_held, with_long_texts
 from nexuslims_builder.record_files import RecordFiles
-from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts import subjects
+from nexuslims_contracts.envelope import Envelope, Recorded, envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import RecordBuilt, RecordRejected
 from nexuslims_shared.artifacts import read_artifact
@@ -19,6 +20,7 @@ from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import Status, is_stale, progress
+from nexuslims_shared.telemetry import tracing
 
 SOURCE: Final = "nexuslims/rebuild"
 _ATTEMPTS: Final = 3
@@ -95,6 +97,20 @@ class Rebuilder:
         BrokerUnavailableError
             If the broker does not answer.
         """
+        causes = await self._built_before(session) if tracing.is_on() else []
+        with tracing.unit("rebuild record", session, causes, replay=True) as span:
+            outcome = await self._attempt(session)
+            span.set({tracing.OUTCOME: outcome.kind})
+            return outcome
+
+    async def _built_before(self, session: str) -> list[Envelope]:
+        """Return the event about the last record, which the trace is linked to."""
+        subject = subjects.session_subject(session, RecordBuilt.kind())
+        sequence = await self._store.last_sequence(subject)
+        former = await self._store.get(sequence) if sequence else None
+        return [former.envelope] if isinstance(former, Recorded) else []
+
+    async def _attempt(self, session: str) -> Outcome:
         try:
             for _ in range(_ATTEMPTS):
                 try:

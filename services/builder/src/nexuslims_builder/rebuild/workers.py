@@ -6,12 +6,14 @@ import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from typing import Final
 
 from nexuslims_builder.rebuild.rebuilder import Job, Outcome, Rebuilder
 from nexuslims_shared.context import service_context
 from nexuslims_shared.processes import die_with_parent
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.telemetry import tracing
 
 NICENESS: Final = 10
 """The services' own work goes first where there is not enough processor for both."""
@@ -49,6 +51,7 @@ def start(settings: Settings, job: Job, parent: int) -> None:
     if arrange_end is not None:
         arrange_end()
     os.nice(NICENESS)
+    Finalize(None, tracing.shutdown, exitpriority=1)
     runner = asyncio.Runner()
     connection = AsyncExitStack()
     context = runner.run(
