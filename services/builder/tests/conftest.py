@@ -14,6 +14,7 @@ from nexuslims_builder.signals import SignalReader
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import (
+    BookingTexts,
     Event,
     MetadataExtracted,
     Project,
@@ -34,6 +35,31 @@ from nexuslims_shared.store.port import read_session
 
 ZONE = ZoneInfo("America/Denver")
 START = datetime(2018, 11, 13, 9, tzinfo=ZONE)
+
+
+@pytest.fixture(scope="session")
+def make_reading() -> Callable[..., MetadataExtracted]:
+    """Events of a file with one image; arguments are facts of its dataset."""
+
+    def make(**facts: object) -> MetadataExtracted:
+        dataset = {
+            "index": 0,
+            "name": "x",
+            "dataset_type": "Image",
+            "data_type": "TEM_Imaging",
+            "creation_time": START,
+            "shape": (4, 2),
+            **facts,
+        }
+        return MetadataExtracted(
+            session="file-204",
+            file=file_token("x", 1, 1),
+            outcome="extracted",
+            extractor=ExtractorVersion(name="dm", version="1.0"),
+            datasets=(Dataset(**dataset),),
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +171,15 @@ class Facility:
         document = json.dumps({"nx_meta": {"extensions": extensions}}).encode()
         artifact = write_artifact(self.settings.data_path, f"f{number}.json", document)
         return EVENTS.extracted(number, artifacts=(artifact,), extensions_in_artifact=True)
+
+    def with_motivation(self, text: str) -> list[Event]:
+        """All that a record is made of; why the session was held is too long for an event."""
+        document = BookingTexts(title="t", purpose=text).model_dump_json().encode()
+        whole = write_artifact(self.settings.data_path, "booking.json", document)
+        inputs = EVENTS.inputs()
+        place = next(i for i, one in enumerate(inputs) if one.kind() == "reservation-matched")
+        inputs[place] = inputs[place].model_copy(update={"complete": whole})
+        return inputs
 
     async def outcomes(self) -> list[RecordBuilt | RecordRejected]:
         kinds = RecordBuilt | RecordRejected

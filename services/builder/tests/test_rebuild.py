@@ -1,6 +1,5 @@
 """Rebuilding records from the log: what is written, what is left out, where a job goes on."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +17,13 @@ from nexuslims_builder.rebuild.selection import Selection, Share, select
 from nexuslims_builder.rebuild.workers import rebuild_all
 from nexuslims_builder.signals import SignalReader
 from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.events import Event, MetadataExtracted, RecordBuilt, RecordRejected
+from nexuslims_contracts.events import (
+    BookingTexts,
+    Event,
+    MetadataExtracted,
+    RecordBuilt,
+    RecordRejected,
+)
 from nexuslims_contracts.testing import END, START, SessionEvents
 from nexuslims_shared.artifacts import read_artifact, write_artifact
 from nexuslims_shared.errors import DiskError
@@ -192,10 +197,10 @@ async def test_only_stale_records_if_that_is_requested(rebuilt: Facility) -> Non
 
 
 async def test_a_record_that_no_reader_takes_is_rejected_once(facility: Facility) -> None:
-    document = json.dumps({"nx_meta": {"extensions": {"tags": "x" * 10_000_001}}}).encode()
-    artifact = write_artifact(facility.settings.data_path, "f3.json", document)
-    long = EVENTS.extracted(3, artifacts=(artifact,), extensions_in_artifact=True)
-    await facility.tell(*EVENTS.inputs()[:-1], long, EVENTS.built(10))
+    document = BookingTexts(title="t", purpose="x" * 10_000_001).model_dump_json().encode()
+    whole = write_artifact(facility.settings.data_path, "booking.json", document)
+    booked = EVENTS.matched(complete=whole, after=2)
+    await facility.tell(*EVENTS.inputs(), booked, EVENTS.built(11))
     for _ in range(2):
         outcome = await facility.rebuild()
         assert (outcome.kind, "at most 10,000,000" in outcome.detail) == (Kind.REJECTED, True)
@@ -254,7 +259,7 @@ async def test_the_same_events_give_the_same_bytes_in_any_order_of_files(
         made = SessionEvents(name)
         await facility.tell(*made.inputs(), made.built(1))
         state = await SessionRepository(facility.store, datasets=True).open(name)
-        signals = await signals_held(state, facility.settings.data_path)
+        signals = await signals_held(state, facility.settings)
         order = [state.files[token].extracted for token in signals]
         assert [one.sequence for one in order if one] == sorted(
             one.sequence for one in order if one

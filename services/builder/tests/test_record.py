@@ -1,7 +1,7 @@
 """The record: structure, escaping, determinism, validity."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 import pytest
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from nexuslims_builder.assemble import assemble, file_name
-from nexuslims_builder.inputs import RecordInput
-from nexuslims_builder.signals import separate, text_of
+from nexuslims_builder.inputs import FileInput, RecordInput
+from nexuslims_builder.signals import SignalReader, separate, text_of
 from nexuslims_builder.validation import validate
-from nexuslims_contracts.datasets import CuratedDataset
+from nexuslims_contracts.datasets import Axis, CuratedDataset
 from nexuslims_contracts.events import Sample
 from nexuslims_contracts.record.model import Parameter
 from nexuslims_contracts.record.writer import write_record
@@ -228,12 +228,87 @@ def test_one_dataset_has_no_setup_and_several_share_what_is_equal_in_all() -> No
     )
 
 
-def test_parameters_are_flattened_and_sorted_without_regard_to_case(make_file) -> None:
-    file = make_file("T/x.dm3", 1.5e9)
-    names = [one.name for one in file.signals[0].parameters]
-    assert names == sorted(names, key=str.casefold)
-    assert "Gatan Binning – Horizontal" in names  # noqa: RUF001 - the incumbent's dash
-    assert "NexusLIMS Extraction – Version" in names  # noqa: RUF001
+def test_parameters_come_by_what_they_are_about_and_others_by_name(make_file) -> None:
+    metadata = {
+        "stage_x": {"value": 210.0, "unit": "um"},
+        "stage_tilt": {"value": -0.0, "unit": "degree"},
+        "detector_type": "ETD",
+    }
+    (signal,) = make_file("T/x.dm3", 1.5e9, **metadata).signals
+    assert [(one.name, one.value, one.unit) for one in signal.parameters[1:-2]] == [
+        ("Data Type", "TEM_Imaging", ""),
+        ("Data Dimensions", "(32, 64)", ""),
+        ("Acceleration Voltage", "300", "kV"),
+        ("Magnification", "1002", ""),
+        ("Stage X", "210", "µm"),
+        ("Stage Tilt", "0", "°"),
+        ("Detector", "ETD", ""),
+    ]
+    assert [one.name for one in signal.parameters[-2:]] == [
+        "NexusLIMS Extraction – Module",  # noqa: RUF001 - the incumbent's dash
+        "NexusLIMS Extraction – Version",  # noqa: RUF001
+    ]
+
+
+def test_the_vendors_trees_are_in_the_record_only_if_that_is_set(make_reading) -> None:
+    event = make_reading(
+        extensions={
+            "gatan_binning": {"horizontal": 1, "vertical": 2},
+            "gatan_microscope_info_actual_magnification": 17677.0,
+            "fei_beam_hfw": {"value": 1.5, "unit": "um"},
+            "session_log": "by hand",
+        }
+    )
+    own = ["FEI Beam HFW", "Gatan Microscope Info Actual Magnification", "Session Log"]
+    trees = ["Gatan Binning – Horizontal", "Gatan Binning – Vertical"]  # noqa: RUF001
+    for reader, expected in (
+        (SignalReader(), own),
+        (SignalReader(vendor_trees=True), sorted(own + trees)),
+    ):
+        (signal,) = reader.read(event)
+        names = [one.name for one in signal.parameters]
+        assert [one for one in names if one in {*own, *trees}] == expected
+
+
+@pytest.mark.parametrize(
+    ("axes", "text"),
+    [
+        ([], "(3, 2, 4)"),
+        ([("y", 4, False), ("x", 2, False), ("channel", 3, False)], "(2, 4)"),
+        ([("y", 4, True), ("x", 2, True), ("energy", 3, False)], "(2, 4, 3)"),
+        ([("energy", 4, False), ("y", 2, True), ("x", 3, True)], "(3, 2, 4)"),
+        ([("channel", 4, False)], "(4)"),
+    ],
+)
+def test_dimensions_are_written_columns_first(make_reading, axes, text: str) -> None:
+    axes = tuple(Axis(name=name, size=size, navigate=moved) for name, size, moved in axes)
+    shape = tuple(axis.size for axis in axes) or (4, 2, 3)
+    event = make_reading(shape=shape, axes=axes, metadata={"data_dimensions": "(4, 2)"})
+    (signal,) = SignalReader().read(event)
+    assert [one.value for one in signal.parameters if one.name == "Data Dimensions"] == [text]
+
+
+@pytest.mark.parametrize(
+    ("days", "source", "remarked"),
+    [
+        (-2, "DataBar", True),
+        (400, "DataBar", True),
+        (0.5, "DataBar", False),
+        (400, "file modification time", False),
+    ],
+)
+def test_a_time_far_from_the_session_is_remarked(
+    make_record, make_reading, days: float, source: str, remarked: bool
+) -> None:
+    record = make_record()
+    event = make_reading(
+        creation_time=record.end + timedelta(days=days),
+        extensions={"creation_time_source": source},
+    )
+    signals = SignalReader().read(event)
+    file = FileInput(token=event.file, path="f", mtime=1.5e9, signals=signals)
+    (dataset,) = assemble(replace(record, files=(file,))).datasets()
+    assert any("not near that of the session" in one for one in dataset.descriptions) == remarked
 
 
 @pytest.mark.parametrize(
@@ -242,6 +317,10 @@ def test_parameters_are_flattened_and_sorted_without_regard_to_case(make_file) -
         (300.0, "300"),
         (9.765625e-10, "9.765625e-10"),
         (0.1, "0.1"),
+        (-0.0, "0"),
+        (6.51946381578947e-05, "6.5194638e-05"),
+        (1234567890.0, "1234567890"),
+        ("a" * 201, f"{'a' * 199}…"),
         (True, "True"),
         ([1, 2.5], "1, 2.5"),
     ],

@@ -1,7 +1,7 @@
 """The normalised metadata of a dataset: its fields, the schema of each type, and validation."""
 
 from nexuslims_contracts.metadata.errors import MetadataError, Problem
-from nexuslims_contracts.metadata.fields import FIELDS, REQUIRED, Field, fields_of
+from nexuslims_contracts.metadata.fields import FIELDS, REQUIRED, Field, Group, fields_of
 from nexuslims_contracts.metadata.models import (
     MODELS,
     BaseMetadata,
@@ -18,10 +18,11 @@ from nexuslims_contracts.metadata.validation import (
     validate_metadata,
     with_qudt,
 )
+from nexuslims_contracts.metadata.vendor_trees import is_vendor_tree
 
 __all__ = [
-    "FIELDS", "MODELS", "REQUIRED", "BaseMetadata", "DiffractionMetadata", "Field",
+    "FIELDS", "MODELS", "REQUIRED", "BaseMetadata", "DiffractionMetadata", "Field", "Group",
     "ImageMetadata", "Metadata", "MetadataError", "Problem", "SpectrumImageMetadata",
-    "SpectrumMetadata", "ValidMetadata", "display_name", "fields_of", "partition_metadata",
-    "snake_case", "validate_metadata", "with_qudt",
+    "SpectrumMetadata", "ValidMetadata", "display_name", "fields_of", "is_vendor_tree",
+    "partition_metadata", "snake_case", "validate_metadata", "with_qudt",
 ]  # fmt: skip

@@ -127,7 +127,7 @@ class Builder:
         return isinstance(outcome, RecordBuilt)
 
     async def _compose(self, state: SessionState) -> tuple[RecordBuilt | RecordRejected, bytes]:
-        signals = await read_signals(self._store, state, self._settings.data_path)
+        signals = await read_signals(self._store, state, self._settings)
         names = await read_names(self._people, state)
         state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
         with tracing.span("build record") as span, BUILD.timing() as ends:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,9 @@ _NOT_FILE_NAME: Final = re.compile(r"[^\w.+-]+")
 _LONGEST_NAME: Final = 150
 _SOURCE: Final = "NexusLIMS"
 _MOST_NAMES: Final = 20
+
+_FAR: Final = timedelta(days=1)
+"""How far a file's own time may be from its session: clocks are wrong by hours, zones too."""
 
 _AWAY: Final = "This file was missing when its folder was looked at last"
 
@@ -187,11 +190,19 @@ def _activity(files: list[FileInput], record: RecordInput) -> Activity:
         start=datetime.fromtimestamp(files[0].mtime, ZoneInfo(record.timezone)).isoformat(),
         sample=record.samples[0].id if record.samples else "",
         setup=setup,
-        datasets=tuple(dataset for file in files for dataset in _datasets(file, own)),
+        datasets=tuple(
+            dataset
+            for file in files
+            for dataset in _datasets(file, own, (record.session_start, record.end))
+        ),
     )
 
 
-def _datasets(file: FileInput, parameters: Iterator[tuple[Parameter, ...]]) -> Iterator[Dataset]:
+def _datasets(
+    file: FileInput,
+    parameters: Iterator[tuple[Parameter, ...]],
+    session: tuple[datetime, datetime],
+) -> Iterator[Dataset]:
     """Make the datasets of a file; one that could not be read is a dataset of an unknown type.
 
     Parameters
@@ -200,6 +211,8 @@ def _datasets(file: FileInput, parameters: Iterator[tuple[Parameter, ...]]) -> I
         The file.
     parameters
         Of its signals in their order, without those of the setup.
+    session
+        Its start and end.
     """
     name = readable(file.path.rpartition("/")[2])
     away = (_AWAY,) if file.away else ()
@@ -218,10 +231,30 @@ def _datasets(file: FileInput, parameters: Iterator[tuple[Parameter, ...]]) -> I
             file.path,
             type=signal.type,
             role="Experimental",
-            descriptions=(*_remark("Not all of this file could be read", file.failure), *away),
+            descriptions=(
+                *_remark("Not all of this file could be read", file.failure),
+                *_strange_time(signal.created, session),
+                *away,
+            ),
             previews=(signal.preview,) if signal.preview else (),
             parameters=next(parameters),
         )
+
+
+def _strange_time(created: datetime | None, session: tuple[datetime, datetime]) -> tuple[str, ...]:
+    """Tell where a file's own time is far from its session, as where a computer's clock is wrong.
+
+    Parameters
+    ----------
+    created
+        The file's own time, if it has one.
+    session
+        Its start and end.
+    """
+    start, end = session
+    if created is None or start - _FAR <= created <= end + _FAR:
+        return ()
+    return (f"The time in this file, {created.isoformat()}, is not near that of the session",)
 
 
 def _remark(trouble: str, reason: str | None) -> tuple[str, ...]:

@@ -75,19 +75,17 @@ def compose(
 
 
 def _too_long(experiment: Experiment) -> Iterator[str]:
-    """Name the values that no parser takes: a line of a record that is not written helps nobody."""
-    held = [
-        *((one.location, one.parameters) for one in experiment.datasets()),
-        *((one.datasets[0].location, one.setup) for one in experiment.activities if one.setup),
+    """Name the texts that no parser takes: a line of a record that is not written helps nobody."""
+    texts = [("motivation", experiment.motivation)]
+    texts += [
+        (f"description of sample {sample.id}", text)
+        for sample in experiment.samples
+        for text in sample.descriptions
     ]
-    for location, parameters in held:
-        for parameter in parameters:
-            size = len(parameter.value.encode(errors="replace"))
-            if size > LONGEST_TEXT:
-                yield (
-                    f"{location}: the value of {parameter.name!r} has {size:,} bytes;"
-                    f" a record holds at most {LONGEST_TEXT:,} of one"
-                )
+    for what, text in texts:
+        size = len(text.encode(errors="replace"))
+        if size > LONGEST_TEXT:
+            yield f"the {what} has {size:,} bytes; a record holds at most {LONGEST_TEXT:,} of one"
 
 
 @cache

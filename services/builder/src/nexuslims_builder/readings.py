@@ -18,10 +18,11 @@ from nexuslims_shared.artifacts import read_artifact
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.people import People
 from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore, Unreadable
 
 
-async def read_signals(store: EventStore, state: SessionState, data_path: Path) -> Signals:
+async def read_signals(store: EventStore, state: SessionState, settings: Settings) -> Signals:
     """Read the signals of a session's files.
 
     Parameters
@@ -30,8 +31,9 @@ async def read_signals(store: EventStore, state: SessionState, data_path: Path) 
         Where the events are.
     state
         Of the session; it need not hold what was read from the files.
-    data_path
-        Where artifacts are: extensions that are too long for an event are in them.
+    settings
+        Where artifacts are, as extensions that are too long for an event are in them; and whether
+        the vendors' trees of tags are read too.
 
     Raises
     ------
@@ -50,27 +52,28 @@ async def read_signals(store: EventStore, state: SessionState, data_path: Path) 
     if not current:
         return {}
     signals: dict[str, tuple[Signal, ...]] = {}
-    reader = SignalReader()
+    reader = SignalReader(vendor_trees=settings.record_vendor_trees)
     async with aclosing(_readings(store, state.session, current)) as readings:
         async for recorded in readings:
             event = recorded.event
             if recorded.sequence in current and isinstance(event, MetadataExtracted):
-                extensions = await _long_extensions(event, data_path)
+                extensions = await _long_extensions(event, settings.data_path)
                 signals[event.file] = reader.read(event, extensions)
     if len(signals) < len(current):
         raise RetryLater(timedelta(seconds=1), f"files of {state.session} are read again")
     return signals
 
 
-async def signals_held(state: SessionState, data_path: Path) -> Signals:
+async def signals_held(state: SessionState, settings: Settings) -> Signals:
     """Return the signals of a state that holds what was read from the files.
 
     Parameters
     ----------
     state
         Of the session.
-    data_path
-        Where artifacts are: extensions that are too long for an event are in them.
+    settings
+        Where artifacts are, as extensions that are too long for an event are in them; and whether
+        the vendors' trees of tags are read too.
 
     Raises
     ------
@@ -78,11 +81,11 @@ async def signals_held(state: SessionState, data_path: Path) -> Signals:
         If an artifact is missing, or another one.
     """
     read = [file.extracted for file in state.current_files().values() if file.extracted is not None]
-    reader = SignalReader()
+    reader = SignalReader(vendor_trees=settings.record_vendor_trees)
     signals: dict[str, tuple[Signal, ...]] = {}
     for extracted in sorted(read, key=lambda one: one.sequence):  # the order of the log, always
         event = extracted.event
-        signals[event.file] = reader.read(event, await _long_extensions(event, data_path))
+        signals[event.file] = reader.read(event, await _long_extensions(event, settings.data_path))
     return signals
 
 

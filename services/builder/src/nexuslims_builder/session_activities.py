@@ -113,7 +113,7 @@ async def _opened(store: EventStore, session: str, through: int = 0) -> SessionS
 async def _activities(
     store: EventStore, settings: Settings, state: SessionState
 ) -> list[list[FileInput]]:
-    files = files_of(state, await read_signals(store, state, settings.data_path))
+    files = files_of(state, await read_signals(store, state, settings))
     clusters = clusters_of(
         files,
         sensitivity=settings.clustering_sensitivity,

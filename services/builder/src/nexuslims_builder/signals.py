@@ -6,13 +6,23 @@ signal before is that very object: a signal then costs a few pointers, and compa
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
 from nexuslims_contracts.datasets import Dataset, ExtractorVersion
 from nexuslims_contracts.events import MetadataExtracted
-from nexuslims_contracts.metadata import display_name
+from nexuslims_contracts.metadata import FIELDS, display_name, is_vendor_tree
 from nexuslims_contracts.record.model import Parameter
+from nexuslims_contracts.units import written_unit
+
+LONGEST_VALUE: Final = 200
+"""Characters of a parameter that a record shows; the metadata file has all of them."""
+
+_DIGITS: Final = 8
+_WHOLE: Final = 1e15
+_CHANNEL: Final = "channel"
+"""What readers call the axis of a picture's colours."""
 
 SEPARATOR: Final = " – "  # noqa: RUF001 - the dash of the incumbent's names
 PROVENANCE: Final = "NexusLIMS Extraction"
@@ -23,7 +33,8 @@ class Signal:
     """One signal of a file.
 
     ``preview`` is a path below the data path, empty if there is none; ``duration`` is how long
-    acquiring it took, in seconds, 0 if that is not known.
+    acquiring it took, in seconds, 0 if that is not known; ``created`` is the file's own time, None
+    where it has none.
     """
 
     index: int
@@ -32,12 +43,20 @@ class Signal:
     duration: float
     preview: str
     parameters: tuple[Parameter, ...]
+    created: datetime | None = None
 
 
 class SignalReader:
-    """Makes signals of what was read from files."""
+    """Makes signals of what was read from files.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    vendor_trees
+        Whether the tags of a vendor's software are parameters too.
+    """
+
+    def __init__(self, *, vendor_trees: bool = False) -> None:
+        self._vendor_trees = vendor_trees
         self._last: dict[str, tuple[object, Parameter]] = {}
         """By name, the last value as it was read, and its parameter."""
         self._names: tuple[str, ...] = ()
@@ -69,6 +88,7 @@ class SignalReader:
                 duration=_duration(dataset.metadata),
                 preview=dataset.preview.path if dataset.preview else "",
                 parameters=self._parameters(dataset, more, event.extractor),
+                created=None if _is_time_of_file(more) else dataset.creation_time,
             )
             for dataset, more in pairs
         )
@@ -76,9 +96,15 @@ class SignalReader:
     def _parameters(
         self, dataset: Dataset, extensions: Mapping[str, object], extractor: ExtractorVersion
     ) -> tuple[Parameter, ...]:
-        """Return the parameters by name without regard to case; of equal names the first counts."""
+        """Return the parameters by what they are about; of equal names the first counts."""
         warned = {display_name(field) for field in dataset.warnings}
         found: dict[str, Parameter] = {}
+        if not self._vendor_trees:
+            extensions = {
+                name: value
+                for name, value in extensions.items()
+                if not is_vendor_tree(name) or (isinstance(value, dict) and "unit" in value)
+            }
         for name, value, unit in _values(dataset, extensions, extractor):
             if name not in found:
                 found[name] = self._parameter(name, value, unit, unreliable=name in warned)
@@ -157,10 +183,14 @@ def _seconds(value: object) -> float:
     return 0.0
 
 
+_PLACES: Final = {field.display_name: place for place, field in enumerate(FIELDS.values())}
+_AFTER_ALL: Final = len(_PLACES)
+
+
 @lru_cache(maxsize=8192)
-def _place(name: str) -> tuple[str, str]:
-    """Order names without regard to case, ties by the name as it is."""
-    return name.casefold(), name
+def _place(name: str) -> tuple[int, str, str]:
+    """Order fields by what they are about, then all else by name without regard to case."""
+    return _PLACES.get(name, _AFTER_ALL), name.casefold(), name
 
 
 @lru_cache(maxsize=8192)
@@ -176,9 +206,9 @@ def _values(
         ("Creation Time", dataset.creation_time.isoformat(), ""),
         ("Data Type", dataset.data_type, ""),
     ]
-    _flatten("", dataset.metadata, found)
     if dataset.shape:
-        found.append(("Data Dimensions", str(dataset.shape), ""))
+        found.append(("Data Dimensions", _dimensions(dataset), ""))
+    _flatten("", dataset.metadata, found)
     _flatten("", extensions, found)
     for part, text in (
         ("Module", extractor.name),
@@ -200,17 +230,47 @@ def _flatten(
             if value is not None:
                 found.append((name, value, ""))
         elif "value" in value and "unit" in value:
-            found.append((name, value["value"], str(value["unit"])))
+            found.append((name, value["value"], written_unit(str(value["unit"]))))
         else:
             _flatten(name + SEPARATOR, value, found)
 
 
+def _dimensions(dataset: Dataset) -> str:
+    """Write the lengths of the axes as people do: columns before rows, colour channels left out.
+
+    Axes along which one moves come before those of the signal, as in the incumbent's records.
+    """
+    axes = dataset.axes if len(dataset.axes) == len(dataset.shape) else ()
+    if not axes:
+        return f"({', '.join(map(str, reversed(dataset.shape)))})"
+    plain = [axis for axis in axes if axis.name != _CHANNEL] or list(axes)
+    plain.reverse()
+    ordered = sorted(plain, key=lambda axis: not axis.navigate)
+    return f"({', '.join(str(axis.size) for axis in ordered)})"
+
+
+def _is_time_of_file(extensions: Mapping[str, object]) -> bool:
+    return extensions.get("creation_time_source") == "file modification time"
+
+
 def text_of(value: object) -> str:
-    """Write a value: numbers without superfluous digits, lists with commas."""
+    """Write a value: numbers with the digits that people read, lists with commas, cut if long."""
+    text = _text_of(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+def _text_of(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float):
-        return f"{value:.15g}"
+        return _number(value)
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(text_of, value))
+        return ", ".join(map(_text_of, value))
     return str(value)
+
+
+def _number(value: float) -> str:
+    """Write a number with eight digits, whole ones with all; zero has no sign."""
+    if value.is_integer() and abs(value) < _WHOLE:
+        return str(int(value))
+    return f"{value:.{_DIGITS}g}"

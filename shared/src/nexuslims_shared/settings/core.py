@@ -109,6 +109,10 @@ class Settings(Environment):
         bool, Field(description="Whether techniques and acquisition times count beside file times")
     ] = True
 
+    record_vendor_trees: Annotated[
+        bool, Field(description="Whether records hold all tags of the vendors' software too")
+    ] = False
+
     export_strategy: Annotated[
         Literal["all", "first_success", "best_effort"],
         Field(description="Which destinations have to hold a record"),

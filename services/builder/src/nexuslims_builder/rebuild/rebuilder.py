@@ -164,9 +164,9 @@ class Rebuilder:
         return await self._settle(state, outcome, xml)
 
     async def _compose(self, state: SessionState) -> tuple[RecordBuilt | RecordRejected, bytes]:
-        data = self._settings.data_path
-        signals, names = await signals_held(state, data), await read_names(self._people, state)
-        state = await asyncio.to_thread(with_long_texts, state, data)
+        signals = await signals_held(state, self._settings)
+        names = await read_names(self._people, state)
+        state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
         return compose(state, names, signals, self._settings)
 
     async def _settle(self, state: SessionState, built: RecordBuilt, xml: bytes) -> Outcome:
