@@ -105,7 +105,6 @@ async def test_due_work_is_what_the_sessions_wait_for_and_since_when(
 
 async def test_names_are_listed_without_the_rest(model: ReadModel) -> None:
     assert model.names(status="WAITING_FOR_END") == ["e", "f"]
-    assert model.names(built=True) == ["a"]
 
 
 async def test_people_are_found_in_all_sessions_that_ever_named_them(model: ReadModel) -> None:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nexuslims_harvester import harvested
-from nexuslims_harvester.calendar import DeletedEntry
+from nexuslims_harvester.calendar import DeletedEntry, EntryProblem
 from nexuslims_harvester.schedule import sweep_is_due
 from nexuslims_harvester.testing import MemoryCalendar
+from nexuslims_shared.instruments import InstrumentEntry
 
 WHOLE = ["session-started", "reservation-matched", "session-ended"]
 HOUR, OVERLAP = timedelta(hours=1), timedelta(days=7)
@@ -35,6 +36,61 @@ async def test_many_sessions_that_vanish_at_once_wait_for_an_operator(facility, 
     assert (await facility.history()).count("session-cancelled") == 3
     assert await facility.notes.held() == {}
     assert await facility.notes.approved("book") == frozenset()
+    assert await facility.dead_letters() == [], "the letter is closed"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"end": timedelta(minutes=20)},
+        {"start": timedelta(hours=-9), "end": timedelta(hours=-7)},
+        {"instrument": InstrumentEntry(pid="SEM-2", filestore_path="SEM")},
+    ],
+)
+async def test_many_sessions_that_shrink_or_move_at_once_wait(facility, processor, changes) -> None:
+    def entries(**changed):
+        return [processor.entry(id=str(number), **changed) for number in range(12)]
+
+    book = MemoryCalendar(*entries())
+    run = facility.harvest(book)
+    await run.once()
+    first = entries()[0]
+    changed = {
+        name: first.start + to if isinstance(to, timedelta) else to for name, to in changes.items()
+    }
+    book.held[:1] = entries(**changed)[:1]
+    await run.once()
+    assert (await facility.history()).count("session-revised") == 1, "one alone is a correction"
+    book.held = entries(**changed)
+    await run.once()
+    assert (await facility.history()).count("session-revised") == 1
+    assert len(await facility.notes.held_of("book")) == 11
+    await facility.notes.approve("book", await facility.notes.held_of("book"))
+    await run.once()
+    assert (await facility.history()).count("session-revised") == 12
+
+
+async def test_many_small_corrections_pass(facility, processor) -> None:
+    book = MemoryCalendar(*(processor.entry(id=str(number)) for number in range(12)))
+    run = facility.harvest(book)
+    await run.once()
+    later = processor.entry().end - timedelta(minutes=5)
+    book.held = [processor.entry(id=str(number), end=later) for number in range(12)]
+    await run.once()
+    assert (await facility.history()).count("session-revised") == 12
+
+
+async def test_a_letter_about_an_entry_is_closed_when_the_entry_is_in_order(
+    facility, processor
+) -> None:
+    book = MemoryCalendar(EntryProblem("session 1", "it ends before it starts"))
+    run = facility.harvest(book)
+    await run.once()
+    await run.once()
+    assert len(await facility.dead_letters()) == 1
+    book.held = [processor.entry(id="1")]
+    await run.once()
+    assert await facility.dead_letters() == []
 
 
 async def test_what_waits_is_asked_for_however_old_it_is(facility, processor) -> None:

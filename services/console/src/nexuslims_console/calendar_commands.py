@@ -24,20 +24,28 @@ def consent(
 
 
 def approve(
-    calendar: Annotated[
-        str, typer.Argument(metavar="[CALENDAR]", help="Whose withdrawals to approve.")
-    ] = "",
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[list|SESSION|CALENDAR]", help="What to approve; `list` only shows it."
+        ),
+    ] = "list",
     *,
+    everything: Annotated[bool, typer.Option("--all", help="Of all calendars.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the withdrawals that wait for an operator; or approve those of a calendar.
+    """Show what waits for an operator; or approve it.
 
-    Many sessions or bookings that vanish at once look like a calendar that lost data: their records
-    stay until the calendar has them again, or an operator approves.
+    Many sessions or bookings that vanish, shrink or move at once look like a calendar that lost
+    data: their records stay until the calendar has them again, or an operator approves.
     """
     from nexuslims_console.actions import approve as action  # noqa: PLC0415 - heavy
 
-    if calendar:
-        action.approve_withdrawals(calendar, as_json=as_json)
-    else:
+    if everything and what != "list":
+        raise typer.BadParameter("give a session or a calendar, or --all")
+    if everything:
+        action.approve(action.EVERYTHING, as_json=as_json)
+    elif what == "list":
         action.show_waiting(as_json=as_json)
+    else:
+        action.approve(what, as_json=as_json)

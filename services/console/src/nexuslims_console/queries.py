@@ -112,21 +112,17 @@ class ReadModel:
             query = select(func.count()).select_from(table).where(*conditions)
             return int(connection.scalar(query) or 0)
 
-    def names(self, *, status: str = "", window: Window = ALWAYS, built: bool = False) -> list[str]:
+    def names(self, *, status: str = "", window: Window = ALWAYS) -> list[str]:
         """Return the names of sessions, in the order of their start.
 
         Parameters
         ----------
         status, window
             As for :meth:`sessions`.
-        built
-            Only those of which a record was built, or refused.
         """
         with self._database.reading() as (connection, tables):
             table = tables.sessions
             query = select(table.c.session).where(*_conditions(table, status, "", window))
-            if built:
-                query = query.where(table.c.built_at > 0)
             return list(connection.scalars(query.order_by(table.c.start, table.c.session)))
 
     def sessions_by_person(self, person: str = "") -> dict[str, list[str]]:

@@ -1,7 +1,8 @@
-"""Withdrawals in bulk wait for an operator, because the calendar may have lost data.
+"""Losses in bulk wait for an operator, because the calendar may have lost data.
 
-Only withdrawals that are inferred from something missing count: a session or a booking that the
-calendar has no more. What a user answered is obeyed at once, however many do so.
+Only losses that nobody asked for count: a session or a booking that the calendar has no more, and
+sessions that are so much shorter, or elsewhere, that their records would lose most of their files.
+What a user answered is obeyed at once, however many do so.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,29 +15,31 @@ from nexuslims_contracts.events import (
     ReservationMatched,
     ReservationMissing,
     SessionCancelled,
+    SessionRevised,
 )
 from nexuslims_harvester.calendar import CalendarEntry, DeletedEntry
 from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import cancelled
+from nexuslims_shared.session.status import cancelled, ended
 
+_MINUTE: Final = "%Y-%m-%d %H:%M"
 SHARE: Final = 0.25
 """Of a small calendar, so many at once are bulk too; one alone never is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """Decides which withdrawals wait.
+    """Decides which losses wait.
 
     Parameters
     ----------
     at_most
-        Inferred withdrawals that pass within a day.
+        Losses that pass within a day.
     sessions
         How many sessions of the calendar are known.
     recent
-        How many were withdrawn within the last day.
+        How many passed within the last day.
     approved
-        Sessions that an operator approved to withdraw.
+        Sessions of which an operator approved it.
     waiting
         Sessions that wait already: they go on waiting, however few are left.
     """
@@ -47,12 +50,10 @@ class Brake:
     approved: Collection[str]
     waiting: Collection[str]
 
-    def held(self, withdrawals: Mapping[str, str]) -> dict[str, str]:
-        """Return which of the inferred withdrawals wait: session -> reason."""
+    def held(self, losses: Mapping[str, str]) -> dict[str, str]:
+        """Return which of the losses wait: session -> reason."""
         open_ones = {
-            session: reason
-            for session, reason in withdrawals.items()
-            if session not in self.approved
+            session: reason for session, reason in losses.items() if session not in self.approved
         }
         count = self.recent + len(open_ones)
         if count > self.at_most or (count > 1 and count > SHARE * self.sessions):
@@ -60,10 +61,10 @@ class Brake:
         return {session: why for session, why in open_ones.items() if session in self.waiting}
 
 
-def inferred_withdrawal(
+def inferred_loss(
     entry: CalendarEntry | DeletedEntry, state: SessionState, events: Sequence[Event]
 ) -> str:
-    """Return why events withdraw a session that nobody withdrew expressly; empty if they do not.
+    """Return what events take from a record though nobody asked for that; empty if nothing.
 
     Parameters
     ----------
@@ -84,4 +85,22 @@ def inferred_withdrawal(
             case ReservationMissing(reason=reason) | ConsentDeclined(reason=reason, answer=""):
                 explicit = isinstance(entry, CalendarEntry) and entry.consent is False
                 return "" if explicit else reason
+            case SessionRevised() as revised if reason := _shrinks(state, revised):
+                return reason
     return ""
+
+
+def _shrinks(state: SessionState, revised: SessionRevised) -> str:
+    """Say that most of the time in which a session's files were made is no longer its own."""
+    before = ended(state)
+    if before is None or before.end is None or revised.end is None:
+        return ""
+    if before.instrument.pid != revised.instrument.pid:
+        return f"it is moved from {before.instrument.pid} to {revised.instrument.pid}"
+    kept = min(before.end, revised.end) - max(before.start, revised.start)
+    if kept * 2 >= before.end - before.start:
+        return ""
+    was, becomes = (
+        f"{one.start:%Y-%m-%d %H:%M} - {one.end:%Y-%m-%d %H:%M %Z}" for one in (before, revised)
+    )
+    return f"its time shrinks or is moved: from {was} to {becomes}"

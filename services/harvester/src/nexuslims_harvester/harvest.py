@@ -47,6 +47,8 @@ CONSUMER: Final = "harvester"
 PATIENCE_S: Final = 300.0
 """How long a calendar may take to answer."""
 _DAY: Final = timedelta(days=1)
+_HELD: Final = "withdrawals"
+"""What the letter is about that names the sessions that wait for an operator."""
 
 
 class Harvest:
@@ -171,9 +173,11 @@ class Harvest:
         await self._notes.settle(self.calendar, {one.session for one in statements} - held.keys())
         if held:
             problems.append(_explain_held(self.calendar, held))
-        if problems:
-            await self._report(problems)
-        else:
+        usable = {
+            f"session {name}" for one in entries for name in (one.id, one.session(self.calendar))
+        }
+        await self._report(problems, usable | {_HELD} if not held else usable)
+        if not problems:
             self._note_vanished(mine, listed, window)
 
     async def _ask(self, window: Window) -> Entries:
@@ -241,10 +245,10 @@ class Harvest:
         return made
 
     async def _hold_back(self, statements: Sequence[Statement]) -> dict[str, str]:
-        """Say which withdrawals wait for an operator, and keep note of them."""
-        withdrawals = {one.session: one.withdrawal for one in statements if one.withdrawal}
+        """Say which losses wait for an operator, and keep note of them."""
+        losses = {one.session: one.loss for one in statements if one.loss}
         waiting = await self._notes.held_of(self.calendar)
-        if not withdrawals and not waiting:
+        if not losses and not waiting:
             return {}
         now = datetime.now(UTC)
         self._withdrawn = {
@@ -258,8 +262,8 @@ class Harvest:
             approved=approved,
             waiting=waiting,
         )
-        held = brake.held(withdrawals)
-        self._withdrawn |= dict.fromkeys(withdrawals.keys() - held.keys() - approved, now)
+        held = brake.held(losses)
+        self._withdrawn |= dict.fromkeys(losses.keys() - held.keys() - approved, now)
         seen = {one.session for one in statements}
         unseen = {session: why for session, why in waiting.items() if session not in seen}
         await self._notes.hold(self.calendar, {**unseen, **held})
@@ -295,19 +299,31 @@ class Harvest:
         elif statement.outdated is not None:
             resolve(data, statement.outdated.path).unlink(missing_ok=True)
 
-    async def _report(self, problems: Iterable[EntryProblem]) -> None:
-        """Write a dead letter for each problem, unless one lies there."""
-        letters = self._context.dead_letters
-        lying = {
-            (letter.subject, letter.reason)
-            async for letter in letters.read()
-            if letter.consumer == CONSUMER
-        }
+    async def _report(self, problems: Sequence[EntryProblem], in_order: Iterable[str]) -> None:
+        """Write a dead letter for each problem, unless one lies there; drop what is over.
+
+        Parameters
+        ----------
+        problems
+            Of this harvest.
+        in_order
+            What may be named by a letter of an earlier harvest and is no problem now.
+        """
+        letters, prefix = self._context.dead_letters, f"calendar {self.calendar}, "
+        now = {(one.entry, one.problem) for one in problems}
+        named = {one.entry for one in problems} | set(in_order)
+        async for letter in letters.read():
+            entry = letter.subject.removeprefix(prefix)
+            if letter.consumer != CONSUMER or entry == letter.subject:
+                continue
+            if (entry, letter.reason) in now:
+                now.discard((entry, letter.reason))
+            elif entry in named:
+                await letters.remove(letter.number)
         for problem in problems:
-            subject = f"calendar {self.calendar}, {problem.entry}"
-            if (subject, problem.problem) not in lying:
+            if (problem.entry, problem.problem) in now:
                 log.error("calendar %s: %s", self.calendar, problem)
-                await letters.write(CONSUMER, 0, subject, problem.problem)
+                await letters.write(CONSUMER, 0, f"{prefix}{problem.entry}", problem.problem)
 
     def _note_vanished(
         self,
@@ -334,8 +350,8 @@ class Harvest:
 def _explain_held(calendar: str, held: Mapping[str, str]) -> EntryProblem:
     named = ", ".join(sorted(held)[:5]) + (", ..." if len(held) > 5 else "")  # noqa: PLR2004
     return EntryProblem(
-        "withdrawals",
-        f"{len(held)} sessions would lose their record at once, because the calendar lacks them or"
-        f" their bookings: {named}: if it lost data, restore it; if it is right,"
-        f" run `nexuslims approve {calendar}`",
+        _HELD,
+        f"{len(held)} sessions would lose their record or most of it at once, because the calendar"
+        f" lacks them or their bookings, or moved them: {named}: if it lost data, restore it; if it"
+        f" is right, run `nexuslims approve {calendar}`",
     )

@@ -11,7 +11,7 @@ from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.envelope import Envelope, encode, envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import Event, ReservationMatched
-from nexuslims_harvester.brake import inferred_withdrawal
+from nexuslims_harvester.brake import inferred_loss
 from nexuslims_harvester.calendar import CalendarEntry, DeletedEntry
 from nexuslims_harvester.decide import decide, is_another_session, withdraw
 from nexuslims_harvester.errors import UnusableEntryError
@@ -32,8 +32,8 @@ class Statement:
         Token of the session.
     envelopes
         Its events, in the order to store them; none, if there is no news.
-    withdrawal
-        Why they withdraw the session though nobody asked for that; empty if they do not.
+    loss
+        What they take from its record though nobody asked for that; empty if nothing.
     artifact
         What its events refer to, new or not, and the content.
     outdated
@@ -42,7 +42,7 @@ class Statement:
 
     session: str
     envelopes: tuple[Envelope, ...] = ()
-    withdrawal: str = ""
+    loss: str = ""
     artifact: tuple[ArtifactRef, bytes] | None = None
     outdated: ArtifactRef | None = None
 
@@ -102,7 +102,7 @@ def make_statement(
     return Statement(
         session,
         envelopes,
-        inferred_withdrawal(entry, state, events),
+        inferred_loss(entry, state, events),
         artifact,
         former if artifact is None else None,
     )

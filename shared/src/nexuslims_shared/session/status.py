@@ -47,6 +47,12 @@ WELL = frozenset(
 """Statuses that need nobody's attention."""
 
 
+WITHOUT_RECORD = frozenset(
+    {Status.CANCELLED, Status.NO_CONSENT, Status.NO_RESERVATION}
+    | {Status.NO_FILES_FOUND, Status.WAITING_FOR_END}
+)
+"""Statuses in which no record can be built, or may be."""
+
 LOOKING_FOR_FILES = "looking for files"
 """How the phase begins while the files of a session are not found yet."""
 

@@ -19,7 +19,7 @@ from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import Status, is_stale, progress
+from nexuslims_shared.session.status import WITHOUT_RECORD, is_stale, progress
 from nexuslims_shared.telemetry import tracing
 
 SOURCE: Final = "nexuslims/rebuild"
@@ -218,24 +218,13 @@ class Rebuilder:
         if not state.through:
             return "no such session"
         at = progress(state)
-        if at.status in _WITHOUT_RECORD:
+        if at.status in WITHOUT_RECORD:
             return at.phase
         if state.built is None or not is_complete(state):
             return "in progress"
         if self._job.stale and not _is_outdated(state):
             return "up to date"
         return ""
-
-
-_WITHOUT_RECORD: Final = frozenset(
-    {
-        Status.CANCELLED,
-        Status.NO_CONSENT,
-        Status.NO_RESERVATION,
-        Status.NO_FILES_FOUND,
-        Status.WAITING_FOR_END,
-    }
-)
 
 
 def _is_outdated(state: SessionState) -> bool:

@@ -1,4 +1,4 @@
-"""``nexuslims approve``: the withdrawals of a calendar that wait for an operator."""
+"""``nexuslims approve``: what a calendar would take from records, and an operator decides."""
 
 from collections.abc import Mapping
 
@@ -6,22 +6,27 @@ from nexuslims_console.errors import ConsoleError
 from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
+from nexuslims_shared.doctor import Finding
+from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.service import service_context
-from nexuslims_shared.settings import read_settings
+from nexuslims_shared.settings import Settings, read_settings
+
+EVERYTHING = ""
+"""Approves what waits of all calendars."""
 
 
 def show_waiting(*, as_json: bool) -> None:
     """Show what waits, of all calendars."""
-    _show(run(_waiting()), as_json=as_json)
+    _show(run(_waiting(read_settings())), as_json=as_json)
 
 
-def approve_withdrawals(calendar: str, *, as_json: bool) -> None:
-    """Approve what waits of one calendar.
+def approve(what: str, *, as_json: bool) -> None:
+    """Approve what waits.
 
     Parameters
     ----------
-    calendar
-        Its name.
+    what
+        A calendar, a session, or :data:`EVERYTHING`.
     as_json
         How to show what was approved.
 
@@ -30,44 +35,69 @@ def approve_withdrawals(calendar: str, *, as_json: bool) -> None:
     ConsoleError
         If nothing of it waits.
     """
-    approved = run(_approve(calendar))
-    _show({calendar: approved}, as_json=as_json)
+    approved = run(_approve(what))
+    _show(approved, as_json=as_json)
     if not as_json:
-        say(f"{len(approved)} sessions are withdrawn when {calendar} is asked the next time")
+        count = sum(map(len, approved.values()))
+        say(f"approved: {count}; it is done when {', '.join(approved)} is asked the next time")
 
 
-async def _waiting() -> dict[str, dict[str, str]]:
-    async with service_context(read_settings(), "console") as context:
+async def check_waiting(settings: Settings) -> list[Finding]:
+    """Say in ``nexuslims doctor`` what waits for an operator."""
+    try:
+        waiting = await _waiting(settings)
+    except TopologyError:  # reported by the check of the broker
+        return []
+    return [Finding("approval", describe_waiting(waiting))]
+
+
+def describe_waiting(waiting: Mapping[str, Mapping[str, str]]) -> str:
+    """Say how many sessions wait for an operator; empty if none does."""
+    counts = [f"{len(sessions)} of {calendar}" for calendar, sessions in sorted(waiting.items())]
+    if not counts:
+        return ""
+    return (
+        f"sessions would lose their record or most of it, and wait: {', '.join(counts)};"
+        " `nexuslims approve` lists them"
+    )
+
+
+async def _waiting(settings: Settings) -> dict[str, dict[str, str]]:
+    async with service_context(settings, "console") as context:
         return await CalendarNotes.on(context.jetstream).held()
 
 
-async def _approve(calendar: str) -> dict[str, str]:
+async def _approve(what: str) -> dict[str, dict[str, str]]:
     async with service_context(read_settings(), "console") as context:
-        return await approve_held(CalendarNotes.on(context.jetstream), calendar)
+        return await approve_held(CalendarNotes.on(context.jetstream), what)
 
 
-async def approve_held(notes: CalendarNotes, calendar: str) -> dict[str, str]:
-    """Approve what waits, and return it: session -> reason.
+async def approve_held(notes: CalendarNotes, what: str) -> dict[str, dict[str, str]]:
+    """Approve what waits, and return it: by calendar, session -> reason.
 
     Parameters
     ----------
     notes
         What is kept about calendars.
-    calendar
-        Name of one.
+    what
+        A calendar, a session, or :data:`EVERYTHING`.
 
     Raises
     ------
     ConsoleError
         If nothing of it waits.
     """
-    waiting = await notes.held_of(calendar)
-    if not waiting:
-        raise ConsoleError(
-            f"nothing of calendar {calendar!r} waits: `nexuslims approve` lists what does"
-        )
-    await notes.approve(calendar, await notes.approved(calendar) | waiting.keys())
-    return waiting
+    approved = {
+        calendar: chosen
+        for calendar, sessions in (await notes.held()).items()
+        if (chosen := {one: why for one, why in sessions.items() if what in ("", calendar, one)})
+    }
+    if not approved:
+        about = f"of {what!r} " if what else ""
+        raise ConsoleError(f"nothing {about}waits: `nexuslims approve` lists what does")
+    for calendar, sessions in approved.items():
+        await notes.approve(calendar, await notes.approved(calendar) | sessions.keys())
+    return approved
 
 
 def _show(waiting: Mapping[str, Mapping[str, str]], *, as_json: bool) -> None:

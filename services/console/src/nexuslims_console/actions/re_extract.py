@@ -1,6 +1,7 @@
 """``nexuslims rebuild --re-extract``: the files are read again too."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import ExtractionFailed, MetadataExtracted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, say
-from nexuslims_shared.session.status import WELL
+from nexuslims_shared.session.status import WELL, WITHOUT_RECORD
 from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.store.port import EventStore
@@ -94,9 +95,13 @@ async def _rebuild(
 
 def _meant(model: ReadModel, session: str, window: Window) -> list[str]:
     if not session:
-        return model.names(window=window, built=True)
+        built = [row for row in model.sessions(window=window) if row.built_at]
+        left_out = Counter(row.phase for row in built if row.status in WITHOUT_RECORD)
+        for phase, count in left_out.most_common():
+            say(f"left out: {count} ({phase})")
+        return [row.session for row in built if row.status not in WITHOUT_RECORD]
     row = required(model, session)
-    if not row.built_at:
+    if not row.built_at or row.status in WITHOUT_RECORD:
         raise ConsoleError(
             f"{session} has no record to make again: it is {row.status} ({row.phase});"
             f" try `nexuslims retry {session}`"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import typer
 
+from nexuslims_console.actions.approve import describe_waiting
 from nexuslims_console.errors import UnknownSessionError
 from nexuslims_console.open_read_model import View, latest_view
 from nexuslims_console.queries import ReadModel
@@ -23,11 +24,12 @@ _JSON_LIMIT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of sessions, how many there are in all, and what this release cannot read."""
+    """A page of sessions, how many there are, what cannot be read, what waits for an operator."""
 
     rows: list[SessionRow]
     count: int
     unreadable: int
+    waiting: str
 
 
 def show_all(
@@ -77,6 +79,8 @@ def show_all(
             f"{listing.unreadable} stored messages cannot be read by this release:"
             " `nexuslims doctor` names them"
         )
+    if listing.waiting:
+        say(listing.waiting)
 
 
 def read_status(text: str) -> Status:
@@ -99,7 +103,8 @@ async def _list(filters: dict[str, Any], limit: int, page: int) -> Listing:
         model = view.model
         rows = await asyncio.to_thread(model.sessions, **filters, limit=limit or None, page=page)
         count = await asyncio.to_thread(model.count, **filters)
-        return Listing(rows, count, await asyncio.to_thread(model.count_unreadable))
+        unreadable = await asyncio.to_thread(model.count_unreadable)
+        return Listing(rows, count, unreadable, describe_waiting(view.waiting))
 
 
 async def _warn_if_behind(view: View) -> None:
