@@ -165,3 +165,14 @@ def test_a_web_address_stays_one_and_other_texts_are_quoted(text, address):
 def test_paths_are_quoted_once_from_the_root():
     assert as_path("Titan/a b#%1.dm3") == "/Titan/a%20b%23%251.dm3"
     assert as_path("caf\udce9") == "/caf%E9"
+
+
+@pytest.mark.parametrize(
+    "ref", ["javascript:alert(1)", " JaVa\tScript :alert(1)", "data:text/html,x"]
+)
+def test_no_reference_of_a_sample_runs_code(ref):
+    written = write_record(Experiment(samples=(Sample(id="s", ref=ref),)))
+    assert b":alert" not in written
+    assert b"data:" not in written
+    kept = Experiment(samples=(Sample(id="s", ref="https://hdl.example.org/1:2"),))
+    assert b'ref="https://hdl.example.org/1:2"' in write_record(kept)

@@ -1,8 +1,10 @@
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from nexuslims_contracts.text import clean_text, printable
+from nexuslims_contracts.text import clean_text, printable, terminal_json, terminal_text
 
 
 def test_line_ends_of_every_system_become_line_feeds():
@@ -29,3 +31,23 @@ def test_names_are_printed_on_one_line(name):
 
 def test_a_name_that_is_no_unicode_shows_its_bytes():
     assert printable(b"ma\xdf.tif".decode("utf-8", "surrogateescape")) == "ma\\xdf.tif"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_a_terminal_gets_nothing_that_it_would_obey(text):
+    shown = terminal_text(text)
+    assert all(one.isprintable() or one in "\n\t" or one.isspace() for one in shown)
+    assert terminal_text(shown) == shown
+
+
+def test_escapes_and_directions_are_shown():
+    hostile = "\x1b]0;owned\x07 \x9b31m \u202egnp.exe \x7f"
+    assert terminal_text(hostile) == r"\x1b]0;owned\x07 \x9b31m \u202egnp.exe \x7f"
+    assert terminal_text("300\xa0kV\n\tGröße") == "300\xa0kV\n\tGröße"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_json_for_a_terminal_says_the_same(text):
+    document = terminal_json(json.dumps({"text": text}, indent=1, ensure_ascii=False))
+    assert json.loads(document) == {"text": text}
+    assert document == terminal_text(document)

@@ -1,6 +1,8 @@
 """Texts as JSON, XML and people can take them."""
 
+import json
 import re
+import unicodedata
 
 _LINE_SEPARATORS = re.compile("\r\n|[\r\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
@@ -16,6 +18,28 @@ def clean_text(text: str) -> str:
     system, and Unicode's line and paragraph separators, become line feeds.
     """
     return _CONTROL.sub("", _LINE_SEPARATORS.sub("\n", text))
+
+
+def terminal_text(text: str) -> str:
+    """Return a text that a terminal shows and does not obey.
+
+    Escape sequences, other control characters, what changes the direction of writing, and what is
+    no Unicode are shown as escapes. Lines, tabulators and spaces of every width stay.
+    """
+    return "".join(
+        letter if letter in "\n\t" or unicodedata.category(letter) == "Zs" else printable(letter)
+        for letter in text
+    )
+
+
+def terminal_json(document: str) -> str:
+    """Return a JSON document in which JSON's own escapes stand for what a terminal would obey."""
+    if document.isprintable():
+        return document
+    return "".join(
+        letter if letter == terminal_text(letter) else json.dumps(letter)[1:-1]
+        for letter in document
+    )
 
 
 def printable(text: str) -> str:

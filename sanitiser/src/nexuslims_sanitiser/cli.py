@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nexuslims_contracts.text import terminal_text
+
 if TYPE_CHECKING:
     from nexuslims_sanitiser.isolated import Outcome
 
@@ -72,11 +74,12 @@ def _size(file: Path) -> int:
 
 def _print_line(outcome: "Outcome") -> None:
     if outcome.reason is not None:
-        typer.echo(f"{outcome.source}: not sanitised: {outcome.reason}", err=True)
+        typer.echo(terminal_text(f"{outcome.source}: not sanitised: {outcome.reason}"), err=True)
         return
     scrubbed = ", ".join(f"{name} {count} times" for name, count in outcome.scrubbed.items())
     written = ", ".join(map(str, outcome.written))
-    typer.echo(f"{outcome.source} -> {written}" + (f" (scrubbed: {scrubbed})" if scrubbed else ""))
+    line = f"{outcome.source} -> {written}" + (f" (scrubbed: {scrubbed})" if scrubbed else "")
+    typer.echo(terminal_text(line))
 
 
 def _print_json(outcome: "Outcome") -> None:

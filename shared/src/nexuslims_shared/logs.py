@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from nexuslims_contracts.text import terminal_json
 from nexuslims_shared.secrets import hide
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class JsonFormatter(logging.Formatter):
         line |= self._identifiers()
         if record.exc_info:
             line["exception"] = hide(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return terminal_json(json.dumps(line, ensure_ascii=False, default=str))
 
 
 def configure(

@@ -12,6 +12,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 LONGEST_TEXT: Final = 10_000_000
 """Bytes of one text that parsers take: the limit of libxml2 (XML_MAX_TEXT_LENGTH)."""
 
+_ACTIVE = re.compile("(javascript|vbscript|livescript|data|blob|filesystem):", re.IGNORECASE)
+"""Schemes of addresses that a browser runs, or shows as a page of ours."""
+
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:[0-9]{1,5})?")
@@ -25,6 +28,12 @@ def recordable(text: str) -> str:
     except ValueError:
         return held
     return held if finite else f"[{held.strip()}]"
+
+
+def inactive(text: str) -> str:
+    """Return a text that a page may make a link of: one that would run code is none any more."""
+    letters = "".join(letter for letter in text if letter > " ")  # browsers leave these out
+    return text.replace(":", "%3A") if _ACTIVE.match(letters) else text
 
 
 def as_uri(text: str) -> str:

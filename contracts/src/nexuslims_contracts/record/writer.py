@@ -25,7 +25,7 @@ from nexuslims_contracts.record.model import (
     Table,
     TextEntry,
 )
-from nexuslims_contracts.record.texts import as_path, as_uri, recordable
+from nexuslims_contracts.record.texts import as_path, as_uri, inactive, recordable
 
 _IN_TEXT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _IN_ATTRIBUTE: Final = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
@@ -89,7 +89,7 @@ def _sample(sample: Sample) -> Iterator[str]:
     symbols = [_leaf(3, symbol, "") for symbol in CHEMICAL_ELEMENTS if symbol in sample.elements]
     if symbols:
         lines += _parent(2, "elements", symbols)
-    return _parent(1, "sample", lines, _attributes(id=sample.id, ref=sample.ref))
+    return _parent(1, "sample", lines, _attributes(id=sample.id, ref=inactive(sample.ref)))
 
 
 def _project(project: Project) -> Iterator[str]:

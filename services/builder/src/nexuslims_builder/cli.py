@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nexuslims_shared.cli import output
 from nexuslims_shared.cli.options import Json
 
 
@@ -96,7 +97,7 @@ def validate(
         )
     else:
         for path, problems in found.items():
-            typer.echo(f"{path}: {'invalid' if problems else 'valid'}")
+            output.show(f"{path}: {'invalid' if problems else 'valid'}")
             for problem in problems:
-                typer.echo(f"  {problem}")
+                output.show(f"  {problem}")
     raise typer.Exit(1 if any(found.values()) else 0)

@@ -222,6 +222,8 @@ def _print_table(results: "Sequence[Extraction]") -> None:
     from rich.markup import escape  # noqa: PLC0415 - tables only
     from rich.table import Table  # noqa: PLC0415 - tables only
 
+    from nexuslims_contracts.text import terminal_text  # noqa: PLC0415 - tables only
+
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("File", overflow="fold", ratio=3)
     table.add_column("Outcome", no_wrap=True)
@@ -229,15 +231,15 @@ def _print_table(results: "Sequence[Extraction]") -> None:
     table.add_column("Created", no_wrap=True)
     colours = {"extracted": "green", "partial": "yellow"}
     for result in results:
-        name = escape(Path(result.file.path).name)
+        name = escape(terminal_text(Path(result.file.path).name))
         outcome = f"[{colours.get(result.outcome, 'red')}]{result.outcome}[/]"
         for dataset in result.datasets:
             created = f"{dataset.creation_time:%Y-%m-%d %H:%M}"
-            table.add_row(name, outcome, escape(_summary(dataset)), created)
+            table.add_row(name, outcome, escape(terminal_text(_summary(dataset))), created)
             name, outcome = "", ""
         if result.reason:
             reason = result.reason.removeprefix(f"{Path(result.file.path).name}: ")
-            table.add_row(name, outcome, f"[italic]{escape(reason)}[/]", "")
+            table.add_row(name, outcome, f"[italic]{escape(terminal_text(reason))}[/]", "")
     Console().print(table)
 
 

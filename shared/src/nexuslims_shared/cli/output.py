@@ -1,4 +1,8 @@
-"""What commands print: tables for people, JSON for programs, messages on standard error."""
+"""What commands print: tables for people, JSON for programs, messages on standard error.
+
+Titles, file names and reasons are others' texts: a terminal shows what is in them, and obeys none
+of it (:func:`nexuslims_contracts.text.terminal_text`).
+"""
 
 import json
 import sys
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from nexuslims_contracts.text import terminal_json, terminal_text
 from nexuslims_shared.secrets import hide
 
 if TYPE_CHECKING:
@@ -34,12 +39,17 @@ COLOURS: Final = {
 
 def say(text: str) -> None:
     """Print a message for the operator on standard error, without secrets."""
-    typer.echo(hide(text), err=True)
+    typer.echo(terminal_text(hide(text)), err=True)
+
+
+def show(text: str) -> None:
+    """Print a line on standard output."""
+    typer.echo(terminal_text(text))
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document on standard output."""
-    typer.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+    typer.echo(terminal_json(json.dumps(value, default=_plain, indent=2, ensure_ascii=False)))
 
 
 def print_table(
@@ -59,7 +69,7 @@ def print_table(
     from rich.table import Table  # noqa: PLC0415 - the command line starts fast
 
     if not rows:
-        typer.echo(nothing)
+        show(nothing)
         return
     table = Table(show_header=any(columns))
     for column in columns:
@@ -85,10 +95,10 @@ def _cell(value: Any) -> "Text":
 
 
 def as_text(value: Any) -> str:
-    """Return the text of a cell: a time is local, nothing is empty."""
+    """Return the text of a cell: a time is local, nothing is empty, no terminal obeys it."""
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
-    return "" if value is None else str(value)
+    return "" if value is None else terminal_text(str(value))
 
 
 def _plain(value: Any) -> Any:

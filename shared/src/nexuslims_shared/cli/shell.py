@@ -144,6 +144,7 @@ def main() -> None:
 
 
 def _without_secrets(text: str) -> str:
-    from nexuslims_shared.secrets import hide  # noqa: PLC0415 - only where something went wrong
+    from nexuslims_contracts.text import terminal_text  # noqa: PLC0415 - only where it went wrong
+    from nexuslims_shared.secrets import hide  # noqa: PLC0415 - the same
 
-    return hide(text)
+    return terminal_text(hide(text))

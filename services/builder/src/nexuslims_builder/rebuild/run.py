@@ -15,6 +15,7 @@ from nexuslims_builder.rebuild.journal import Tally
 from nexuslims_builder.rebuild.rebuilder import Job, Kind, Rebuilder
 from nexuslims_builder.rebuild.selection import Selection
 from nexuslims_contracts.plugins import installed
+from nexuslims_contracts.text import terminal_text
 from nexuslims_shared.cli import asynchronous
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.cli.progress import counted_progress
@@ -76,7 +77,7 @@ def rebuild(
 
 def compare(session: str) -> bool:
     """Print how the record of a session would change, as a unified diff; True in any case."""
-    sys.stdout.write(asynchronous.run(_compare(read_settings(), session)))
+    sys.stdout.write(terminal_text(asynchronous.run(_compare(read_settings(), session))))
     return True
 
 
