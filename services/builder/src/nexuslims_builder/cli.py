@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nexuslims_shared.cli import output
+from nexuslims_contracts.text import terminal_text
 from nexuslims_shared.cli.options import Json
 
 
@@ -97,7 +97,7 @@ def validate(
         )
     else:
         for path, problems in found.items():
-            output.show(f"{path}: {'invalid' if problems else 'valid'}")
+            typer.echo(terminal_text(f"{path}: {'invalid' if problems else 'valid'}"))
             for problem in problems:
-                output.show(f"  {problem}")
+                typer.echo(terminal_text(f"  {problem}"))
     raise typer.Exit(1 if any(found.values()) else 0)
