@@ -303,41 +303,6 @@ async def test_a_calendar_in_trouble_is_asked_again_and_holds_up_no_other(
     assert "calendar sick: " in caplog.text
 
 
-async def test_the_service_is_ready_once_each_calendar_was_tried(
-    facility, processor, monkeypatch
-) -> None:
-    answer, rests = asyncio.Event(), asyncio.Event()
-
-    class Slow(MemoryCalendar):
-        async def entries(self, window):
-            await answer.wait()
-            return await super().entries(window)
-
-        async def changed(self) -> None:
-            rests.set()
-            await super().changed()
-
-    sick, slow = MemoryCalendar(name="sick"), Slow(processor.entry(), name="slow")
-    sick.failure = CalendarUnavailableError("gone")
-    monkeypatch.setattr(app, "calendars", lambda settings: [sick, slow])
-    service = app.create(facility.context.settings)
-    (check,) = service.checks
-    assert await check.problem() == "not asked yet: sick, slow"
-    async with service.work(facility.context):
-        await asyncio.wait_for(sick.asked.wait(), 5)
-        assert "slow" in await check.problem()
-        answer.set()
-        await asyncio.wait_for(rests.wait(), 5)
-        assert await check.problem() == ""
-        assert await facility.history("slow-1") == WHOLE
-
-
-async def test_without_calendars_there_is_nothing_to_wait_for(facility, monkeypatch) -> None:
-    monkeypatch.setattr(app, "calendars", lambda settings: [])
-    (check,) = app.create(facility.context.settings).checks
-    assert await check.problem() == ""
-
-
 async def until(facility, condition) -> None:
     async with asyncio.timeout(5):
         async for _ in facility.store.follow():

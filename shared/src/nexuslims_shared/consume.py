@@ -15,6 +15,7 @@ never twice on the same key, and settles every message itself:
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -131,11 +132,28 @@ class MessageProcessor:
     _room: asyncio.Condition = field(default_factory=asyncio.Condition)
     _beating: asyncio.Task[None] | None = None
     _closing: bool = False
+    _began: dict[str, float] = field(default_factory=dict)
+    _failing: str = ""
 
     @property
     def in_flight(self) -> int:
         """Messages taken and not settled."""
         return len(self._open)
+
+    def trouble(self, limit: float) -> str:
+        """Say what keeps the work from going on; empty if nothing is known to.
+
+        Parameters
+        ----------
+        limit
+            Seconds that the work on one key may take.
+        """
+        now = time.monotonic()
+        slow = [(now - began, key) for key, began in self._began.items() if now - began > limit]
+        found = [f"at work on {max(slow)[1]} for {max(slow)[0]:.0f} s"] if slow else []
+        if self._failing:
+            found.append(f"what was tried last failed, and nothing was done since: {self._failing}")
+        return "; ".join(found)
 
     async def take(self, message: "Msg") -> None:
         """Accept one message, when there is room."""
@@ -188,13 +206,14 @@ class MessageProcessor:
                 return
             if key not in self._working:
                 batch = tuple(self._waiting.pop(key))
+                self._began[key] = time.monotonic()
                 self._working[key] = asyncio.create_task(self._work(key, batch))
 
     async def _work(self, key: str, batch: tuple[Delivery, ...]) -> None:
         try:
             await self._handle(batch)
         finally:
-            del self._working[key]
+            del self._working[key], self._began[key]
             self._start()
             async with self._room:
                 self._room.notify_all()
@@ -210,6 +229,7 @@ class MessageProcessor:
                 await self._close_letters(batch)
             except RetryLater as later:
                 work.ends("later")
+                self._failing = ""
                 log.info("%s: asked again in %s", later, later.delay)
                 await self._hand_back(batch, later.delay.total_seconds())
             except asyncio.CancelledError:
@@ -222,13 +242,16 @@ class MessageProcessor:
                     await self._leave(delivery.message, str(error))
             except (BrokerUnavailableError, DiskError) as error:
                 work.ends("unavailable", error)
+                self._failing = str(error)
                 log.warning("%s", error)
                 await self._hand_back(batch, growing_delay(batch[0].attempt))
             except Exception as error:
                 work.ends("failed", error)
+                self._failing = str(error) or type(error).__name__
                 log.exception("handling %s failed", recorded[0].event.type_name())
                 await self._fail(batch, error)
             else:
+                self._failing = ""
                 for delivery in batch:
                     await self._settle(delivery.message, delivery.message.ack)
 

@@ -229,6 +229,13 @@ class StreamDeadLetters(DeadLetters):
                 number = message.sequence
                 yield DeadLetter(**{**json.loads(message.payload), "number": number})
 
+    async def count(self, consumer: str = "*") -> int:
+        """Return how many dead letters there are, of one consumer or of all."""
+        subject = f"{DEAD_LETTER_PREFIX}.{consumer}"
+        with one_error_for_silence():
+            info = await self._js.stream_info(DEAD_LETTERS.name, subjects_filter=subject)
+        return sum((info.state.subjects or {}).values())
+
     async def remove(self, number: int) -> None:
         """Drop a dead letter; see the port."""
         try:

@@ -1,23 +1,59 @@
-"""What ``nexuslims doctor`` checks, and what it finds.
+"""What ``nexuslims doctor`` checks, what it finds, and what it can repair.
 
 Other distributions bring checks by an entry point of the group ``nexuslims.doctor``:
 ``Settings -> awaitable of Findings``.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from nexuslims_contracts.errors import ContractError
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_contracts.topology import CONSUMERS
 from nexuslims_shared.broker import consumers_without_service, missing, require_version
+from nexuslims_shared.context import provision_broker
+from nexuslims_shared.embedded import end_running_broker, running_broker
 from nexuslims_shared.errors import SettingsError, SharedError
+from nexuslims_shared.health import Check, Outcome, Result, look
+from nexuslims_shared.probes import check_limits, check_storing
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings, read_settings
+from nexuslims_shared.threads import in_thread
 
 GROUP: Final = "nexuslims.doctor"
+PATIENCE_S: Final = 5.0
+"""How long one check may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What may mend a problem.
+
+    Parameters
+    ----------
+    name
+        What is done, such as ``restart extractor``; the same one is done once, whoever asks.
+    order
+        Repairs with a lower number come first: a broker before what it holds, before services.
+    act
+        Does it, and returns what was done, in a few words.
+    """
+
+    name: str
+    order: int
+    act: Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What became of a repair: what was done, or why it could not be."""
+
+    repair: str
+    done: bool
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +65,27 @@ class Finding:
     what
         Was checked, such as ``broker``.
     problem
-        What is wrong, and the remedy; empty if nothing is.
+        What is wrong, and the remedy, or what kept the check from looking; empty if all is well.
     detail
         What else is worth knowing.
+    unknown
+        Whether the check could not look.
+    repair
+        What may mend it, if anything can.
     """
 
     what: str
     problem: str = ""
     detail: str = ""
+    unknown: bool = False
+    repair: Repair | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether all is well, something is wrong, or nobody could look."""
+        if self.unknown:
+            return Outcome.UNKNOWN
+        return Outcome.FAILED if self.problem else Outcome.OK
 
 
 Checks: TypeAlias = Callable[[Settings], Awaitable[Iterable[Finding]]]
@@ -58,6 +107,73 @@ async def examine() -> list[Finding]:
     ]
 
 
+async def find(check: Check, *, detail: str = "", repair: Repair | None = None) -> Finding:
+    """Run one check, for as long as it is worth waiting, and return what it finds.
+
+    Parameters
+    ----------
+    check
+        What to look at.
+    detail, repair
+        As for a finding.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            result = await look(check)
+    except TimeoutError:
+        result = Result(Outcome.UNKNOWN, f"no answer within {PATIENCE_S:g} s")
+    mending = repair if result.reason else None
+    unknown = result.outcome is Outcome.UNKNOWN
+    return Finding(check.name, result.reason, detail, unknown, mending)
+
+
+async def repair(findings: Iterable[Finding]) -> list[Repaired]:
+    """Do what may mend what was found, each repair once; report what was done and what could not.
+
+    Parameters
+    ----------
+    findings
+        What :func:`examine` found.
+    """
+    wanted = {one.repair.name: one.repair for one in findings if one.problem and one.repair}
+    done = []
+    for one in sorted(wanted.values(), key=lambda each: (each.order, each.name)):
+        try:
+            what = await one.act()
+        except (SharedError, ContractError, OSError, TimeoutError) as error:
+            done.append(Repaired(one.name, False, hide(str(error) or type(error).__name__)))
+        else:
+            done.append(Repaired(one.name, True, hide(what)))
+    return done
+
+
+async def examine_until_well(patience: float, pause: float = 1.0) -> list[Finding]:
+    """Check until all is well that can be repaired, or for as long as it is worth waiting.
+
+    Parameters
+    ----------
+    patience
+        Seconds.
+    pause
+        Seconds between two rounds of checks.
+    """
+    clock = asyncio.get_running_loop().time
+    end = clock() + patience
+    while True:
+        findings = await examine()
+        if clock() >= end or not any(one.problem and one.repair for one in findings):
+            return findings
+        await asyncio.sleep(pause)
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """Return 0 if all is well, 1 if something is wrong, 3 if something could not be looked at."""
+    outcomes = {finding.outcome for finding in findings}
+    if Outcome.FAILED in outcomes:
+        return 1
+    return 3 if Outcome.UNKNOWN in outcomes else 0
+
+
 async def _check_by(plugin: Plugin, settings: Settings) -> list[Finding]:
     try:
         return list(await plugin.load()(settings))
@@ -68,40 +184,52 @@ async def _check_by(plugin: Plugin, settings: Settings) -> list[Finding]:
 
 
 async def _check_broker(settings: Settings) -> list[Finding]:
-    checks: tuple[tuple[str, Callable[[ServiceContext], Awaitable[str]]], ...] = (
-        ("topology", _topology),
-        ("consumers", _consumers),
-        ("dead letters", _dead_letters),
-    )
+    mend = _broker_repairs(settings)
     try:
         async with service_context(settings, "doctor") as context:
-            found = [Finding("broker", detail="NATS_URL" if settings.nats_url else "embedded")]
-            found += [Finding(name, await _problem(check, context)) for name, check in checks]
-            return found
+            kind = "NATS_URL" if settings.nats_url else "embedded"
+            checks = _broker_checks(context)
+            return [
+                Finding("broker", detail=kind),
+                *[await find(check, repair=mend.get(check.name)) for check in checks],
+            ]
     except SharedError as error:
-        return [Finding("broker", str(error))]
+        return [Finding("broker", str(error), repair=mend.get("broker"))]
 
 
-async def _problem(check: Callable[[ServiceContext], Awaitable[str]], context: Any) -> str:
-    try:
-        return await check(context)
-    except SharedError as error:
-        return str(error)
+def _broker_checks(context: ServiceContext) -> tuple[Check, ...]:
+    jetstream = context.jetstream
+
+    async def topology() -> str:
+        await require_version(jetstream)
+        lacks = await missing(jetstream, CONSUMERS)
+        return f"lacks {', '.join(lacks)}: run `nexuslims provision`" if lacks else ""
+
+    async def consumers() -> str:
+        absent = await consumers_without_service(jetstream)
+        return f"nobody is at work as {', '.join(absent)}: run `nexuslims up`" if absent else ""
+
+    return (
+        check_storing(jetstream, "doctor"),
+        Check("topology", topology),
+        check_limits(jetstream),
+        Check("consumers", consumers),
+    )
 
 
-async def _topology(context: ServiceContext) -> str:
-    await require_version(context.jetstream)
-    lacks = await missing(context.jetstream, CONSUMERS)
-    return f"lacks {', '.join(lacks)}: run `nexuslims provision`" if lacks else ""
+def _broker_repairs(settings: Settings) -> dict[str, Repair]:
+    """Return what may mend the broker, by the check that asks for it."""
 
+    async def provision() -> str:
+        await provision_broker(settings)
+        return "the broker has all streams, consumers and buckets, without limits"
 
-async def _consumers(context: ServiceContext) -> str:
-    absent = await consumers_without_service(context.jetstream)
-    return f"nobody is at work as {', '.join(absent)}: run `nexuslims up`" if absent else ""
+    async def restart() -> str:
+        return await in_thread(lambda: end_running_broker(settings.state_path))
 
-
-async def _dead_letters(context: ServiceContext) -> str:
-    count = 0
-    async for _ in context.dead_letters.read():
-        count += 1
-    return f"{count} wait: see `nexuslims dead-letters list`" if count else ""
+    provisioning = Repair("provision", 20, provision)
+    found = dict.fromkeys(("topology", "broker limits"), provisioning)
+    if not settings.nats_url and running_broker(settings.state_path):
+        restarting = Repair("restart the broker", 10, restart)
+        found |= dict.fromkeys(("broker", "broker stores"), restarting)
+    return found

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from nexuslims_shared.errors import TopologyError
-from nexuslims_shared.processes import die_with_parent
+from nexuslims_shared.processes import die_with_parent, end_process
 from nexuslims_shared.settings import make_folder
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,11 @@ Say: TypeAlias = Callable[[str], None]
 BROKER_FILE = "broker.json"
 _REPORT_S: Final = 5.0
 _STOP_S: Final = 60.0
+_END_S: Final = 10.0
+_POLL_S: Final = 0.05
+_LOG_TAIL: Final = 100_000
+_REFUSED: Final = ("failed to store a msg", "Critical write error")
+"""How nats-server says in its log that it could not write (2.15)."""
 _GIGABYTE: Final = 1e9
 
 _CONFIG = """\
@@ -56,12 +61,36 @@ class EmbeddedBroker:
     def stop(self) -> None:
         """Ask the broker to finish, and wait for it."""
         (self.state / BROKER_FILE).unlink(missing_ok=True)
+        self.end(_STOP_S)
+
+    def end(self, patience: float = _END_S) -> None:
+        """Ask the broker to finish, wait for it, and kill it if it takes too long.
+
+        Parameters
+        ----------
+        patience
+            Seconds.
+        """
         self.process.terminate()
         try:
-            self.process.wait(timeout=_STOP_S)
+            self.process.wait(timeout=patience)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def refusals(self) -> str:
+        """Return what this process logged last of messages that it could not store, if any.
+
+        A stream that the server could not write to once refuses everything from then on.
+        """
+        mark = f"[{self.process.pid}]"
+        log = self.state / "broker" / "server.log"
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _LOG_TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+        own = [line for line in lines if line.startswith(mark)]
+        found = [line for line in own if any(text in line for text in _REFUSED)]
+        return found[-1].partition("[ERR] ")[2] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +244,37 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
 
 def running_broker(state: Path) -> str | None:
     """Address of the embedded broker that runs on a state folder, if one does."""
+    known = _running(state)
+    return str(known["url"]) if known else None
+
+
+def end_running_broker(state: Path) -> str:
+    """End the embedded broker that another process keeps running, which starts it again. Blocks.
+
+    Returns what was done, in a few words.
+
+    Raises
+    ------
+    TopologyError
+        If none runs, or no other is started in its place.
+    """
+    known = _running(state)
+    if known is None:
+        raise TopologyError(f"no broker runs on {state}: start it with `nexuslims up`")
+    how = end_process(int(known["pid"]), patience=_END_S)
+    begin = time.monotonic()
+    while time.monotonic() - begin < _STOP_S:
+        new = _running(state)
+        if new and new["pid"] != known["pid"]:
+            return f"process {known['pid']} {how}, and {new['pid']} took its place"
+        time.sleep(_POLL_S)
+    raise TopologyError(f"the broker {how}, and nobody started it again: run `nexuslims up`")
+
+
+def _running(state: Path) -> dict[str, Any] | None:
     try:
-        known = json.loads((state / BROKER_FILE).read_text())
+        known: dict[str, Any] = json.loads((state / BROKER_FILE).read_text())
         os.kill(known["pid"], 0)
     except (OSError, ValueError, KeyError):
         return None
-    return str(known["url"])
+    return known

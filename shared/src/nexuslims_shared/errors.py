@@ -5,6 +5,10 @@ class SharedError(Exception):
     """Something the shared machinery could not do."""
 
 
+class CouldNotLookError(SharedError):
+    """A check could not tell whether all is well; the message says what kept it from looking."""
+
+
 class SettingsError(SharedError):
     """A setting is missing or wrong; the message names it and the remedy."""
 

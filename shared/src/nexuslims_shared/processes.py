@@ -4,9 +4,12 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_POLL_S = 0.05
 
 
 def die_with_parent(parent: int | None = None) -> Callable[[], None] | None:
@@ -32,3 +35,41 @@ def die_with_parent(parent: int | None = None) -> Callable[[], None] | None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     return arrange
+
+
+def end_process(pid: int, *, patience: float) -> str:
+    """End a process that is no child of this one; say how it ended. Blocks.
+
+    Parameters
+    ----------
+    pid
+        Its id.
+    patience
+        Seconds until it is killed; one that is stopped does not hear a signal.
+
+    Raises
+    ------
+    PermissionError
+        If it is somebody else's.
+    """
+    begin = time.monotonic()
+    try:
+        os.kill(pid, signal.SIGTERM)
+        while time.monotonic() - begin < patience and not is_zombie(pid):
+            os.kill(pid, 0)
+            time.sleep(_POLL_S)
+        if is_zombie(pid):
+            return "ended"
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return "ended"
+    return f"did not end within {patience:g} s and was killed"
+
+
+def is_zombie(pid: int) -> bool:
+    """Tell whether a process has ended and its parent has not asked for that yet (Linux)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] == "Z"

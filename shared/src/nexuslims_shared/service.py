@@ -36,7 +36,15 @@ from nexuslims_shared.context import (
     service_context,
 )
 from nexuslims_shared.errors import SettingsError, TopologyError
-from nexuslims_shared.health import Check, Health, Notes, check_broker, check_mount
+from nexuslims_shared.health import Check, Health, Notes, check_broker
+from nexuslims_shared.mounts import check_mounts
+from nexuslims_shared.probes import (
+    check_dead_letters,
+    check_folder,
+    check_limits,
+    check_space,
+    check_storing,
+)
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end
 from nexuslims_shared.telemetry import tracing
@@ -191,8 +199,13 @@ class _Process:
         self.stop = asyncio.Event()
         self.health = Health(service.name, list(service.checks), notes=service.notes)
         self.health.checks += [
-            check_mount(mount.path, writable=mount.writable) for mount in service.mounts
+            check_folder(mount.path, writable=mount.writable) for mount in service.mounts
         ]
+        if service.mounts:
+            folders = [mount.path for mount in service.mounts]
+            self.health.checks.append(check_mounts(folders, settings.state_path))
+        if written := [mount.path for mount in service.mounts if mount.writable]:
+            self.health.checks.append(check_space(written, settings.free_space_mb))
         self.app = AsgiFastStream(
             logger=None,
             asgi_routes=[
@@ -237,7 +250,7 @@ class _Process:
             return
         try:
             context = make_context(self.settings, client)
-            self.health.checks.append(check_broker(context.jetstream, self.service.consumer))
+            self._watch_broker(context)
             async with self.service.work(context) as handler:
                 if self.service.consumer is not None and handler is not None:
                     await self._consume(self.service.consumer, handler, context)
@@ -246,6 +259,16 @@ class _Process:
                     await self.stop.wait()
         finally:
             await client.close()
+
+    def _watch_broker(self, context: ServiceContext) -> None:
+        """Check the broker from now on."""
+        name, consumer = self.service.name, self.service.consumer
+        self.health.checks += [
+            check_broker(context.jetstream, consumer),
+            check_storing(context.jetstream, name),
+            check_limits(context.jetstream),
+            check_dead_letters(context.jetstream, consumer.name if consumer else name),
+        ]
 
     async def _consume(self, spec: ConsumerSpec, handler: Handler, context: ServiceContext) -> None:
         processor = MessageProcessor(
@@ -258,6 +281,7 @@ class _Process:
             heartbeat=spec.ack_wait.total_seconds() / 3,
         )
         self.health.unreadable = processor.unreadable
+        self.health.checks.append(_check_work(processor, self.settings.stalled_seconds))
         broker = NatsBroker(
             broker_url(self.settings).split(","),
             max_reconnect_attempts=-1,
@@ -319,6 +343,13 @@ class _Process:
             await end(task)
             return None
         return task.result()
+
+
+def _check_work(processor: MessageProcessor, limit: float) -> Check:
+    async def problem() -> str:
+        return processor.trouble(limit)
+
+    return Check("work", problem, essential=False)
 
 
 def _say_what_is_missing(state: RetryCallState) -> None:

@@ -4,49 +4,51 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from functools import partial
+from typing import Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from nexuslims_console.database import Database
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.projection import open_read_model
-from nexuslims_console.queries import ReadModel
+from nexuslims_console.watching import check_database, check_due_work, check_projection
 from nexuslims_shared.consume import Handler
 from nexuslims_shared.errors import BrokerUnavailableError
-from nexuslims_shared.health import Check
 from nexuslims_shared.service import Service, ServiceContext
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.tasks import end
+from nexuslims_shared.threads import in_thread
 
 log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S: Final = 2.0
 
 
 def create(settings: Settings) -> Service:
     """Make the service."""
     database = Database(settings.read_model_url)
+    stores: list[EventStore] = []
+    limit = timedelta(seconds=settings.stalled_seconds)
     return Service(
-        name="console", work=partial(_work, database=database), checks=[check_database(database)]
+        name="console",
+        work=partial(_work, database=database, stores=stores),
+        checks=[
+            check_database(database),
+            check_projection(database, stores, limit),
+            check_due_work(database, limit),
+        ],
     )
 
 
-def check_database(database: Database) -> Check:
-    """Check that the read model can be read."""
-
-    def problem() -> str:
-        try:
-            ReadModel(database).position()
-        except ReadModelError as error:
-            return str(error)
-        return ""
-
-    return Check("read model", lambda: asyncio.to_thread(problem))
-
-
 @asynccontextmanager
-async def _work(context: ServiceContext, *, database: Database) -> AsyncIterator[Handler | None]:
+async def _work(
+    context: ServiceContext, *, database: Database, stores: list[EventStore]
+) -> AsyncIterator[Handler | None]:
     """Project as long as the service lives; a fault in the projection ends the service."""
+    stores.append(context.store)
     async with asyncio.TaskGroup() as group:
         projecting = group.create_task(_keep(context.store, database))
         try:
@@ -64,10 +66,30 @@ async def _keep(store: EventStore, database: Database) -> None:
         before_sleep=_say_why,
     ):
         with attempt:
-            projection = await open_read_model(store, database)
-            async with aclosing(projection.follow()) as positions:
-                async for position in positions:
-                    log.debug("the read model holds all events up to %d", position)
+            tasks = {
+                asyncio.create_task(_project(store, database)),
+                asyncio.create_task(_watch(database)),
+            }
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                await end(*tasks)
+
+
+async def _project(store: EventStore, database: Database) -> None:
+    projection = await open_read_model(store, database)
+    async with aclosing(projection.follow()) as positions:
+        async for position in positions:
+            log.debug("the read model holds all events up to %d", position)
+
+
+async def _watch(database: Database) -> None:
+    """Notice that the database's file is gone even while nothing happens that would be written."""
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        await in_thread(database.require_same_file)
 
 
 def _say_why(state: RetryCallState) -> None:

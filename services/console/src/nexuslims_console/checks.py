@@ -1,114 +1,214 @@
 """What the console adds to ``nexuslims doctor``: instruments, folders, services, read model."""
 
-import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
 
 from nexuslims_console.database import Database
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.facility import read_services
-from nexuslims_console.probes import readiness
+from nexuslims_console.probes import Readiness, readiness
 from nexuslims_console.queries import ReadModel
+from nexuslims_console.repairs import (
+    open_folder,
+    restart_service,
+    retry_dead_letters,
+    retry_waiting,
+    start_over,
+)
+from nexuslims_console.watching import minutes, overdue
 from nexuslims_shared.context import service_context
-from nexuslims_shared.doctor import Finding
-from nexuslims_shared.errors import SettingsError, TopologyError
-from nexuslims_shared.health import check_mount
-from nexuslims_shared.instruments import read_instruments
+from nexuslims_shared.dead_letters import StreamDeadLetters
+from nexuslims_shared.doctor import Finding, find
+from nexuslims_shared.errors import CouldNotLookError, SettingsError, SharedError, TopologyError
+from nexuslims_shared.health import Check
+from nexuslims_shared.instruments import InstrumentEntry, read_instruments
+from nexuslims_shared.mounts import check_mounts
+from nexuslims_shared.probes import check_folder, check_space
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.threads import in_thread
+
+_OUTSIDE: Final = ("mount", "mounted", "free space", "dead letters", "due work", "instrument")
+"""How checks begin whose problems are outside of the service: to restart it would not help."""
 
 
 async def check_facility(settings: Settings) -> list[Finding]:
     """Check the instruments' file, the folders, the services that run here, the read model."""
     return [
-        _instruments(settings),
-        *await _mounts(settings),
+        *await _instruments(settings),
+        *await _folders(settings),
         *await _services(settings),
-        await _read_model(settings),
+        await _dead_letters(settings),
+        *await _read_model(settings),
     ]
 
 
-def _instruments(settings: Settings) -> Finding:
+async def _instruments(settings: Settings) -> list[Finding]:
     try:
         entries = read_instruments(settings.instruments_file)
     except SettingsError as error:
-        return Finding("instruments", str(error))
+        return [Finding("instruments", str(error))]
+
+    async def problem() -> str:
+        return await in_thread(lambda: _absent_folders(settings, entries))
+
+    detail = f"{len(entries)} in {settings.instruments_file}"
+    return [
+        await find(Check("instruments", problem), detail=detail),
+        await find(Check("instrument folders", lambda: _empty_folders(settings, entries))),
+    ]
+
+
+def _absent_folders(settings: Settings, entries: dict[str, InstrumentEntry]) -> str:
     absent = [
         f"{entry.pid}: {entry.filestore_path}"
         for entry in entries.values()
         if not (settings.instrument_data_path / entry.filestore_path).is_dir()
     ]
-    if absent:
-        return Finding(
-            "instruments",
-            f"no such folder below {settings.instrument_data_path}: {', '.join(absent)};"
-            f" mount it, or correct {settings.instruments_file}",
+    if not absent:
+        return ""
+    return (
+        f"no such folder below {settings.instrument_data_path}: {', '.join(absent)};"
+        f" mount it, or correct {settings.instruments_file}"
+    )
+
+
+async def _empty_folders(settings: Settings, entries: dict[str, InstrumentEntry]) -> str:
+    """Name the instruments of which nothing can be told: their folders hold nothing at all."""
+
+    def empty() -> list[str]:
+        folders = {one.pid: _folder(settings, one) for one in entries.values()}
+        return [pid for pid, path in folders.items() if path.is_dir() and not any(path.iterdir())]
+
+    if found := await in_thread(empty):
+        raise CouldNotLookError(
+            f"nothing at all is in the folders of {', '.join(found)}: they are new, or their"
+            " shares are not mounted"
         )
-    return Finding("instruments", detail=f"{len(entries)} in {settings.instruments_file}")
+    return ""
 
 
-async def _mounts(settings: Settings) -> list[Finding]:
-    folders = ((settings.instrument_data_path, False), (settings.data_path, True))
-    checks = [check_mount(path, writable=writable) for path, writable in folders]
-    return [Finding(check.name, await check.problem()) for check in checks]
+def _folder(settings: Settings, entry: InstrumentEntry) -> Path:
+    return settings.instrument_data_path / entry.filestore_path
+
+
+async def _folders(settings: Settings) -> list[Finding]:
+    read, written = settings.instrument_data_path, settings.data_path
+    return [
+        await find(check_folder(read, writable=False)),
+        await find(check_folder(written, writable=True), repair=open_folder(written)),
+        await find(check_mounts([read, written], settings.state_path)),
+        await find(check_space([written, settings.state_path], settings.free_space_mb)),
+    ]
 
 
 async def _services(settings: Settings) -> list[Finding]:
     """Check the services that run on this machine."""
-    findings: list[Finding] = []
     try:
         services = read_services(settings.state_path)
     except SettingsError as error:
         return [Finding("services", str(error))]
-    for name, at in services.items():
-        current = await readiness(at["port"])
-        problems = [f"{check}: {problem}" for check, problem in current.problems.items()]
-        remedy = f"; look into {settings.logs / f'{name}.log'}" if problems else ""
-        findings.append(
-            Finding(
-                f"service {name}",
-                "; ".join(problems) + remedy,
-                "; ".join(
-                    [
-                        f"process {at['pid']}",
-                        *(f"{topic}: {note}" for topic, note in current.notes.items()),
-                    ]
-                ),
-            )
-        )
-    return findings
+    return [
+        _service(settings, name, at["pid"], await readiness(at["port"]))
+        for name, at in services.items()
+    ]
 
 
-async def _read_model(settings: Settings) -> Finding:
-    """Compare the read model with the stream, as it is: nothing is caught up."""
+def _service(settings: Settings, name: str, pid: int, current: Readiness) -> Finding:
+    problems = [f"{check}: {problem}" for check, problem in current.problems.items()]
+    remedy = f"; look into {settings.logs / f'{name}.log'}" if problems else ""
+    notes = [f"{topic}: {note}" for topic, note in current.notes.items()]
+    inside = [check for check in current.problems if not check.startswith(_OUTSIDE)]
+    return Finding(
+        f"service {name}",
+        "; ".join(problems) + remedy,
+        "; ".join([f"process {pid}", *notes]),
+        unknown=current.answered and set(current.problems) == current.unknown != set(),
+        repair=restart_service(settings, name) if inside else None,
+    )
+
+
+async def _dead_letters(settings: Settings) -> Finding:
+    async def problem() -> str:
+        async with service_context(settings, "doctor") as context:
+            count = await StreamDeadLetters(context.jetstream).count()
+        return f"{count} wait: see `nexuslims dead-letters list`" if count else ""
+
+    return await find(Check("dead letters", problem), repair=retry_dead_letters(settings))
+
+
+async def _read_model(settings: Settings) -> list[Finding]:
+    """Check the database, compare it with the stream as it is, and look for work in it."""
     try:
-        return await _compare_read_model(settings)
+        database = Database(settings.read_model_url)
     except (ReadModelError, SettingsError) as error:
-        return Finding("read model", str(error))
-
-
-async def _compare_read_model(settings: Settings) -> Finding:
-    database = Database(settings.read_model_url)
+        return [Finding("read model", str(error))]
     try:
-        await asyncio.to_thread(database.prepare)
-        model = ReadModel(database)
-        position = (await asyncio.to_thread(model.position)).sequence
-        unreadable = await asyncio.to_thread(model.unreadable)
+        mending = start_over(settings)
+        return [
+            await find(Check("database", _in_thread(lambda: _probe(database)))),
+            await find(Check("read model", lambda: _compare(settings, database)), repair=mending),
+            *await _due_work(settings, database),
+        ]
     finally:
         database.close()
+
+
+def _in_thread(work: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    return lambda: in_thread(work)
+
+
+def _probe(database: Database) -> str:
+    try:
+        database.prepare()
+        database.probe()
+    except ReadModelError as error:
+        return str(error)
+    return ""
+
+
+async def _compare(settings: Settings, database: Database) -> str:
+    model = ReadModel(database)
+    try:
+        position = (await in_thread(model.position)).sequence
+        unreadable = await in_thread(model.unreadable)
+    except ReadModelError as error:
+        return str(error)
     try:
         async with service_context(settings, "doctor") as context:
             last = await context.store.last_sequence()
-    except TopologyError:  # reported by the check of the broker
-        return Finding("read model", detail=f"holds {position} events")
-    detail = f"holds {position} of {last} events"
+    except TopologyError as error:
+        raise CouldNotLookError(str(error)) from error
     if position > last:
-        return Finding(
-            "read model", f"{detail}: it is of another stream; run `nexuslims read-model rebuild`"
+        return (
+            f"holds {position} of {last} events: it is of another stream;"
+            " run `nexuslims read-model rebuild`"
         )
     if unreadable:
         named = "; ".join(f"{one.sequence} ({one.reason})" for one in unreadable[:5])
-        return Finding(
-            "read model",
+        return (
             f"{len(unreadable)} stored messages cannot be read by this release: {named};"
-            " use a newer release, then run `nexuslims read-model rebuild`",
-            detail,
+            " use a newer release, then run `nexuslims read-model rebuild`"
         )
-    return Finding("read model", detail=detail)
+    return ""
+
+
+async def _due_work(settings: Settings, database: Database) -> list[Finding]:
+    """Say for each service whether its work waits for too long."""
+    limit = timedelta(seconds=settings.stalled_seconds)
+    try:
+        late = await in_thread(lambda: overdue(ReadModel(database), limit))
+    except (ReadModelError, SharedError) as error:
+        return [Finding("due work", str(error), unknown=True)]
+    if not late:
+        return [Finding("due work")]
+    return [
+        Finding(
+            f"due work of {one.service}",
+            f"{one.sessions} sessions wait, one of them since {one.since:%Y-%m-%d %H:%M %Z},"
+            f" for more than {minutes(limit)}",
+            repair=retry_waiting(settings, one.service),
+        )
+        for one in late
+    ]

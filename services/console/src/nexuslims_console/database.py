@@ -33,6 +33,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine = _engine(url)
+        self._file = _file_of(self._engine)
+        self._identity: tuple[int, int] | None = None
 
     def prepare(self) -> None:
         """Create what is not there yet."""
@@ -78,15 +80,42 @@ class Database:
         with self._transaction(writing=True) as connection:
             old.metadata.drop_all(connection)
 
+    def probe(self) -> None:
+        """Write and read, and change nothing: raises where the database does not take it."""
+        with self.writing() as (connection, tables):
+            position = tables.position.c.sequence
+            connection.execute(update(tables.position).values(sequence=position))
+            connection.scalar(select(position))
+
+    def require_same_file(self) -> None:
+        """Notice that the file was deleted or replaced: what is written would go nowhere.
+
+        Raises
+        ------
+        ReadModelError
+            If it was, once; the file of that name is used from then on.
+        """
+        if self._identity is None or _identity_of(self._file) == self._identity:
+            return
+        self._engine.dispose()
+        self._identity = None
+        raise ReadModelError(
+            f"read model {self._file}: the file was deleted or replaced under a running process;"
+            " it is made again"
+        )
+
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
 
     @contextmanager
     def _transaction(self, *, writing: bool = False) -> Iterator[Connection]:
+        self.require_same_file()
         engine = self._engine.execution_options(**{_WRITING: writing})
         try:
             with engine.begin() as connection:
+                if self._identity is None:
+                    self._identity = _identity_of(self._file)
                 yield connection
         except SQLAlchemyError as error:
             address = make_url(self.url).render_as_string(hide_password=True)
@@ -94,6 +123,25 @@ class Database:
                 f"read model {address}: {getattr(error, 'orig', None) or error};"
                 " check NX_DATABASE_URL and the disk, or run `nexuslims read-model rebuild`"
             ) from error
+
+
+def _file_of(engine: Engine) -> Path | None:
+    """Return the file that the database is; None for a server, or for one in memory."""
+    name = engine.url.database
+    if engine.dialect.name != "sqlite" or not name or name.startswith((":memory:", "file:")):
+        return None
+    return Path(name)
+
+
+def _identity_of(file: Path | None) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name; None if it is not there."""
+    if file is None:
+        return None
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _engine(url: str) -> Engine:

@@ -1,6 +1,5 @@
 """A running facility: the broker and every installed service, each a process of its own."""
 
-import asyncio
 import json
 import socket
 import sys
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import nats.errors
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
+from nexuslims_console.broker_keeper import broker_at_work
 from nexuslims_console.supervisor import Program, Supervisor
 from nexuslims_contracts.plugins import installed
 from nexuslims_shared.broker import consumers_without_service
-from nexuslims_shared.embedded import EmbeddedBroker, start_embedded_beside
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.facility import lock_facility, runs_here
 from nexuslims_shared.service import (
@@ -26,7 +24,6 @@ from nexuslims_shared.service import (
     service_context,
 )
 from nexuslims_shared.settings import Settings, make_folder
-from nexuslims_shared.tasks import end
 
 SERVICES_FILE: Final = "services.json"
 
@@ -83,7 +80,7 @@ async def running(
     make_folder(settings.state_path, "NX_STATE_PATH")
     make_folder(settings.logs, "NX_LOG_PATH")
     with lock_facility(settings.state_path):
-        async with _broker(settings, say):
+        async with broker_at_work(settings, say):
             await provision_broker(settings)
             ports = _free_ports([name for name in installed(SERVICES) if name not in without])
             file = settings.state_path / SERVICES_FILE
@@ -136,37 +133,6 @@ async def _runs_elsewhere(settings: Settings) -> bool:
             return not await consumers_without_service(context.jetstream)
     except (TopologyError, nats.errors.Error):
         return False
-
-
-@asynccontextmanager
-async def _broker(settings: Settings, say: Say) -> AsyncIterator[None]:
-    """Run the embedded broker, unless another one is configured."""
-    if settings.nats_url:
-        yield
-        return
-    current = [await start_embedded_beside(settings.state_path, say=say)]
-    keeper = asyncio.create_task(_keep_broker(current, say))
-    try:
-        yield
-    finally:
-        await end(keeper)
-        current[0].stop()
-
-
-async def _keep_broker(current: list[EmbeddedBroker], say: Say) -> None:
-    """Start the broker again, on the same port, whenever it ends."""
-    while True:
-        broker = current[0]
-        code = await asyncio.to_thread(broker.process.wait)
-        say(f"the broker ended (exit code {code}): it is started again")
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(TopologyError),
-            wait=wait_exponential(multiplier=0.2, max=10),
-            before_sleep=lambda state: say(str(state.outcome and state.outcome.exception())),
-        ):
-            with attempt:
-                current[0] = await start_embedded_beside(broker.state, port=broker.port, say=say)
-        say("the broker is back")
 
 
 def _program(name: str, port: int, settings: Settings) -> Program:

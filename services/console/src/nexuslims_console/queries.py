@@ -190,6 +190,13 @@ class ReadModel:
                     since[row.waits_for].append(due)
         return [DueWork(name, len(times), min(times)) for name, times in sorted(since.items())]
 
+    def waiting_for(self, service: str) -> list[str]:
+        """Return the names of the sessions that wait for a service."""
+        with self._database.reading() as (connection, tables):
+            table = tables.sessions
+            query = select(table.c.session).where(table.c.waits_for == service)
+            return list(connection.scalars(query.order_by(table.c.session)))
+
     def position(self) -> Position:
         """How far the read model is."""
         with self._database.reading() as (connection, tables):

@@ -5,9 +5,10 @@ A file is read once; on request those that failed, those of one extractor, or al
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ from nexuslims_formats.registry import file_kinds
 from nexuslims_shared.artifacts import resolve
 from nexuslims_shared.consume import Handler, RetryLater
 from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.health import Check
 from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
@@ -58,9 +60,10 @@ def create(settings: Settings) -> Service:
         load_profiles(settings.local_profiles_path)
     except ProfileError as error:
         raise SettingsError(f"NX_LOCAL_PROFILES_PATH: {error}") from error
+    pools: list[WorkerPool] = []
     return Service(
         name="extractor",
-        work=_work,
+        work=partial(_work, pools=pools),
         consumer=EXTRACTOR,
         concurrency=settings.extractor_workers + 1,
         backlog=4 * settings.extractor_workers,
@@ -68,11 +71,19 @@ def create(settings: Settings) -> Service:
             Mount(settings.instrument_data_path, "NX_INSTRUMENT_DATA_PATH"),
             Mount(settings.data_path, "NX_DATA_PATH", writable=True),
         ],
+        checks=[_check_workers(pools)],
     )
 
 
+def _check_workers(pools: Sequence[WorkerPool]) -> Check:
+    async def problem() -> str:
+        return await pools[0].trouble() if pools else ""
+
+    return Check("workers", problem)
+
+
 @asynccontextmanager
-async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
+async def _work(context: ServiceContext, pools: list[WorkerPool]) -> AsyncIterator[Handler]:
     settings = context.settings
     await PublishedKinds.of(context.jetstream).publish(await asyncio.to_thread(file_kinds))
     limits = Limits(
@@ -81,7 +92,9 @@ async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
         files_per_worker=settings.extractor_recycle,
     )
     async with WorkerPool(settings.extractor_workers, limits) as pool:
+        pools[:] = [pool]
         yield Reader(context, pool).handle
+        pools.clear()
 
 
 class Reader:

@@ -17,7 +17,7 @@ import resource
 import shutil
 import signal
 import tempfile
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from itertools import count
@@ -42,6 +42,8 @@ MEBIBYTE = 1 << 20
 _PRELOAD = ["nexuslims_extractor.preload"]
 _HASHED_AT_ONCE = 256 * MEBIBYTE
 """Bytes that are read in a second or two."""
+_PROBE_S = 2.0
+"""Less than a readiness check may take."""
 _SLOWEST_READ = 8 * MEBIBYTE
 """Bytes a second that a share gives at least."""
 _NOT_READ_AGAIN = ("crashed", "timeout", "missing", "unreadable", "changed")
@@ -110,6 +112,7 @@ class WorkerPool:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._workers = workers
         self._closed = False
+        self._busy = 0
         self._context = multiprocessing.get_context(start)
         if start == "forkserver":
             self._context.set_forkserver_preload(_PRELOAD)
@@ -150,6 +153,22 @@ class WorkerPool:
         if found.failure in _NOT_READ_AGAIN:
             return found
         return await self._with_hash(found, job)
+
+    async def trouble(self) -> str:
+        """Have a worker do nothing, unless all are busy; return what is wrong, if anything is."""
+        if self._busy >= self._workers:
+            return ""
+        pool = self._pool
+        try:
+            future = pool.schedule(_do_nothing, timeout=_PROBE_S)
+            await asyncio.wrap_future(future)
+        except (TimeoutError, FutureTimeoutError):
+            return f"a worker process did nothing for {_PROBE_S:g} s and was replaced"
+        except (RuntimeError, BrokenExecutor) as error:
+            if self._pool is pool and not self._closed:
+                self._pool = self._new_pool()
+            return f"the worker processes had ended, and new ones are started: {error}"
+        return ""
 
     async def _read(self, job: Job) -> Extraction:
         found, finishing = await self._persistent(job)
@@ -196,13 +215,10 @@ class WorkerPool:
         from pebble import ProcessExpired  # noqa: PLC0415 - workers only
 
         note = self._notes / str(next(self._numbers))
-        try:
-            future = self._pool.schedule(_work, args=(job, note), timeout=self.limits.seconds)
-        except RuntimeError as error:  # how a pool that broke while idle says so
-            raise BrokenExecutor(str(error)) from error
         failure: FailureKind
+        self._busy += 1
         try:
-            found: Extraction = await asyncio.wrap_future(future)
+            found: Extraction = await asyncio.wrap_future(self._schedule(job, note))
         except (TimeoutError, FutureTimeoutError):
             failure, fate = "timeout", f"took longer than {self.limits.seconds:g} s"
         except ProcessExpired as error:
@@ -212,11 +228,21 @@ class WorkerPool:
         else:
             return found, False
         finally:
+            self._busy -= 1
             noted = note.read_text("utf-8") if note.is_file() else ""
             note.unlink(missing_ok=True)
         step, _, version = noted.partition(" ")
         extractor = ExtractorVersion.model_validate_json(version) if version else NOBODY
         return _lost(job, extractor, failure, fate), step == "finishing"
+
+    def _schedule(self, job: Job, note: Path) -> "Future[Extraction]":
+        try:
+            future: Future[Extraction] = self._pool.schedule(
+                _work, args=(job, note), timeout=self.limits.seconds
+            )
+        except RuntimeError as error:  # how a pool that broke while idle says so
+            raise BrokenExecutor(str(error)) from error
+        return future
 
     async def close(self) -> None:
         """Stop the workers and what they are doing."""
@@ -270,6 +296,10 @@ def _begin(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _sandbox.install()
+
+
+def _do_nothing() -> None:
+    """Show that a worker takes work."""
 
 
 def _hash(path: Path) -> FileFacts:

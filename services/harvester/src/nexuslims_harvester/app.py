@@ -1,6 +1,7 @@
 """The harvester: each calendar of the facility in a task of its own."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -30,7 +31,7 @@ def create(settings: Settings) -> Service:
     return Service(
         name="harvester",
         work=lambda context: _work(context, harvests),
-        checks=[_check_first_harvest(names, harvests)],
+        checks=[_check_first_harvest(names, harvests), _check_calendars(settings, harvests)],
     )
 
 
@@ -42,6 +43,22 @@ def _check_first_harvest(names: frozenset[str], harvests: Sequence[Harvest]) -> 
         return f"not asked yet: {', '.join(sorted(waiting))}" if waiting else ""
 
     return Check("harvest", problem)
+
+
+def _check_calendars(settings: Settings, harvests: Sequence[Harvest]) -> Check:
+    """Make the check that each calendar was harvested not long ago, and all of it stored."""
+    limit = settings.stalled_seconds + settings.harvest_interval
+
+    async def problem() -> str:
+        now = time.monotonic()
+        return "; ".join(
+            f"{harvest.calendar}: not harvested for {(now - harvest.succeeded_at) / 60:.0f} min"
+            f" ({harvest.failure or 'the calendar has not answered yet'})"
+            for harvest in harvests
+            if now - harvest.succeeded_at > limit or not harvest.stored
+        )
+
+    return Check("calendars", problem, essential=False)
 
 
 def calendars(settings: Settings) -> list[Calendar]:

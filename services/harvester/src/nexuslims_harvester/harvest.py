@@ -7,6 +7,7 @@ compares everything that was ever harvested with the calendar.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -74,6 +75,12 @@ class Harvest:
         sessions: HarvestedSessions,
     ) -> None:
         self.tried = False
+        self.failure = ""
+        """Why the last harvest failed; empty if it did not."""
+        self.stored = True
+        """Whether the event store took what the last harvest stated."""
+        self.succeeded_at = time.monotonic()
+        """When the last one succeeded, or this began."""
         self._context = context
         self._calendar = calendar
         self._notes = notes
@@ -93,7 +100,9 @@ class Harvest:
             try:
                 await self.once()
                 await self.sweep_if_due()
+                self.failure, self.stored, self.succeeded_at = "", True, time.monotonic()
             except (CalendarUnavailableError, StoreError) as error:
+                self.failure, self.stored = str(error), not isinstance(error, StoreError)
                 log.error("calendar %s: %s", self.calendar, error)  # noqa: TRY400 - no crash
             self.tried = True
             await self._rest()

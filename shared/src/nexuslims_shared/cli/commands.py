@@ -38,25 +38,24 @@ def provision(
     say("the broker has all streams, consumers and buckets")
 
 
-def doctor(*, as_json: Json = False) -> None:
+def doctor(
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended, and say what was done.")
+    ] = False,
+    patience: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds that repairs may take to show.")
+    ] = 60.0,
+    as_json: Json = False,
+) -> None:
     """Check settings, folders, broker, services and destinations; name what is wrong.
 
     What is checked depends on what is installed: a container checks what its service needs.
+    Exits with 0 if all is well, 1 if something is wrong, 3 if something could not be looked at.
     """
-    from dataclasses import asdict  # noqa: PLC0415 - heavy
+    from nexuslims_shared.cli.diagnosis import diagnose  # noqa: PLC0415 - heavy
 
-    from nexuslims_shared.cli import asynchronous  # noqa: PLC0415 - heavy
-    from nexuslims_shared.cli.output import print_json, print_table  # noqa: PLC0415 - heavy
-    from nexuslims_shared.doctor import examine  # noqa: PLC0415 - heavy
-
-    findings = asynchronous.run(examine())
-    ok = not any(finding.problem for finding in findings)
-    if as_json:
-        print_json({"ok": ok, "findings": [asdict(finding) for finding in findings]})
-    else:
-        rows = [(one.what, one.problem or "ok", one.detail) for one in findings]
-        print_table(("checked", "result", "detail"), rows)
-    raise typer.Exit(0 if ok else 1)
+    raise typer.Exit(diagnose(repairing=repair, patience=patience, as_json=as_json))
 
 
 def config(*, as_json: Json = False) -> None:

@@ -40,6 +40,12 @@ class Settings(Environment):
         "127.0.0.1"
     )
     http_port: Annotated[int, Field(ge=0, le=65535, description="Health and metrics; 0: off")] = 0
+    free_space_mb: Annotated[
+        int, Field(ge=0, description="What must be free on the disks that are written to")
+    ] = 500
+    stalled_minutes: Annotated[
+        float, Field(gt=0, description="How long due work may wait before somebody is to look")
+    ] = 30.0
     shutdown_grace: Annotated[float, Field(gt=0, description="Seconds to finish work in")] = 20.0
 
     instruments_file: Annotated[Path, Field(description="The instruments")] = Path(
@@ -170,6 +176,11 @@ class Settings(Environment):
         """When few people are at work: the first hour, and the one after the last, local time."""
         first, after = self.harvest_quiet_hours.split("-")
         return int(first), int(after)
+
+    @property
+    def stalled_seconds(self) -> float:
+        """How long due work may wait before somebody is to look."""
+        return self.stalled_minutes * 60
 
     @property
     def records(self) -> Path:

@@ -94,13 +94,25 @@ def retry_letter(number: int) -> None:
 
 async def _retry_letter(number: int) -> str:
     async with service_context(read_settings(), "console") as context:
-        letter = await _letter(context, number)
-        if letter.sequence:
-            session = session_of(letter.subject)
-            await request_retry(context.store, session)
-            return f"{session}: what failed is tried again; the letter is closed when that succeeds"
-        await context.dead_letters.remove(number)
-        return f"{letter.subject}: the {letter.consumer} reads it again at its next round"
+        return await retry_dead_letter(context, await _letter(context, number))
+
+
+async def retry_dead_letter(context: ServiceContext, letter: DeadLetter) -> str:
+    """Request that what a dead letter is about is handled again; say what that means.
+
+    Parameters
+    ----------
+    context
+        A connection to the broker.
+    letter
+        The dead letter.
+    """
+    if letter.sequence:
+        session = session_of(letter.subject)
+        await request_retry(context.store, session)
+        return f"{session}: what failed is tried again; the letter is closed when that succeeds"
+    await context.dead_letters.remove(letter.number)
+    return f"{letter.subject}: the {letter.consumer} reads it again at its next round"
 
 
 async def _letter(context: ServiceContext, number: int) -> DeadLetter:
