@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload \
 	contracts asyncapi-schema \
-	bench-archive bench-build bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-index bench-rebuild bench-sanitise bench-session bench-upload bench-verify
+	bench-archive bench-build bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-upload bench-verify
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -104,6 +104,9 @@ bench-harvest: install ## requests and seconds of a real NEMO: a year, beside th
 
 bench-index: install ## files of one and of 200 sessions among 100,000, beside GNU find; memory; live
 	$(BIN)/python -m benchmarks.index
+
+bench-manifest: install ## a session of 50,000 files (FILES=...), its folder renamed twice, end to end
+	$(BIN)/python -m benchmarks.manifest
 
 bench-rebuild: install ## records of 2,000 sessions again from the events, beside the incumbent
 	$(BIN)/python -m benchmarks.rebuild

@@ -7,6 +7,7 @@ import pytest
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import (
     FileIndexed,
+    FileSuperseded,
     Instrument,
     RebuildRequested,
     RetryRequested,
@@ -173,6 +174,19 @@ async def test_a_file_that_was_away_is_read_when_it_is_back(facility):
     back = event.model_copy(update={"after": 3})
     assert await facility.tell(back) == ["a.txt"]
     assert await facility.tell(back.model_copy(update={"after": 9})) == []
+
+
+async def test_nobody_is_told_of_a_file_that_moved_before_it_was_read(facility):
+    event = facility.file("a.txt")
+    (facility.titan / "a.txt").unlink()
+    found = await facility.store.append(envelop(event, source="test"))
+    moved = FileSuperseded(
+        session=SESSION, file=event.file, reason="moved", by="b", after=found.sequence
+    )
+    await facility.store.append(envelop(moved, source="test"))
+    assert await facility.tell(event) == []
+    state = await facility.state()
+    assert state.files[event.file].outcome is None
 
 
 async def test_names_of_any_bytes_and_of_any_length_are_read(facility):

@@ -143,6 +143,26 @@ def test_a_moved_file_is_the_same_one(session) -> None:
     assert session.missing == []
 
 
+def test_a_file_that_a_look_found_at_both_places_was_moved(session) -> None:
+    """A folder is renamed while it is listed: first the new place is seen, then the old is gone."""
+    before = [file(number) for number in range(3)]
+    after = [file(number, folder="new") for number in range(3)]
+    session.look(*before)
+    session.look(*before, *after)
+    session.look(*after)
+    assert session.paths == [f"new/f{number}.dm3" for number in range(3)]
+    assert session.missing == []
+
+
+def test_a_removed_file_is_not_the_one_of_its_name_and_time_that_has_other_bytes(session) -> None:
+    before, other = file(1), file(1, folder="new")
+    session.look(before, other)
+    session.events.append(extracted(session, before, "1"))
+    session.events.append(extracted(session, other, "2"))
+    session.look(other)
+    assert session.missing == ["Titan/f1.dm3"]
+
+
 def test_files_that_nothing_tells_apart_are_not_matched_by_chance(session) -> None:
     before = [FoundFile(7, f"Titan/{name}", 1) for name in ("a.dm3", "b.dm3")]
     after = [FoundFile(7, f"Titan/{name}", 1) for name in ("c.dm3", "d.dm3")]

@@ -18,6 +18,7 @@ from nexuslims_contracts.events import (
     ExtractionFailed,
     FailureKind,
     FileIndexed,
+    FileSuperseded,
     MetadataExtracted,
     RebuildRequested,
     RetryRequested,
@@ -112,7 +113,7 @@ class Reader:
             match recorded.event:
                 case FileIndexed() as file:
                     if not await self._settled(file, recorded.sequence):
-                        await self._read(file, recorded.envelope)
+                        await self._read(file, recorded.envelope, found=recorded.sequence)
                 case RebuildRequested(re_extract=True, request=request, extractor=name):
                     await self._again(recorded, request, lambda file: name in ("", file.extractor))
                 case RetryRequested(request=request):
@@ -130,6 +131,11 @@ class Reader:
         if await self._store.last_sequence(read):
             return True
         return await self._store.last_sequence(failed) > sequence
+
+    async def _is_superseded(self, file: FileIndexed, found: int) -> bool:
+        """Tell whether a file left its session after it was found: nobody waits for it."""
+        subject = subjects.file_subject(file.session, file.file, FileSuperseded.kind())
+        return bool(found) and await self._store.last_sequence(subject) > found
 
     async def _again(
         self, recorded: Recorded, request: str, concerned: Callable[[FileState], bool]
@@ -162,9 +168,14 @@ class Reader:
         ):
             await self._read(file, cause, request)
 
-    async def _read(self, file: FileIndexed, cause: Envelope, request: str = "") -> None:
+    async def _read(
+        self, file: FileIndexed, cause: Envelope, request: str = "", *, found: int = 0
+    ) -> None:
         path = resolve(self._settings.instrument_data_path, file.disk_path)
         problem = await asyncio.to_thread(self._problem, path, file)
+        if problem is not None and await self._is_superseded(file, found):
+            log.debug("%s is the session's no more", file.path)
+            return
         if problem is not None:
             failure, reason = problem
             event: MetadataExtracted | ExtractionFailed = ExtractionFailed(

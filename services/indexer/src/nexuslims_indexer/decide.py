@@ -67,10 +67,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What to state: events about files first, then one about the session."""
+    """What to state: events about files first, then one about the session.
+
+    ``is_missing_files`` is true, too, where that was stated before.
+    """
 
     files: tuple[FileStatement, ...] = ()
     session: SessionIndexed | FilesAwaited | FilesNotFound | None = None
+    is_missing_files: bool = field(default=False, compare=False)
 
 
 def decide(
@@ -129,7 +133,8 @@ def decide(
         notes=_notes(state.session, found),
         after=state.scan.sequence if state.scan else 0,
     )
-    return Statement(tuple(files), None if _is_stated(state, manifest) else manifest)
+    news = None if _is_stated(state, manifest) else manifest
+    return Statement(tuple(files), news, is_missing_files=bool(change.missing))
 
 
 class _Change:
@@ -200,7 +205,11 @@ class _Change:
     def _moved(
         self, gone: Iterable[str], new: Iterable[str]
     ) -> dict[str, tuple[FileDeparture, str]]:
-        """Match what is gone with what is new: the same bytes, or the same size and time."""
+        """Match what is gone with what is there: the same bytes, or the same size and time.
+
+        What took its place is new, or was found by an earlier look: while files are moved, a look
+        may find them at both places.
+        """
         gone = [token for token in gone if not self._is_out_of_sight(token)]
         if not gone:
             return {}
@@ -220,7 +229,21 @@ class _Change:
             for old, place in _pairs(left, files, key):
                 moved[old] = ("moved", place)
                 del left[old], files[place]
+        known = {
+            _name_size_time(self._mine[token][0]): token
+            for token in self._current
+            if token in self._mine
+        }
+        for old, file in left.items():
+            place = known.get(_name_size_time(file), "")
+            if place and not self._differ(old, place):
+                moved[old] = ("moved", place)
         return moved
+
+    def _differ(self, one: str, other: str) -> bool:
+        """Tell whether two files were read and have other bytes."""
+        first, second = _sha256(self._current[one]), _sha256(self._current[other])
+        return bool(first and second) and first != second
 
     def _is_out_of_sight(self, token: str) -> bool:
         path = _file_of(self._current[token]).path

@@ -326,7 +326,7 @@ class ManifestUpdater:
             now=now,
             delay=self._policy.delay,
         )
-        self._note_doubts(one, claims, tracked, now)
+        self._note_doubts(one, claims, statement, tracked, now)
         await self._state(one.session, statement, self.causes.get(one.session))
         self.causes.pop(one.session, None)
         tracked.decided = asked
@@ -354,11 +354,18 @@ class ManifestUpdater:
         return one.start_ns < moment <= one.end_ns + self._rules.grace_ns
 
     def _note_doubts(
-        self, one: Booked, claims: dict[FoundFile, Claim], tracked: TrackedSession, now: datetime
+        self,
+        one: Booked,
+        claims: dict[FoundFile, Claim],
+        statement: Statement,
+        tracked: TrackedSession,
+        now: datetime,
     ) -> None:
-        """The time inside a file is known once it was read: then it is decided again."""
+        """Decide again when more files were read: when they were made, and what bytes they have."""
         is_open = tracked.end is not None and now < tracked.end + self._policy.delay
-        if is_open and any(claim.others for claim in claims.values()):
+        if is_open and (
+            statement.is_missing_files or any(claim.others for claim in claims.values())
+        ):
             self._doubtful.add(one.session)
         else:
             self._doubtful.discard(one.session)
