@@ -8,10 +8,10 @@ One event costs the same in a session of five files and of fifty thousand. The o
 request to read all files again, which looks at each of them, and leads to an event for each anyway.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from immutables import Map
 
@@ -23,7 +23,6 @@ from nexuslims_contracts.events import (
     CuratedDataset,
     Event,
     ExtractionFailed,
-    FileEvent,
     FileIndexed,
     FileMissing,
     FilesAwaited,
@@ -185,6 +184,13 @@ class SessionState:
 INITIAL = SessionState()
 _UNKNOWN = FileState()
 _INPUTS = frozenset(RECORD_INPUTS)
+_FILE_REGISTERS: Final[Mapping[type[Event], str]] = {
+    FileIndexed: "indexed",
+    FileSuperseded: "superseded",
+    FileMissing: "missing",
+    MetadataExtracted: "extracted",
+    ExtractionFailed: "failed",
+}
 
 
 def evolve(state: SessionState, recorded: Recorded) -> SessionState:
@@ -211,13 +217,21 @@ def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionSt
         State so far.
     """
     session, through, last_input = state.session, state.through, state.last_input
+    of_files: list[Recorded] = []
     for recorded in events:
         event, sequence = recorded.event, recorded.sequence
-        state = _apply(event, state, sequence)
+        if type(event) in _FILE_REGISTERS:
+            of_files.append(recorded)
+        else:
+            if of_files:
+                state, of_files = _with_files(state, of_files), []
+            state = _apply(event, state, sequence)
         session = event.session
         through = max(through, sequence)
         if type(event) in _INPUTS:
             last_input = max(last_input, sequence)
+    if of_files:
+        state = _with_files(state, of_files)
     return replace(state, session=session, through=through, last_input=last_input)
 
 
@@ -280,31 +294,6 @@ def _(event: SessionIndexed, state: SessionState, sequence: int) -> SessionState
 @_apply.register(FilesAwaited)
 def _(event: Scan, state: SessionState, sequence: int) -> SessionState:
     return replace(state, scan=_later(state.scan, sequence, event))
-
-
-@_apply.register
-def _(event: FileIndexed, state: SessionState, sequence: int) -> SessionState:
-    return _with_file(state, "indexed", event, sequence)
-
-
-@_apply.register
-def _(event: FileSuperseded, state: SessionState, sequence: int) -> SessionState:
-    return _with_file(state, "superseded", event, sequence)
-
-
-@_apply.register
-def _(event: FileMissing, state: SessionState, sequence: int) -> SessionState:
-    return _with_file(state, "missing", event, sequence)
-
-
-@_apply.register
-def _(event: MetadataExtracted, state: SessionState, sequence: int) -> SessionState:
-    return _with_file(state, "extracted", event, sequence)
-
-
-@_apply.register
-def _(event: ExtractionFailed, state: SessionState, sequence: int) -> SessionState:
-    return _with_file(state, "failed", event, sequence)
 
 
 @_apply.register
@@ -411,18 +400,19 @@ def _with_subject(state: SessionState, sequence: int, event: Event) -> Map[str, 
     return state.destination_subjects.set(event.subject, last)
 
 
-def _with_file(state: SessionState, name: str, event: FileEvent, sequence: int) -> SessionState:
-    """Return a state in which one register of a file holds what it does after an event."""
-    before = state.files.get(event.file, _UNKNOWN)
-    file = replace(before, **{name: _later(getattr(before, name), sequence, event)})
-    return replace(
-        state,
-        files=state.files.set(event.file, file),
-        indexed_count=state.indexed_count + file.is_current - before.is_current,
-        settled_count=state.settled_count
-        + _counts_as_settled(state, file)
-        - _counts_as_settled(state, before),
-    )
+def _with_files(state: SessionState, events: Iterable[Recorded]) -> SessionState:
+    """Return a state in which the registers of files hold what they do after events about them."""
+    indexed, settled = state.indexed_count, state.settled_count
+    files = state.files.mutate()
+    for recorded in events:
+        event: Any = recorded.event
+        before = files.get(event.file, _UNKNOWN)
+        name = _FILE_REGISTERS[type(event)]
+        latest = _later(getattr(before, name), recorded.sequence, event)
+        files[event.file] = after = replace(before, **{name: latest})
+        indexed += after.is_current - before.is_current
+        settled += _counts_as_settled(state, after) - _counts_as_settled(state, before)
+    return replace(state, files=files.finish(), indexed_count=indexed, settled_count=settled)
 
 
 def _counts_as_settled(state: SessionState, file: FileState) -> bool:
