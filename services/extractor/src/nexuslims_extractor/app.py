@@ -113,7 +113,7 @@ class Reader:
             match recorded.event:
                 case FileIndexed() as file:
                     if not await self._settled(file, recorded.sequence):
-                        await self._read(file, recorded.envelope, found=recorded.sequence)
+                        await self._read(file, recorded.envelope)
                 case RebuildRequested(re_extract=True, request=request, extractor=name):
                     await self._again(recorded, request, lambda file: name in ("", file.extractor))
                 case RetryRequested(request=request):
@@ -123,19 +123,15 @@ class Reader:
         """Tell whether a message came again although its file was read, or could not be.
 
         A file that was read needs no second reading when it comes back; one that was away does.
+        One that left its session since it was found is awaited by nobody.
         """
-        read, failed = (
-            subjects.file_subject(file.session, file.file, outcome.kind())
-            for outcome in (MetadataExtracted, ExtractionFailed)
-        )
-        if await self._store.last_sequence(read):
+        filters = (subjects.file_subject(file.session, file.file, "*"),)
+        items = await self._store.read_last(filters, through=sequence, datasets=False)
+        last = {item.subject.rpartition(".")[2]: item.sequence for item in items or ()}
+        if MetadataExtracted.kind() in last:
             return True
-        return await self._store.last_sequence(failed) > sequence
-
-    async def _is_superseded(self, file: FileIndexed, found: int) -> bool:
-        """Tell whether a file left its session after it was found: nobody waits for it."""
-        subject = subjects.file_subject(file.session, file.file, FileSuperseded.kind())
-        return bool(found) and await self._store.last_sequence(subject) > found
+        ends = (last.get(kind.kind(), 0) for kind in (ExtractionFailed, FileSuperseded))
+        return max(ends) > sequence
 
     async def _again(
         self, recorded: Recorded, request: str, concerned: Callable[[FileState], bool]
@@ -168,14 +164,9 @@ class Reader:
         ):
             await self._read(file, cause, request)
 
-    async def _read(
-        self, file: FileIndexed, cause: Envelope, request: str = "", *, found: int = 0
-    ) -> None:
+    async def _read(self, file: FileIndexed, cause: Envelope, request: str = "") -> None:
         path = resolve(self._settings.instrument_data_path, file.disk_path)
         problem = await asyncio.to_thread(self._problem, path, file)
-        if problem is not None and await self._is_superseded(file, found):
-            log.debug("%s is the session's no more", file.path)
-            return
         if problem is not None:
             failure, reason = problem
             event: MetadataExtracted | ExtractionFailed = ExtractionFailed(
