@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
+from itertools import permutations
+from pathlib import Path, PurePath
 from typing import Final
 
 from nexuslims_console.database import Database
@@ -51,7 +52,8 @@ async def _instruments(settings: Settings) -> list[Finding]:
         return [Finding("instruments", str(error))]
 
     async def problem() -> str:
-        return await in_thread(lambda: _absent_folders(settings, entries))
+        absent = await in_thread(lambda: _absent_folders(settings, entries))
+        return absent or _shared_folders(settings, entries)
 
     detail = f"{len(entries)} in {settings.instruments_file}"
     return [
@@ -71,6 +73,21 @@ def _absent_folders(settings: Settings, entries: dict[str, InstrumentEntry]) -> 
     return (
         f"no such folder below {settings.instrument_data_path}: {', '.join(absent)};"
         f" mount it, or correct {settings.instruments_file}"
+    )
+
+
+def _shared_folders(settings: Settings, entries: dict[str, InstrumentEntry]) -> str:
+    """Name the pairs of instruments of which one has its files in the folder of the other."""
+    shared = []
+    for one, other in permutations(entries.values(), 2):
+        inner, outer = PurePath(one.filestore_path), PurePath(other.filestore_path)
+        if inner.is_relative_to(outer) and (inner != outer or one.pid < other.pid):
+            shared.append(f"{one.pid} ({inner}) and {other.pid} ({outer})")
+    if not shared:
+        return ""
+    return (
+        f"files are in the records of two instruments: {'; '.join(shared)}; give each a folder"
+        f" of its own in {settings.instruments_file}"
     )
 
 
