@@ -25,6 +25,7 @@ from nexuslims_contracts.envelope import Envelope, encode, envelop
 from nexuslims_contracts.events import FileIndexed, Instrument
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.topology import EVENTS
+from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -121,7 +122,12 @@ async def measure_round(
     events = make_events(count, publish.__name__)
     with tempfile.TemporaryDirectory() as folder:
         broker = start_embedded(Path(folder))
-        client = await (nats.connect(broker.url) if raw else connect(broker.url, name="bench"))
+        access = Access.of(broker.url)
+        client = await (
+            nats.connect(list(access.servers), **access.options)
+            if raw
+            else connect(access, name="bench")
+        )
         js = client.jetstream(timeout=30)
         try:
             await provision(js)

@@ -153,7 +153,8 @@ async def running(
     broker = await asyncio.to_thread(start_embedded, folder / "state")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("NX_")},
-        "NATS_URL": broker.url,
+        "NATS_URL": broker.address,
+        "NX_NATS_CREDENTIALS": str(broker.credentials),
         "NX_HARVEST_INTERVAL": "1",
         **settings,
     }

@@ -20,6 +20,7 @@ from nexuslims_contracts.topology import (
     ConsumerSpec,
     StreamSpec,
 )
+from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.errors import TopologyError
 
 if TYPE_CHECKING:
@@ -107,13 +108,13 @@ def _read_plain_headers(raw: bytes, lines: list[str]) -> dict[str, str] | None:
     return headers if names.isascii() and " " not in names and ":" not in names else None
 
 
-async def connect(url: str, *, name: str, wait: bool = True) -> BrokerClient:
+async def connect(access: Access | str, *, name: str, wait: bool = True) -> BrokerClient:
     """Connect to the broker.
 
     Parameters
     ----------
-    url
-        One or more server addresses, separated by commas.
+    access
+        How the broker is reached and as whom; or one or more addresses, separated by commas.
     name
         Shown in the broker's list of connections.
     wait
@@ -125,13 +126,15 @@ async def connect(url: str, *, name: str, wait: bool = True) -> BrokerClient:
         If no server answers and ``wait`` is off.
     """
     client = BrokerClient()
+    if isinstance(access, str):
+        access = Access.of(access)
 
     async def log_disconnect() -> None:
         if not client.is_closed and not client.is_draining:
             log.warning("broker: connection lost, waiting for it to come back")
 
     await client.connect(
-        servers=[server.strip() for server in url.split(",")],
+        servers=list(access.servers),
         name=f"nexuslims-{name}",
         max_reconnect_attempts=-1 if wait else 1,  # 0 is for ever, too
         allow_reconnect=wait,
@@ -142,6 +145,7 @@ async def connect(url: str, *, name: str, wait: bool = True) -> BrokerClient:
         error_cb=_log_error,
         disconnected_cb=log_disconnect,
         reconnected_cb=_log_reconnect,
+        **access.options,
     )
     return client
 
@@ -261,7 +265,9 @@ async def _put_bucket(jetstream: "JetStreamContext", spec: BucketSpec, replicas:
 
 
 async def missing(
-    jetstream: "JetStreamContext", consumers: Sequence[ConsumerSpec] = ()
+    jetstream: "JetStreamContext",
+    consumers: Sequence[ConsumerSpec] = (),
+    buckets: Sequence[BucketSpec] = BUCKETS,
 ) -> list[str]:
     """Name what a service needs and the broker does not have.
 
@@ -271,6 +277,8 @@ async def missing(
         A context on a live connection.
     consumers
         The consumers the service works from.
+    buckets
+        The buckets it reads or writes.
     """
     lacks: list[str] = []
     for stream in STREAMS:
@@ -283,7 +291,7 @@ async def missing(
             await jetstream.consumer_info(EVENTS.name, consumer.name)
         except nats.js.errors.NotFoundError:
             lacks.append(f"consumer {consumer.name}")
-    for bucket in BUCKETS:
+    for bucket in buckets:
         try:
             await jetstream.stream_info(f"KV_{bucket.name}")
         except nats.js.errors.NotFoundError:

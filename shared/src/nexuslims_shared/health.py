@@ -7,14 +7,14 @@ never taken for the first.
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import nats.errors
 
-from nexuslims_contracts.topology import ConsumerSpec
+from nexuslims_contracts.topology import BUCKETS, BucketSpec, ConsumerSpec
 from nexuslims_shared.broker import missing
 from nexuslims_shared.errors import CouldNotLookError, SharedError
 from nexuslims_shared.secrets import hide
@@ -164,7 +164,11 @@ class Health:
         await _respond(send, 200 if body["ready"] else 503, json.dumps(body).encode())
 
 
-def check_broker(jetstream: "JetStreamContext", consumer: ConsumerSpec | None) -> Check:
+def check_broker(
+    jetstream: "JetStreamContext",
+    consumer: ConsumerSpec | None,
+    buckets: Sequence[BucketSpec] = BUCKETS,
+) -> Check:
     """Return a check that the broker answers and has the stream, the buckets and the consumer.
 
     Parameters
@@ -173,10 +177,12 @@ def check_broker(jetstream: "JetStreamContext", consumer: ConsumerSpec | None) -
         A context on a live connection.
     consumer
         The one that the service works from, if it has one.
+    buckets
+        Those that it reads or writes.
     """
 
     async def problem() -> str:
-        lacks = await missing(jetstream, [consumer] if consumer else [])
+        lacks = await missing(jetstream, [consumer] if consumer else [], buckets)
         return f"lacks {', '.join(lacks)}: run `nexuslims provision`" if lacks else ""
 
     return Check("broker", problem)

@@ -74,24 +74,57 @@ def tls_context(network: Network) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif network.cert_bundle:
-        context.load_verify_locations(cadata=_pem(network.cert_bundle))
+        context.load_verify_locations(
+            cadata=read_certificates(network.cert_bundle, "NX_CERT_BUNDLE")
+        )
     return context
 
 
-def _pem(bundle: str) -> str:
-    """Return the certificates, given as themselves or by the path of their file."""
+def read_certificates(given: str, setting: str) -> str:
+    """Return certificates as PEM, given as themselves or by the path of their file.
+
+    Parameters
+    ----------
+    given
+        The value of the setting.
+    setting
+        Its variable, for the message.
+
+    Raises
+    ------
+    SettingsError
+        If there are none.
+    """
     try:
         # the incumbent's users write the line breaks of a one-line .env entry as \n
-        pem = bundle if _BEGIN in bundle else Path(bundle).read_text(encoding="ascii")
+        pem = given if _BEGIN in given else Path(given).read_text(encoding="ascii")
         pem = pem.replace("\\n", "\n")
         ssl.create_default_context().load_verify_locations(cadata=pem)
     except (OSError, ValueError) as error:
-        source = "the text given" if _BEGIN in bundle else f"'{bundle}'"
+        source = "the text given" if _BEGIN in given else f"'{given}'"
         raise SettingsError(
-            f"NX_CERT_BUNDLE: {source} holds no certificates ({error}):"
+            f"{setting}: {source} holds no certificates ({error}):"
             " give PEM, or the path of a file with it"
         ) from error
     return pem
+
+
+def trust(given: str, setting: str) -> ssl.SSLContext:
+    """Make the context of connections to servers with certificates of the facility's own.
+
+    Parameters
+    ----------
+    given
+        The value of the setting: PEM, or the path of a file with it.
+    setting
+        Its variable, for the message.
+
+    Raises
+    ------
+    SettingsError
+        If it holds no certificates.
+    """
+    return ssl.create_default_context(cadata=read_certificates(given, setting))
 
 
 def retry_after(value: str) -> timedelta | None:

@@ -18,19 +18,21 @@ import uvicorn
 from faststream import AckPolicy
 from faststream.asgi import AsgiFastStream
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.aio.client import Client
 from prometheus_client import make_asgi_app
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.plugins import installed
-from nexuslims_contracts.topology import EVENTS, ConsumerSpec
+from nexuslims_contracts.topology import EVENTS, ConsumerSpec, buckets_of
 from nexuslims_shared import logs
+from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.broker import connect, consumer_config, missing
 from nexuslims_shared.consume import Handler, Key, MessageProcessor, each_alone
 from nexuslims_shared.context import (
     ServiceContext,
-    broker_url,
+    broker_access,
     make_context,
     provision_broker,
     service_context,
@@ -55,7 +57,6 @@ __all__ = [
     "Service",
     "ServiceContext",
     "Work",
-    "broker_url",
     "main",
     "provision_broker",
     "require_mounts",
@@ -282,8 +283,11 @@ class _Process:
         )
         self.health.unreadable = processor.unreadable
         self.health.checks.append(_check_work(processor, self.settings.stalled_seconds))
+        access = broker_access(self.settings, self.service.name)
         broker = NatsBroker(
-            broker_url(self.settings).split(","),
+            list(access.servers),
+            security=_security(access),
+            inbox_prefix=access.inboxes,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             logger=None,
@@ -296,6 +300,7 @@ class _Process:
             config=consumer_config(spec),
             pull_sub=PullSub(batch_size=1, timeout=5.0),
             ack_policy=AckPolicy.MANUAL,
+            inbox_prefix=f"{access.inboxes}.".encode(),
             decoder=_undecoded,
         )
         async def take(message: NatsMessage) -> None:
@@ -323,10 +328,11 @@ class _Process:
             before_sleep=_say_what_is_missing,
         ):
             with attempt:
-                url = broker_url(self.settings)
-                await (await connect(url, name=self.service.name, wait=False)).close()
-                client = await connect(url, name=self.service.name)
-                lacks = await missing(client.jetstream(), wanted)
+                access = broker_access(self.settings, self.service.name)
+                await (await connect(access, name=self.service.name, wait=False)).close()
+                client = await connect(access, name=self.service.name)
+                buckets = buckets_of(self.service.name)
+                lacks = await missing(client.jetstream(), wanted, buckets)
                 if lacks:
                     await client.close()
                     raise TopologyError(
@@ -355,6 +361,14 @@ def _check_work(processor: MessageProcessor, limit: float) -> Check:
 def _say_what_is_missing(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     log.warning("waiting: %s", error or "the broker does not answer")
+
+
+def _security(access: Access) -> NatsSecurity:
+    encrypted: dict[str, Any] = {"ssl_context": access.tls, "use_ssl": access.tls is not None}
+    encrypted["tls_handshake_first"] = access.tls is not None
+    if not access.seed:
+        return NatsSecurity(**encrypted)
+    return NatsNKey.from_seed(access.seed, **encrypted)
 
 
 async def _undecoded(message: NatsMessage) -> bytes:

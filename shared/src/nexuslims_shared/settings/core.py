@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings.groups import Environment, read
@@ -32,6 +32,15 @@ class Settings(Environment):
     ] = "INFO"
 
     nats_url: Annotated[str, Field(description="The broker; the embedded one if empty")] = ""
+    nats_nkey: Annotated[
+        SecretStr | None, Field(description="Seed of this process's user at the broker")
+    ] = None
+    nats_credentials: Annotated[
+        Path | None, Field(description="Folder with a seed for each user, USER.nk; instead of one")
+    ] = None
+    nats_ca: Annotated[
+        str, Field(description="Certificates of the broker to trust, alone: PEM, or its file")
+    ] = ""
     stream_replicas: Annotated[int, Field(ge=1, le=5, description="1 or, in a cluster, 3")] = 1
     database_url: Annotated[
         str, Field(description="Read model; SQLite in NX_STATE_PATH if empty")
@@ -155,7 +164,7 @@ class Settings(Environment):
             return tuple(json.loads(value))
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
-    @field_validator("destinations", mode="before")
+    @field_validator("destinations", "nats_nkey", "nats_credentials", mode="before")
     @classmethod
     def _is_unset(cls, value: Any) -> Any:
         """Take an empty text, as compose files write, for none."""

@@ -1,0 +1,1 @@
+"""Who may do what at the broker: users with keys of their own, and the least rights for each."""

@@ -1,0 +1,300 @@
+"""Every user of the broker against everything that can be asked of it."""
+
+import base64
+import json
+import os
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nats.errors
+import nkeys
+import pytest
+
+from nexuslims_contracts import events, subjects, topology
+from nexuslims_shared.accounts.access import Access
+from nexuslims_shared.accounts.keys import new_seed, public_key, read_seed
+from nexuslims_shared.accounts.rights import OBSERVER, OPERATOR, SERVICES, USERS, rights_of
+from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.embedded import BROKER_FILE, EmbeddedBroker, start_embedded
+from nexuslims_shared.errors import SettingsError, TopologyError
+
+pytestmark = pytest.mark.broker
+
+STREAMS = (
+    *(stream.name for stream in topology.STREAMS),
+    *(f"KV_{bucket.name}" for bucket in topology.BUCKETS),
+    "ANOTHER",
+)
+OF_A_STREAM = (
+    "STREAM.CREATE.{}",
+    "STREAM.UPDATE.{}",
+    "STREAM.DELETE.{}",
+    "STREAM.PURGE.{}",
+    "STREAM.INFO.{}",
+    "STREAM.MSG.GET.{}",
+    "STREAM.MSG.DELETE.{}",
+    "STREAM.SNAPSHOT.{}",
+    "STREAM.RESTORE.{}",
+    "STREAM.PEER.REMOVE.{}",
+    "STREAM.LEADER.STEPDOWN.{}",
+    "DIRECT.GET.{}",
+    "DIRECT.GET.{}.any.subject",
+    "CONSUMER.CREATE.{}",
+    "CONSUMER.CREATE.{}.mine",
+    "CONSUMER.CREATE.{}.mine.any.subject",
+    "CONSUMER.NAMES.{}",
+    "CONSUMER.LIST.{}",
+)
+OF_A_CONSUMER = (
+    "CONSUMER.DURABLE.CREATE.{}.{}",
+    "CONSUMER.CREATE.{}.{}",
+    "CONSUMER.DELETE.{}.{}",
+    "CONSUMER.INFO.{}.{}",
+    "CONSUMER.MSG.NEXT.{}.{}",
+    "CONSUMER.PAUSE.{}.{}",
+    "CONSUMER.RESET.{}.{}",
+    "CONSUMER.UNPIN.{}.{}",
+    "CONSUMER.LEADER.STEPDOWN.{}.{}",
+)
+OF_THE_SERVER = (
+    "INFO",
+    "STREAM.NAMES",
+    "STREAM.LIST",
+    "META.LEADER.STEPDOWN",
+    "SERVER.REMOVE",
+    "ACCOUNT.PURGE.$G",
+    "ACCOUNT.STREAM.MOVE.$G.NEXUS_EVENTS",
+)
+
+
+def sendings(keys: dict[str, str]) -> list[str]:
+    """Every subject on which something happens, or somebody listens."""
+    consumers = [spec.name for spec in topology.CONSUMERS] + ["harvester", "console"]
+    calls = [form.format(stream) for form in OF_A_STREAM for stream in STREAMS]
+    calls += [
+        form.format(stream, consumer)
+        for form in OF_A_CONSUMER
+        for stream in (topology.EVENTS.name, topology.DEAD_LETTERS.name)
+        for consumer in consumers
+    ]
+    return [
+        *(model.filter().replace("*", "x") for model in events.EVENT_TYPES.values()),
+        "nexus.events.x.made-up",
+        *(f"{topology.DEAD_LETTER_PREFIX}.{consumer}" for consumer in consumers),
+        *(f"$KV.{bucket.name}.key" for bucket in topology.BUCKETS),
+        *(f"$JS.API.{call}" for call in (*calls, *OF_THE_SERVER)),
+        *(f"$JS.ACK.{topology.EVENTS.name}.{name}.1.1.1.1.0" for name in consumers),
+        *(f"{rights_of(user, inbox).subscribe[0][:-1]}x" for user, inbox in keys.items()),
+        "$SYS.REQ.SERVER.PING",
+        "any.subject",
+    ]
+
+
+def listenings(keys: dict[str, str]) -> list[str]:
+    """Subjects on which there is something to overhear."""
+    own = [pattern for user, inbox in keys.items() for pattern in rights_of(user, inbox).subscribe]
+    everything = ("*", "nexus.>", subjects.ALL, f"{topology.DEAD_LETTER_PREFIX}.>", "$KV.>")
+    return [*own, *everything, "_INBOX.>", "*.>", "$JS.>", "$JS.API.>", "$JS.ACK.>", "$SYS.>"]
+
+
+class Caller:
+    """A connection that speaks the broker's protocol by itself."""
+
+    def __init__(self, broker: EmbeddedBroker, seed: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", broker.port), timeout=10)
+        self._lines = self._socket.makefile("rb")
+        info = json.loads(self._lines.readline().removeprefix(b"INFO "))
+        pair = nkeys.from_seed(bytearray(seed.encode()))
+        proof = {
+            "nkey": public_key(seed),
+            "sig": base64.b64encode(pair.sign(info["nonce"].encode())).decode(),
+            "verbose": False,
+            "pedantic": False,
+        }
+        self._send(f"CONNECT {json.dumps(proof)}\r\n")
+        assert not self._answers()
+
+    def is_refused(self, command: str) -> bool:
+        self._send(command)
+        answers = self._answers()
+        assert len(answers) <= 1
+        return bool(answers) and b"ermissions Violation" in answers[0]
+
+    def _answers(self) -> list[bytes]:
+        """Return the errors that came until now."""
+        self._send("PING\r\n")
+        lines = []
+        while not (line := self._lines.readline()).startswith(b"PONG"):
+            assert line, "the broker ended the connection"
+            if line.startswith(b"-ERR"):
+                lines.append(line)
+            elif line.startswith((b"MSG", b"HMSG")):
+                self._lines.read(int(line.split()[-1]) + 2)
+            elif line.startswith(b"PING"):
+                self._send("PONG\r\n")
+        return lines
+
+    def _send(self, text: str) -> None:
+        self._socket.sendall(text.encode())
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    broker = start_embedded(tmp_path)
+    yield broker
+    broker.stop()
+
+
+def inboxes(broker: EmbeddedBroker) -> dict[str, str]:
+    users = (user for user in USERS if user != OPERATOR)
+    return {user: Access.of("", seed=read_seed(broker.credentials, user)).inboxes for user in users}
+
+
+def is_within(patterns: Sequence[str], subject: str) -> bool:
+    return any(subjects.matches(pattern, subject) for pattern in patterns)
+
+
+def test_whatever_is_outside_a_users_rights_is_refused(broker: EmbeddedBroker) -> None:
+    keys = inboxes(broker)
+    refused = 0
+    for user, inbox in keys.items():
+        rights = rights_of(user, inbox)
+        caller = Caller(broker, read_seed(broker.credentials, user))
+        for subject in sendings(keys):
+            outside = not is_within(rights.publish, subject)
+            assert caller.is_refused(f"PUB {subject} 0\r\n\r\n") is outside, (user, subject)
+            refused += outside
+        for number, pattern in enumerate(listenings(keys)):
+            outside = pattern not in rights.subscribe
+            assert caller.is_refused(f"SUB {pattern} {number}\r\n") is outside, (user, pattern)
+            refused += outside
+        caller.close()
+    print(f"{refused} rights outside their own were refused to {len(keys)} users")  # noqa: T201
+    assert refused > 1_000
+
+
+OWN_OF_THE_EXTRACTOR = {
+    "nexus.events.x.file.x.extraction-failed",
+    "nexus.events.x.file.x.metadata-extracted",
+    "nexus.dead-letters.extractor",
+    "$KV.NEXUS_READERS.key",
+    *(
+        f"$JS.API.{call}.{stream}"
+        for call in ("STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET")
+        for stream in ("NEXUS_EVENTS", "NEXUS_DEAD_LETTERS", "KV_NEXUS_READERS")
+    ),
+    *(
+        f"$JS.API.DIRECT.GET.{stream}.any.subject"
+        for stream in ("NEXUS_EVENTS", "NEXUS_DEAD_LETTERS", "KV_NEXUS_READERS")
+    ),
+    "$JS.API.CONSUMER.INFO.NEXUS_EVENTS.extractor",
+    "$JS.API.CONSUMER.MSG.NEXT.NEXUS_EVENTS.extractor",
+    "$JS.ACK.NEXUS_EVENTS.extractor.1.1.1.1.0",
+}
+"""What reads foreign files may do no more than this."""
+
+
+def test_the_extractor_may_do_what_is_listed_here_and_no_more() -> None:
+    rights = rights_of("extractor", "_INBOX_x")
+    own = {one for one in sendings({}) if is_within(rights.publish, one)}
+    assert own == OWN_OF_THE_EXTRACTOR
+    assert rights.subscribe == ("_INBOX_x.>",)
+
+
+@pytest.mark.parametrize("user", [*SERVICES, OBSERVER])
+def test_nobody_but_the_operator_changes_streams_or_reads_along(user: str) -> None:
+    rights = rights_of(user, "_INBOX_x")
+    changing = ("CREATE", "UPDATE", "STREAM.DELETE", "CONSUMER.DELETE", "PURGE", "RESTORE", "META")
+    assert not [one for one in rights.publish if any(verb in one for verb in changing)]
+    assert rights.subscribe == ("_INBOX_x.>",)
+
+
+def test_each_kind_of_event_is_stated_by_one_service_alone() -> None:
+    for model in events.EVENT_TYPES.values():
+        subject = model.filter().replace("*", "x")
+        states = [user for user in SERVICES if is_within(rights_of(user, "").publish, subject)]
+        assert len(states) == 1, model
+
+
+async def test_without_a_key_or_with_a_strangers_nobody_is_let_in(broker: EmbeddedBroker) -> None:
+    for url in (broker.address, broker.url.replace(read_seed(broker.credentials, OPERATOR), "x:y")):
+        with pytest.raises((OSError, nats.errors.Error)):
+            await connect(url, name="intruder", wait=False)
+    with pytest.raises((OSError, nats.errors.Error)):
+        await connect(Access.of(broker.address, seed=new_seed()), name="intruder", wait=False)
+    client = await connect(broker.url, name="operator", wait=False)
+    await provision(client.jetstream())
+    await client.close()
+
+
+def test_only_the_owner_can_read_the_keys(broker: EmbeddedBroker) -> None:
+    seeds = {user: broker.credentials / f"{user}.nk" for user in USERS}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in seeds.values()} == {0o600}
+    assert stat.S_IMODE(broker.credentials.stat().st_mode) == 0o700
+    assert stat.S_IMODE(broker.credentials.parent.stat().st_mode) == 0o700
+    texts = [
+        path.read_text()
+        for path in (broker.state / BROKER_FILE, broker.state / "broker/server.conf")
+    ]
+    for seed in (path.read_text().strip() for path in seeds.values()):
+        assert all(seed not in text for text in texts)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_user_of_the_host_is_refused() -> None:
+    with TemporaryDirectory(dir="/tmp") as folder:  # pytest's own folders are closed to others
+        state = Path(folder)
+        state.chmod(0o755)
+        broker = start_embedded(state)
+        try:
+            assert _read_as_nobody(state / BROKER_FILE) == 0
+            assert _read_as_nobody(broker.credentials / "operator.nk") != 0
+            assert _read_as_nobody(state / "broker" / "server.conf") != 0
+        finally:
+            broker.stop()
+
+
+def _read_as_nobody(path: Path) -> int:
+    found = subprocess.run(
+        ["/bin/cat", str(path)], user=65534, group=65534, extra_groups=[], cwd="/", check=False
+    )
+    return found.returncode
+
+
+def test_a_second_broker_on_a_store_in_use_is_refused(broker: EmbeddedBroker) -> None:
+    before = (broker.state / BROKER_FILE).read_text()
+    with pytest.raises(TopologyError, match=r"runs on .* already: stop it"):
+        start_embedded(broker.state)
+    assert (broker.state / BROKER_FILE).read_text() == before
+    assert broker.process.poll() is None
+
+
+def test_a_key_is_kept_and_a_damaged_one_is_an_error(tmp_path: Path) -> None:
+    first = start_embedded(tmp_path)
+    url = first.url
+    first.stop()
+    second = start_embedded(tmp_path, port=first.port)
+    assert second.url == url
+    second.stop()
+    (second.credentials / "indexer.nk").write_text("SUDAMAGED")
+    with pytest.raises(SettingsError, match="58 letters") as caught:
+        start_embedded(tmp_path)
+    assert "SUDAMAGED" not in str(caught.value)
+
+
+def test_a_seed_in_an_address_is_taken_out_of_it() -> None:
+    seed = new_seed()
+    access = Access.of(f"nats://{seed}@one:4222, nats://{seed}@two:4222")
+    assert access.servers == ("nats://one:4222", "nats://two:4222")
+    assert access.seed == seed
+    assert seed not in repr(access)
+    assert Access.of("nats://me:secret@one:4222").servers == ("nats://me:secret@one:4222",)
+    assert Access.of("one:4222").servers == ("one:4222",)
