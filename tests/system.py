@@ -165,6 +165,7 @@ async def running(
     begin = time.monotonic()
     try:
         yield system
+        assert "Violation" not in system.broker.log, "a service lacks a right that it needs"
     except BaseException:
         print(f"after {time.monotonic() - begin:.1f} s:")
         for name in services:

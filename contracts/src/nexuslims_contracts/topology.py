@@ -222,7 +222,7 @@ _OF_EACH = (PROBES, SESSIONS, PERIODS)
 
 BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (*_OF_EACH, PEOPLE, CALENDARS),
-    "indexer": (*_OF_EACH, READERS),
+    "indexer": (*_OF_EACH, PEOPLE, READERS),
     "extractor": (*_OF_EACH, READERS),
     "builder": (*_OF_EACH, PEOPLE),
     "uploader": (*_OF_EACH, LEASES),

@@ -142,7 +142,7 @@ async def connect(access: Access | str, *, name: str, wait: bool = True) -> Brok
         connect_timeout=2,
         ping_interval=10,
         max_outstanding_pings=3,
-        error_cb=_log_error,
+        error_cb=log_error,
         disconnected_cb=log_disconnect,
         reconnected_cb=_log_reconnect,
         **access.options,
@@ -150,7 +150,8 @@ async def connect(access: Access | str, *, name: str, wait: bool = True) -> Brok
     return client
 
 
-async def _log_error(error: Exception) -> None:
+async def log_error(error: Exception) -> None:
+    """Say what the client has to say on its own, such as that the broker refuses something."""
     log.warning("broker: %s", error or type(error).__name__)
 
 

@@ -71,6 +71,11 @@ class EmbeddedBroker:
         return credentials_folder(self.state)
 
     @property
+    def log(self) -> str:
+        """What the server has to say."""
+        return (self.state / "broker" / "server.log").read_text(errors="replace")
+
+    @property
     def port(self) -> int:
         """The port it listens on."""
         return int(self.address.rpartition(":")[2])

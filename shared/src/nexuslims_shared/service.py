@@ -25,10 +25,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.plugins import installed
-from nexuslims_contracts.topology import EVENTS, ConsumerSpec, buckets_of
+from nexuslims_contracts.topology import BUCKETS, BUCKETS_READ_BY, EVENTS, BucketSpec, ConsumerSpec
 from nexuslims_shared import logs
 from nexuslims_shared.accounts.access import Access
-from nexuslims_shared.broker import connect, consumer_config, missing
+from nexuslims_shared.broker import connect, consumer_config, log_error, missing
 from nexuslims_shared.consume import Handler, Key, MessageProcessor, each_alone
 from nexuslims_shared.context import (
     ServiceContext,
@@ -216,6 +216,11 @@ class _Process:
             ],
         )
 
+    @property
+    def _buckets(self) -> Sequence[BucketSpec]:
+        """What the service may look into; a service of others has no rights of its own."""
+        return BUCKETS_READ_BY.get(self.service.name, BUCKETS)
+
     async def run(self) -> None:
         """Serve health and work until a signal comes or the work fails."""
         loop = asyncio.get_running_loop()
@@ -265,7 +270,7 @@ class _Process:
         """Check the broker from now on."""
         name, consumer = self.service.name, self.service.consumer
         self.health.checks += [
-            check_broker(context.jetstream, consumer),
+            check_broker(context.jetstream, consumer, self._buckets),
             check_storing(context.jetstream, name),
             check_limits(context.jetstream),
             check_dead_letters(context.jetstream, consumer.name if consumer else name),
@@ -288,6 +293,7 @@ class _Process:
             list(access.servers),
             security=_security(access),
             inbox_prefix=access.inboxes,
+            error_cb=log_error,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             logger=None,
@@ -331,8 +337,7 @@ class _Process:
                 access = broker_access(self.settings, self.service.name)
                 await (await connect(access, name=self.service.name, wait=False)).close()
                 client = await connect(access, name=self.service.name)
-                buckets = buckets_of(self.service.name)
-                lacks = await missing(client.jetstream(), wanted, buckets)
+                lacks = await missing(client.jetstream(), wanted, self._buckets)
                 if lacks:
                     await client.close()
                     raise TopologyError(

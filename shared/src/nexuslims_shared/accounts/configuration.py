@@ -27,5 +27,8 @@ def _user(name: str, public_key: str) -> dict[str, Any]:
     rights = rights_of(name, inboxes_of(public_key))
     return {
         "nkey": public_key,
-        "permissions": {"publish": rights.publish, "subscribe": rights.subscribe},
+        "permissions": {
+            "publish": {"allow": rights.publish, "deny": rights.denied},
+            "subscribe": {"allow": rights.subscribe},
+        },
     }

@@ -3,6 +3,9 @@
 A service states its own kinds of events, works from its own consumer, reads and writes its own
 buckets, and is answered on subjects on which nobody else listens. Whatever is not listed here is
 refused by the broker.
+
+A wildcard of the broker stands for a whole token. The name of a period's stream is one token, so
+who reads the log is let to the streams of all names, except to those that are known and not his.
 """
 
 from collections.abc import Iterable
@@ -11,14 +14,17 @@ from typing import Final
 
 from nexuslims_contracts.topology import (
     BUCKETS,
+    BUCKETS_READ_BY,
+    BUCKETS_WRITTEN_BY,
+    CONSUMERS,
     DEAD_LETTER_PREFIX,
     DEAD_LETTERS,
-    EVENTS,
+    OPENS_PERIODS,
     PEOPLE,
     STATED_BY,
     BucketSpec,
-    buckets_of,
     consumer_of,
+    subjects_stated_by,
 )
 
 OPERATOR: Final = "operator"
@@ -31,14 +37,28 @@ SERVICES: Final = tuple(STATED_BY)
 USERS: Final = (*SERVICES, OPERATOR, OBSERVER)
 
 _API: Final = "$JS.API"
+_READING: Final = ("STREAM.INFO.{}", "STREAM.MSG.GET.{}", "DIRECT.GET.{}", "DIRECT.GET.{}.>")
+_CONSUMING: Final = (
+    f"{_API}.CONSUMER.INFO.*.{{}}",
+    f"{_API}.CONSUMER.MSG.NEXT.*.{{}}",
+    "$JS.ACK.*.{}.>",
+)
+_LISTING: Final = (
+    "INFO",
+    "STREAM.LIST",
+    "CONSUMER.NAMES.*",
+    "CONSUMER.LIST.*",
+    "CONSUMER.INFO.*.*",
+)
 _REMOVES_DEAD_LETTERS: Final = ("console",)
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Subjects that a user may send to and listen on, with wildcards."""
+    """Subjects with wildcards: those to send to, except those denied, and those to listen on."""
 
     publish: tuple[str, ...]
+    denied: tuple[str, ...]
     subscribe: tuple[str, ...]
 
 
@@ -53,48 +73,41 @@ def rights_of(user: str, inboxes: str) -> Rights:
         First token of the subjects on which the user is answered.
     """
     if user == OPERATOR:
-        return Rights((">",), (">",))
-    publish = _observer() if user == OBSERVER else _service(user)
-    return Rights(tuple(sorted(set(publish))), (f"{inboxes}.>",))
+        return Rights((">",), (), (">",))
+    if user == OBSERVER:
+        publish = [f"{_API}.{call}" for call in _LISTING]
+        read = tuple(bucket for bucket in BUCKETS if bucket is not PEOPLE)
+    else:
+        publish = _service(user)
+        read = BUCKETS_READ_BY[user]
+    publish += [f"{_API}.STREAM.NAMES", *_reading("*")]
+    denied = [one for bucket in BUCKETS if bucket not in read for one in _reading(_stream(bucket))]
+    return Rights(tuple(sorted(publish)), tuple(sorted(denied)), (f"{inboxes}.>",))
 
 
 def _service(name: str) -> list[str]:
-    subjects = [model.filter() for model in STATED_BY[name]]
-    subjects.append(f"{DEAD_LETTER_PREFIX}.{name}")
-    for stream in (EVENTS.name, DEAD_LETTERS.name):
-        subjects += _reading(stream)
+    subjects = [*subjects_stated_by(name), f"{DEAD_LETTER_PREFIX}.{name}"]
+    subjects += [f"$KV.{bucket.name}.>" for bucket in BUCKETS_WRITTEN_BY[name]]
+    if consumer := consumer_of(name):
+        subjects += [form.format(consumer.name) for form in _CONSUMING]
     if name in _REMOVES_DEAD_LETTERS:
         subjects.append(f"{_API}.STREAM.MSG.DELETE.{DEAD_LETTERS.name}")
-    if consumer := consumer_of(name):
-        subjects += _consuming(EVENTS.name, consumer.name)
-    for bucket in buckets_of(name):
-        subjects += _reading(_stream_of(bucket))
-        if name in bucket.written_by:
-            subjects.append(f"$KV.{bucket.name}.>")
+    if name == OPENS_PERIODS:
+        subjects += _opening_periods()
     return subjects
 
 
-def _observer() -> list[str]:
-    calls = ("INFO", "STREAM.NAMES", "STREAM.LIST", "CONSUMER.NAMES.*", "CONSUMER.LIST.*")
-    subjects = [f"{_API}.{call}" for call in (*calls, "CONSUMER.INFO.*.*")]
-    open_to_all = (_stream_of(bucket) for bucket in BUCKETS if bucket is not PEOPLE)
-    for stream in (EVENTS.name, DEAD_LETTERS.name, *open_to_all):
-        subjects += _reading(stream)
-    return subjects
+def _opening_periods() -> Iterable[str]:
+    """Return what makes a stream and its consumers, but changes and removes none."""
+    yield f"{_API}.STREAM.CREATE.*"
+    for consumer in CONSUMERS:
+        yield f"{_API}.CONSUMER.CREATE.*.{consumer.name}"
+        yield f"{_API}.CONSUMER.DURABLE.CREATE.*.{consumer.name}"
 
 
 def _reading(stream: str) -> Iterable[str]:
-    calls = ("STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET")
-    return (*(f"{_API}.{call}.{stream}" for call in calls), f"{_API}.DIRECT.GET.{stream}.>")
+    return (f"{_API}.{form.format(stream)}" for form in _READING)
 
 
-def _consuming(stream: str, consumer: str) -> Iterable[str]:
-    calls = ("CONSUMER.INFO", "CONSUMER.MSG.NEXT")
-    return (
-        *(f"{_API}.{call}.{stream}.{consumer}" for call in calls),
-        f"$JS.ACK.{stream}.{consumer}.>",
-    )
-
-
-def _stream_of(bucket: BucketSpec) -> str:
+def _stream(bucket: BucketSpec) -> str:
     return f"KV_{bucket.name}"
