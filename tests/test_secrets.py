@@ -32,6 +32,7 @@ FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 CALLS = {
     "activities": ["activities", "files"],
     "approve": ["approve"],
+    "broker": ["broker", "init", "broker"],
     "build-records": ["build-records", "--timeout", "1"],
     "config": ["config"],
     "consent": ["consent"],

@@ -129,7 +129,9 @@ def encode(envelope: Envelope) -> tuple[dict[str, str], bytes]:
     return headers, payload
 
 
-def decode(headers: Mapping[str, str], payload: bytes, *, datasets: bool = True) -> Envelope:
+def decode(
+    headers: Mapping[str, str], payload: bytes, *, subject: str = "", datasets: bool = True
+) -> Envelope:
     """Read a stored message back.
 
     Parameters
@@ -138,6 +140,9 @@ def decode(headers: Mapping[str, str], payload: bytes, *, datasets: bool = True)
         The CloudEvents attributes, as :func:`encode` writes them.
     payload
         The event as JSON.
+    subject
+        The one it was found on. The broker lets each service send on the subjects of its own events
+        alone, so an event on a subject of others is none.
     datasets
         Whether to read the datasets of a MetadataExtracted, which are most of the time and of the
         memory that reading a log takes; without them there are none.
@@ -156,6 +161,8 @@ def decode(headers: Mapping[str, str], payload: bytes, *, datasets: bool = True)
         event = _read_event(type_name, payload)
         if not datasets and isinstance(event, MetadataExtracted) and event.datasets:
             event = event.model_copy(update={"datasets": ()})
+        if subject and event.subject != subject:
+            raise UndecodableError(f"{type_name} belongs on {event.subject}, not on {subject}")
         return Envelope(
             event=event,
             id=headers["ce-id"],

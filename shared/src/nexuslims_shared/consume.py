@@ -28,6 +28,7 @@ import nats.js.errors
 from nexuslims_contracts.envelope import Recorded, decode
 from nexuslims_contracts.errors import UndecodableError, UnknownEventError
 from nexuslims_contracts.events import RetryRequested
+from nexuslims_contracts.periods import Period
 from nexuslims_shared.errors import BrokerUnavailableError, DiskError, StoreError
 from nexuslims_shared.logs import about
 from nexuslims_shared.tasks import end
@@ -45,6 +46,12 @@ FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 300.0
 MAX_ATTEMPTS: Final = 12
 """With the delays above, an event is given up after about half an hour of failing."""
+
+
+def _subject(message: "Msg") -> str:
+    """Return the subject that a message's event has in every period."""
+    period = Period.of_stream(message.metadata.stream)
+    return period.without(message.subject) if period else message.subject
 
 
 class RetryLater(Exception):  # noqa: N818 - not an error: the work is not due
@@ -161,7 +168,7 @@ class MessageProcessor:
             self._beating = asyncio.create_task(self._beat())
         sequence = message.metadata.sequence.stream
         try:
-            envelope = decode(message.headers or {}, message.data)
+            envelope = decode(message.headers or {}, message.data, subject=_subject(message))
         except UnknownEventError as error:
             await self._leave(message, str(error))
             return

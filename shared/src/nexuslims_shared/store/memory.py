@@ -139,6 +139,8 @@ class MemoryEventStore:
     def _item(self, sequence: int, *, datasets: bool = True) -> Recorded | Unreadable:
         subject, headers, payload, stored_at = self._messages[sequence - 1]
         try:
-            return Recorded(decode(headers, payload, datasets=datasets), sequence, stored_at)
+            return Recorded(
+                decode(headers, payload, subject=subject, datasets=datasets), sequence, stored_at
+            )
         except UndecodableError as error:
             return Unreadable.because(error, sequence, subject)

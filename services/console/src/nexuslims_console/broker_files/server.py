@@ -1,0 +1,98 @@
+"""Configuration of nats-server: one file for all servers of a cluster."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from nexuslims_console.broker_files.certificates import AUTHORITY, CERTIFICATE, KEY
+from nexuslims_shared.accounts.configuration import authorization
+from nexuslims_shared.settings import make_folder
+
+CONFIGURATION: Final = "nats.conf"
+MOUNTED: Final = "/etc/nats"
+"""Where containers find the configuration, and the certificates in ``tls`` below it."""
+
+_COMMON: Final = """\
+# Written by `nexuslims broker init`; run it again after an upgrade. The server's own name is given
+# when it is started: nats-server --name HOST --config {mounted}/{configuration}
+port: 4222
+http_port: 8222
+max_payload: 1MB
+jetstream {{
+  store_dir: "/data"
+}}
+{authorization}"""
+
+_TLS: Final = """\
+tls {{
+  cert_file: "{mounted}/tls/{certificate}"
+  key_file: "{mounted}/tls/{key}"
+  handshake_first: true
+  timeout: 10
+}}
+"""
+
+_CLUSTER: Final = """\
+cluster {{
+  name: nexuslims
+  listen: "0.0.0.0:6222"
+  routes: [{routes}]
+{tls}}}
+"""
+
+_CLUSTER_TLS: Final = """\
+  tls {{
+    cert_file: "{mounted}/tls/{certificate}"
+    key_file: "{mounted}/tls/{key}"
+    ca_file: "{mounted}/tls/{authority}"
+    verify: true
+    timeout: 10
+  }}
+"""
+
+
+def write(
+    folder: Path, servers: tuple[str, ...], keys: Mapping[str, str], *, tls: bool
+) -> dict[Path, str]:
+    """Write the configuration.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    servers
+        Names of the servers; a single one is no cluster.
+    keys
+        The public key of each user.
+    tls
+        Whether connections of clients, and those between servers, are encrypted.
+    """
+    path = make_folder(folder, "DIR/server") / CONFIGURATION
+    path.write_text(render(servers, keys, tls=tls, mounted=MOUNTED))
+    return {path: "configuration of the servers: who may do what"}
+
+
+def render(servers: tuple[str, ...], keys: Mapping[str, str], *, tls: bool, mounted: str) -> str:
+    """Return the configuration.
+
+    Parameters
+    ----------
+    servers, keys, tls
+        As for :func:`write`.
+    mounted
+        Where the servers find it, and the certificates in ``tls`` below it.
+    """
+    files = {
+        "mounted": mounted,
+        "certificate": CERTIFICATE,
+        "key": KEY,
+        "authority": AUTHORITY,
+        "configuration": CONFIGURATION,
+    }
+    text = _COMMON.format(authorization=authorization(keys), **files)
+    if tls:
+        text += _TLS.format(**files)
+    if len(servers) > 1:
+        routes = ", ".join(f'"nats://{server}:6222"' for server in servers)
+        text += _CLUSTER.format(routes=routes, tls=_CLUSTER_TLS.format(**files) if tls else "")
+    return text
