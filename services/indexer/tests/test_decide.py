@@ -123,8 +123,9 @@ def test_a_rewritten_file_takes_the_place_of_its_former_state(session) -> None:
     (gone,) = [one for one in statement.files if isinstance(one, FileSuperseded)]
     assert (gone.reason, gone.by) == ("rewritten", new.token)
     assert session.state.current_files().keys() == {new.token, file(2).token}
-    session.look(file(1), file(2), elsewhere={new.path: file(1)})
+    session.look(file(1), file(2))
     assert session.state.current_files().keys() == {file(1).token, file(2).token}
+    assert session.missing == []
 
 
 def test_a_file_that_is_being_rewritten_stays_until_it_is_at_rest(session) -> None:

@@ -49,7 +49,7 @@ class Found:
     claims
         Files at rest that are the session's, or might be, and whose they are.
     elsewhere
-        Files at rest, by path, at the places where files of the session were.
+        Other files at rest, by path, at the places where files of the session were.
     growing
         Paths of files that are not at rest.
     unreadable
@@ -156,6 +156,7 @@ class _Change:
             for file, claim in found.claims.items()
             if claim.session == state.session
         }
+        self._places = {file.path: file for file in found.claims} | dict(found.elsewhere)
         self._current = state.current_files()
         self.tokens: set[str] = set()
         self.missing: set[str] = set()
@@ -194,7 +195,7 @@ class _Change:
         file = _file_of(self._current[token])
         if file.path in self._found.growing:
             return None  # what it becomes is known when it is at rest
-        now = self._found.elsewhere.get(file.path)
+        now = self._places.get(file.path)
         if now is not None and now.token != token:
             return "rewritten", now.token
         claim = self._found.claims.get(file)

@@ -22,7 +22,7 @@ from nexuslims_indexer.manifest_updater import (
 )
 from nexuslims_indexer.model import Growing, Look, Tree, Unreadable
 from nexuslims_indexer.names import Names
-from nexuslims_indexer.schedule import Occasion, next_look
+from nexuslims_indexer.schedule import LONGEST, Occasion, next_look
 from nexuslims_indexer.threads import in_thread
 from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions, TreeKey
 from nexuslims_indexer.walk import RECENT_NS, look, look_at
@@ -92,7 +92,7 @@ class InstrumentIndexer:
         self._request = _LookRequest()
         self._asked = self._answered = 0
         self._failure: Exception | None = None
-        self._last = _LONG_AGO
+        self._last = self._compared = _LONG_AGO
         self._growing: dict[str, Growing] = {}
         self._top: tuple[int, ...] = ()
         self._is_first = False
@@ -236,6 +236,8 @@ class InstrumentIndexer:
         self._last = now
         self._top = await in_thread(self._thread, _stamp, self.folder)
         tracked = list(self._tracked.of(self._key))
+        is_wide = now - self._compared >= LONGEST
+        recent_ns = _recent_ns(tracked, now, self._policy.delay if is_wide else LONGEST)
         found = await in_thread(
             self._thread,
             look,
@@ -244,9 +246,11 @@ class InstrumentIndexer:
             self._names,
             time_ns(),
             everything=everything or time_ns() - swept >= sweep,
-            recent_ns=_recent_ns(tracked, now),
+            recent_ns=recent_ns,
             had_files=any(one.has_files for one in tracked),
         )
+        if is_wide:
+            self._compared = now
         unreadable = tuple(found.unreadable)
         for place in unreadable:
             if place not in self.unreadable:
@@ -300,15 +304,24 @@ class InstrumentIndexer:
         }
 
 
-def _recent_ns(tracked: Iterable[TrackedSession], now: datetime) -> int:
-    """Since when files may have been rewritten in place without anybody's knowing."""
-    lately = now - timedelta(hours=1)
+def _recent_ns(tracked: Iterable[TrackedSession], now: datetime, lately: timedelta) -> int:
+    """Since when files may have been rewritten in place without anybody's knowing.
+
+    Parameters
+    ----------
+    tracked
+        Sessions.
+    now
+        The time.
+    lately
+        How long ago a session may have ended, for its files to count.
+    """
     starts = [
         one.start
         for one in tracked
         if one.start is not None
-        and now - one.start < timedelta(days=1)
-        and (one.end is None or one.end > lately)
+        and now - one.start < timedelta(days=1) + lately
+        and (one.end is None or one.end > now - lately)
     ]
     recent = min([*starts, now]) - timedelta(microseconds=RECENT_NS // 1000)
     return int(recent.timestamp() * 10**6) * 1000
