@@ -145,7 +145,7 @@ def _copy(files: Iterable[Path], folder: Path, start: datetime) -> None:
 def write_fei_tiff(path: Path, view: View, generator: np.random.Generator) -> None:
     """Write an image of particles as an FEI instrument would, and date it."""
     pixel = CANVAS_WIDTH / 1024 / view.magnification
-    text = _section_text(view, pixel)
+    text = section_text(view, pixel)
     tifffile.imwrite(
         path,
         _particles(generator),
@@ -173,7 +173,16 @@ def _particles(generator: np.random.Generator, shape: tuple[int, int] = (884, 10
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _section_text(view: View, pixel: float) -> str:
+def section_text(view: View, pixel: float) -> str:
+    """Return what an FEI microscope writes into its pictures.
+
+    Parameters
+    ----------
+    view
+        What was looked at.
+    pixel
+        Size of a pixel, in metres.
+    """
     lines = [
         "[User]",
         f"Date={view.taken:%m/%d/%Y}",

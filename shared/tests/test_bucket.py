@@ -1,13 +1,18 @@
 """Buckets, and what is kept about calendars in one; in memory and in the broker."""
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.js.api import KeyValueConfig
 
-from nexuslims_contracts.topology import CALENDARS
+from nexuslims_contracts.topology import CALENDARS, PEOPLE
+from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.bucket import BrokerBucket, Bucket, MemoryBucket
 from nexuslims_shared.calendar_notes import CalendarNotes
+from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.testing.bucket import BucketBehaviour
 
 
@@ -54,3 +59,55 @@ async def test_an_approval_is_for_once(notes: CalendarNotes) -> None:
     await notes.approve("nemo-1", ["a", "b"])
     await notes.settle("nemo-1", ["b", "c"])
     assert await notes.approved("nemo-1") == {"a"}
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Iterator[tuple[EmbeddedBroker, Callable[[bytes], list[str]]]]:
+    """A broker of its own, and what looks for bytes in all of its files."""
+    broker = start_embedded(tmp_path)
+
+    def holding(text: bytes) -> list[str]:
+        return [path.name for path in tmp_path.rglob("*") if path.is_file()
+                and text in path.read_bytes()]  # fmt: skip
+
+    yield broker, holding
+    broker.stop()
+
+
+@pytest.mark.broker
+async def test_what_is_replaced_is_overwritten_on_the_disk(stored) -> None:
+    broker, holding = stored
+    client = await connect(broker.url, name="test")
+    await provision(client.jetstream())
+    bucket = BrokerBucket(client.jetstream(), PEOPLE)
+    for number in range(3):
+        await bucket.put("person-1", f"Xavier {number}".encode())
+        await bucket.put(f"person-{number + 2}", b"somebody else")
+    assert holding(b"Xavier 0") == holding(b"Xavier 1") == []
+    assert holding(b"Xavier 2")
+    await bucket.replace("person-1", b"forgotten")
+    assert holding(b"Xavier") == []
+    assert await bucket.get("person-1") == b"forgotten"
+    assert len(await bucket.keys()) == 4
+    await client.close()
+
+
+@pytest.mark.broker
+async def test_a_bucket_of_an_earlier_release_is_moved_to_one_that_erases(stored) -> None:
+    broker, holding = stored
+    client = await connect(broker.url, name="test")
+    jetstream = client.jetstream()
+    former = await jetstream.create_key_value(KeyValueConfig(bucket=PEOPLE.name, history=1))
+    await former.put("salt", b"secret")
+    await former.put("person-1", b"Xavier 1")
+    await former.put("person-1", b"Xavier 2")
+    assert holding(b"Xavier 1"), "what was replaced lies in the file"
+    for _ in range(2):
+        await provision(jetstream)
+        bucket = BrokerBucket(jetstream, PEOPLE)
+        assert await bucket.keys() == ["person-1", "salt"]
+        assert await bucket.get("person-1") == b"Xavier 2"
+    assert holding(b"Xavier 1") == []
+    await bucket.replace("person-1", b"forgotten")
+    assert holding(b"Xavier") == []
+    await client.close()

@@ -42,3 +42,16 @@ class TestInTheBucket(PeopleBehaviour):
                 kept.append((await client.jetstream().get_msg(stream, sequence)).data or b"")
         assert kept
         assert not any(b"Hall" in data for data in kept)
+
+
+@pytest.mark.parametrize(
+    "text", ["ned", "NED", "Ned Hall", "hall, ned", "Ned.Hall", "ned@example.org", "by ned, room 7"]
+)
+def test_whom_a_text_names(text: str) -> None:
+    assert NED.is_named_by(text)
+
+
+@pytest.mark.parametrize("text", ["", "Ned", "Hall", "Edna Hall", "nedhall", "ned2"])
+def test_whom_a_text_does_not_name(text: str) -> None:
+    person = NED.model_copy(update={"username": "nh"})
+    assert not person.is_named_by(text)

@@ -228,12 +228,20 @@ class MetadataExtracted(FileEvent, name="metadata.extracted"):
     extensions_in_artifact: Annotated[
         bool, Field(description="Extensions too long for an event are in the JSON artifacts only")
     ] = False
+    operators: Annotated[
+        tuple[PersonId, ...],
+        Field(description="Ids that stand for the names of people which the file's metadata has"),
+    ] = ()
     request: Annotated[str, Field(description="The request to read it again, if any")] = ""
 
     def identity(self) -> tuple[str, ...]:
         """One reading by one version of one extractor, for one request."""
         made_by = self.extractor
         return (made_by.name, made_by.version, made_by.reader, self.request)
+
+    def people(self) -> tuple[PersonId, ...]:
+        """Return whom the file names."""
+        return self.operators
 
 
 FailureKind: TypeAlias = Literal[

@@ -1,6 +1,7 @@
 """Names that are safe in subjects, and ids that the same fact always gets."""
 
 import hashlib
+import hmac
 import json
 import re
 import uuid
@@ -12,6 +13,8 @@ from pydantic import Field
 from nexuslims_contracts.errors import InvalidTokenError
 
 TOKEN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
+PERSON_PREFIX = "person-"
+PERSON_PATTERN = rf"{PERSON_PREFIX}[0-9a-f]{{20}}"
 _TOKEN = re.compile(TOKEN_PATTERN)
 _EVENT_IDS = uuid.UUID("5f0c9a3e-7c55-5c0e-9d0d-6a2f1f1b8f10")
 
@@ -79,6 +82,20 @@ def file_token(path: str, size: int, mtime_ns: int) -> str:
         Modification time, nanoseconds since the epoch.
     """
     return digest([path, str(size), str(mtime_ns)])[:20]
+
+
+def person_id(key: bytes, *parts: str) -> str:
+    """Derive the id of a person: it is the same each time, and tells nothing without the key.
+
+    Parameters
+    ----------
+    key
+        A secret of the facility.
+    parts
+        What stands for the person, and where.
+    """
+    message = "\0".join(parts).encode(errors="surrogateescape")
+    return PERSON_PREFIX + hmac.digest(key, message, hashlib.sha256).hex()[:20]
 
 
 def event_id(event_type: str, subject: str, identity: Iterable[str]) -> str:

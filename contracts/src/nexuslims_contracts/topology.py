@@ -48,11 +48,29 @@ class ConsumerSpec:
 
 @dataclass(frozen=True, slots=True)
 class BucketSpec:
-    """A key-value bucket that keeps one revision of each key, for ever or for a while."""
+    """A key-value bucket that keeps the last revision of each key, for ever or for a while.
+
+    Parameters
+    ----------
+    name
+        Of the bucket.
+    description
+        What is in it.
+    ttl
+        How long a key is kept; for ever if not given.
+    erasable
+        Whether revisions that were replaced or erased are overwritten on the broker's disk. Until
+        that is done the broker keeps them, :data:`REVISIONS_TO_ERASE` at most.
+    """
 
     name: str
     description: str
     ttl: timedelta | None = None
+    erasable: bool = False
+
+
+REVISIONS_TO_ERASE = 64
+"""Revisions of a key of which none goes away without being overwritten; the broker's limit."""
 
 
 EVENTS = StreamSpec(
@@ -76,6 +94,7 @@ STREAMS = (EVENTS, DEAD_LETTERS)
 PEOPLE = BucketSpec(
     name="NEXUS_PEOPLE",
     description="Names of people, by the opaque id that events use; erasing a key forgets a person",
+    erasable=True,
 )
 
 LEASES = BucketSpec(
@@ -223,7 +242,7 @@ _OF_EACH = (PROBES, SESSIONS, PERIODS)
 BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (*_OF_EACH, PEOPLE, CALENDARS),
     "indexer": (*_OF_EACH, PEOPLE, READERS),
-    "extractor": (*_OF_EACH, READERS),
+    "extractor": (*_OF_EACH, PEOPLE, READERS),
     "builder": (*_OF_EACH, PEOPLE),
     "uploader": (*_OF_EACH, LEASES),
     "console": BUCKETS,
@@ -233,12 +252,15 @@ BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
 BUCKETS_WRITTEN_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (PROBES, PEOPLE, CALENDARS, SESSIONS),
     "indexer": (PROBES,),
-    "extractor": (PROBES, READERS),
+    "extractor": (PROBES, READERS, PEOPLE),
     "builder": (PROBES,),
     "uploader": (PROBES, LEASES),
     "console": (PROBES, PEOPLE, CALENDARS, PERIODS),
 }
 """Service -> the buckets that it writes to."""
+
+REMOVES_DEAD_LETTERS = ("harvester", *(one.service for one in CONSUMERS), "console")
+"""The services that remove dead letters: each closes its own when what they are about is done."""
 
 OPENS_PERIODS = "harvester"
 """The service that states what comes first of a session. So it creates the stream of a period that

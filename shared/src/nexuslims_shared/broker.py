@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import nats.errors
@@ -15,6 +16,7 @@ from nexuslims_contracts.topology import (
     CONSUMERS,
     EVENTS,
     MIN_SERVER,
+    REVISIONS_TO_ERASE,
     STREAMS,
     BucketSpec,
     ConsumerSpec,
@@ -251,18 +253,70 @@ async def _put_stream(jetstream: "JetStreamContext", config: api.StreamConfig) -
 
 
 async def _put_bucket(jetstream: "JetStreamContext", spec: BucketSpec, replicas: int) -> None:
+    """Create a bucket; one of an earlier release, whose revisions cannot be erased, is moved.
+
+    The names of people must survive a crash in between: they are in the copy until they are back.
+    """
+    config, copy = bucket_config(spec, replicas), replace(spec, name=f"{spec.name}_MOVED")
+    found = await _stream_config(jetstream, f"KV_{spec.name}")
+    if spec.erasable and found is not None and found.deny_delete:
+        if await _stream_config(jetstream, f"KV_{copy.name}") is None:
+            await jetstream.add_stream(bucket_config(copy, replicas))
+        await _copy_keys(jetstream, spec.name, copy.name)
+        await jetstream.delete_stream(f"KV_{spec.name}")
+        found = None
+    if found is None:
+        await jetstream.add_stream(config)
+    if spec.erasable and await _stream_config(jetstream, f"KV_{copy.name}") is not None:
+        await _copy_keys(jetstream, copy.name, spec.name)
+        await jetstream.delete_stream(f"KV_{copy.name}")
+
+
+async def _stream_config(jetstream: "JetStreamContext", name: str) -> api.StreamConfig | None:
     try:
-        await jetstream.key_value(spec.name)
+        return (await jetstream.stream_info(name)).config
     except nats.js.errors.NotFoundError:
-        await jetstream.create_key_value(
-            api.KeyValueConfig(
-                bucket=spec.name,
-                description=spec.description,
-                history=1,
-                ttl=spec.ttl.total_seconds() if spec.ttl else None,
-                replicas=replicas,
-            )
-        )
+        return None
+
+
+async def _copy_keys(jetstream: "JetStreamContext", source: str, target: str) -> None:
+    """Copy the keys of a bucket that another one lacks."""
+    here, there = await jetstream.key_value(source), await jetstream.key_value(target)
+    try:
+        keys = await here.keys()
+    except nats.js.errors.NoKeysError:
+        return
+    for key in keys:
+        value = (await here.get(key)).value or b""
+        with suppress(nats.js.errors.KeyWrongLastSequenceError):
+            await there.create(key, value)
+
+
+def bucket_config(spec: BucketSpec, replicas: int) -> api.StreamConfig:
+    """Return the server's form of a bucket definition: the stream that it is.
+
+    Parameters
+    ----------
+    spec
+        The definition.
+    replicas
+        How many servers of a cluster hold the bucket.
+    """
+    ttl = spec.ttl.total_seconds() if spec.ttl else None
+    return api.StreamConfig(
+        name=f"KV_{spec.name}",
+        description=spec.description,
+        subjects=[f"$KV.{spec.name}.>"],
+        storage=api.StorageType.FILE,
+        num_replicas=replicas,
+        max_msgs_per_subject=REVISIONS_TO_ERASE if spec.erasable else 1,
+        max_age=ttl,
+        duplicate_window=min(ttl or 120.0, 120.0),
+        discard=api.DiscardPolicy.NEW,
+        allow_rollup_hdrs=True,
+        allow_msg_ttl=True,
+        deny_delete=not spec.erasable,
+    )
 
 
 async def missing(

@@ -1,5 +1,6 @@
 """A key-value bucket: of the broker, or in memory for tests."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import nats.js.errors
@@ -77,6 +78,7 @@ class BrokerBucket:
     def __init__(self, jetstream: "JetStreamContext", spec: BucketSpec) -> None:
         self._js = jetstream
         self._name = spec.name
+        self._erasable = spec.erasable
         self._opened: KeyValue | None = None
 
     async def get(self, key: str) -> bytes:
@@ -90,7 +92,9 @@ class BrokerBucket:
     async def put(self, key: str, value: bytes) -> None:
         """Keep something; see the port."""
         with one_error_for_silence():
-            await (await self._open()).put(key, value)
+            revision = await (await self._open()).put(key, value)
+            if self._erasable:
+                await self._erase_before(key, revision)
 
     async def create(self, key: str, value: bytes) -> bytes:
         """Keep something that is not there; see the port."""
@@ -103,9 +107,20 @@ class BrokerBucket:
 
     async def replace(self, key: str, value: bytes) -> None:
         """Keep something else; see the port."""
-        with one_error_for_silence():
-            await (await self._open()).purge(key)
+        if not self._erasable:
+            with one_error_for_silence():
+                await (await self._open()).purge(key)
         await self.put(key, value)
+
+    async def _erase_before(self, key: str, revision: int) -> None:
+        """Overwrite the earlier revisions of a key on the broker's disk."""
+        stream, subject = f"KV_{self._name}", f"$KV.{self._name}.{key}"
+        while True:
+            first = await self._js.get_msg(stream, 1, subject, next=True)
+            if first.seq is None or first.seq >= revision:
+                return
+            with suppress(nats.js.errors.NotFoundError):  # another one was faster
+                await self._js.delete_msg(stream, first.seq)  # which overwrites
 
     async def keys(self) -> list[str]:
         """Return all keys; see the port."""

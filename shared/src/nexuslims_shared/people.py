@@ -11,11 +11,14 @@ log holds them: the key that belongs to the identifier then holds the earlier id
 
 import hashlib
 import hmac
+import re
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from pydantic import model_validator
 
+from nexuslims_contracts.identifiers import PERSON_PREFIX, person_id
 from nexuslims_contracts.model import ContractModel
 from nexuslims_contracts.topology import PEOPLE
 from nexuslims_shared.bucket import BrokerBucket, Bucket, MemoryBucket
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 
 _SALT: Final = "salt"
 _FORGOTTEN: Final = b"forgotten"
-_PREFIX: Final = "person-"
+_OPERATORS: Final = b"operators of instruments"
+
+
+_WORDS: Final = re.compile(r"[^\W_]+")
 
 
 class Person(ContractModel):
@@ -55,6 +61,22 @@ class Person(ContractModel):
         missing = {name: known for name, known in earlier if known and not getattr(self, name)}
         return self.model_copy(update=missing)
 
+    def is_named_by(self, text: str) -> bool:
+        """Tell whether a text that a file has for its operator names this person.
+
+        It is the username or the e-mail address, or has both names in whatever order and form.
+        """
+        if not text:
+            return False
+        words = set(_WORDS.findall(text.casefold()))
+        names = {
+            *_WORDS.findall(self.first_name.casefold()),
+            *_WORDS.findall(self.last_name.casefold()),
+        }
+        known = {one.casefold() for one in (self.username, self.email) if one}
+        tokens = {one.strip(",;:()<>[]") for one in (text.casefold(), *text.casefold().split())}
+        return bool(known & tokens) or (len(names) > 1 and names <= words)
+
     def may_be(self, other: "Person") -> bool:
         """Tell whether two statements with one user name can be about one person."""
         if {self.user_id, other.user_id} - {"", self.user_id}:
@@ -81,6 +103,14 @@ class People(Protocol):
         """
         ...
 
+    async def operator_key(self) -> bytes:
+        """Return what ids of people are derived with whom files name, and calendars may not."""
+        ...
+
+    async def remember_operators(self, named: Mapping[str, str]) -> None:
+        """Keep how files name people, unless they are to be forgotten: the name by the id."""
+        ...
+
     async def find(self, person_id: str) -> Person | None:
         """Return a person's names, None if they were forgotten."""
         ...
@@ -94,28 +124,12 @@ class People(Protocol):
         ...
 
 
-def person_id(salt: bytes, calendar: str, identifier: str) -> str:
-    """Derive an id that is the same each time, and tells nothing without the salt.
-
-    Parameters
-    ----------
-    salt
-        The facility's secret.
-    calendar
-        Name of the calendar.
-    identifier
-        What stands for the person there.
-    """
-    message = f"{calendar}\0{identifier}".encode()
-    return _PREFIX + hmac.digest(salt, message, hashlib.sha256).hex()[:20]
-
-
 def _person(kept: bytes) -> Person | None:
     return None if kept in (b"", _FORGOTTEN) or _is_id(kept) else Person.model_validate_json(kept)
 
 
 def _is_id(kept: bytes) -> bool:
-    return kept.startswith(_PREFIX.encode())
+    return kept.startswith(PERSON_PREFIX.encode())
 
 
 class KeptPeople:
@@ -141,6 +155,16 @@ class KeptPeople:
                 await self._bucket.put(key, now.model_dump_json().encode())
         return key
 
+    async def operator_key(self) -> bytes:
+        """Return the key for ids of operators; see the port."""
+        return hmac.digest(await self._salt(), _OPERATORS, hashlib.sha256)
+
+    async def remember_operators(self, named: Mapping[str, str]) -> None:
+        """Keep how files name people; see the port."""
+        for key, name in named.items():
+            person = Person(username=name)
+            await self._bucket.create(key, person.model_dump_json().encode())
+
     async def find(self, person_id: str) -> Person | None:
         """Return a person's names; see the port."""
         return _person(await self._bucket.get(person_id))
@@ -159,8 +183,7 @@ class KeptPeople:
 
     async def _key(self, calendar: str, person: Person) -> str:
         """Return a person's id: that of the identifier, or an earlier one that it stands for."""
-        # whoever comes first makes the salt; all others use it
-        salt = await self._bucket.create(_SALT, secrets.token_hex(16).encode())
+        salt = await self._salt()
         by_name = person_id(salt, calendar, person.username.casefold())
         if not person.user_id:
             return by_name
@@ -174,6 +197,10 @@ class KeptPeople:
             await self._bucket.put(own, by_name.encode())
             return by_name
         return own
+
+    async def _salt(self) -> bytes:
+        """Return the facility's secret: whoever comes first makes it, all others use it."""
+        return await self._bucket.create(_SALT, secrets.token_hex(16).encode())
 
 
 class MemoryPeople(KeptPeople):

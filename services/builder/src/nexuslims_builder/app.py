@@ -127,8 +127,8 @@ class Builder:
         return isinstance(outcome, RecordBuilt)
 
     async def _compose(self, state: SessionState) -> tuple[RecordBuilt | RecordRejected, bytes]:
-        signals = await read_signals(self._store, state, self._settings)
         names = await read_names(self._people, state)
+        signals = await read_signals(self._store, state, self._settings, names)
         state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
         with tracing.span("build record") as span, BUILD.timing() as ends:
             outcome, xml = await asyncio.to_thread(compose, state, names, signals, self._settings)

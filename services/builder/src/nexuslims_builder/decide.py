@@ -44,7 +44,15 @@ def people_of(state: SessionState) -> frozenset[str]:
     booking = _booking(state)
     schedule = ended(state)
     experimenter = booking.experimenter or (schedule.user if schedule else None)
-    return frozenset({*booking.collaborators, *([experimenter] if experimenter else [])})
+    operators = (
+        operator
+        for file in state.current_files().values()
+        if file.extracted is not None
+        for operator in file.extracted.event.operators
+    )
+    return frozenset(
+        {*booking.collaborators, *([experimenter] if experimenter else []), *operators}
+    )
 
 
 def record_input(state: SessionState, names: Mapping[str, str], signals: Signals) -> RecordInput:

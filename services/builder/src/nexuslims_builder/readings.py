@@ -22,7 +22,12 @@ from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore, Unreadable
 
 
-async def read_signals(store: EventStore, state: SessionState, settings: Settings) -> Signals:
+async def read_signals(
+    store: EventStore,
+    state: SessionState,
+    settings: Settings,
+    people: Mapping[str, str] | None = None,
+) -> Signals:
     """Read the signals of a session's files.
 
     Parameters
@@ -34,6 +39,8 @@ async def read_signals(store: EventStore, state: SessionState, settings: Setting
     settings
         Where artifacts are, as extensions that are too long for an event are in them; and whether
         the vendors' trees of tags are read too.
+    people
+        Names of those whom files name, by id; if it is not given, the ids stay.
 
     Raises
     ------
@@ -52,7 +59,7 @@ async def read_signals(store: EventStore, state: SessionState, settings: Setting
     if not current:
         return {}
     signals: dict[str, tuple[Signal, ...]] = {}
-    reader = SignalReader(vendor_trees=settings.record_vendor_trees)
+    reader = SignalReader(vendor_trees=settings.record_vendor_trees, people=people)
     async with aclosing(_readings(store, state.session, current)) as readings:
         async for recorded in readings:
             event = recorded.event
@@ -64,7 +71,9 @@ async def read_signals(store: EventStore, state: SessionState, settings: Setting
     return signals
 
 
-async def signals_held(state: SessionState, settings: Settings) -> Signals:
+async def signals_held(
+    state: SessionState, settings: Settings, people: Mapping[str, str] | None = None
+) -> Signals:
     """Return the signals of a state that holds what was read from the files.
 
     Parameters
@@ -74,6 +83,8 @@ async def signals_held(state: SessionState, settings: Settings) -> Signals:
     settings
         Where artifacts are, as extensions that are too long for an event are in them; and whether
         the vendors' trees of tags are read too.
+    people
+        Names of those whom files name, by id; if it is not given, the ids stay.
 
     Raises
     ------
@@ -81,7 +92,7 @@ async def signals_held(state: SessionState, settings: Settings) -> Signals:
         If an artifact is missing, or another one.
     """
     read = [file.extracted for file in state.current_files().values() if file.extracted is not None]
-    reader = SignalReader(vendor_trees=settings.record_vendor_trees)
+    reader = SignalReader(vendor_trees=settings.record_vendor_trees, people=people)
     signals: dict[str, tuple[Signal, ...]] = {}
     for extracted in sorted(read, key=lambda one: one.sequence):  # the order of the log, always
         event = extracted.event

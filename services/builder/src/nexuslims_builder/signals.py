@@ -4,6 +4,7 @@ A session has thousands of files that differ in few parameters. What equals the 
 signal before is that very object: a signal then costs a few pointers, and comparing is cheap.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Final
 
 from nexuslims_contracts.datasets import Dataset, ExtractorVersion
 from nexuslims_contracts.events import MetadataExtracted
+from nexuslims_contracts.identifiers import PERSON_PATTERN, PERSON_PREFIX
 from nexuslims_contracts.metadata import FIELDS, display_name, is_vendor_tree
 from nexuslims_contracts.record.model import Parameter
 from nexuslims_contracts.units import written_unit
@@ -26,6 +28,10 @@ _CHANNEL: Final = "channel"
 
 SEPARATOR: Final = " – "  # noqa: RUF001 - the dash of the incumbent's names
 PROVENANCE: Final = "NexusLIMS Extraction"
+FORGOTTEN: Final = "(forgotten)"
+"""Stands for the name of a person who was forgotten."""
+
+_PERSON: Final = re.compile(PERSON_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,15 @@ class SignalReader:
     ----------
     vendor_trees
         Whether the tags of a vendor's software are parameters too.
+    people
+        Names by the ids that stand for them, without those who were forgotten; if it is not given,
+        the ids stay.
     """
 
-    def __init__(self, *, vendor_trees: bool = False) -> None:
+    def __init__(
+        self, *, vendor_trees: bool = False, people: Mapping[str, str] | None = None
+    ) -> None:
+        self._people = people
         self._vendor_trees = vendor_trees
         self._last: dict[str, tuple[object, Parameter]] = {}
         """By name, the last value as it was read, and its parameter."""
@@ -122,7 +134,7 @@ class SignalReader:
             and type(former) is type(value)
             and not isinstance(value, list)
         )
-        text = parameter.value if same and parameter else text_of(value)
+        text = parameter.value if same and parameter else self._named(text_of(value))
         if (
             parameter is None
             or parameter.value != text
@@ -132,6 +144,13 @@ class SignalReader:
             parameter = Parameter(name, text, unit, unreliable)
             self._last[name] = (value, parameter)
         return parameter
+
+    def _named(self, text: str) -> str:
+        """Put names in the place of the ids that stand for them."""
+        people = self._people
+        if people is None or PERSON_PREFIX not in text:
+            return text
+        return _PERSON.sub(lambda found: people.get(found[0], FORGOTTEN), text)
 
 
 def separate(

@@ -104,7 +104,7 @@ class Reader:
     def __init__(self, context: ServiceContext, pool: WorkerPool) -> None:
         self._store = context.store
         self._sessions = SessionRepository(context.store)
-        self._settings = context.settings
+        self._settings, self._people = context.settings, context.people
         self._pool = pool
 
     async def handle(self, batch: tuple[Recorded, ...]) -> None:
@@ -179,6 +179,7 @@ class Reader:
         else:
             extraction = await self._extract(path, file)
             event = to_event(extraction, file, request)
+            await self._people.remember_operators(extraction.people)
         await self._store.append(envelop(event, source=SOURCE, cause=cause))
         if isinstance(event, ExtractionFailed):
             log.warning("%s: %s: %s", file.path, event.failure, event.reason)
@@ -187,7 +188,8 @@ class Reader:
         """Have a worker read a file, and note how long it took and what came of it."""
         attributes = {tracing.FILE: file.file}
         with tracing.span("extract", attributes) as span, EXTRACTION.timing() as ends:
-            extraction = await self._pool.extract(self._job(path, file))
+            key = await self._people.operator_key()
+            extraction = await self._pool.extract(self._job(path, file, key))
             reader, failure = extraction.extractor, extraction.failure
             ends(reader.name, extraction.outcome)
             span.set(
@@ -221,7 +223,7 @@ class Reader:
             )
         return None
 
-    def _job(self, path: Path, file: FileIndexed) -> Job:
+    def _job(self, path: Path, file: FileIndexed, people_key: bytes) -> Job:
         return Job(
             path=path,
             instrument=InstrumentContext(file.instrument.pid, file.instrument.timezone),
@@ -229,6 +231,7 @@ class Reader:
             relative_path=file.path,
             artifacts_root=self._settings.data_path,
             previews=True,
+            people_key=people_key,
         )
 
 

@@ -9,6 +9,7 @@ from nexuslims_contracts.datasets import ArtifactRef, Dataset
 from nexuslims_contracts.metadata import with_qudt
 from nexuslims_contracts.text import clean_text
 from nexuslims_extractor.extraction import Extraction, FileFacts, file_facts
+from nexuslims_extractor.operators import with_ids
 from nexuslims_extractor.profiles import load_profiles, with_profile
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.json_tree import artifact_paths, to_json_bytes
@@ -40,6 +41,7 @@ def extract_file(
     previews: bool = False,
     documents: bool = True,
     hashed: bool = True,
+    people_key: bytes = b"",
     on_step: OnStep | None = None,
 ) -> Extraction:
     """Extract the metadata of a file, and its previews and artifacts where they are asked for.
@@ -62,6 +64,9 @@ def extract_file(
         Whether to write the metadata artifacts, where there is a folder for them.
     hashed
         Whether to read all of the file for its hash; left empty otherwise.
+    people_key
+        What ids of people are derived with, who then stand for the names that the file has;
+        without it, names stay as they are.
     on_step
         Called with what is done next, and by which extractor: should the process not survive it.
 
@@ -84,8 +89,9 @@ def extract_file(
         return _unreadable(path, error)
     amend = _by_profile(instrument, profiles)
     reading = read(path, instrument=instrument, amend=amend, on_step=on_step)
+    reading, people = with_ids(reading, people_key) if people_key else (reading, {})
     wanted = _Wanted(artifacts_root, relative_path or path.name, previews, documents)
-    result = _written(facts, reading, wanted)
+    result = replace(_written(facts, reading, wanted), people=people)
     if _stamp(path) != before:
         reason = reason_of(path, ["the file changed while it was read"])
         return replace(result, outcome="failed", reason=reason, failure="changed", datasets=())

@@ -3,7 +3,8 @@
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
@@ -25,7 +26,7 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """All that one extraction found out."""
+    """All that one extraction found out; ``people`` are names that ids stand for, by id."""
 
     file: FileFacts
     outcome: Outcome
@@ -35,6 +36,7 @@ class Extraction:
     datasets: tuple[Dataset, ...] = ()
     metadata_artifacts: tuple[ArtifactRef, ...] = ()
     previews: tuple[ArtifactRef, ...] = ()
+    people: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:

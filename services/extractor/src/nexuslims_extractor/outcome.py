@@ -47,6 +47,7 @@ def to_event(
         sha256=extraction.file.sha256,
         datasets=extraction.datasets,
         artifacts=extraction.metadata_artifacts,
+        operators=tuple(sorted(extraction.people)),
         request=request,
     )
     if len(event.model_dump_json()) <= MAX_EVENT_BYTES - ROOM_FOR_ENVELOPE:

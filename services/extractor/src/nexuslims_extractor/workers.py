@@ -19,7 +19,7 @@ import signal
 import tempfile
 from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +76,7 @@ class Job:
     previews: bool = False
     documents: bool = True
     hashed: bool = True
+    people_key: bytes = field(default=b"", repr=False)
 
 
 class WorkerPool:
@@ -324,5 +325,6 @@ def _work(job: Job, note: Path) -> Extraction:
             previews=job.previews,
             documents=job.documents,
             hashed=job.hashed,
+            people_key=job.people_key,
             on_step=remember,
         )

@@ -83,3 +83,15 @@ class PeopleBehaviour:
         """An empty bucket, an id that nobody has."""
         assert await people.everybody() == {}
         assert await people.find("person-nobody") is None
+
+    async def test_operators_are_kept_until_they_are_forgotten(self, people: People) -> None:
+        """As files name them, and whichever file names them again."""
+        assert await people.operator_key() == await people.operator_key()
+        await people.remember_operators({"person-1": "N. Hall", "person-2": "moss"})
+        found = await people.find("person-1")
+        assert found is not None
+        assert found.display == "N. Hall"
+        await people.forget("person-1")
+        await people.remember_operators({"person-1": "N. Hall"})
+        assert await people.find("person-1") is None
+        assert (await people.everybody()).keys() == {"person-1", "person-2"}

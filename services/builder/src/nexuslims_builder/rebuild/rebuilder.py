@@ -164,8 +164,8 @@ class Rebuilder:
         return await self._settle(state, outcome, xml)
 
     async def _compose(self, state: SessionState) -> tuple[RecordBuilt | RecordRejected, bytes]:
-        signals = await signals_held(state, self._settings)
         names = await read_names(self._people, state)
+        signals = await signals_held(state, self._settings, names)
         state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
         return compose(state, names, signals, self._settings)
 

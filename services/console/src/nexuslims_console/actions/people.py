@@ -1,7 +1,7 @@
 """``nexuslims people``: list those whom events refer to, forget one."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,26 +9,46 @@ from nexuslims_console.actions.requests import request_rebuild
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.open_read_model import live_view
 from nexuslims_console.queries import ReadModel
+from nexuslims_console.views import SessionRow
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
+from nexuslims_shared.people import Person
+from nexuslims_shared.session.status import WITHOUT_RECORD
 from nexuslims_shared.settings import read_settings
 
 OUT_OF_REACH: Final = (
     "titles, purposes and sample descriptions that people wrote",
     "names of folders and files",
-    "the operator's account in a vendor's metadata",
-    "older versions of a record that a destination keeps, and backups",
+    "pictures: a vendor's data bar may have the operator in it",
+    "the microscope files themselves, which are only read",
+    "what earlier releases read: their events have operators as files name them",
+    "older versions of a record that a destination keeps",
+    "backups, snapshots of disks, and a broker cluster's write-ahead logs until they are compacted",
     "the calendar itself",
 )
-"""Where a name may be that this system did not write."""
+"""Where a name may be that this system did not write, or cannot overwrite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """The result of forgetting a person: sessions that refer to them, records made again."""
+    """The result of forgetting a person.
 
+    Parameters
+    ----------
+    people
+        All ids that stood for them: a file's operator has one of its own.
+    sessions
+        Those that refer to them.
+    records
+        Those whose record is made again.
+    removed
+        Those of which no record may be shown: what is left of one is removed.
+    """
+
+    people: tuple[str, ...]
     sessions: tuple[str, ...]
     records: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
 def show_all(*, as_json: bool) -> None:
@@ -80,10 +100,14 @@ def forget(person_id: str, *, as_json: bool) -> None:
     """
     done = run(_forget(person_id))
     if as_json:
-        print_json({"id": person_id, "sessions": done.sessions, "rebuilt": done.records,
+        print_json({"id": person_id, "ids": done.people, "sessions": done.sessions,
+                    "rebuilt": done.records, "removed": done.removed,
                     "out_of_reach": OUT_OF_REACH})  # fmt: skip
         return
     say(f"{person_id} is forgotten, and stays so when the calendar names them again")
+    for other in done.people:
+        if other != person_id:
+            say(f"so is {other}: the same person, as files or another calendar name them")
     say(f"named by {len(done.sessions)} sessions; {len(done.records)} records are made again")
     for session in done.records:
         say(f"  {session}")
@@ -94,15 +118,51 @@ def forget(person_id: str, *, as_json: bool) -> None:
 
 async def _forget(person_id: str) -> Forgotten:
     async with live_view(read_settings()) as (context, model):
-        if person_id not in await context.people.everybody():
+        everybody = await context.people.everybody()
+        if person_id not in everybody:
             raise ConsoleError(f"there is no person {person_id!r}: see `nexuslims people list`")
-        await context.people.forget(person_id)
-        found = await asyncio.to_thread(model.sessions_by_person, person_id)
-        sessions = found.get(person_id, [])
-        records = await asyncio.to_thread(_with_record, model, sessions)
-        await request_rebuild(context.store, records, re_extract=False)
-    return Forgotten(tuple(sessions), tuple(records))
+        people = same_person(everybody, person_id)
+        for one in people:
+            await context.people.forget(one)
+        sessions = await asyncio.to_thread(_sessions, model, people)
+        with_record = [
+            row for row in await asyncio.to_thread(_rows, model, sessions) if row.built_at
+        ]
+        await request_rebuild(context.store, [row.session for row in with_record], re_extract=False)
+    return Forgotten(
+        tuple(people),
+        tuple(sessions),
+        tuple(row.session for row in with_record if row.status not in WITHOUT_RECORD),
+        tuple(row.session for row in with_record if row.status in WITHOUT_RECORD),
+    )
 
 
-def _with_record(model: ReadModel, sessions: Collection[str]) -> list[str]:
-    return [row.session for row in model.sessions(only=sessions) if row.built_at]
+def same_person(everybody: Mapping[str, Person | None], person_id: str) -> list[str]:
+    """Return all ids of a person: files name their operators, who have ids of their own.
+
+    Parameters
+    ----------
+    everybody
+        All names by id.
+    person_id
+        One of the person's ids; it comes first.
+    """
+    found = [person_id]
+    for one in found:  # grows: whom an operator's name leads to may lead to another
+        person = everybody[one]
+        found += [
+            key
+            for key, other in everybody.items()
+            if key not in found and person is not None and other is not None
+            and (person.is_named_by(other.username) or other.is_named_by(person.username))
+        ]  # fmt: skip
+    return found
+
+
+def _sessions(model: ReadModel, people: Iterable[str]) -> list[str]:
+    found = {session for one in people for session in model.sessions_by_person(one).get(one, ())}
+    return sorted(found)
+
+
+def _rows(model: ReadModel, sessions: Collection[str]) -> list[SessionRow]:
+    return model.sessions(only=sessions)
