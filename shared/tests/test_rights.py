@@ -196,7 +196,7 @@ MAY_READ = (
     "NEXUS_EVENTS_2026-07",
     "NEXUS_DEAD_LETTERS",
     "ANOTHER",
-    *(f"KV_NEXUS_{name}" for name in ("READERS", "PROBES", "SESSIONS", "PERIODS")),
+    *(f"KV_NEXUS_{name}" for name in ("READERS", "PROBES", "SESSIONS", "PERIODS", "OPERATORS")),
 )
 OWN_OF_THE_EXTRACTOR = {
     "nexus.events.x.file.x.extraction-failed",
@@ -208,6 +208,8 @@ OWN_OF_THE_EXTRACTOR = {
     "nexus.dead-letters.extractor",
     "$KV.NEXUS_READERS.key",
     "$KV.NEXUS_PROBES.key",
+    "$KV.NEXUS_OPERATORS.key",
+    "$JS.API.STREAM.MSG.DELETE.NEXUS_DEAD_LETTERS",
     "$JS.API.INFO",
     "$JS.API.STREAM.NAMES",
     *(
@@ -240,8 +242,8 @@ def test_the_extractor_may_do_what_is_listed_here_and_no_more() -> None:
     assert rights.subscribe == ("_INBOX_x.>",)
 
 
-DELETION = "$JS.API.STREAM.MSG.DELETE.NEXUS_DEAD_LETTERS"
-"""What an operator does who has had an event handled again."""
+DELETION = "$JS.API.STREAM.MSG.DELETE"
+"""Dead letters are closed by whom they are of; names are overwritten when they change or go."""
 
 
 @pytest.mark.parametrize("user", [*SERVICES, OBSERVER])
@@ -249,7 +251,10 @@ def test_nobody_but_the_operator_changes_streams_or_reads_along(user: str) -> No
     rights = rights_of(user, "_INBOX_x")
     changing = {"UPDATE", "DELETE", "PURGE", "RESTORE", "META", "MOVE", "PAUSE", "RESET"}
     allowed = {one for one in rights.publish if changing & set(one.split("."))}
-    assert allowed == ({DELETION} if user == "console" else set())
+    erased = {f"{DELETION}.KV_{bucket.name}" for bucket in topology.ERASED_BY.get(user, ())}
+    closed = {f"{DELETION}.NEXUS_DEAD_LETTERS"} if user != OBSERVER else set()
+    assert allowed == closed | erased
+    assert (f"{DELETION}.KV_NEXUS_PEOPLE" in erased) is (user in ("harvester", "console"))
     creating = any(".CREATE." in one for one in rights.publish)
     assert creating is (user == topology.OPENS_PERIODS)
     assert rights.subscribe == ("_INBOX_x.>",)

@@ -97,6 +97,12 @@ PEOPLE = BucketSpec(
     erasable=True,
 )
 
+OPERATORS = BucketSpec(
+    name="NEXUS_OPERATORS",
+    description="How files name the people who used instruments, by the id that events use",
+    erasable=True,
+)
+
 LEASES = BucketSpec(
     name="NEXUS_LEASES",
     description="Who is at work on a session while nobody else may be; forgotten when it goes away",
@@ -129,7 +135,7 @@ PERIODS = BucketSpec(
     description="Periods whose streams were removed after a backup, until they are restored",
 )
 
-BUCKETS = (PEOPLE, LEASES, CALENDARS, READERS, PROBES, SESSIONS, PERIODS)
+BUCKETS = (PEOPLE, OPERATORS, LEASES, CALENDARS, READERS, PROBES, SESSIONS, PERIODS)
 
 INDEXER = ConsumerSpec(
     name="indexer",
@@ -241,9 +247,9 @@ _OF_EACH = (PROBES, SESSIONS, PERIODS)
 
 BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (*_OF_EACH, PEOPLE, CALENDARS),
-    "indexer": (*_OF_EACH, PEOPLE, READERS),
-    "extractor": (*_OF_EACH, PEOPLE, READERS),
-    "builder": (*_OF_EACH, PEOPLE),
+    "indexer": (*_OF_EACH, PEOPLE, OPERATORS, READERS),
+    "extractor": (*_OF_EACH, OPERATORS, READERS),
+    "builder": (*_OF_EACH, PEOPLE, OPERATORS),
     "uploader": (*_OF_EACH, LEASES),
     "console": BUCKETS,
 }
@@ -252,12 +258,18 @@ BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
 BUCKETS_WRITTEN_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (PROBES, PEOPLE, CALENDARS, SESSIONS),
     "indexer": (PROBES,),
-    "extractor": (PROBES, READERS, PEOPLE),
+    "extractor": (PROBES, OPERATORS, READERS),
     "builder": (PROBES,),
     "uploader": (PROBES, LEASES),
-    "console": (PROBES, PEOPLE, CALENDARS, PERIODS),
+    "console": (PROBES, PEOPLE, OPERATORS, CALENDARS, PERIODS),
 }
 """Service -> the buckets that it writes to."""
+
+ERASED_BY: Mapping[str, tuple[BucketSpec, ...]] = {
+    "harvester": (PEOPLE,),
+    "console": (PEOPLE, OPERATORS),
+}
+"""Service -> the buckets in which it puts something in the place of a name, and overwrites that."""
 
 REMOVES_DEAD_LETTERS = ("harvester", *(one.service for one in CONSUMERS), "console")
 """The services that remove dead letters: each closes its own when what they are about is done."""

@@ -9,8 +9,6 @@ Before there were identifiers, all ids were derived from user names; these stay 
 log holds them: the key that belongs to the identifier then holds the earlier id.
 """
 
-import hashlib
-import hmac
 import re
 import secrets
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from pydantic import model_validator
 
 from nexuslims_contracts.identifiers import PERSON_PREFIX, person_id
 from nexuslims_contracts.model import ContractModel
-from nexuslims_contracts.topology import PEOPLE
+from nexuslims_contracts.topology import OPERATORS, PEOPLE
 from nexuslims_shared.bucket import BrokerBucket, Bucket, MemoryBucket
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 _SALT: Final = "salt"
 _FORGOTTEN: Final = b"forgotten"
-_OPERATORS: Final = b"operators of instruments"
 
 
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -133,16 +130,18 @@ def _is_id(kept: bytes) -> bool:
 
 
 class KeptPeople:
-    """Names in a bucket.
+    """Names in buckets.
 
     Parameters
     ----------
     bucket
-        Where they are kept.
+        Where those are that calendars give.
+    operators
+        Where those are that files have: what reads files need not see the others.
     """
 
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
+    def __init__(self, bucket: Bucket, operators: Bucket) -> None:
+        self._bucket, self._operators = bucket, operators
 
     async def remember(self, calendar: str, person: Person) -> str:
         """Keep a person's names; see the port."""
@@ -157,33 +156,40 @@ class KeptPeople:
 
     async def operator_key(self) -> bytes:
         """Return the key for ids of operators; see the port."""
-        return hmac.digest(await self._salt(), _OPERATORS, hashlib.sha256)
+        return await _salt_of(self._operators)
 
     async def remember_operators(self, named: Mapping[str, str]) -> None:
         """Keep how files name people; see the port."""
         for key, name in named.items():
             person = Person(username=name)
-            await self._bucket.create(key, person.model_dump_json().encode())
+            await self._operators.create(key, person.model_dump_json().encode())
 
     async def find(self, person_id: str) -> Person | None:
         """Return a person's names; see the port."""
-        return _person(await self._bucket.get(person_id))
+        kept = await self._bucket.get(person_id) or await self._operators.get(person_id)
+        return _person(kept)
 
     async def forget(self, person_id: str) -> bool:
         """Erase a person's names; see the port."""
         known = await self.find(person_id) is not None
-        await self._bucket.replace(person_id, _FORGOTTEN)
+        named_by_files = await self._operators.get(person_id) != b""
+        bucket = self._operators if named_by_files else self._bucket
+        await bucket.replace(person_id, _FORGOTTEN)
         return known
 
     async def everybody(self) -> dict[str, Person | None]:
         """Return all names; see the port."""
-        keys = [key for key in await self._bucket.keys() if key != _SALT]
-        kept = {key: await self._bucket.get(key) for key in keys}
+        kept = {
+            key: await bucket.get(key)
+            for bucket in (self._bucket, self._operators)
+            for key in await bucket.keys()
+            if key != _SALT
+        }
         return {key: _person(value) for key, value in kept.items() if not _is_id(value)}
 
     async def _key(self, calendar: str, person: Person) -> str:
         """Return a person's id: that of the identifier, or an earlier one that it stands for."""
-        salt = await self._salt()
+        salt = await _salt_of(self._bucket)
         by_name = person_id(salt, calendar, person.username.casefold())
         if not person.user_id:
             return by_name
@@ -198,20 +204,21 @@ class KeptPeople:
             return by_name
         return own
 
-    async def _salt(self) -> bytes:
-        """Return the facility's secret: whoever comes first makes it, all others use it."""
-        return await self._bucket.create(_SALT, secrets.token_hex(16).encode())
+
+async def _salt_of(bucket: Bucket) -> bytes:
+    """Return a bucket's secret: whoever comes first makes it, all others use it."""
+    return await bucket.create(_SALT, secrets.token_hex(16).encode())
 
 
 class MemoryPeople(KeptPeople):
     """Names in memory, for tests."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryBucket())
+        super().__init__(MemoryBucket(), MemoryBucket())
 
 
 class BucketPeople(KeptPeople):
     """Names in a bucket of the broker."""
 
     def __init__(self, jetstream: "JetStreamContext") -> None:
-        super().__init__(BrokerBucket(jetstream, PEOPLE))
+        super().__init__(BrokerBucket(jetstream, PEOPLE), BrokerBucket(jetstream, OPERATORS))

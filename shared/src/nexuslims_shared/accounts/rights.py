@@ -19,8 +19,11 @@ from nexuslims_contracts.topology import (
     CONSUMERS,
     DEAD_LETTER_PREFIX,
     DEAD_LETTERS,
+    ERASED_BY,
     OPENS_PERIODS,
+    OPERATORS,
     PEOPLE,
+    REMOVES_DEAD_LETTERS,
     STATED_BY,
     BucketSpec,
     consumer_of,
@@ -49,7 +52,6 @@ _LISTING: Final = (
     "CONSUMER.LIST.*",
     "CONSUMER.INFO.*.*",
 )
-_REMOVES_DEAD_LETTERS: Final = ("console",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def rights_of(user: str, inboxes: str) -> Rights:
         return Rights((">",), (), (">",))
     if user == OBSERVER:
         publish = [f"{_API}.{call}" for call in _LISTING]
-        read = tuple(bucket for bucket in BUCKETS if bucket is not PEOPLE)
+        read = tuple(bucket for bucket in BUCKETS if bucket not in (PEOPLE, OPERATORS))
     else:
         publish = _service(user)
         read = BUCKETS_READ_BY[user]
@@ -89,8 +91,9 @@ def _service(name: str) -> list[str]:
     subjects += [f"$KV.{bucket.name}.>" for bucket in BUCKETS_WRITTEN_BY[name]]
     if consumer := consumer_of(name):
         subjects += [form.format(consumer.name) for form in _CONSUMING]
-    if name in _REMOVES_DEAD_LETTERS:
-        subjects.append(f"{_API}.STREAM.MSG.DELETE.{DEAD_LETTERS.name}")
+    removes = [DEAD_LETTERS.name] if name in REMOVES_DEAD_LETTERS else []
+    removes += map(_stream, ERASED_BY.get(name, ()))
+    subjects += [f"{_API}.STREAM.MSG.DELETE.{stream}" for stream in removes]
     if name == OPENS_PERIODS:
         subjects += _opening_periods()
     return subjects
