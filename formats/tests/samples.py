@@ -5,6 +5,7 @@ import struct
 import h5py
 import numpy as np
 import tifffile
+from formats.tests import stations
 from PIL import Image
 
 from nexuslims_formats.testing import DmFile, write_fei_tiff
@@ -299,11 +300,14 @@ SAMPLES = {
     "edax_patterns": lambda folder: written(
         folder / "patterns.up1", struct.pack("<4I", 1, 6, 4, 16) + bytes(range(24))
     ),
+    "edax_spc": stations.edax_spc,
+    "edax_spd": stations.edax_spd,
     "emsa": msa,
     "fallback": unknown,
     "fei_tia": fei_tia,
     "fei_tiff": lambda folder: write_fei_tiff(folder / "fei.tif", PIXELS, FEI),
     "gatan_tiff": gatan_tiff,
+    "jeol_station": stations.jeol_project,
     "jeol_tiff": lambda folder: tiff(folder / "jeol.tif", description=JEOL),
     "openfibsem": lambda folder: tiff(folder / "lamella.tif", description=OPENFIBSEM),
     "mrc": mrc,
@@ -321,5 +325,6 @@ SAMPLES = {
     "text": text,
     "tofwerk": tofwerk,
     "tvips_tiff": tvips,
+    "velox": lambda folder: stations.velox(folder / "scan.emd", spectra=1),
     "zeiss_tiff": lambda folder: tiff(folder / "zeiss.tif", 34118, ZEISS),
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis
+from nexuslims_formats.energy import calibration, energy_axis, microscope_kind
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.locales.numbers import has_decimal_commas
 from nexuslims_formats.model import ParsedFile, Signal, Value
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 _MARK = b"TRTSpectrum"
 _LARGEST = 64 << 20
 _MOST_CHANNELS = 1 << 20
-_SEM_KV = 30.0
-"""Scanning microscopes do not go beyond it; the file does not say which microscope it was."""
 _PARTS = {
     "TRTSpectrumHardwareHeader": "Hardware", "TRTDetectorHeader": "Detector",
     "TRTESMAHeader": "Analysis", "TRTSpectrumHeader": "Spectrum", "TRTXrfHeader": "Xrf",
@@ -77,16 +76,13 @@ class BrukerSpxExtractor:
         look_up = nested(tree)
         metadata: dict[str, Value] = dict(mapped(look_up, _FIELDS))
         axis = _axis(look_up, len(channels))
-        if axis.unit:
-            metadata["channel_size"] = (axis.scale, axis.unit)
-            metadata["starting_energy"] = (axis.offset, axis.unit)
-        voltage = metadata.get("acceleration_voltage")
-        is_tem = isinstance(voltage, tuple) and voltage[0] > _SEM_KV
+        metadata |= calibration([axis])
+        kind = microscope_kind(metadata.get("acceleration_voltage"))
         short = {part: _without_tables(values) for part, values in tree.items()}
         signal = Signal(
             name=spectrum.get("Name") or path.stem,
             dataset_type="Spectrum",
-            data_type="TEM_EDS" if is_tem else "SEM_EDS",
+            data_type=f"{kind}_EDS",
             shape=(len(channels),),
             dtype="uint64",
             axes=(axis,),
@@ -123,9 +119,7 @@ def _axis(look_up: Callable[[str], Any], size: int) -> Axis:
     texts = [look_up(f"Spectrum/{name}") for name in ("CalibLin", "CalibAbs", "SigmaAbs")]
     comma = has_decimal_commas(text for text in texts if isinstance(text, str))
     scale, offset = (quantity(text, "keV", comma=comma) for text in texts[:2])
-    if scale is None or offset is None or not scale[0]:
-        return Axis(name="Energy", size=size)
-    return Axis(name="Energy", size=size, scale=scale[0], offset=offset[0], unit="keV")
+    return energy_axis(size, scale[0] if scale else None, offset[0] if offset else None, "keV")
 
 
 def _opener(counts: list[int]) -> "Callable[[], np.ndarray]":

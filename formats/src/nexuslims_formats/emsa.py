@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_contracts.units import known_unit
+from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.locales.numbers import has_decimal_commas
@@ -86,9 +87,7 @@ class EmsaExtractor:
             raise UnreadableFileError("the file holds no spectrum")
         metadata = _metadata(entries, units)
         axis = _axis(entries, units, len(counts), comma=comma)
-        if axis.unit in ("eV", "keV"):
-            metadata["channel_size"] = (axis.scale, axis.unit)
-            metadata["starting_energy"] = (axis.offset, axis.unit)
+        metadata |= calibration([axis])
         problems = () if ends else ("the file ends within its spectrum",)
         signal = Signal(
             name=entries.get("TITLE") or path.stem,

@@ -1,11 +1,12 @@
 """What artifacts of a file are called, and how a vendor's tree becomes JSON."""
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from nexuslims_contracts.text import clean_text
 
@@ -50,8 +51,7 @@ def _shortened(relative: str, room: int) -> str:
 
 def to_json_bytes(tree: Mapping[str, Any]) -> bytes:
     """Return a tree as JSON that any parser takes: see :func:`json_safe`."""
-    text = json.dumps(json_safe(tree), ensure_ascii=False, indent=1, allow_nan=False)
-    return text.encode("utf-8") + b"\n"
+    return to_json(json_safe(tree), indent=1) + b"\n"
 
 
 def json_safe(value: Any) -> Any:

@@ -18,6 +18,7 @@ from nexuslims_formats.digitalmicrograph.fields import (
 from nexuslims_formats.digitalmicrograph.pixels import BGRA, dtype_of, pixels_of
 from nexuslims_formats.digitalmicrograph.status import STATUS, status_extensions, status_fields
 from nexuslims_formats.digitalmicrograph.tags import Tree, read_tags
+from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.quantities import Row, mapped, measures, number, quantity, spelled_unit
@@ -202,15 +203,15 @@ def _axes(data: Tree, sizes: tuple[int, ...], technique: str) -> tuple[Axis, ...
     calibrations += [{}] * (len(sizes) - len(calibrations))
     names = ("x", "y", "z", "u", "v")
     axes = []
-    for index, (size, calibration) in enumerate(
+    for index, (size, given) in enumerate(
         zip(sizes, reversed(calibrations[: len(sizes)]), strict=True)
     ):
-        unit = spelled_unit(calibration.get("Units"))
-        scale = number(calibration.get("Scale")) or 1.0
+        unit = spelled_unit(given.get("Units"))
+        scale = number(given.get("Scale")) or 1.0
         name = names[min(len(sizes) - index - 1, 4)]
         if measures(unit) == "energy":
             name = "energy_loss" if technique == "EELS" else "energy"
-        offset = -(number(calibration.get("Origin")) or 0.0) * scale
+        offset = -(number(given.get("Origin")) or 0.0) * scale
         axes.append(Axis(name=name, size=size, scale=scale, offset=offset + 0.0, unit=unit))
     return tuple(axes)
 
@@ -313,10 +314,7 @@ def _add_sampling(
         for field, axis in zip(("pixel_height", "pixel_width"), spatial[-2:], strict=False):
             if measures(axis.unit) == "length":
                 metadata[field] = (abs(axis.scale), axis.unit)
-    energy = next((axis for axis in axes if _is_energy(axis)), None)
-    if energy is not None:
-        metadata["channel_size"] = (energy.scale, energy.unit)
-        metadata["starting_energy"] = (energy.offset, energy.unit)
+    metadata |= calibration(axes)
 
 
 def _extensions(tags: _Tags) -> Iterator[tuple[str, Any]]:

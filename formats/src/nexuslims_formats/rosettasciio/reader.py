@@ -13,19 +13,15 @@ from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.file_kinds import Companion
 from nexuslims_contracts.text import clean_text
 from nexuslims_contracts.units import known_unit
+from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.hdf5.signature import SIGNATURE, is_hdf5
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.mrc.reader import DE_MOVIE
 from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
-from nexuslims_formats.rosettasciio.vendor_fields import velox_mode, vendor_metadata
-from nexuslims_formats.rosettasciio.workarounds import (
-    UNREAD,
-    read_jeol,
-    read_velox_headers,
-)
-from nexuslims_formats.rosettasciio.zspy import read_zspy
+from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
+from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
 from nexuslims_formats.sidecars import refuse_odd
 from nexuslims_formats.times import moment
 from nexuslims_formats.trees import nested
@@ -38,8 +34,6 @@ _EAGER_BYTES = 256 << 20
 
 # extension -> rosettasciio's modules in the order to try, and how such a file starts
 _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
-    "spc": (("edax",), b""),
-    "spd": (("edax",), b""),
     "mib": (("quantumdetector",), b""),
     "app5": (("topspin",), SIGNATURE),
     "h5": (("delmic", "arina", "hspy"), SIGNATURE),
@@ -53,22 +47,13 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "sur": (("digitalsurf",), b""),
     "pro": (("digitalsurf",), b""),
     "tvips": (("tvips",), b""),
-    "asw": (("jeol",), b""),
-    "eds": (("jeol",), b""),
-    "img": (("jeol",), b""),
-    "map": (("jeol",), b""),
-    "pts": (("jeol",), b""),
     "elid": (("phenom",), b""),
     "unf": (("semper",), b""),
     "bcf": (("bruker",), b"AAMVHFSS"),
 }
 
-_PARTS_OF_PROJECTS = ("img", "map", "pts")
-"""Read with the ``.asw`` that lists them."""
-
 # readers of ours in front of the library's, and for where it lacks a package
-_OURS = {"jeol": read_jeol, "zspy": read_zspy}
-_HEADERS = {"emd": read_velox_headers}
+_OURS = {"zspy": read_zspy}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
 # https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
@@ -102,7 +87,6 @@ _FIELDS: tuple[Row, ...] = (
 )
 # where the unit differs from the one that rosettasciio states (measured on real files)
 _CORRECTIONS = {
-    "emd": {"stage_x": "m", "stage_y": "m", "stage_z": "m"},
     "bruker": {"stage_x": "um", "stage_y": "um", "stage_z": "um"},
 }
 _UNDEFINED = "<undefined>"
@@ -127,12 +111,7 @@ class RosettaSciIOExtractor:
     version = "1.0"
     priority = 50
     extensions = tuple(_READERS)
-    endings = tuple(one for one in _READERS if one not in _PARTS_OF_PROJECTS)
-    companions = (
-        Companion(ending=".hdr", of=("mib",)),
-        Companion(ending=".ipr", of=("spd",)),
-        Companion(ending=".spc", of=("spd",)),
-    )
+    companions = (Companion(ending=".hdr", of=("mib",)),)
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the extension, and by the first bytes where the format has a magic number."""
@@ -205,8 +184,6 @@ def _companions(path: Path) -> list[Path]:
             return [Path(str(path).replace(".mib", ".hdr"))]
         case ".mrc" if match := DE_MOVIE.match(path.name):
             return [one for one in path.parent.iterdir() if one.name.startswith(match[0])]
-        case ".spd":
-            return [path.with_suffix(suffix) for suffix in (".spc", ".ipr")]
         case _:
             return []
 
@@ -218,14 +195,9 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     if name in _OURS:
         return _OURS[name](path)
     module = importlib.import_module(f"rsciio.{name}")
-    try:
-        parts: list[dict[str, Any]] = module.file_reader(
-            str(path), lazy=lazy, **_parameters(name, path)
-        )
-    except ModuleNotFoundError:
-        if name not in _HEADERS:
-            raise
-        return _HEADERS[name](path)
+    parts: list[dict[str, Any]] = module.file_reader(
+        str(path), lazy=lazy, **_parameters(name, path)
+    )
     return parts
 
 
@@ -277,7 +249,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     axes = tuple(_axes(part.get("axes") or [], data.shape))
     signal_type = str(look_up("Signal/signal_type") or "")
     dataset_type = _dataset_type(axes, signal_type)
-    if kind == "TEM" and "STEM" in (below.get("acquisition_mode"), _velox_mode(module, part)):
+    if kind == "TEM" and below.get("acquisition_mode") == "STEM":
         kind = "STEM"
     technique = next(
         (name for name in ("EELS", "EDS", "CL") if name in signal_type),
@@ -285,10 +257,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     )
     metadata: dict[str, Value] = dict(_metadata(below, module))
     metadata |= dict(vendor_metadata(module, part.get("original_metadata") or {}))
-    energy = next((axis for axis in axes if measures(axis.unit) == "energy"), None)
-    if energy is not None:
-        metadata["channel_size"] = (energy.scale, energy.unit)
-        metadata["starting_energy"] = (energy.offset, energy.unit)
+    metadata |= calibration(axes)
     extensions = dict(leaves(below, "instrument"))
     if microscope := below.get("microscope"):
         metadata["microscope"] = str(microscope)
@@ -305,10 +274,6 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         pixels=None if part.get(UNREAD) else lambda: data,
         problems=(*what_is_missing(path, module, data.nbytes), *_uneven(part.get("axes") or [])),
     )
-
-
-def _velox_mode(module: str, part: Mapping[str, Any]) -> str:
-    return velox_mode(part.get("original_metadata") or {}) if module == "emd" else ""
 
 
 def _axes(given: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:

@@ -10,14 +10,17 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
-from nexuslims_formats.rosettasciio.workarounds import UNREAD, Part
 
 if TYPE_CHECKING:
     import numpy as np
 
+Part: TypeAlias = dict[str, Any]
+"""A dataset, as rosettasciio gives it."""
+UNREAD: Final = "headers_only"
+"""Marks a part whose data are not there."""
 _MEMBERS: Final = 200_000
 _ATTRIBUTE_BYTES: Final = 16 << 20
 _DATA_BYTES: Final = 256 << 20

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import ExtractorError, UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.quantities import quantity, readable_length
@@ -167,8 +168,7 @@ def _signal(series: Series, block: _Block | None) -> Signal:
     metadata = _metadata(block)
     axes = _axes(series, reciprocal=diffraction)
     if series.spectra:
-        metadata["channel_size"] = (axes[-1].scale, axes[-1].unit)
-        metadata["starting_energy"] = (axes[-1].offset, axes[-1].unit)
+        metadata |= calibration(axes[-1:])
     return Signal(
         name=series.path.stem,
         dataset_type=dataset_type,

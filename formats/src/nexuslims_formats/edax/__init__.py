@@ -1,0 +1,1 @@
+"""EDAX: X-ray spectra and maps of Genesis and TEAM."""

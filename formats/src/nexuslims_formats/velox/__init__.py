@@ -1,0 +1,1 @@
+"""Velox: images, spectra and maps of Thermo Fisher TEMs, as HDF5."""

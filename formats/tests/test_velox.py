@@ -1,0 +1,106 @@
+"""Velox files: images, spectra, and maps of spectra as streams of events."""
+
+import h5py
+import numpy as np
+import pytest
+from formats.tests import stations
+
+from nexuslims_formats import read
+
+PART = {"left": "0.5", "top": "0.5", "right": "0.75", "bottom": "1"}
+RASTER = {"Width": "8", "Height": "4"}
+
+
+def datasets(path):
+    found = read(path)
+    assert (found.outcome, found.extractor.name) == ("extracted", "velox"), found.reason
+    return found, found.datasets
+
+
+def test_an_image_has_its_own_axes_beam_and_stage(tmp_path):
+    _, (image,) = datasets(stations.velox(tmp_path / "a.emd"))
+    assert [(axis.name, axis.size, axis.scale, axis.unit) for axis in image.axes] == [
+        ("y", 4, pytest.approx(3.0), "nm"), ("x", 6, pytest.approx(2.0), "nm"),
+    ]  # fmt: skip
+    assert image.data_type == "STEM_Imaging"
+    assert image.metadata["stage_y"] == {"value": -2.0, "unit": "um"}
+    assert image.metadata["convergence_angle"] == {"value": 30.0, "unit": "mrad"}
+    assert image.metadata["detector_type"] == "HAADF"
+    assert image.creation_time.isoformat() == "2020-07-29T16:48:19+00:00"
+
+
+def test_frames_are_a_stack_unless_they_are_beside_a_map(tmp_path):
+    images = (((4, 6, 3), "HAADF"),)
+    found, (stack,) = datasets(stations.velox(tmp_path / "stack.emd", images=images))
+    assert stack.shape == (3, 4, 6)
+    assert found.pixels().shape == (3, 4, 6)
+    beside = stations.velox(
+        tmp_path / "map.emd", images=images, streams=[[65535] * 24],
+        raster={"Width": "6", "Height": "4"},
+    )  # fmt: skip
+    _, (image, _) = datasets(beside)
+    assert (image.shape, image.metadata["frames"]) == ((4, 6), 3)
+
+
+def test_a_map_covers_the_part_of_the_scan_that_was_selected(tmp_path):
+    images = (((2, 2, 1), "HAADF"),)
+    # two detectors, two frames of four points
+    first = [1, 65535, 65535, 1, 2, 65535, 65535, 65535, 65535, 65535, 3, 65535]
+    second = [65535, 5, 65535, 65535, 65535, 65535, 65535, 65535, 65535]
+    path = stations.velox(
+        tmp_path / "map.emd", images=images, streams=[first, second], raster=RASTER, area=PART
+    )
+    found, (_, whole) = datasets(path)
+    assert whole.shape == (2, 2, 8)
+    assert [(axis.scale, axis.unit) for axis in whole.axes[:2]] == [
+        (pytest.approx(3.0), "nm"), (pytest.approx(2.0), "nm"),
+    ]  # fmt: skip
+    assert (whole.axes[2].scale, whole.axes[2].offset, whole.axes[2].unit) == (0.005, -0.25, "keV")
+    assert whole.metadata["detector_type"] == "SuperX"
+    assert "azimuthal_angle" not in whole.metadata
+    cube = np.asarray(found.pixels(1))
+    assert cube.sum(axis=2).round().tolist() == [[1, 1], [2, 1]]
+    assert cube.sum(axis=(0, 1)).round().tolist() == [0, 2, 1, 1, 0, 1, 0, 0]
+
+
+def test_where_no_image_is_of_the_size_told_the_points_decide(tmp_path):
+    images = (((3, 5, 1), "HAADF"),)
+    path = stations.velox(
+        tmp_path / "map.emd", images=images, streams=[[65535] * 30], raster=RASTER
+    )
+    _, (_, whole) = datasets(path)
+    assert whole.shape == (3, 5, 8)
+
+
+def test_without_streams_there_is_no_map(tmp_path):
+    path = stations.velox(tmp_path / "pruned.emd")
+    with h5py.File(path, "a") as file:
+        file["Data/SpectrumImage/ab/Metadata"] = stations.described("SuperX", 9)
+        file.create_group("Data/SpectrumStream")
+    _, found = datasets(path)
+    assert [dataset.dataset_type for dataset in found] == ["Image"]
+
+
+def test_energy_loss_spectra_are_told_for_each_range(tmp_path):
+    path = stations.velox(tmp_path / "eels.emd")
+    with h5py.File(path, "a") as file:
+        file["Data/SpectrumImage/ab/Metadata"] = stations.described("BM-EELS", 9)
+        group = file.create_group("Data/EelsSpectrumImage/cd")
+        group["Data"] = np.arange(24, dtype="float32").reshape(2, 4, 3)
+        text = b'{"Data": {"offset": 100, "dispersion": 0.5}}'
+        group["AcquisitionMetadata"] = np.frombuffer(text, "uint8")[:, None]
+    found, (_, loss) = datasets(path)
+    assert (loss.shape, loss.data_type, loss.dtype) == ((2, 3, 4), "STEM_EELS", "float32")
+    axis = loss.axes[2]
+    assert (axis.scale, axis.offset, axis.unit) == (0.5, 100.0, "eV")
+    assert found.pixels(1)[1, 2, 3] == 23.0
+
+
+def test_damaged_metadata_cost_themselves_only(tmp_path):
+    path = stations.velox(tmp_path / "damaged.emd")
+    with h5py.File(path, "a") as file:
+        group = next(iter(file["Data/Image"].values()))
+        group["Metadata"][:4] = np.frombuffer(b"?!?!", "uint8")[:, None]
+    found = read(path)
+    assert (found.outcome, found.datasets[0].shape) == ("partial", (4, 6))
+    assert "metadata of Velox are damaged" in found.reason
