@@ -5,7 +5,7 @@ import struct
 import h5py
 import numpy as np
 import tifffile
-from formats.tests import stations
+from formats.tests import desktops, stations
 from PIL import Image
 
 from nexuslims_formats.testing import DmFile, write_fei_tiff
@@ -287,6 +287,7 @@ def written(path, content):
 SAMPLES = {
     "axiovision_tiff": axiovision,
     "blockfile": blockfile,
+    "bruker_bcf": desktops.bruker_bcf,
     "bruker_spx": bruker_spx,
     "digital_micrograph": digital_micrograph,
     "dm5": dm5,
@@ -313,6 +314,7 @@ SAMPLES = {
     "mrc": mrc,
     "oxford_patterns": oxford_patterns,
     "orion_tiff": lambda folder: tiff(folder / "orion.tif", 65000, ORION),
+    "phenom_elid": desktops.phenom_elid,
     "phenom_tiff": lambda folder: tiff(folder / "phenom.tif", 34683, PHENOM),
     "plain_image": plain_image,
     "plain_tiff": lambda folder: tiff(folder / "plain.tif"),

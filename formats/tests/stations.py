@@ -110,8 +110,7 @@ def jeol_project(folder):
     jeol_image(folder / "View.img")
     jeol_map(folder / "View.pts", (0x8000, 0x9000, 0xB007))
     views = {
-        str(number): {"Filename": f".\\View.{kind}"}
-        for number, kind in enumerate(("img", "pts"))
+        str(number): {"Filename": f".\\View.{kind}"} for number, kind in enumerate(("img", "pts"))
     }
     content = {
         "FileType": "Analysis Station",

@@ -1,4 +1,4 @@
-"""What a truncated file lacks, where its reader takes the header's word, or waits for ever."""
+"""What a truncated file lacks, where its reader takes the header's word."""
 
 import re
 import struct
@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _MRC_HEADER = 1024
-_SFS_MARK, _SFS_HEADER, _SFS_START = b"AAMVHFSS", 0x14C, 0x118
 _MIB_HEADER, _LARGEST_HDR = 384, 1 << 16
 _MOST_RECORDS = 1 << 20
 _RAW_BITS = {b"1": 1, b"6": 8, b"12": 16, b"24": 32}
 """Bits a pixel takes in raw frames, by the depth of the counter."""
 _FRAMES = re.compile(rb"Frames in Acquisition \(Number\):\s*(\d+)")
 _MRC_STAMP, _BIG = 212, b"\x11\x11"
-_BZIP2_END, _48_BITS = 0x177245385090, (1 << 48) - 1
 
 
 def what_is_missing(path: Path, module: str, data_bytes: int) -> Iterator[str]:
@@ -35,8 +33,6 @@ def what_is_missing(path: Path, module: str, data_bytes: int) -> Iterator[str]:
                 head = file.read(_MRC_HEADER)
             (extended,) = struct.unpack_from(f"{mrc_byte_order(path)}i", head, 92)
             end = _MRC_HEADER + extended + data_bytes
-        case "bruker":
-            end = _end_of_container(path)
         case "quantumdetector":
             end = _end_of_frames(path)
         case "semper":
@@ -45,17 +41,6 @@ def what_is_missing(path: Path, module: str, data_bytes: int) -> Iterator[str]:
             return
     if end > size:
         yield f"the data ends at byte {end}, but the file at {size}"
-
-
-def _end_of_container(path: Path) -> int:
-    """Return where a Bruker container ends, by the chunks that its header counts."""
-    with path.open("rb") as file:
-        head = file.read(_SFS_HEADER)
-    if not head.startswith(_SFS_MARK) or len(head) < _SFS_HEADER:
-        return 0
-    (chunk,) = struct.unpack_from("<I", head, 0x128)
-    (count,) = struct.unpack_from("<I", head, 0x148)
-    return int(_SFS_START + chunk * count)
 
 
 def _end_of_records(path: Path) -> int:
@@ -109,15 +94,3 @@ def mrc_byte_order(path: Path) -> str:
     with path.open("rb") as file:
         file.seek(_MRC_STAMP)
         return ">" if file.read(2) == _BIG else "<"
-
-
-def bzip2_ends(path: Path) -> bool:
-    """Whether a bzip2 stream has its end, for which the reader of Phenom files would wait for ever.
-
-    The mark of the end begins at any bit; a checksum of 32 bits and up to 7 of padding follow.
-    https://github.com/dsnet/compress/blob/master/doc/bzip2-format.pdf
-    """
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 11))
-        tail = int.from_bytes(file.read(), "big")
-    return any((tail >> shift) & _48_BITS == _BZIP2_END for shift in range(32, 40))

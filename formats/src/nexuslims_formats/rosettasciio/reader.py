@@ -25,7 +25,7 @@ from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
 from nexuslims_formats.sidecars import refuse_odd
 from nexuslims_formats.times import moment
 from nexuslims_formats.trees import nested
-from nexuslims_formats.truncation import bzip2_ends, mrc_byte_order, what_is_missing
+from nexuslims_formats.truncation import mrc_byte_order, what_is_missing
 from nexuslims_formats.values import leaves
 
 log = logging.getLogger(__name__)
@@ -47,9 +47,7 @@ _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
     "sur": (("digitalsurf",), b""),
     "pro": (("digitalsurf",), b""),
     "tvips": (("tvips",), b""),
-    "elid": (("phenom",), b""),
     "unf": (("semper",), b""),
-    "bcf": (("bruker",), b"AAMVHFSS"),
 }
 
 # readers of ours in front of the library's, and for where it lacks a package
@@ -85,10 +83,6 @@ _FIELDS: tuple[Row, ...] = (
     ("detector_type", "Detector/Camera/name", "text"),
     ("detector_type", "Detector/detector_type", "text"),
 )
-# where the unit differs from the one that rosettasciio states (measured on real files)
-_CORRECTIONS = {
-    "bruker": {"stage_x": "um", "stage_y": "um", "stage_z": "um"},
-}
 _UNDEFINED = "<undefined>"
 _QUANTITY_AND_UNIT = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
 _UNEVEN = 0.01
@@ -125,8 +119,6 @@ class RosettaSciIOExtractor:
 
     def open(self, path: Path) -> ParsedFile:
         """Read lazily: arrays stay in the file."""
-        if path.suffix.lower() == ".elid" and not bzip2_ends(path):
-            raise UnreadableFileError("the file ends within its compressed data")
         read = _read(path)
         signals = [_signal(path, read.module, part) for part in read.parts]
         if not signals:
@@ -255,7 +247,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         (name for name in ("EELS", "EDS", "CL") if name in signal_type),
         {"Image": "Imaging"}.get(dataset_type, dataset_type),
     )
-    metadata: dict[str, Value] = dict(_metadata(below, module))
+    metadata: dict[str, Value] = dict(_metadata(below))
     metadata |= dict(vendor_metadata(module, part.get("original_metadata") or {}))
     metadata |= calibration(axes)
     extensions = dict(leaves(below, "instrument"))
@@ -335,17 +327,15 @@ def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:
     return "SpectrumImage" if any(a.size > 1 for a in axes if a.navigate) else "Spectrum"
 
 
-def _metadata(below: Mapping[str, Any], module: str) -> Iterator[tuple[str, Value]]:
+def _metadata(below: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
     """Yield the fields of the generic tree; a unit that it states counts more than the table's."""
-    corrections = _CORRECTIONS.get(module, {})
-    rows = ((field, path, corrections.get(field, unit)) for field, path, unit in _FIELDS)
     look_up = nested(below)
 
     def with_unit(path: str) -> Any:
         value, unit = look_up(path), look_up(f"{path}_units")
         return f"{value!r} {unit}" if unit and isinstance(value, int | float) else value
 
-    yield from mapped(with_unit, rows)
+    yield from mapped(with_unit, _FIELDS)
 
 
 def _acquired(look_up: Any) -> Moment | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from nexuslims_formats.model import Value
-from nexuslims_formats.quantities import NUMBER, OWN_UNIT, Row, mapped, number
+from nexuslims_formats.quantities import Row, mapped, number
 from nexuslims_formats.trees import nested
 
 Table: TypeAlias = tuple[Row, ...]
@@ -26,19 +26,6 @@ _TABLES: Final[Mapping[str, Table]] = {
         ("flyback_time", "scan_generator.flyback_time", "s"),
         ("camera_length", "projector.camera_length", "m"),
         ("exposure_time", "camera.exposure", "s"),
-    ),
-    "bruker": (
-        ("magnification", "Analysis/Magnification", "x"),
-        ("working_distance", "Analysis/WorkingDistance", "mm"),
-        ("working_distance", "Microscope/WD", "mm"),
-    ),
-    "phenom": (
-        ("detector_type", "acquisition/scan/detectors/EDS/detector_type", "text"),
-        ("detector_type", "acquisition/scan/detector", "text"),
-        ("dwell_time", "acquisition/scan/dwellTime/value", OWN_UNIT),
-        ("emission_current", "acquisition/scan/emissionCurrent/value", OWN_UNIT),
-        ("spot_size", "acquisition/scan/spotSize", NUMBER),
-        ("horizontal_field_width", "acquisition/scan/fieldSize", "m"),
     ),
     "topspin": (("frame_time", "ProcedureData/FrameTime", "s"),),
     "emd": (

@@ -167,18 +167,39 @@ def read_tiff(path: Path) -> Tiff:
 @lru_cache(maxsize=1)
 def _read(path: Path, size: int, _mtime: int) -> Tiff:
     with path.open("rb") as file:
-        head = file.read(16)
-        if not is_tiff(head):
-            raise UnreadableFileError("the file is named like a TIFF but does not start like one")
-        order = "<" if head[:2] == b"II" else ">"
-        big = head[2:4] in (b"+\0", b"\0+")
-        if len(head) < (16 if big else 8):
-            raise UnreadableFileError("the file ends within its TIFF header")
-        at = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)[0]
-        pages, problem = _directories(file, at, order, size=size, big=big)
+        order, pages, problem = read_directories(file, size)
+    return Tiff(path, order, tuple(pages), problem)
+
+
+def read_directories(file: BinaryIO, size: int) -> tuple[str, list[dict[int, Tag]], str]:
+    """Return byte order and directories of a TIFF, and what of them is missing, in words.
+
+    Parameters
+    ----------
+    file
+        Open for reading, at its start.
+    size
+        Its bytes.
+
+    Raises
+    ------
+    UnreadableFileError
+        It is truncated or no TIFF.
+    LimitExceededError
+        A directory refers to itself, or claims more than any real file has.
+    """
+    head = file.read(16)
+    if not is_tiff(head):
+        raise UnreadableFileError("the file is named like a TIFF but does not start like one")
+    order = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in (b"+\0", b"\0+")
+    if len(head) < (16 if big else 8):
+        raise UnreadableFileError("the file ends within its TIFF header")
+    at = struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)[0]
+    pages, problem = _directories(file, at, order, size=size, big=big)
     if not any(WIDTH in page for page in pages):
         raise UnreadableFileError("the TIFF file has no image directory")
-    return Tiff(path, order, tuple(pages), problem)
+    return order, pages, problem
 
 
 def _directories(

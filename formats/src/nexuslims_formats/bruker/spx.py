@@ -67,18 +67,13 @@ class BrukerSpxExtractor:
         spectrum = root.find("./ClassInstance[@Type='TRTSpectrum']")
         if spectrum is None or spectrum.find("./Channels") is None:
             raise UnreadableFileError("the file holds no spectrum")
-        tree: dict[str, Any] = {
-            part: xml_tree(element)
-            for kind, part in _PARTS.items()
-            if (element := spectrum.find(f".//ClassInstance[@Type='{kind}']")) is not None
-        }
+        tree = spectrum_tree(spectrum)
         channels, problems = _channels(spectrum.findtext("./Channels") or "", tree)
         look_up = nested(tree)
         metadata: dict[str, Value] = dict(mapped(look_up, _FIELDS))
         axis = _axis(look_up, len(channels))
         metadata |= calibration([axis])
         kind = microscope_kind(metadata.get("acceleration_voltage"))
-        short = {part: _without_tables(values) for part, values in tree.items()}
         signal = Signal(
             name=spectrum.get("Name") or path.stem,
             dataset_type="Spectrum",
@@ -87,12 +82,26 @@ class BrukerSpxExtractor:
             dtype="uint64",
             axes=(axis,),
             metadata=metadata,
-            extensions=dict(leaves(short, "bruker")),
+            extensions=dict(leaves(short_tree(tree), "bruker")),
             acquired=moment("spectrum header", look_up("Spectrum/Date"), look_up("Spectrum/Time")),
             pixels=_opener(channels),
             problems=tuple(problems),
         )
         return ParsedFile(signals=[signal], native=tree, reader=f"spx {self.version}")
+
+
+def spectrum_tree(spectrum: Any) -> dict[str, Any]:
+    """Return what is told of a spectrum: its detector, analysis, calibration, times."""
+    return {
+        part: xml_tree(element)
+        for kind, part in _PARTS.items()
+        if (element := spectrum.find(f".//ClassInstance[@Type='{kind}']")) is not None
+    }
+
+
+def short_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a spectrum without the models of its detector."""
+    return {part: _without_tables(values) for part, values in tree.items()}
 
 
 def _without_tables(values: Any) -> Any:

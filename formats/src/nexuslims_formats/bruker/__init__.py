@@ -1,0 +1,1 @@
+"""Bruker Esprit: X-ray spectra and maps."""

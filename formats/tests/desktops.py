@@ -1,0 +1,110 @@
+"""Small files of Bruker's and Phenom's X-ray software, made from nothing."""
+
+import base64
+import bz2
+import io
+import struct
+
+import numpy as np
+import tifffile
+
+BCF = (
+    '<?xml version="1.0" encoding="WINDOWS-1252"?><TRTSpectrumDatabase>'
+    '<ClassInstance Type="TRTSpectrumDatabase" Name="site">'
+    "<Header><Date>12.9.2018</Date><Time>13:9:11</Time><FileVersion>2</FileVersion></Header>"
+    '<ClassInstance Type="TRTSEMData"><HV>20</HV><WD>8,5</WD><Mag>3138,5</Mag>'
+    "<DX>0,5</DX><DY>0,25</DY></ClassInstance>"
+    '<ClassInstance Type="TRTSEMStageData"><X>67358,5</X><Z>38818,5</Z></ClassInstance>'
+    '<ClassInstance Type="TRTDSPConfiguration"><PixelAverage>2</PixelAverage>'
+    "<LineAverage>1</LineAverage><PixelTime>10</PixelTime></ClassInstance>"
+    '<ClassInstance Type="TRTImageData"><ItemSize>2</ItemSize><Width>3</Width><Height>2</Height>'
+    "<PlaneCount>2</PlaneCount><Plane0><Description>AsB</Description><Data>{image}</Data></Plane0>"
+    "<Plane1><Data>AAAAAAAAAAAAAAAA</Data></Plane1></ClassInstance>"
+    "<LineCounter>4,5</LineCounter><SpectrumData0>"
+    '<ClassInstance Type="TRTSpectrum"><TRTHeaderedClass>'
+    '<ClassInstance Type="TRTDetectorHeader"><Type>XFlash 6|10</Type></ClassInstance>'
+    '<ClassInstance Type="TRTESMAHeader"><PrimaryEnergy>20</PrimaryEnergy>'
+    "<ElevationAngle>35</ElevationAngle></ClassInstance></TRTHeaderedClass>"
+    '<ClassInstance Type="TRTSpectrumHeader"><CalibAbs>-0,5</CalibAbs><CalibLin>0,01</CalibLin>'
+    "</ClassInstance><Channels>0,4,0,2,0,1,0,0</Channels></ClassInstance></SpectrumData0>"
+    "</ClassInstance></TRTSpectrumDatabase>"
+)
+
+
+def bruker_points():
+    """Return a map of 2 x 3 points whose counts are 1, 0, 2 and 0, 4, 0, each packed otherwise."""
+    head = struct.Struct("<IHHIHHHI")
+    pulses = struct.pack("<H", 5)
+    packed = struct.pack("<HHH", 0x3001, 0, 0)
+    # channels 0-1 empty, 2-3 a nibble above one, and a pulse more behind them
+    runs = bytes((0, 2, 1, 2, 1, 0x10)) + struct.pack("<I", 2) + struct.pack("<H", 1)
+    lines = struct.pack("<i", 2)
+    lines += head.pack(0, 8, 8, 0, 0, 0, 1, len(pulses)) + pulses
+    lines += head.pack(2, 8, 8, 0, 1, 0, 2, len(packed)) + packed
+    lines += struct.pack("<i", 1)
+    lines += head.pack(1, 8, 8, 0, 2, 0, 1, len(runs) - 2) + runs
+    return struct.pack("<2i", 2, 3).ljust(0x1A0, b"\0") + lines
+
+
+def bruker_bcf(folder, *, chunk=2048):
+    """Write a map in a container of small chunks."""
+    image = base64.b64encode(np.arange(1, 7, dtype="<u2").tobytes()).decode()
+    header = BCF.format(image=image).encode("cp1252")
+    body, chunks, entries = chunk - 32, [], b""
+    for name, content in (("HeaderData", header), ("SpectrumData0", bruker_points())):
+        pieces = [content[at : at + body] for at in range(0, len(content), body)]
+        first = 1 + len(chunks)
+        table = struct.pack(f"<{len(pieces)}I", *range(first + 1, first + 1 + len(pieces)))
+        chunks += [table, *pieces]
+        entries += struct.pack("<iQ208x?3x256s32x", first, len(content), False, name.encode())
+    raw = b"".join(bytes(32) + one.ljust(body, b"\0") for one in (entries[:body], *chunks))
+    whole = bytearray(b"AAMVHFSS".ljust(0x118, b"\0") + raw)
+    struct.pack_into("<fI", whole, 0x124, 2.6, chunk)
+    struct.pack_into("<3I", whole, 0x140, 0, 2, len(chunks) + 1)
+    path = folder / "map.bcf"
+    path.write_bytes(bytes(whole))
+    return path
+
+
+FEI_IMAGE = (
+    '<FeiImage><pixelWidth unit="nm">500</pixelWidth><pixelHeight unit="nm">500</pixelHeight>'
+    "<time>2019-08-07T09:37:31</time><acquisition><scan><detector>bsd-all</detector>"
+    '<dwellTime unit="ns">200</dwellTime><highVoltage unit="kV">-15</highVoltage>'
+    "<scanScale>1</scanScale></scan></acquisition></FeiImage>"
+)
+
+
+def counts_of(values):
+    """Return counts of seven bits a byte."""
+    out = bytearray()
+    for value in values:
+        rest = value
+        while rest > 127:
+            out.append(rest & 127 | 128)
+            rest >>= 7
+        out.append(rest)
+    return bytes(out)
+
+
+def phenom_elid(folder, *, version=4):
+    """Write a project of one image with a spot of 4 channels and a map of 2 x 3 points."""
+    picture = io.BytesIO()
+    tag = (34683, "s", 0, FEI_IMAGE, True)
+    pixels = np.arange(24, dtype="uint8").reshape(4, 6)
+    tifffile.imwrite(picture, pixels, extratags=[tag], metadata=None)
+    tiff = picture.getvalue()
+    told = struct.pack("<8d", 15000.0, 0.5, 0.0, 5.5, 10.0, 1e-5, 1e-7, 126.0)
+    told += struct.pack("<I", 2) + b"id"
+    told += struct.pack("<5d", 0.0, 0.008, 2.5e-5, 0.0, 0.0) + struct.pack("<dBB", 0.0, 1, 1)
+    numbers = struct.pack("<IIII?iIBI", 0, 0, 0, 0, True, 7, 0, 1, 0)
+    spectrum = struct.pack("<2dI", -36.0, 10.0, 4) + counts_of((1, 300, 0, 70_000))
+    common = struct.pack("<I", 0) + spectrum + told + numbers
+    spot = b"\2" + common + struct.pack("<2d", 0.1, 0.2)
+    area = b"\4" + common + struct.pack("<4dI", 0, 0, 1, 1, 0) + struct.pack("<3I", 3, 2, 4)
+    area += struct.pack("<2d", -36.0, 10.0) + told + struct.pack("<??", False, False)
+    area += counts_of(range(24)) + struct.pack("<2d", 1.0, 1.0)
+    content = b"EID2" + struct.pack("<iI", version, 1) + struct.pack("<I", len(tiff)) + tiff
+    content += struct.pack("<I", 7) + b"Image 1" + struct.pack("<I", 2) + spot + area
+    path = folder / "project.elid"
+    path.write_bytes(bz2.compress(content + struct.pack("<2I", 0, 0)))
+    return path
