@@ -15,9 +15,9 @@ from nexuslims_contracts.file_kinds import Companion
 from nexuslims_contracts.text import printable
 from nexuslims_formats.edax.spc import SpcHeader, read_spc
 from nexuslims_formats.energy import microscope_kind
-from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
+from nexuslims_formats.errors import ExtractorError, LimitExceededError, UnreadableFileError
 from nexuslims_formats.model import ParsedFile, Signal, Value
-from nexuslims_formats.sidecars import is_usable
+from nexuslims_formats.sidecars import is_usable, refuse_odd
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,11 +103,10 @@ def _read_header(path: Path) -> tuple[dict[str, int], str]:
 def _beside(path: Path, name: str, read: Any, problems: list[str]) -> Any:
     """Return what a companion holds; None where there is none, and a problem if it is damaged."""
     companion = path.with_name(name)
-    if not is_usable(companion):
-        return None
     try:
-        return read(companion)
-    except (UnreadableFileError, OSError) as error:
+        refuse_odd([companion])
+        return read(companion) if is_usable(companion) else None
+    except (ExtractorError, OSError) as error:
         problems.append(f"{printable(name)} beside it cannot be read: {error}")
         return None
 

@@ -122,10 +122,12 @@ class Stream:
     def _block(self) -> bytes:
         try:
             block = self._file.read1(_BLOCK)
-        except (EOFError, OSError, ValueError) as error:
-            raise UnreadableFileError(f"the compressed data are damaged: {error}") from None
+        except EOFError:
+            raise UnreadableFileError("the file ends within its compressed data") from None
+        except (OSError, ValueError) as error:
+            raise UnreadableFileError(f"the packed data are damaged: {error}") from None
         if not block:
-            raise UnreadableFileError("the file ends within its compressed data")
+            raise UnreadableFileError("the project ends before what it announces")
         return block
 
 

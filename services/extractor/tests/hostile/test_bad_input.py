@@ -4,6 +4,7 @@ import bz2
 import json
 import os
 import socket
+import struct
 import zipfile
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def test_a_truncated_msa(judged, store):
 
 @pytest.mark.parametrize("content", range(0, 4000, 500))
 def test_a_truncated_elid(judged, store, content):
-    """Its reader waits for more for ever."""
+    """A reader that waited for more would wait for ever."""
     path = store / "made.elid"
     whole = bz2.compress(b"EID2\4\0\0\0" + np.random.default_rng(0).bytes(content))
     path.write_bytes(whole)
@@ -376,7 +377,9 @@ async def test_a_companion_that_is_a_link_out_is_not_read(judged, whole, store, 
 def test_what_is_no_file_where_a_library_looks_for_one(judged, odd, store, pair, kind):
     """At a pipe it would wait for ever."""
     name, companion = pair.split()
-    (store / name).write_bytes(b"\1" * 4096)
+    numbers = struct.pack("<8i", 1, 1, 1, 1, 8, 1, 180, 1)
+    head = b"MAPSPECTRA_DATA\0" + numbers + b"x.bmp" if name == "x.spd" else b""
+    (store / name).write_bytes(head.ljust(4096, b"\0" if head else b"\1"))
     odd(kind, companion)
     assert companion in judged(store / name).reason
 
