@@ -12,6 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from nexuslims_console.database import Database
 from nexuslims_console.errors import ReadModelError
+from nexuslims_console.measuring import Measurements
 from nexuslims_console.projection import open_read_model
 from nexuslims_console.watching import check_database, check_due_work, check_projection
 from nexuslims_shared.consume import Handler
@@ -50,11 +51,15 @@ async def _work(
     """Project as long as the service lives; a fault in the projection ends the service."""
     stores.append(context.store)
     async with asyncio.TaskGroup() as group:
-        projecting = group.create_task(_keep(context.store, database))
+        measurements = Measurements(database, context.store, context.jetstream)
+        tasks = [
+            group.create_task(_keep(context.store, database)),
+            group.create_task(measurements.run()),
+        ]
         try:
             yield None
         finally:
-            await end(projecting)
+            await end(*tasks)
     database.close()
 
 

@@ -1,7 +1,7 @@
 """Reading the read model."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, or_, select
 
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow, UploadRow
+from nexuslims_shared.session.status import Status
 from nexuslims_shared.session.window import ALWAYS, Window
 
 if TYPE_CHECKING:
@@ -47,6 +48,28 @@ class DueWork:
     service: str
     sessions: int
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The sessions as a whole.
+
+    Parameters
+    ----------
+    statuses
+        How many there are in each status.
+    oldest_unsettled
+        When the session ended that waits longest for its record; None if none waits.
+    due_files
+        Files that are found and not read yet.
+    stale_records
+        Records that lack something that came after them.
+    """
+
+    statuses: Mapping[str, int]
+    oldest_unsettled: datetime | None
+    due_files: int
+    stale_records: int
 
 
 class ReadModel:
@@ -196,6 +219,30 @@ class ReadModel:
             table = tables.sessions
             query = select(table.c.session).where(table.c.waits_for == service)
             return list(connection.scalars(query.order_by(table.c.session)))
+
+    def summary(self) -> Summary:
+        """Return how many sessions there are of each kind, and which waits longest."""
+        with self._database.reading() as (connection, tables):
+            table = tables.sessions
+            counts = connection.execute(
+                select(table.c.status, func.count()).group_by(table.c.status)
+            )
+            unsettled = table.c.status == Status.TO_BE_BUILT
+            stale = (table.c.waits_for == "builder") & (table.c.built_at > 0)
+            reading = table.c.waits_for == "extractor"
+            return Summary(
+                statuses={status: int(count) for status, count in counts},
+                oldest_unsettled=connection.scalar(select(func.min(table.c.end)).where(unsettled)),
+                due_files=int(
+                    connection.scalar(
+                        select(func.sum(table.c.files - table.c.settled)).where(reading)
+                    )
+                    or 0
+                ),
+                stale_records=int(
+                    connection.scalar(select(func.count()).select_from(table).where(stale)) or 0
+                ),
+            )
 
     def position(self) -> Position:
         """How far the read model is."""

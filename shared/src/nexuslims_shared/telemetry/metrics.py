@@ -85,8 +85,10 @@ IN_FLIGHT: Final = Gauge(
 DEAD_LETTERS_WRITTEN: Final = Counter(
     "nexuslims_dead_letters_written_total", "Events that a handler gave up", ("handler",)
 )
-CHECK_OK: Final = Gauge(
-    "nexuslims_check_ok", "1 if a condition of readiness holds, 0 if not", ("service", "check")
+CHECK: Final = Gauge(
+    "nexuslims_check",
+    "1 for what a condition of readiness comes to: ok, failed, could not look",
+    ("check", "state"),
 )
 EXTRACTION: Final = Durations(
     "nexuslims_extraction_seconds", "Reading one file", ("extractor", "outcome")
@@ -120,4 +122,52 @@ CALENDAR_ANSWERED: Final = Gauge(
     "nexuslims_calendar_answered_timestamp_seconds",
     "When a calendar last answered, in seconds since 1970",
     ("calendar",),
+)
+
+SESSIONS: Final = Gauge("nexuslims_sessions", "Sessions by status", ("status",))
+OLDEST_UNSETTLED: Final = Gauge(
+    "nexuslims_oldest_unsettled_seconds",
+    "For how long the session has ended that waits longest for its record; 0 if none waits",
+)
+DUE_SESSIONS: Final = Gauge(
+    "nexuslims_due_sessions", "Sessions with work that is due, by who has to do it", ("service",)
+)
+DUE_SECONDS: Final = Gauge(
+    "nexuslims_due_seconds", "For how long the oldest due work of a service waits", ("service",)
+)
+DUE_FILES: Final = Gauge("nexuslims_due_files", "Files that are found and not read yet")
+STALE_RECORDS: Final = Gauge(
+    "nexuslims_stale_records", "Records that lack something that came after them"
+)
+DEAD_LETTERS: Final = Gauge("nexuslims_dead_letters", "Events that nobody could use")
+UNREADABLE_EVENTS: Final = Gauge(
+    "nexuslims_unreadable_events", "Stored messages that this release cannot read"
+)
+READ_MODEL_LAG: Final = Gauge(
+    "nexuslims_read_model_lag_events", "Events that the read model does not hold yet"
+)
+READ_MODEL_TIME: Final = Gauge(
+    "nexuslims_read_model_timestamp_seconds", "When the read model last took events in, since 1970"
+)
+STREAM_MESSAGES: Final = Gauge("nexuslims_stream_messages", "Messages of a stream", ("stream",))
+STREAM_BYTES: Final = Gauge("nexuslims_stream_bytes", "Bytes of a stream on a disk", ("stream",))
+STREAM_REPLICAS: Final = Gauge(
+    "nexuslims_stream_replicas", "Copies of a stream that are up to date", ("stream",)
+)
+STREAM_REPLICAS_WANTED: Final = Gauge(
+    "nexuslims_stream_replicas_wanted", "Copies that a stream should have", ("stream",)
+)
+CONSUMER_PENDING: Final = Gauge(
+    "nexuslims_consumer_pending", "Events not delivered yet", ("stream", "consumer")
+)
+CONSUMER_ACK_PENDING: Final = Gauge(
+    "nexuslims_consumer_ack_pending",
+    "Events delivered and not settled, those among them that wait for their time",
+    ("stream", "consumer"),
+)
+CONSUMER_REDELIVERED: Final = Gauge(
+    "nexuslims_consumer_redelivered", "Open events delivered more than once", ("stream", "consumer")
+)
+MEASURED: Final = Gauge(
+    "nexuslims_measured_timestamp_seconds", "When the console last measured, since 1970", ("what",)
 )
