@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload \
-	contracts asyncapi-schema \
+	contracts asyncapi-schema dashboards \
 	bench-archive bench-build bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-upload bench-verify
 
 help: ## this list
@@ -68,6 +68,9 @@ docs: install ## the documentation site, in build/docs; a warning is an error
 
 contracts: install ## the published forms of events and metadata: JSON Schema, AsyncAPI, pages
 	$(BIN)/python -m nexuslims_contracts.published
+
+dashboards: install ## Grafana's dashboards, from their list
+	$(BIN)/python -m scripts.dashboards
 
 asyncapi-schema: install ## the official AsyncAPI schema for the tests, into the same cache; needs npm
 	$(BIN)/python -m scripts.fetch_asyncapi

@@ -48,7 +48,8 @@ FACILITY = Dashboard(
             ),
             Chart(
                 "Folders",
-                'min by (component, check) (nexuslims_check{state="ok", check=~"mount.*|instrument.*"})',
+                "min by (component, check)"
+                ' (nexuslims_check{state="ok", check=~"mount.*|instrument.*"})',
                 "{{component}}: {{check}}",
             ),
             Chart(
@@ -106,7 +107,7 @@ PIPELINE = Dashboard(
             ),
             Chart(
                 "Not done",
-                rate(f"{HANDLER}_count", "handler, outcome", 'outcome!="done"'),
+                rate("nexuslims_handler_not_done_total", "handler, outcome"),
                 "{{handler}}: {{outcome}}",
                 "ops",
                 note="later and left wait for their time; failed and unavailable are trouble.",

@@ -33,7 +33,7 @@ from nexuslims_shared.errors import BrokerUnavailableError, DiskError, StoreErro
 from nexuslims_shared.logs import about
 from nexuslims_shared.tasks import end
 from nexuslims_shared.telemetry.metrics import DEAD_LETTERS_WRITTEN
-from nexuslims_shared.telemetry.work import handling
+from nexuslims_shared.telemetry.work import expect, handling
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -141,6 +141,9 @@ class MessageProcessor:
     _closing: bool = False
     _began: dict[str, float] = field(default_factory=dict)
     _failing: str = ""
+
+    def __post_init__(self) -> None:
+        expect(self.consumer)
 
     @property
     def in_flight(self) -> int:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ from nexuslims_shared.context import (
     service_context,
 )
 from nexuslims_shared.errors import SettingsError, TopologyError
-from nexuslims_shared.health import Check, Health, Notes, check_broker
+from nexuslims_shared.health import Check, Health, Notes, check_broker, publish
 from nexuslims_shared.mounts import check_mounts
 from nexuslims_shared.probes import (
     check_dead_letters,
@@ -257,7 +257,7 @@ class _Process:
         try:
             context = make_context(self.settings, client)
             self._watch_broker(context)
-            async with self.service.work(context) as handler:
+            async with self.service.work(context) as handler, _while_open(publish(self.health)):
                 if self.service.consumer is not None and handler is not None:
                     await self._consume(self.service.consumer, handler, context)
                 else:
@@ -374,6 +374,16 @@ def _security(access: Access) -> NatsSecurity:
     if not access.seed:
         return NatsSecurity(**encrypted)
     return NatsNKey.from_seed(access.seed, **encrypted)
+
+
+@contextlib.asynccontextmanager
+async def _while_open(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have something go on beside the service's work."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        await end(task)
 
 
 async def _undecoded(message: NatsMessage) -> bytes:

@@ -10,7 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from nexuslims_shared.consume import growing_delay
-from nexuslims_shared.telemetry.metrics import BREAKER_OPEN, DESTINATION_AWAY, DESTINATION_WAITING
+from nexuslims_shared.telemetry.metrics import (
+    BREAKER_OPEN,
+    DESTINATION_AWAY,
+    DESTINATION_CALLS,
+    DESTINATION_WAITING,
+)
 from nexuslims_uploader.breaker import LONGEST_RETRY_AFTER, CircuitBreaker, Outage
 from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.errors import PermanentUploadError, TransientUploadError
@@ -101,6 +106,8 @@ class GuardedCalls:
 
     def _publish(self, name: str, breaker: CircuitBreaker) -> None:
         """Have the metrics ask the breaker whenever somebody asks them."""
+        for result in ("accepted", "refused", "deferred", "failed"):
+            DESTINATION_CALLS.expect("upload", name, result)
         BREAKER_OPEN.labels(name).set_function(lambda: float(breaker.wait() is not None))
         DESTINATION_AWAY.labels(name).set_function(
             lambda: breaker.outage_duration().total_seconds()

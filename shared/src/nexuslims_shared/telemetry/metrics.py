@@ -49,6 +49,10 @@ class Durations:
             ends = [*labels, *given, *["failed"] * missing]
             self.observe(time.perf_counter() - begin, *ends)
 
+    def expect(self, *labels: str) -> None:
+        """Begin at zero: what appears with the first failure is no increase to Prometheus."""
+        self._histogram.labels(*labels)
+
     def observe(self, seconds: float, *labels: str) -> None:
         """Note one duration.
 
@@ -76,8 +80,13 @@ def _exemplar() -> dict[str, str] | None:
 
 HANDLED: Final = Durations(
     "nexuslims_handler_seconds",
-    "Handling of events delivered together: done, later, left, unavailable, failed, cancelled",
+    "Handling of events delivered together",
     ("handler", "event", "outcome"),
+)
+NOT_DONE: Final = Counter(
+    "nexuslims_handler_not_done_total",
+    "Handlings that came to nothing: later, left, unavailable, failed, cancelled",
+    ("handler", "outcome"),
 )
 IN_FLIGHT: Final = Gauge(
     "nexuslims_handler_in_flight", "Deliveries that are handled at the moment", ("handler",)

@@ -7,8 +7,9 @@ from typing import Final
 
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_shared.telemetry import tracing
-from nexuslims_shared.telemetry.metrics import HANDLED, IN_FLIGHT
+from nexuslims_shared.telemetry.metrics import DEAD_LETTERS_WRITTEN, HANDLED, IN_FLIGHT, NOT_DONE
 
+NOT_DONE_OUTCOMES: Final = ("later", "left", "unavailable", "failed", "cancelled")
 SEVERAL: Final = "several"
 """Label of events of several kinds that are handled together."""
 
@@ -32,6 +33,14 @@ class Work:
         """
         self.outcome = outcome
         self.error = type(error).__name__ if error is not None else ""
+
+
+def expect(consumer: str) -> None:
+    """Begin to count at zero what a consumer may come to."""
+    DEAD_LETTERS_WRITTEN.labels(consumer)
+    IN_FLIGHT.labels(consumer)
+    for outcome in NOT_DONE_OUTCOMES:
+        NOT_DONE.labels(consumer, outcome)
 
 
 @contextmanager
@@ -60,4 +69,6 @@ def handling(consumer: str, batch: Sequence[Recorded], attempt: int) -> Iterator
             span.set({tracing.OUTCOME: work.outcome})
             if work.error:
                 span.fail(work.error)
+            if work.outcome != "done":
+                NOT_DONE.labels(consumer, work.outcome).inc()
             HANDLED.observe(time.perf_counter() - begin, consumer, kind, work.outcome)
