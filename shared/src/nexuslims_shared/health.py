@@ -18,7 +18,6 @@ from nexuslims_contracts.topology import BUCKETS, BucketSpec, ConsumerSpec
 from nexuslims_shared.broker import missing
 from nexuslims_shared.errors import CouldNotLookError, SharedError
 from nexuslims_shared.secrets import hide
-from nexuslims_shared.telemetry.metrics import CHECK
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 3.0
-_PUBLISHED_EVERY_S = 15.0
 
 INSTRUMENT_FOLDERS = "instrument folders"
 """The indexer's check that holds up only sessions of instruments whose folders are away."""
@@ -164,16 +162,6 @@ class Health:
             "unreadable_events": {str(seq): hide(why) for seq, why in self.unreadable.items()},
         }
         await _respond(send, 200 if body["ready"] else 503, json.dumps(body).encode())
-
-
-async def publish(health: Health) -> None:
-    """Publish what the checks come to as metrics, without end; nobody need ask for it."""
-    while True:
-        results = await health.examination.results(list(health.checks))
-        for name, result in results.items():
-            for outcome in Outcome:
-                CHECK.labels(name, outcome).set(result.outcome is outcome)
-        await asyncio.sleep(_PUBLISHED_EVERY_S)
 
 
 def check_broker(

@@ -38,7 +38,7 @@ from nexuslims_shared.context import (
     service_context,
 )
 from nexuslims_shared.errors import SettingsError, TopologyError
-from nexuslims_shared.health import Check, Health, Notes, check_broker, publish
+from nexuslims_shared.health import Check, Health, Notes, check_broker
 from nexuslims_shared.mounts import check_mounts
 from nexuslims_shared.probes import (
     check_dead_letters,
@@ -50,6 +50,7 @@ from nexuslims_shared.probes import (
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end
 from nexuslims_shared.telemetry import tracing
+from nexuslims_shared.telemetry.checks import publish
 
 __all__ = [
     "SERVICES",

@@ -52,6 +52,8 @@ _LISTING: Final = (
     "CONSUMER.LIST.*",
     "CONSUMER.INFO.*.*",
 )
+_MEASURES: Final = ("console",)
+"""Publish the sizes of streams and what waits in consumers, as metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def _service(name: str) -> list[str]:
     subjects += [f"$KV.{bucket.name}.>" for bucket in BUCKETS_WRITTEN_BY[name]]
     if consumer := consumer_of(name):
         subjects += [form.format(consumer.name) for form in _CONSUMING]
+    if name in _MEASURES:
+        subjects += [f"{_API}.{call}" for call in _LISTING]
     removes = [DEAD_LETTERS.name] if name in REMOVES_DEAD_LETTERS else []
     removes += map(_stream, ERASED_BY.get(name, ()))
     subjects += [f"{_API}.STREAM.MSG.DELETE.{stream}" for stream in removes]
