@@ -38,6 +38,7 @@ CALLS = {
     "consent": ["consent"],
     "dead-letters": ["dead-letters", "list"],
     "doctor": ["doctor"],
+    "export": ["export", "file-1"],
     "extract": ["extract", "files/nothing.dm3"],
     "instruments": ["instruments"],
     "people": ["people", "list"],

@@ -1,7 +1,7 @@
 """The console's commands: their options. What they do is in ``actions``, imported when called."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -135,6 +135,30 @@ def withdraw(
         name, reason=reason, undo=undo, patience=timeout if wait else 0.0, as_json=as_json
     )
     raise typer.Exit(0 if ok else 1)
+
+
+def export(
+    name: SessionName,
+    *,
+    as_format: Annotated[
+        Literal["eln", "zip"],
+        typer.Option("--format", help="A signed RO-Crate for notebooks, or a plain zip."),
+    ] = "eln",
+    out: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="File or folder; default: here.")
+    ] = None,
+    with_raw: Annotated[
+        bool, typer.Option("--with-raw", help="The instruments' files too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a session to take home: record, metadata, previews, as one file."""
+    from nexuslims_console.actions import export as work  # noqa: PLC0415 - heavy
+
+    whole = work.export_session(
+        name, as_format=as_format, target=out, with_raw=with_raw, as_json=as_json
+    )
+    raise typer.Exit(0 if whole else 1)
 
 
 instruments = typer.Typer(rich_markup_mode=None, invoke_without_command=True)

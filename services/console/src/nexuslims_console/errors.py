@@ -15,3 +15,7 @@ class ReadModelError(ConsoleError):
 
 class UnknownSessionError(ConsoleError):
     """There is no such session."""
+
+
+class ExportError(ConsoleError):
+    """A session cannot be taken home: it has no record, or a file cannot be read or written."""
