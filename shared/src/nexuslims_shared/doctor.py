@@ -21,6 +21,7 @@ from nexuslims_shared.probes import check_limits, check_storing
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings, read_settings
+from nexuslims_shared.settings.account import account
 from nexuslims_shared.threads import in_thread
 
 GROUP: Final = "nexuslims.doctor"
@@ -98,7 +99,7 @@ async def examine() -> list[Finding]:
         settings = read_settings()
     except SettingsError as error:
         return [Finding("settings", str(error))]
-    findings = [Finding("settings"), *await _check_broker(settings)]
+    findings = [_account(), *await _check_broker(settings)]
     for plugin in installed(GROUP).values():
         findings += await _check_by(plugin, settings)
     return [
@@ -172,6 +173,15 @@ def exit_code(findings: Sequence[Finding]) -> int:
     if Outcome.FAILED in outcomes:
         return 1
     return 3 if Outcome.UNKNOWN in outcomes else 0
+
+
+def _account() -> Finding:
+    """Name the variables that are set and mean nothing, and those that something else replaces."""
+    by_use = {use: [one for one in account() if one.use == use] for use in ("unknown", "replaced")}
+    unknown, replaced = (
+        "; ".join(f"{one.name}: {one.remedy}" for one in some) for some in by_use.values()
+    )
+    return Finding("settings", unknown, replaced)
 
 
 async def _check_by(plugin: Plugin, settings: Settings) -> list[Finding]:

@@ -58,8 +58,19 @@ def doctor(
     raise typer.Exit(diagnose(repairing=repair, patience=patience, as_json=as_json))
 
 
-def config(*, as_json: Json = False) -> None:
-    """List the settings in effect, of destinations and calendars too; secrets are hidden."""
+config = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+
+
+@config.callback()
+def _config(context: typer.Context, *, as_json: Json = False) -> None:
+    """The settings in effect, of destinations and calendars too: list (the default), check."""
+    if context.invoked_subcommand is None:
+        list_settings(as_json=as_json)
+
+
+@config.command("list")
+def list_settings(*, as_json: Json = False) -> None:
+    """List the settings in effect; secrets are hidden."""
     from nexuslims_shared.cli.output import print_json, print_table, say  # noqa: PLC0415 - heavy
     from nexuslims_shared.settings.display import display_all  # noqa: PLC0415 - heavy
 
@@ -71,3 +82,23 @@ def config(*, as_json: Json = False) -> None:
     for problem in problems:
         say(problem)
     raise typer.Exit(1 if problems else 0)
+
+
+@config.command("check")
+def check_settings(*, as_json: Json = False) -> None:
+    """Account for every NX_ variable that is set: used, replaced by what, or unknown."""
+    from dataclasses import asdict  # noqa: PLC0415 - heavy
+
+    from nexuslims_shared.cli.output import print_json, print_table, say  # noqa: PLC0415 - heavy
+    from nexuslims_shared.settings.account import account  # noqa: PLC0415 - heavy
+    from nexuslims_shared.settings.display import display_problems  # noqa: PLC0415 - heavy
+
+    found, problems = account(), display_problems()
+    if as_json:
+        print_json({"variables": [asdict(one) for one in found], "problems": problems})
+    else:
+        rows = [(one.name, one.use, one.remedy) for one in found]
+        print_table(("variable", "use", "remedy"), rows, nothing="no NX_ variable is set")
+        for problem in problems:
+            say(problem)
+    raise typer.Exit(1 if problems or any(one.use == "unknown" for one in found) else 0)

@@ -34,6 +34,14 @@ def display_all() -> tuple[dict[str, str], list[str]]:
     return values, problems
 
 
+def display_problems() -> list[str]:
+    """Return what is missing or wrong, one line for each."""
+    try:
+        return display_all()[1]
+    except SettingsError as error:
+        return str(error).splitlines()
+
+
 def display(group: Environment, number: str = "") -> dict[str, str]:
     """Return the values of a group by variable; secrets are hidden.
 
