@@ -13,7 +13,8 @@ from nexuslims_contracts.topology import EVENTS
 from nexuslims_shared.broker import connect, missing, provision, stream_config
 from nexuslims_shared.embedded import running_broker, start_embedded
 from nexuslims_shared.errors import BrokerUnavailableError, ConflictError, TopologyError
-from nexuslims_shared.store.jetstream import JetStreamEventStore, is_conflict, is_passing
+from nexuslims_shared.store.broker_errors import is_conflict, is_passing
+from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import Unreadable, read_session
 from nexuslims_shared.testing.event_store import EventStoreBehaviour, declined, retry

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import nats.js.errors
 
 from nexuslims_contracts.topology import BucketSpec
-from nexuslims_shared.store.jetstream import one_error_for_silence
+from nexuslims_shared.store.broker_errors import one_error_for_silence
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext

@@ -13,8 +13,8 @@ from nexuslims_contracts.events import HandlingFailed
 from nexuslims_contracts.identifiers import digest, is_token
 from nexuslims_contracts.subjects import session_of
 from nexuslims_contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTERS
+from nexuslims_shared.store.broker_errors import one_error_for_silence
 from nexuslims_shared.store.direct import DirectReader
-from nexuslims_shared.store.jetstream import one_error_for_silence
 from nexuslims_shared.store.port import EventStore
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class StreamDeadLetters(DeadLetters):
     def __init__(self, jetstream: "JetStreamContext") -> None:
         self._js = jetstream
         client = cast("BrokerClient", jetstream._nc)  # noqa: SLF001 - the context has no public way
-        self._reader = DirectReader(client, DEAD_LETTERS.name)
+        self._reader = DirectReader(client, DEAD_LETTERS.name, f"{DEAD_LETTER_PREFIX}.>")
 
     async def write(self, consumer: str, sequence: int, subject: str, reason: str) -> None:
         """Report something; see the port."""

@@ -29,6 +29,25 @@ class BrokerUnavailableError(StoreError):
     """The broker did not answer for longer than we wait."""
 
 
+class PeriodAwayError(BrokerUnavailableError):
+    """The stream of a session's period was removed after a backup: the session has to wait.
+
+    Parameters
+    ----------
+    session
+        The session.
+    period
+        Name of its period.
+    """
+
+    def __init__(self, session: str, period: str) -> None:
+        super().__init__(
+            f"session {session}: its period {period} was removed from the broker:"
+            f" bring it back with `nexuslims periods restore {period} DIR`"
+        )
+        self.period = period
+
+
 class LeaseError(SharedError):
     """The work is, or may be, somebody else's."""
 

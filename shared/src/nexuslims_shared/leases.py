@@ -15,7 +15,7 @@ import nats.js.errors
 
 from nexuslims_contracts.topology import LEASES
 from nexuslims_shared.errors import LeaseHeldError, LeaseLostError
-from nexuslims_shared.store.jetstream import one_error_for_silence
+from nexuslims_shared.store.broker_errors import one_error_for_silence
 from nexuslims_shared.tasks import end
 
 if TYPE_CHECKING:

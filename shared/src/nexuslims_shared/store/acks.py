@@ -13,7 +13,7 @@ import nats.js.errors
 from nats.js import api
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
@@ -54,9 +54,13 @@ class AckInbox:
         )
         return future
 
-    def forget(self) -> None:
-        """Stop waiting for what is still in flight."""
-        self._waiting.clear()
+    def forget(self, futures: "Iterable[asyncio.Future[Ack]]") -> None:
+        """Stop waiting for those of some messages that are still in flight."""
+        late = {future for future in futures if not future.done()}
+        if not late:
+            return
+        for token in [token for token, future in self._waiting.items() if future in late]:
+            del self._waiting[token]
 
     async def _open(self) -> None:
         prefix = self._client.new_inbox()

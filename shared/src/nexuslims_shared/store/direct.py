@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import nats.js.errors
 from nats.js import api
 
-from nexuslims_contracts import subjects
 from nexuslims_shared.errors import IncompleteAnswerError
 
 if TYPE_CHECKING:
     from nexuslims_shared.broker import BrokerClient
 
-_ANY_SESSION: Final = subjects.of_session("*").removesuffix(">")
 _MEBIBYTE: Final = 1024 * 1024
 _BATCH: Final = {"batch": 1_000, "max_bytes": 4 * _MEBIBYTE}
 _BROAD: Final = {"batch": 50_000, "max_bytes": 16 * _MEBIBYTE}
@@ -80,11 +78,15 @@ class DirectReader:
     stream
         Name of a stream that allows direct gets. In a cluster any replica answers, which may be
         behind the leader for a moment.
+    everything
+        The subject that all its messages match, such as ``nexus.events.>``.
     """
 
-    def __init__(self, client: "BrokerClient", stream: str) -> None:
+    def __init__(self, client: "BrokerClient", stream: str, everything: str) -> None:
         self._client = client
         self._subject = f"$JS.API.DIRECT.GET.{stream}"
+        self._everything = everything
+        self._any_session = f"{everything.removesuffix('>')}*."
 
     async def after(self, sequence: int, subject: str) -> list[Stored]:
         """Return the next messages, none if there are none.
@@ -103,9 +105,9 @@ class DirectReader:
         """
         request: dict[str, Any] = {"seq": sequence + 1, **_BATCH}
         patience = _PATIENCE_S
-        if subject != subjects.ALL:
+        if subject != self._everything:
             request["next_by_subj"] = subject
-        if subject.startswith(_ANY_SESSION):
+        if subject.startswith(self._any_session):
             request.update(_BROAD)
             patience = _LONG_PATIENCE_S
         return (await self._ask(request, patience)).messages

@@ -1,101 +1,36 @@
-"""The event store on NATS JetStream.
-
-Each append expects its subject to end where we think it ends, so "only once" holds with no time
-window; ``Nats-Msg-Id`` makes a retry within the window cheap. Facts about the server are in
-``docs/broker.md``.
-"""
+"""The event store on NATS JetStream: a stream for each period of the log."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from itertools import zip_longest
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, cast
 
-import nats.errors
-import nats.js.errors
-from nats.js import api
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
-
 from nexuslims_contracts import subjects
-from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
-from nexuslims_contracts.errors import UndecodableError
-from nexuslims_contracts.topology import EVENTS
-from nexuslims_shared.errors import (
-    BrokerUnavailableError,
-    ConflictError,
-    IncompleteAnswerError,
-    StoreError,
-    TopologyError,
-)
-from nexuslims_shared.store.acks import Ack, AckInbox
-from nexuslims_shared.store.direct import DirectReader, Stored
-from nexuslims_shared.store.port import EVERYTHING, Appended, Unreadable
+from nexuslims_contracts.envelope import Envelope
+from nexuslims_contracts.periods import Period, PeriodLength
+from nexuslims_shared.errors import PeriodAwayError
+from nexuslims_shared.store.acks import AckInbox
+from nexuslims_shared.store.direct import Stored
+from nexuslims_shared.store.period_directory import LOOK_S, OpenPeriod, PeriodDirectory
+from nexuslims_shared.store.period_stream import PeriodStream
+from nexuslims_shared.store.port import EVERYTHING, Appended, Item
+from nexuslims_shared.store.positions import START, After, Positions, within
 from nexuslims_shared.tasks import end as cancel
-from nexuslims_shared.telemetry.tracing import sending
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
     from nexuslims_shared.broker import BrokerClient
 
-_EXPECTED: Final = api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value
-_CONFLICTS: Final = frozenset({10071, 10164})
-"""Wrong last sequence, settled and still in flight elsewhere in a cluster."""
-_PASSING: Final = frozenset({10158, 10163})
-"""The same id is being stored; the check is not possible for the moment."""
-_WINDOW: Final = 256
-_FIRST_PAUSE_S: Final = 0.01
-_LONGEST_PAUSE_S: Final = 0.25
-"""How long a reader who has everything waits before it asks again: growing, while nothing comes."""
-_SILENT: Final = "the broker does not answer ({!r}): check that it runs and can be reached"
-
-
-def is_conflict(error: BaseException) -> bool:
-    """Tell whether an answer of the server means that somebody else wrote first."""
-    return isinstance(error, nats.js.errors.APIError) and error.err_code in _CONFLICTS
-
-
-def is_passing(error: BaseException) -> bool:
-    """Tell whether the same request may succeed a little later."""
-    if isinstance(error, nats.js.errors.APIError):
-        code = getattr(error, "err_code", None)  # the key-value errors have none
-        return code in _PASSING or isinstance(error, nats.js.errors.ServiceUnavailableError)
-    return isinstance(
-        error,
-        (
-            TimeoutError,
-            nats.errors.TimeoutError,
-            nats.errors.ConnectionClosedError,
-            nats.errors.ConnectionReconnectingError,
-            nats.errors.NoRespondersError,
-            nats.errors.OutboundBufferLimitError,
-            nats.js.errors.NoStreamResponseError,
-            IncompleteAnswerError,
-            ConnectionError,
-        ),
-    )
-
-
-@contextmanager
-def one_error_for_silence() -> Iterator[None]:
-    """Turn the client's many ways of saying that the broker does not answer into one.
-
-    Raises
-    ------
-    BrokerUnavailableError
-        If the broker does not answer; the same call may succeed a little later.
-    """
-    try:
-        yield
-    except Exception as error:
-        if is_passing(error):
-            raise BrokerUnavailableError(_SILENT.format(error)) from error
-        raise
+_LATEST: Final = 2
+"""Periods in which most happens; the others are asked less often for what is new."""
+_PAUSE_S: Final = 0.25
+_PAUSE_OF_OLD_S: Final = 2.0
 
 
 class JetStreamEventStore:
-    """Events in the JetStream stream of events, which must exist.
+    """Events in the JetStream streams of events, of which at least one must exist.
 
     Parameters
     ----------
@@ -103,6 +38,10 @@ class JetStreamEventStore:
         A context on a live connection that :func:`nexuslims_shared.broker.connect` made.
     patience
         Seconds to go on trying while the broker does not answer.
+    length
+        How long the periods of new sessions are.
+    open_period
+        Opens a period that a new session is the first of.
     """
 
     def __init__(
@@ -110,88 +49,65 @@ class JetStreamEventStore:
         jetstream: "JetStreamContext",
         *,
         patience: float = 30.0,
+        length: PeriodLength = "all",
+        open_period: OpenPeriod | None = None,
     ) -> None:
         self._js = jetstream
-        self._stream = EVENTS.name
         self._patience = patience
-        client = cast("BrokerClient", jetstream._nc)  # noqa: SLF001 - the context has no public way
-        self._acks = AckInbox(client)
-        self._reader = DirectReader(client, EVENTS.name)
+        self._acks = AckInbox(cast("BrokerClient", jetstream._nc))  # noqa: SLF001 - the context has no public way
+        self._streams: dict[Period, PeriodStream] = {}
+        self.periods = PeriodDirectory(jetstream, patience, length=length, open_period=open_period)
 
     async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:
         """Store a fact, once; see the port."""
-        with sending([envelope]) as (traced,):
-            return await self._append(traced, expect)
-
-    async def _append(self, envelope: Envelope, expect: int | None) -> Appended:
-        headers, payload = encode(envelope)
-        subject = envelope.subject
-        expected = expect or 0
-        while True:
-            try:
-                return await self._publish(subject, headers, payload, expected)
-            except nats.js.errors.APIError as error:
-                if not is_conflict(error):
-                    raise StoreError(f"{subject}: the broker refused the event: {error}") from error
-            known, last = await self._find(subject, envelope.id)
-            if known:
-                return Appended(known, duplicate=True)
-            if expect is not None and last != expect:
-                raise ConflictError(f"{subject}: the last event is {last}, not {expect}")
-            expected = last
+        if expect:
+            self.periods.learn(envelope.event.session, expect)
+        period = await self.periods.find_or_choose(envelope)
+        return await self._stream(period).append(envelope, expect=expect)
 
     async def append_all(self, envelopes: Sequence[Envelope]) -> list[Appended]:
-        """Store many facts, each once, a window of them in flight at a time."""
+        """Store many facts, each once; see the port."""
+        chosen = [(await self.periods.find_or_choose(one), one) for one in envelopes]
         answers: list[Appended] = []
-        for start in range(0, len(envelopes), _WINDOW):
-            with sending(envelopes[start : start + _WINDOW]) as window:
-                answers += await self._append_window(window)
+        for period, run in groupby(chosen, key=lambda pair: pair[0]):
+            answers += await self._stream(period).append_all([one for _, one in run])
         return answers
 
     async def read(
         self,
         *,
         filters: Sequence[str] = EVERYTHING,
-        after: int = 0,
+        after: After = START,
         datasets: bool = True,
-    ) -> AsyncGenerator[Recorded | Unreadable, None]:
-        """Read what is stored now, in order; see the port."""
-        subject = subjects.common_filter(filters)
-        end = await self.last_sequence(subject)
-        while after < end:
-            for message in await self._next(after, subject, required=True):
-                after = message.sequence
-                if after <= end and _is_wanted(message, filters):
-                    yield _decode(message, datasets=datasets)
+    ) -> AsyncGenerator[Item, None]:
+        """Read what is stored now, each period in order; see the port."""
+        for stream, some in await self._holding(filters, after):
+            items = stream.read(some, within(after, stream.period), datasets=datasets)
+            async with aclosing(items):
+                async for item in items:
+                    yield item
 
-    async def follow(
-        self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
-    ) -> AsyncGenerator[Recorded | Unreadable, None]:
+    async def follow(self, *, after: After = START) -> AsyncGenerator[Item, None]:
         """Read what is stored, and then what comes; see the port."""
-        subject = subjects.common_filter(filters)
-        while True:
-            for message in await self._wait_for_next(after, subject):
-                after = message.sequence
-                if _is_wanted(message, filters):
-                    yield _decode(message)
+        async with aclosing(self.read_batches(after=after, live=True)) as batches:
+            async for items in batches:
+                for item in items:
+                    yield item
 
     async def read_batches(
-        self, *, after: int = 0, live: bool = False, datasets: bool = True
-    ) -> AsyncGenerator[list[Recorded | Unreadable], None]:
+        self, *, after: After = START, live: bool = False, datasets: bool = True
+    ) -> AsyncGenerator[list[Item], None]:
         """Read everything that is stored, in batches; see the port."""
-        end = await self.last_sequence()
-        fetching = asyncio.create_task(self._upcoming(after, end, live=live))
-        try:
-            while messages := await fetching:
-                after = messages[-1].sequence
-                fetching = asyncio.create_task(self._upcoming(after, end, live=live))
-                yield [
-                    _decode(message, datasets=datasets)
-                    for message in messages
-                    if live or message.sequence <= end
-                ]
-        finally:
-            await cancel(fetching)
+        if live:
+            async with aclosing(self._live_batches(after, datasets=datasets)) as batches:
+                async for items in batches:
+                    yield items
+            return
+        for period in await self.periods.there():
+            stored = self._stream(period).read_batches(within(after, period), datasets=datasets)
+            async with aclosing(stored):
+                async for items in stored:
+                    yield items
 
     async def read_last(
         self,
@@ -200,174 +116,118 @@ class JetStreamEventStore:
         after: int = 0,
         through: int = 0,
         datasets: bool = True,
-    ) -> list[Recorded | Unreadable] | None:
+    ) -> list[Item] | None:
         """Read the last event on each subject; see the port."""
-        async for attempt in self._retrying():
-            with attempt:
-                messages, complete = await self._reader.last(filters, after, through)
-        if not complete:
-            return None
-        return [_decode(message, datasets=datasets) for message in messages]
+        found: list[Item] = []
+        for stream, some in await self._holding(filters, through or after):
+            items = await stream.read_last(
+                some,
+                after=within(after, stream.period),
+                through=within(through, stream.period),
+                datasets=datasets,
+            )
+            if items is None:
+                return None
+            found += items
+        return found
 
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
-        """Sequence of the last event that matches, as the stream's leader knows it."""
-        try:
-            async for attempt in self._retrying():
-                with attempt:
-                    message = await self._js.get_last_msg(self._stream, subject)
-        except nats.js.errors.NotFoundError as error:
-            self._require_stream(error)
-            return 0
-        return message.seq or 0
+        """Sequence of the last event that matches; see the port."""
+        streams = [stream for stream, _ in await self._holding((subject,), START)]
+        for stream in reversed(streams):
+            sequence = await stream.last_sequence(subject)
+            if sequence > stream.period.begin:
+                return sequence
+        return 0
 
-    async def get(self, sequence: int) -> Recorded | Unreadable | None:
+    async def positions(self) -> Positions:
+        """Return the sequence of the last event of each period; see the port."""
+        periods = await self.periods.there(now=True)
+        ends = await asyncio.gather(*(self._stream(one).last_sequence() for one in periods))
+        return Positions.of(
+            {one: end for one, end in zip(periods, ends, strict=True) if end > one.begin}
+        )
+
+    async def get(self, sequence: int) -> Item | None:
         """One event by its sequence."""
+        period = Period.of(sequence)
+        if period in await self.periods.away():
+            raise PeriodAwayError(f"of event {sequence}", period.name)
+        return await self._stream(period).get(sequence)
+
+    # --- where to look ---
+
+    def _stream(self, period: Period) -> PeriodStream:
+        if period not in self._streams:
+            stream = PeriodStream(self._js, self._acks, period, self._patience)
+            self._streams[period] = stream
+        return self._streams[period]
+
+    async def _holding(
+        self, filters: Sequence[str], hint: After
+    ) -> list[tuple[PeriodStream, Sequence[str]]]:
+        """Return the streams that hold what filters match, in order, and what to ask each for."""
+        sessions = {subjects.session_of(one) for one in filters}
+        if sessions & {"*", ">"}:
+            return [(self._stream(one), filters) for one in await self.periods.there()]
+        if isinstance(hint, int) and len(sessions) == 1:
+            self.periods.learn(next(iter(sessions)), hint)
+        where: dict[Period, list[str]] = {}
+        for subject in filters:
+            try:
+                period = await self.periods.find(subjects.session_of(subject))
+            except PeriodAwayError:
+                if len(sessions) == 1:
+                    raise
+                continue  # of the others there is something to read
+            if period is not None:
+                where.setdefault(period, []).append(subject)
+        there = await self.periods.there()
+        if not where.keys() <= set(there):
+            there = await self.periods.there(now=True)
+        return [(self._stream(one), where[one]) for one in sorted(where) if one in there]
+
+    # --- following ---
+
+    async def _live_batches(
+        self, after: After, *, datasets: bool
+    ) -> AsyncGenerator[list[Item], None]:
+        """Read all periods side by side, those that come as well."""
+        fetching: dict[Period, asyncio.Task[list[Stored]]] = {}
         try:
-            message = await self._js.get_msg(self._stream, sequence)
-        except nats.js.errors.NotFoundError:
-            return None
-        return _decode_parts(
-            sequence,
-            message.subject or "",
-            message.headers or {},
-            message.data or b"",
-            message.time or datetime.now(UTC),
-        )
-
-    # --- publishing ---
-
-    async def _publish(
-        self, subject: str, headers: Mapping[str, str], payload: bytes, expected: int
-    ) -> Appended:
-        async for attempt in self._retrying():
-            with attempt:
-                ack = await self._js.publish(
-                    subject, payload, timeout=5.0, headers={**headers, _EXPECTED: str(expected)}
+            while True:
+                there = await self.periods.there()
+                for period in there:
+                    if period not in fetching:
+                        fetching[period] = self._fetch(within(after, period), there)
+                await cancel(*(fetching.pop(one) for one in fetching.keys() - set(there)))
+                await asyncio.wait(
+                    fetching.values(), timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
                 )
-        return Appended(ack.seq, duplicate=bool(ack.duplicate))
+                for period in [one for one, task in fetching.items() if task.done()]:
+                    messages = await self._fetched(period, fetching.pop(period))
+                    if messages:
+                        reached = period.sequence(messages[-1].sequence)
+                        after = _beside(after, there).including(reached)
+                        fetching[period] = self._fetch(reached, there)
+                        yield self._stream(period).decode(messages, datasets=datasets)
+        finally:
+            await cancel(*fetching.values())
 
-    async def _append_window(self, envelopes: Sequence[Envelope]) -> list[Appended]:
-        """Send all, then wait for all; what was not simply stored goes the careful way."""
-        pending: list[asyncio.Future[Ack]] = []
-        try:
-            for envelope in envelopes:
-                headers, payload = encode(envelope)
-                headers[_EXPECTED] = "0"
-                pending.append(await self._acks.publish(envelope.subject, payload, headers))
-        except nats.errors.Error as error:
-            if not is_passing(error):
-                raise
-        if pending:
-            await asyncio.wait(pending, timeout=5.0)
-            self._acks.forget()
-        return [
-            _answer(future) or await self._append(envelope, None)
-            for envelope, future in zip_longest(envelopes, pending)
-        ]
+    def _fetch(self, after: int, there: Sequence[Period]) -> "asyncio.Task[list[Stored]]":
+        period = Period.of(after)
+        pause = _PAUSE_S if period in there[-_LATEST:] else _PAUSE_OF_OLD_S
+        return asyncio.create_task(self._stream(period).next_batch(after, longest_pause=pause))
 
-    async def _find(self, subject: str, event_id: str) -> tuple[int, int]:
-        """Look for an id on one subject: its sequence, or 0, and the last sequence there."""
-        last = await self.last_sequence(subject)
-        position = 0
-        while position < last:
-            async for attempt in self._retrying():
-                with attempt:
-                    message = await self._js.get_msg(
-                        self._stream, position + 1, subject=subject, next=True
-                    )
-            position = message.seq or last
-            if (message.headers or {}).get("ce-id") == event_id:
-                return position, last
-        return 0, last
-
-    def _retrying(self) -> AsyncRetrying:
-        return AsyncRetrying(
-            retry=retry_if_exception(is_passing),
-            wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
-            stop=stop_after_delay(self._patience),
-            retry_error_callback=_unavailable,
-        )
-
-    # --- reading ---
-
-    async def _upcoming(self, after: int, end: int, *, live: bool) -> list[Stored]:
-        """Return the next messages of the whole log; none at its end, unless it is read live."""
-        if live:
-            return await self._wait_for_next(after, subjects.ALL)
-        return await self._next(after, subjects.ALL, required=True) if after < end else []
-
-    async def _wait_for_next(self, after: int, subject: str) -> list[Stored]:
-        """Return the next messages after a position, as soon as there are some."""
-        pause = _FIRST_PAUSE_S
-        while not (messages := await self._next(after, subject)):
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-        return messages
-
-    async def _next(self, after: int, subject: str, *, required: bool = False) -> list[Stored]:
-        """Return the next messages after a position; ``required`` if there are some."""
-        async for attempt in self._retrying():
-            with attempt:
-                messages = await self._reader.after(after, subject)
-                if required and not messages:
-                    raise IncompleteAnswerError("a replica of the broker is behind")
-        return messages
-
-    def _require_stream(self, error: nats.js.errors.NotFoundError) -> None:
-        if error.err_code == 10059:  # noqa: PLR2004 - "stream not found"
-            raise TopologyError(
-                f"the broker has no stream {self._stream}: run `nexuslims provision`"
-            ) from error
+    async def _fetched(self, period: Period, task: "asyncio.Task[list[Stored]]") -> list[Stored]:
+        """Return what a task fetched; nothing if the period is gone meanwhile."""
+        if task.exception() is not None and period not in await self.periods.there(now=True):
+            return []
+        return task.result()
 
 
-def _answer(future: "asyncio.Future[Ack] | None") -> Appended | None:
-    """What an acknowledgement says, or None where the careful way must be gone."""
-    if future is None or not future.done():
-        return None
-    ack = future.result()
-    if isinstance(ack, api.PubAck):
-        return Appended(ack.seq, duplicate=bool(ack.duplicate))
-    if is_conflict(ack) or is_passing(ack):
-        return None
-    raise StoreError(f"the broker refused the event: {ack}") from ack
-
-
-def _unavailable(state: object) -> None:
-    outcome = getattr(state, "outcome", None)
-    error = outcome.exception() if outcome is not None else None
-    raise BrokerUnavailableError(_SILENT.format(error)) from error
-
-
-def _is_wanted(message: Stored, filters: Sequence[str]) -> bool:
-    """Tell whether one of several filters matches; a single one was applied by the broker."""
-    if len(filters) == 1:
-        return True
-    return any(subjects.matches(pattern, message.subject) for pattern in filters)
-
-
-def _decode(message: Stored, *, datasets: bool = True) -> Recorded | Unreadable:
-    return _decode_parts(
-        message.sequence,
-        message.subject,
-        message.headers,
-        message.payload,
-        message.stored_at,
-        datasets=datasets,
-    )
-
-
-def _decode_parts(
-    sequence: int,
-    subject: str,
-    headers: Mapping[str, str],
-    payload: bytes,
-    stored_at: datetime,
-    *,
-    datasets: bool = True,
-) -> Recorded | Unreadable:
-    try:
-        return Recorded(
-            decode(headers, payload, subject=subject, datasets=datasets), sequence, stored_at
-        )
-    except UndecodableError as error:
-        return Unreadable.because(error, sequence, subject)
+def _beside(after: After, there: Iterable[Period]) -> Positions:
+    """Return positions that mean the same as where to read from."""
+    if isinstance(after, Positions):
+        return after
+    return Positions.of({period: within(after, period) for period in there})

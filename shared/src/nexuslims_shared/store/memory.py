@@ -2,20 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
 from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.periods import ALL
 from nexuslims_shared.errors import ConflictError
-from nexuslims_shared.store.port import EVERYTHING, MOST_SUBJECTS, Appended, Unreadable
+from nexuslims_shared.store.port import EVERYTHING, MOST_SUBJECTS, Appended, Item, Unreadable
+from nexuslims_shared.store.positions import START, After, Positions, within
 
 _BATCH: Final = 500
 
 
 class MemoryEventStore:
-    """Keeps encoded messages in a list; the sequence is the position, from 1."""
+    """Keeps encoded messages in a list, all in one period; the sequence is the place, from 1."""
 
     def __init__(self) -> None:
         self._messages: list[tuple[str, dict[str, str], bytes, datetime]] = []
@@ -60,44 +63,40 @@ class MemoryEventStore:
         self,
         *,
         filters: Sequence[str] = EVERYTHING,
-        after: int = 0,
+        after: After = START,
         datasets: bool = True,
-    ) -> AsyncGenerator[Recorded | Unreadable, None]:
+    ) -> AsyncGenerator[Item, None]:
         """Read what is stored now, in order; see the port."""
-        for sequence in range(after + 1, len(self._messages) + 1):
+        for sequence in range(within(after, ALL) + 1, len(self._messages) + 1):
             if any(
                 subjects.matches(pattern, self._messages[sequence - 1][0]) for pattern in filters
             ):
                 yield self._item(sequence, datasets=datasets)
 
-    async def follow(
-        self, *, filters: Sequence[str] = EVERYTHING, after: int = 0
-    ) -> AsyncGenerator[Recorded | Unreadable, None]:
+    async def follow(self, *, after: After = START) -> AsyncGenerator[Item, None]:
         """Read what is stored, and then what comes; see the port."""
-        position = after
-        while True:
-            end = len(self._messages)
-            async for item in self.read(filters=filters, after=position):
-                yield item
-            position = max(position, end)
-            await self._wait_until_beyond(position)
+        async with aclosing(self.read_batches(after=after, live=True)) as batches:
+            async for items in batches:
+                for item in items:
+                    yield item
 
     async def read_batches(
-        self, *, after: int = 0, live: bool = False, datasets: bool = True
-    ) -> AsyncGenerator[list[Recorded | Unreadable], None]:
+        self, *, after: After = START, live: bool = False, datasets: bool = True
+    ) -> AsyncGenerator[list[Item], None]:
         """Read everything that is stored, in batches; see the port."""
+        position = within(after, ALL)
         while True:
-            end = min(len(self._messages), after + _BATCH)
-            if end > after:
+            end = min(len(self._messages), position + _BATCH)
+            if end > position:
                 yield [
                     self._item(sequence, datasets=datasets)
-                    for sequence in range(after + 1, end + 1)
+                    for sequence in range(position + 1, end + 1)
                 ]
-                after = end
+                position = end
             elif not live:
                 return
             else:
-                await self._wait_until_beyond(after)
+                await self._wait_until_beyond(position)
 
     async def read_last(
         self,
@@ -106,7 +105,7 @@ class MemoryEventStore:
         after: int = 0,
         through: int = 0,
         datasets: bool = True,
-    ) -> list[Recorded | Unreadable] | None:
+    ) -> list[Item] | None:
         """Read the last event on each subject; see the port."""
         del through  # there is nothing behind
         last: dict[str, int] = {}
@@ -128,7 +127,11 @@ class MemoryEventStore:
                 return sequence
         return 0
 
-    async def get(self, sequence: int) -> Recorded | Unreadable | None:
+    async def positions(self) -> Positions:
+        """Return the sequence of the last event; see the port."""
+        return Positions.of({ALL: len(self._messages)} if self._messages else {})
+
+    async def get(self, sequence: int) -> Item | None:
         """One event by its sequence."""
         return self._item(sequence) if 1 <= sequence <= len(self._messages) else None
 
@@ -136,7 +139,7 @@ class MemoryEventStore:
         async with self._grown:
             await self._grown.wait_for(lambda: len(self._messages) > position)
 
-    def _item(self, sequence: int, *, datasets: bool = True) -> Recorded | Unreadable:
+    def _item(self, sequence: int, *, datasets: bool = True) -> Item:
         subject, headers, payload, stored_at = self._messages[sequence - 1]
         try:
             return Recorded(

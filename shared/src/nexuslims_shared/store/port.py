@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded
 from nexuslims_contracts.errors import UndecodableError, UnknownEventError
+from nexuslims_shared.store.positions import START, After, Positions
 
 EVERYTHING = (subjects.ALL,)
 
@@ -55,8 +56,15 @@ class Unreadable:
         return kind(f"session {session}: event {self.sequence} on {self.subject}: {self.reason}")
 
 
+Item: TypeAlias = Recorded | Unreadable
+"""A message of the log."""
+
+
 class EventStore(Protocol):
-    """An append-only log of events.
+    """An append-only log of events, in one or more periods.
+
+    A session is in one period, so its events have one order. Periods are read one after the other,
+    and followed side by side.
 
     The id of an event decides whether it is the same fact: appending a fact that is on its subject
     already changes nothing, however long ago it was stored. An adapter must pass
@@ -91,50 +99,44 @@ class EventStore(Protocol):
         self,
         *,
         filters: Sequence[str] = EVERYTHING,
-        after: int = 0,
+        after: After = START,
         datasets: bool = True,
-    ) -> AsyncGenerator[Recorded | Unreadable, None]:
-        """Read what is stored now, in order, then stop.
+    ) -> AsyncGenerator[Item, None]:
+        """Read what is stored now, each period in order, then stop.
 
         Parameters
         ----------
         filters
             Subjects, with wildcards.
         after
-            Only what has a higher sequence.
+            Only what has a higher sequence in its period.
         datasets
             Whether to read the datasets of files; see :func:`~nexuslims_contracts.envelope.decode`.
         """
         ...
 
-    def follow(
-        self,
-        *,
-        filters: Sequence[str] = EVERYTHING,
-        after: int = 0,
-    ) -> AsyncGenerator[Recorded | Unreadable, None]:
-        """Read what is stored, in order, and then what comes, without end.
+    def follow(self, *, after: After = START) -> AsyncGenerator[Item, None]:
+        """Read what is stored, and then what comes, without end; each period in order.
 
         Parameters
         ----------
-        filters
-            Subjects, with wildcards.
         after
-            Only what has a higher sequence.
+            Only what has a higher sequence in its period.
         """
         ...
 
     def read_batches(
-        self, *, after: int = 0, live: bool = False, datasets: bool = True
-    ) -> AsyncGenerator[list[Recorded | Unreadable], None]:
-        """Read everything that is stored, in order, in batches that a reader can hold.
+        self, *, after: After = START, live: bool = False, datasets: bool = True
+    ) -> AsyncGenerator[list[Item], None]:
+        """Read everything that is stored, in batches that a reader can hold.
 
-        The next batch is fetched while the reader works on one, and none is fetched beyond that.
+        A batch is of one period, and is all that this period holds after the one before. The next
+        batch is fetched while the reader works on one, and none of its period beyond that.
 
         Parameters
         ----------
         after
-            Only what has a higher sequence.
+            Only what has a higher sequence in its period.
         live
             Whether to go on with what comes, without end; a batch is then what came meanwhile.
         datasets
@@ -149,13 +151,13 @@ class EventStore(Protocol):
         after: int = 0,
         through: int = 0,
         datasets: bool = True,
-    ) -> list[Recorded | Unreadable] | None:
-        """Read the last event on each subject, in order, as of one moment.
+    ) -> list[Item] | None:
+        """Read the last event on each subject, in order, as of one moment of each period.
 
         Parameters
         ----------
         filters
-            Subjects, with wildcards.
+            Subjects, with wildcards; all of named sessions, or none.
         after
             Only what has a higher sequence.
         through
@@ -172,10 +174,17 @@ class EventStore(Protocol):
         ...
 
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
-        """Sequence of the last event that matches a subject, 0 if there is none."""
+        """Sequence of the last event that matches a subject, 0 if there is none.
+
+        Where events of several periods match, it is that of the latest period.
+        """
         ...
 
-    async def get(self, sequence: int) -> Recorded | Unreadable | None:
+    async def positions(self) -> Positions:
+        """Return the sequence of the last event of each period that has one."""
+        ...
+
+    async def get(self, sequence: int) -> Item | None:
         """One event by its sequence."""
         ...
 
