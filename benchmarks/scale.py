@@ -115,7 +115,8 @@ async def _project(url: str) -> None:
         database.prepare()
         client = await connect(url, name="benchmark")
         begin, cpu = time.perf_counter(), time.process_time()
-        events = await Projection(_store(client), database).catch_up()
+        positions = await Projection(_store(client), database).catch_up()
+        events = sum(map(message_of, positions.ends.values()))
         print(
             json.dumps(
                 {

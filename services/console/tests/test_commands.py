@@ -253,7 +253,7 @@ def test_dead_letters_are_listed_shown_and_retried(call: Call) -> None:
 @pytest.mark.broker
 def test_the_read_model_is_made_anew(call: Call) -> None:
     before = call("sessions", "--json").stdout
-    assert "all events up to 11" in call("read-model", "rebuild").stderr
+    assert "all events up to message 11 of period all" in call("read-model", "rebuild").stderr
     assert call("sessions", "--json").stdout == before
 
 

@@ -15,6 +15,7 @@ from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection
 from nexuslims_console.queries import ReadModel
 from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.periods import ALL
 from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import start_embedded
@@ -41,7 +42,7 @@ def contents(database: Database) -> dict[str, Any]:
     return {
         "sessions": [asdict(row) for row in model.sessions()],
         "events": [model.history(f"s-{number}") for number in (0, 1, SESSIONS - 1)],
-        "position": model.position().sequence,
+        "position": str(model.position().positions),
     }
 
 
@@ -73,7 +74,7 @@ def kill_in_the_middle(url: str, database: Database) -> int:
     program = [sys.executable, "-c", PROJECT, url, database.url]
     with subprocess.Popen(program) as process:
         deadline = time.monotonic() + 60
-        while not (reached := ReadModel(database).position().sequence):
+        while not (reached := ReadModel(database).position().positions.within(ALL)):
             assert time.monotonic() < deadline
         process.kill()
     return reached

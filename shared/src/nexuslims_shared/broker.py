@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import nats.errors
@@ -11,19 +12,23 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import api
 
+from nexuslims_contracts.periods import ALL, Period, PeriodLength, upcoming
 from nexuslims_contracts.topology import (
     BUCKETS,
     CONSUMERS,
+    DEAD_LETTERS,
     EVENTS,
     MIN_SERVER,
     REVISIONS_TO_ERASE,
-    STREAMS,
     BucketSpec,
     ConsumerSpec,
     StreamSpec,
+    consumer_in,
+    events_of,
 )
 from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.store.period_directory import periods_away, periods_there
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -161,8 +166,12 @@ async def _log_reconnect() -> None:
     log.info("broker: connected again")
 
 
-async def provision(jetstream: "JetStreamContext", *, replicas: int = 1) -> None:
+async def provision(
+    jetstream: "JetStreamContext", *, replicas: int = 1, length: PeriodLength = "all"
+) -> None:
     """Create or update the streams, consumers and buckets; running it again changes nothing.
+
+    The streams are those of all periods that are there, of the current one and of the next.
 
     Parameters
     ----------
@@ -170,6 +179,8 @@ async def provision(jetstream: "JetStreamContext", *, replicas: int = 1) -> None
         A context on a live connection.
     replicas
         How many servers of a cluster hold each stream: 1, 3 or 5.
+    length
+        How long the periods of new sessions are.
 
     Raises
     ------
@@ -178,14 +189,43 @@ async def provision(jetstream: "JetStreamContext", *, replicas: int = 1) -> None
     """
     await require_version(jetstream)
     try:
-        for stream in STREAMS:
-            await _put_stream(jetstream, stream_config(stream, replicas))
-        for consumer in CONSUMERS:
-            await jetstream.add_consumer(EVENTS.name, consumer_config(consumer))
         for bucket in BUCKETS:
             await _put_bucket(jetstream, bucket, replicas)
+        await _put_stream(jetstream, stream_config(DEAD_LETTERS, replicas))
+        wanted = {ALL, *upcoming(datetime.now(UTC), length), *await periods_there(jetstream)}
+        for period in sorted(wanted - await periods_away(jetstream)):
+            await open_period(jetstream, period, replicas=replicas)
     except nats.js.errors.APIError as error:
         raise TopologyError(f"the broker refuses a definition: {error.description}") from error
+
+
+async def open_period(jetstream: "JetStreamContext", period: Period, *, replicas: int = 1) -> None:
+    """Create or update the stream of a period, with its consumers.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    period
+        The period.
+    replicas
+        How many servers of a cluster hold the stream.
+
+    Raises
+    ------
+    TopologyError
+        If the server refuses a definition.
+    """
+    try:
+        await _put_stream(jetstream, stream_config(events_of(period), replicas))
+        for consumer in CONSUMERS:
+            await jetstream.add_consumer(
+                period.stream, consumer_config(consumer_in(period, consumer))
+            )
+    except nats.js.errors.APIError as error:
+        raise TopologyError(
+            f"the broker refuses the stream of period {period.name}: {error.description}"
+        ) from error
 
 
 async def require_version(jetstream: "JetStreamContext") -> None:
@@ -245,10 +285,11 @@ def consumer_config(spec: ConsumerSpec) -> api.ConsumerConfig:
 async def _put_stream(jetstream: "JetStreamContext", config: api.StreamConfig) -> None:
     assert config.name  # noqa: S101 - ours always have one
     try:
-        await jetstream.stream_info(config.name)
+        known = (await jetstream.stream_info(config.name)).config
     except nats.js.errors.NotFoundError:
         await jetstream.add_stream(config)
     else:
+        config.placement = known.placement  # where an operator moved it
         await jetstream.update_stream(config)
 
 
@@ -336,16 +377,19 @@ async def missing(
         The buckets it reads or writes.
     """
     lacks: list[str] = []
-    for stream in STREAMS:
-        try:
-            await jetstream.stream_info(stream.name)
-        except nats.js.errors.NotFoundError:
-            lacks.append(f"stream {stream.name}")
-    for consumer in consumers:
-        try:
-            await jetstream.consumer_info(EVENTS.name, consumer.name)
-        except nats.js.errors.NotFoundError:
-            lacks.append(f"consumer {consumer.name}")
+    periods = await periods_there(jetstream)
+    if not periods:
+        lacks.append(f"stream {EVENTS.name}")
+    try:
+        await jetstream.stream_info(DEAD_LETTERS.name)
+    except nats.js.errors.NotFoundError:
+        lacks.append(f"stream {DEAD_LETTERS.name}")
+    for period in periods:
+        for consumer in consumers:
+            try:
+                await jetstream.consumer_info(period.stream, consumer.name)
+            except nats.js.errors.NotFoundError:
+                lacks.append(f"consumer {consumer.name} of {period.stream}")
     for bucket in buckets:
         try:
             await jetstream.stream_info(f"KV_{bucket.name}")
@@ -363,13 +407,15 @@ async def consumers_without_service(jetstream: "JetStreamContext") -> list[str]:
         If a consumer does not exist.
     """
     absent: set[str] = set()
-    for spec in CONSUMERS:
-        try:
-            info = await jetstream.consumer_info(EVENTS.name, spec.name)
-        except nats.js.errors.NotFoundError as error:
-            raise TopologyError(
-                f"the broker lacks consumer {spec.name}: run `nexuslims provision`"
-            ) from error
-        if not info.num_waiting:
-            absent.add(spec.service)
+    for period in await periods_there(jetstream):
+        for spec in CONSUMERS:
+            try:
+                info = await jetstream.consumer_info(period.stream, spec.name)
+            except nats.js.errors.NotFoundError as error:
+                raise TopologyError(
+                    f"the broker lacks consumer {spec.name} of {period.stream}:"
+                    " run `nexuslims provision`"
+                ) from error
+            if not info.num_waiting:
+                absent.add(spec.service)
     return sorted(absent)

@@ -28,7 +28,7 @@ import nats.js.errors
 from nexuslims_contracts.envelope import Recorded, decode
 from nexuslims_contracts.errors import UndecodableError, UnknownEventError
 from nexuslims_contracts.events import RetryRequested
-from nexuslims_contracts.periods import Period
+from nexuslims_contracts.periods import ALL, Period
 from nexuslims_shared.errors import BrokerUnavailableError, DiskError, StoreError
 from nexuslims_shared.logs import about
 from nexuslims_shared.tasks import end
@@ -46,12 +46,6 @@ FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 300.0
 MAX_ATTEMPTS: Final = 12
 """With the delays above, an event is given up after about half an hour of failing."""
-
-
-def _subject(message: "Msg") -> str:
-    """Return the subject that a message's event has in every period."""
-    period = Period.of_stream(message.metadata.stream)
-    return period.without(message.subject) if period else message.subject
 
 
 class RetryLater(Exception):  # noqa: N818 - not an error: the work is not due
@@ -88,6 +82,20 @@ def growing_delay(attempt: int) -> float:
     """Seconds to wait after the n-th failed attempt, from 1: 1, 2, 4, ... at most 300."""
     doublings = min(attempt - 1, 20)
     return min(FIRST_DELAY * 2.0**doublings, LONGEST_DELAY)
+
+
+def sequence_of(message: "Msg") -> int:
+    """Return the sequence in the log of a message that was delivered."""
+    return _period_of(message).sequence(message.metadata.sequence.stream)
+
+
+def subject_of(message: "Msg") -> str:
+    """Return the subject of the event in a message that was delivered."""
+    return _period_of(message).without(message.subject)
+
+
+def _period_of(message: "Msg") -> Period:
+    return Period.of_stream(message.metadata.stream) or ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +177,9 @@ class MessageProcessor:
         """Accept one message, when there is room."""
         if self._beating is None:
             self._beating = asyncio.create_task(self._beat())
-        sequence = message.metadata.sequence.stream
+        sequence = sequence_of(message)
         try:
-            envelope = decode(message.headers or {}, message.data, subject=_subject(message))
+            envelope = decode(message.headers or {}, message.data, subject=subject_of(message))
         except UnknownEventError as error:
             await self._leave(message, str(error))
             return
@@ -305,11 +313,11 @@ class MessageProcessor:
 
     async def _dead_letter(self, message: "Msg", reason: str, *, once: bool = False) -> bool:
         """Write a dead letter; False if that is not possible now: then the message comes again."""
-        sequence = message.metadata.sequence.stream
+        sequence = sequence_of(message)
         log.error("event %d cannot be used: %s", sequence, reason)
         write = self.dead_letters.write_once if once else self.dead_letters.write
         try:
-            await write(self.consumer, sequence, message.subject, reason)
+            await write(self.consumer, sequence, subject_of(message), reason)
         except (StoreError, nats.errors.Error, nats.js.errors.Error) as error:
             log.warning("no dead letter could be written about event %d: %s", sequence, error)
             return False
@@ -318,7 +326,7 @@ class MessageProcessor:
 
     async def _leave(self, message: "Msg", reason: str) -> None:
         """Hand back what only another release can read; the readiness page and a letter say so."""
-        sequence = message.metadata.sequence.stream
+        sequence = sequence_of(message)
         if sequence not in self.unreadable and await self._dead_letter(message, reason, once=True):
             self.unreadable[sequence] = reason
         await self._hand_back_failed(message)
@@ -328,7 +336,7 @@ class MessageProcessor:
         await self._settle(message, partial(message.nak, delay=delay))
 
     async def _settle(self, message: "Msg", how: Callable[[], Awaitable[None]]) -> None:
-        sequence = message.metadata.sequence.stream
+        sequence = sequence_of(message)
         try:
             await how()
         except nats.errors.Error as error:

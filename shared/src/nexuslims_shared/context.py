@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import nats.errors
 from nats.aio.client import Client
@@ -15,7 +16,7 @@ from nats.js import JetStreamContext
 from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.accounts.keys import read_seed
 from nexuslims_shared.accounts.rights import OPERATOR
-from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.broker import connect, open_period, provision
 from nexuslims_shared.dead_letters import DeadLetters, SessionDeadLetters, StreamDeadLetters
 from nexuslims_shared.embedded import credentials_folder, running_broker
 from nexuslims_shared.errors import TopologyError
@@ -148,7 +149,9 @@ async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
     if wait:
         await (await connect(broker_access(settings), name="provision")).close()
     async with service_context(settings, "provision") as context:
-        await provision(context.jetstream, replicas=settings.stream_replicas)
+        await provision(
+            context.jetstream, replicas=settings.stream_replicas, length=settings.periods
+        )
 
 
 def make_context(settings: Settings, client: Client) -> ServiceContext:
@@ -162,7 +165,11 @@ def make_context(settings: Settings, client: Client) -> ServiceContext:
         A live connection.
     """
     jetstream = client.jetstream(timeout=5)
-    store = JetStreamEventStore(jetstream)
+    store = JetStreamEventStore(
+        jetstream,
+        length=settings.periods,
+        open_period=partial(open_period, jetstream, replicas=settings.stream_replicas),
+    )
     return ServiceContext(
         settings,
         store,

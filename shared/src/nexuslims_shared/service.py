@@ -15,20 +15,18 @@ from typing import Any, Final, TypeAlias
 
 import nats.errors
 import uvicorn
-from faststream import AckPolicy
 from faststream.asgi import AsgiFastStream
-from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from faststream.nats import NatsBroker
 from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.aio.client import Client
 from prometheus_client import make_asgi_app
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
-from nexuslims_contracts import subjects
 from nexuslims_contracts.plugins import installed
-from nexuslims_contracts.topology import BUCKETS, BUCKETS_READ_BY, EVENTS, BucketSpec, ConsumerSpec
+from nexuslims_contracts.topology import BUCKETS, BUCKETS_READ_BY, BucketSpec, ConsumerSpec
 from nexuslims_shared import logs
 from nexuslims_shared.accounts.access import Access
-from nexuslims_shared.broker import connect, consumer_config, log_error, missing
+from nexuslims_shared.broker import connect, log_error, missing
 from nexuslims_shared.consume import Handler, Key, MessageProcessor, each_alone
 from nexuslims_shared.context import (
     ServiceContext,
@@ -48,6 +46,8 @@ from nexuslims_shared.probes import (
     check_storing,
 )
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.period_directory import PeriodDirectory
+from nexuslims_shared.subscriptions import Subscriptions
 from nexuslims_shared.tasks import end
 from nexuslims_shared.telemetry import tracing
 from nexuslims_shared.telemetry.checks import publish
@@ -71,6 +71,8 @@ log = logging.getLogger(__name__)
 SERVICES: Final = "nexuslims.services"
 """Entry point group: name of a service -> its factory, ``Settings -> Service``."""
 
+
+_PATIENCE_S: Final = 5.0
 
 Work: TypeAlias = Callable[[ServiceContext], AbstractAsyncContextManager[Handler | None]]
 """Opens what the service needs and gives its handler; closes it again at the end."""
@@ -300,26 +302,22 @@ class _Process:
             logger=None,
         )
 
-        @broker.subscriber(
-            subjects.ALL,
-            durable=spec.name,
-            stream=JStream(EVENTS.name, declare=False),
-            config=consumer_config(spec),
-            pull_sub=PullSub(batch_size=1, timeout=5.0),
-            ack_policy=AckPolicy.MANUAL,
-            inbox_prefix=f"{access.inboxes}.".encode(),
-            decoder=_undecoded,
-        )
-        async def take(message: NatsMessage) -> None:
-            await processor.take(message.raw_message)
-
         self.app.add_broker(broker)
         await self.app.start()
+        periods = PeriodDirectory(context.jetstream, _PATIENCE_S)
+        subscriptions = Subscriptions(
+            broker, periods, spec, processor.take, inbox_prefix=f"{access.inboxes}.".encode()
+        )
+        following = asyncio.create_task(subscriptions.follow())
         log.info("%s is at work", self.service.name)
+        stopping = asyncio.create_task(self.stop.wait())
         try:
-            await self.stop.wait()
+            await asyncio.wait({stopping, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                await following  # it only ends by an error
         finally:
             log.info("%s finishes what it has begun", self.service.name)
+            await end(following, stopping)
             await processor.drain(self.settings.shutdown_grace)
             try:
                 await self.app.stop()
@@ -385,11 +383,6 @@ async def _while_open(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         yield
     finally:
         await end(task)
-
-
-async def _undecoded(message: NatsMessage) -> bytes:
-    """Return the payload as it is: the contracts decode it, with its headers."""
-    return message.body if isinstance(message.body, bytes) else b""
 
 
 def main(name: str, settings: Settings) -> None:

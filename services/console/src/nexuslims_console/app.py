@@ -87,7 +87,7 @@ async def _project(store: EventStore, database: Database) -> None:
     projection = await open_read_model(store, database)
     async with aclosing(projection.follow()) as positions:
         async for position in positions:
-            log.debug("the read model holds all events up to %d", position)
+            log.debug("the read model holds all events up to %s", position)
 
 
 async def _watch(database: Database) -> None:

@@ -19,6 +19,7 @@ from nexuslims_console.repairs import (
     start_over,
 )
 from nexuslims_console.watching import minutes, overdue
+from nexuslims_contracts.periods import message_of
 from nexuslims_shared.context import service_context
 from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.doctor import Finding, find
@@ -28,6 +29,7 @@ from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.mounts import check_mounts
 from nexuslims_shared.probes import check_folder, check_space
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.positions import Positions
 from nexuslims_shared.threads import in_thread
 
 _OUTSIDE: Final = ("mount", "mounted", "free space", "dead letters", "due work", "instrument")
@@ -172,6 +174,11 @@ async def _read_model(settings: Settings) -> list[Finding]:
         database.close()
 
 
+def _count(positions: Positions) -> int:
+    """Return how many events were read, of all periods."""
+    return sum(map(message_of, positions.ends.values()))
+
+
 def _in_thread(work: Callable[[], str]) -> Callable[[], Awaitable[str]]:
     return lambda: in_thread(work)
 
@@ -188,18 +195,18 @@ def _probe(database: Database) -> str:
 async def _compare(settings: Settings, database: Database) -> str:
     model = ReadModel(database)
     try:
-        position = (await in_thread(model.position)).sequence
+        held = (await in_thread(model.position)).positions
         unreadable = await in_thread(model.unreadable)
     except ReadModelError as error:
         return str(error)
     try:
         async with service_context(settings, "doctor") as context:
-            last = await context.store.last_sequence()
+            ends = await context.store.positions()
     except TopologyError as error:
         raise CouldNotLookError(str(error)) from error
-    if position > last:
+    if held.beyond(ends):
         return (
-            f"holds {position} of {last} events: it is of another stream;"
+            f"holds {_count(held)} of {_count(ends)} events: it is of another log;"
             " run `nexuslims read-model rebuild`"
         )
     if unreadable:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.tables import READ_MODEL, SCHEMA, Tables, create_registry, tables_of
+from nexuslims_contracts.periods import ALL
 from nexuslims_shared.settings import make_folder
 
 _WRITING = "nexuslims_writing"
@@ -185,7 +186,7 @@ def _wait_for_others(connection: Connection) -> None:
 
 def _create(connection: Connection, tables: Tables) -> None:
     tables.metadata.create_all(connection)
-    start = insert(tables.position).values(id=1, sequence=0, read_at=datetime.now(UTC))
+    start = insert(tables.position).values(period=ALL.number, sequence=0, read_at=datetime.now(UTC))
     connection.execute(start)
 
 

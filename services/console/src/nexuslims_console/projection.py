@@ -11,23 +11,24 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.views import UnreadableRow, event_row, session_row
-from nexuslims_console.writing import Changes, absent_sessions, position, write
+from nexuslims_console.writing import Changes, absent_sessions, position, positions, write
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Recorded
+from nexuslims_contracts.periods import Period
+from nexuslims_shared.errors import PeriodAwayError
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.store.port import EventStore, Unreadable
+from nexuslims_shared.store.port import EventStore, Item, Unreadable
+from nexuslims_shared.store.positions import START, Positions
 
 if TYPE_CHECKING:
     from nexuslims_console.database import Database
 
 log = logging.getLogger(__name__)
-
-Item: TypeAlias = Recorded | Unreadable
 
 _REMEMBERED: Final = 20_000
 """Files and sessions; some 2 KB each."""
@@ -54,12 +55,12 @@ class Projection:
         self._database = database
         self._generation = generation
         self._sessions = SessionRepository(store, skip_unreadable=True, capacity=_REMEMBERED)
-        self._seen = 0
-        """All remembered states hold what is stored up to this sequence."""
+        self._seen = START
+        """All remembered states hold what is stored up to these positions."""
 
-    async def position(self) -> int:
-        """Sequence up to which the read model holds everything."""
-        return await asyncio.to_thread(self._read_position)
+    async def positions(self) -> Positions:
+        """How far the read model holds everything."""
+        return await asyncio.to_thread(self._read_positions)
 
     async def apply(self, items: Sequence[Item], after: int | None = None) -> int:
         """Take a batch of what the stream holds into the read model, in one transaction.
@@ -67,18 +68,16 @@ class Projection:
         Parameters
         ----------
         items
-            Stored messages, in any order, possibly seen before.
+            Stored messages of one period, at least one, in any order, possibly seen before.
         after
-            The batch is all that the stream holds after this sequence and up to the batch's last
+            The batch is all that the period holds after this sequence and up to the batch's last
             one; None if nothing is known about what is missing between.
 
         Returns
         -------
         int
-            The position, moved on if the batch joins what the read model holds.
+            The position in the period, moved on if the batch joins what the read model holds.
         """
-        if not items:
-            return await self.position()
         last = max(item.sequence for item in items)
         events = [item for item in items if isinstance(item, Recorded)]
         changes = Changes(
@@ -91,30 +90,31 @@ class Projection:
         )
         return await asyncio.to_thread(self._write, changes, after, last)
 
-    async def catch_up(self) -> int:
-        """Project what the stream holds now, and return the position."""
-        position = await self.position()
-        batches = self._store.read_batches(after=position, datasets=False)
+    async def catch_up(self) -> Positions:
+        """Project what the log holds now, and return the positions."""
+        positions = await self.positions()
+        batches = self._store.read_batches(after=positions, datasets=False)
         with _few_collections():
             async with aclosing(batches):
                 async for items in batches:
-                    await self.apply(items, after=position)
-                    position = items[-1].sequence
-        return await self.position()
+                    last = items[-1].sequence
+                    await self.apply(items, after=positions.within(Period.of(last)))
+                    positions = positions.including(last)
+        return await self.positions()
 
-    async def follow(self) -> AsyncGenerator[int, None]:
-        """Project what is there and what comes, without end; gives the position now and then."""
+    async def follow(self) -> AsyncGenerator[Positions, None]:
+        """Project what is there and what comes, without end; gives the positions now and then."""
         while True:
-            position = await self.catch_up()
-            yield position
-            batches = self._store.read_batches(after=position, live=True, datasets=False)
+            positions = await self.catch_up()
+            yield positions
+            batches = self._store.read_batches(after=positions, live=True, datasets=False)
             async with aclosing(batches):
                 async for items in batches:
-                    reached = await self.apply(items, after=position)
-                    position = items[-1].sequence
-                    yield reached
-                    if reached < position:
+                    last = items[-1].sequence
+                    if await self.apply(items, after=positions.within(Period.of(last))) < last:
                         break  # a rebuilt read model took over: go on from where it ends
+                    positions = positions.including(last)
+                    yield positions
 
     async def _states(
         self, events: Iterable[Recorded], after: int | None, last: int
@@ -123,7 +123,7 @@ class Projection:
         by_session: defaultdict[str, list[Recorded]] = defaultdict(list)
         for recorded in events:
             by_session[recorded.event.session].append(recorded)
-        joins = after is not None and after <= self._seen
+        joins = after is not None and self._seen.hold(after)
         unknown = [name for name in by_session if not self._sessions.remembers(name)]
         new = await asyncio.to_thread(self._absent, unknown, after) if unknown else frozenset()
         states = []
@@ -134,24 +134,24 @@ class Projection:
                 through = max(recorded.sequence for recorded in own)
                 states.append(await self._sessions.open(session, through=through))
         if joins:
-            self._seen = max(self._seen, last)
+            self._seen = self._seen.including(last)
         return states
 
     # --- SQL, in threads ---
 
-    def _read_position(self) -> int:
+    def _read_positions(self) -> Positions:
         with self._database.writing(self._generation) as (connection, tables):
-            return position(connection, tables)
+            return positions(connection, tables)
 
     def _absent(self, sessions: Sequence[str], after: int | None) -> frozenset[str]:
-        """Name the sessions that the stream holds no event of up to a position.
+        """Name the sessions that their period holds no event of up to a sequence.
 
-        The read model has a row of each session up to its own position.
+        The read model has a row of each session up to its own position in the period.
         """
         if after is None:
             return frozenset()
         with self._database.writing(self._generation) as (connection, tables):
-            if position(connection, tables) < after:
+            if position(connection, tables, Period.of(after)) < after:
                 return frozenset()
             return absent_sessions(connection, tables, sessions)
 
@@ -186,8 +186,8 @@ async def open_read_model(store: EventStore, database: "Database") -> Projection
     if not await asyncio.to_thread(database.is_current):
         log.warning("another release made the read model: it is rebuilt")
         await rebuild(store, database)
-    elif await store.last_sequence() < await projection.position():
-        log.warning("the read model is ahead of the stream, so of another one: it is rebuilt")
+    elif (await projection.positions()).beyond(await store.positions()):
+        log.warning("the read model is ahead of the log, so of another one: it is rebuilt")
         await rebuild(store, database)
     elif await _reads_more_now(store, database):
         log.warning("this release reads events that another could not: the read model is rebuilt")
@@ -199,13 +199,16 @@ async def _reads_more_now(store: EventStore, database: "Database") -> bool:
     """Tell whether an event that the read model had to leave out can be read by this release."""
     rows = await asyncio.to_thread(ReadModel(database).unreadable)
     for row in rows[:_ASKED_AGAIN]:
-        if isinstance(await store.get(row.sequence), Recorded):
-            return True
+        try:
+            if isinstance(await store.get(row.sequence), Recorded):
+                return True
+        except PeriodAwayError:
+            continue
     return False
 
 
-async def rebuild(store: EventStore, database: "Database") -> int:
-    """Make the read model anew from the stream, while the old one serves; return its position."""
+async def rebuild(store: EventStore, database: "Database") -> Positions:
+    """Make the read model anew from the log, while the old one serves; return its positions."""
     generation = await asyncio.to_thread(database.begin_generation)
     await Projection(store, database, generation).catch_up()
     await asyncio.to_thread(database.serve, generation)

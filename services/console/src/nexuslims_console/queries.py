@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, or_, select
 
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow, UploadRow
+from nexuslims_console.writing import read_positions
 from nexuslims_shared.session.status import Status
 from nexuslims_shared.session.window import ALWAYS, Window
+from nexuslims_shared.store.positions import Positions
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Table
@@ -26,7 +28,7 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 class Position:
     """How far the read model is, and since when; at first, since it was made."""
 
-    sequence: int
+    positions: Positions
     read_at: datetime
 
 
@@ -247,8 +249,9 @@ class ReadModel:
     def position(self) -> Position:
         """How far the read model is."""
         with self._database.reading() as (connection, tables):
-            row = connection.execute(select(tables.position)).one()
-        return Position(row.sequence, row.read_at)
+            positions = read_positions(connection, tables)
+            read_at = connection.scalar(select(func.max(tables.position.c.read_at)))
+        return Position(positions, read_at)
 
 
 def _conditions(

@@ -25,7 +25,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 4
+SCHEMA = 5
 """Raised whenever the tables, or what is put into them, change: the read model is then rebuilt."""
 
 _METADATA = MetaData()
@@ -96,7 +96,7 @@ def tables_of(generation: int) -> Tables:
         position=Table(
             f"{prefix}_position",
             metadata,
-            Column("id", Integer, primary_key=True, autoincrement=False),
+            Column("period", Integer, primary_key=True, autoincrement=False),  # its number
             Column("sequence", BigInteger, nullable=False),
             Column("read_at", UtcDateTime, nullable=False),
         ),

@@ -8,9 +8,11 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
+from nexuslims_contracts.periods import ALL, Period
+from nexuslims_shared.store.positions import Positions
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
@@ -34,7 +36,7 @@ class Changes:
 def write(
     connection: "Connection", tables: "Tables", changes: Changes, *, after: int | None, last: int
 ) -> int:
-    """Write rows, and the position with them if it may move; return the position.
+    """Write rows, and the position in their period with them if it may move; return the position.
 
     Parameters
     ----------
@@ -45,10 +47,10 @@ def write(
     changes
         The rows.
     after, last
-        The rows are of all that the stream holds after the one sequence and up to the other;
+        The rows are of all that their period holds after the one sequence and up to the other;
         ``after`` is None if that is not known.
     """
-    reached = position(connection, tables)  # first: it keeps other writers of these tables waiting
+    reached = position(connection, tables, Period.of(last))  # first: it keeps other writers waiting
     _put_sessions(connection, tables.sessions, changes.sessions)
     _put_events(connection, tables.events, changes.events)
     _put_once(connection, tables.unreadable, [asdict(row) for row in changes.unreadable])
@@ -63,8 +65,23 @@ def write(
     return last
 
 
-def position(connection: "Connection", tables: "Tables") -> int:
-    """Return the sequence up to which the tables hold everything.
+def position(connection: "Connection", tables: "Tables", period: Period) -> int:
+    """Return the sequence up to which the tables hold everything of a period.
+
+    Parameters
+    ----------
+    connection
+        In a transaction that writes; it is the only one to write these tables from now on.
+    tables
+        Those of one generation.
+    period
+        The period.
+    """
+    return positions(connection, tables).within(period)
+
+
+def positions(connection: "Connection", tables: "Tables") -> Positions:
+    """Return the sequences up to which the tables hold everything; parameters as above.
 
     Parameters
     ----------
@@ -73,7 +90,24 @@ def position(connection: "Connection", tables: "Tables") -> int:
     tables
         Those of one generation.
     """
-    return int(connection.scalar(select(tables.position.c.sequence).with_for_update()) or 0)
+    table = tables.position
+    connection.execute(select(table).where(table.c.period == ALL.number).with_for_update())
+    return read_positions(connection, tables)
+
+
+def read_positions(connection: "Connection", tables: "Tables") -> Positions:
+    """Return the sequences up to which the tables hold everything, and keep nobody waiting.
+
+    Parameters
+    ----------
+    connection
+        In a transaction.
+    tables
+        Those of one generation.
+    """
+    table = tables.position
+    rows = connection.execute(select(table.c.period, table.c.sequence))
+    return Positions.of({Period(row.period): row.sequence for row in rows})
 
 
 def absent_sessions(
@@ -158,4 +192,10 @@ def _insert(connection: "Connection", table: "Table") -> Any:
 
 
 def _move(connection: "Connection", tables: "Tables", sequence: int) -> None:
-    connection.execute(update(tables.position).values(sequence=sequence, read_at=datetime.now(UTC)))
+    table, now = tables.position, datetime.now(UTC)
+    statement: Any = _insert(connection, table)
+    values = {"sequence": sequence, "read_at": now}
+    statement = statement.values(period=Period.of(sequence).number, **values)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[table.c.period], set_=values)
+    )

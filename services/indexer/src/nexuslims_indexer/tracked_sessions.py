@@ -22,6 +22,7 @@ from nexuslims_contracts.events import (
     SessionStarted,
 )
 from nexuslims_shared.store.port import EventStore, Unreadable
+from nexuslims_shared.store.positions import START, Positions
 
 log = logging.getLogger(__name__)
 
@@ -172,11 +173,11 @@ class TrackedSessions:
     by_token: dict[str, TrackedSession] = field(default_factory=dict)
     by_instrument: dict[TreeKey, set[str]] = field(default_factory=dict)
     _unsettled: dict[TreeKey, set[str]] = field(default_factory=dict)
-    _through: int = 0
-    """Sequence of the last event that was read: where a replica of the broker is behind, what it
-    does not have yet is read the next time."""
-    _seen_last: int = 0
-    """Last sequence of the stream when it was read: nothing is new while it stays."""
+    _through: Positions = START
+    """How far each period was read: where a replica of the broker is behind, what it does not have
+    yet is read the next time."""
+    _seen: Positions = START
+    """Where the periods ended when they were read: nothing is new while they stay."""
 
     async def catch_up(self) -> dict[TreeKey, set[str]]:
         """Take what is new in the stream.
@@ -187,22 +188,22 @@ class TrackedSessions:
             Sessions of which something changed that decides whose files are whose, by tree: the
             one they are at now, and the one they were at before.
         """
-        last = await self.store.last_sequence()
-        if last < self._seen_last:
-            log.warning("the stream is another one: its sessions are read anew")
+        ends = await self.store.positions()
+        if self._seen.beyond(ends):
+            log.warning("the log is another one: its sessions are read anew")
             self.by_token.clear()
             self.by_instrument.clear()
             self._unsettled.clear()
-            self._through = self._seen_last = 0
+            self._through = self._seen = START
         changed: dict[TreeKey, set[str]] = {}
-        if last == self._seen_last:
+        if self._seen.reach(ends):
             return changed
         async for item in self.store.read(filters=FILTERS, after=self._through):
-            self._through = item.sequence
+            self._through = self._through.including(item.sequence)
             if isinstance(item, Unreadable):
                 continue  # the session that it is about cannot be decided either
             self._take(item, changed)
-        self._seen_last = last
+        self._seen = ends
         return changed
 
     def of(self, tree: TreeKey) -> Iterable[TrackedSession]:

@@ -14,6 +14,7 @@ from nexuslims_contracts.events import Event
 from nexuslims_contracts.subjects import session_of
 from nexuslims_shared.session.state import INITIAL, SessionState, evolve
 from nexuslims_shared.store.port import EventStore
+from nexuslims_shared.store.positions import START
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class FollowedSessions:
         """Sessions of which an event of these kinds cannot be read: nobody may decide on them."""
         self._store = store
         self._filters = tuple(kind.filter() for kind in kinds)
-        self._through = 0
+        self._through = START
         self._lock = asyncio.Lock()
 
     async def catch_up(self) -> None:
@@ -63,4 +64,4 @@ class FollowedSessions:
                         item.sequence,
                         item.reason,
                     )
-                self._through = item.sequence
+                self._through = self._through.including(item.sequence)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from nexuslims_contracts.periods import PeriodLength
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings.groups import Environment, read
 
@@ -42,6 +43,9 @@ class Settings(Environment):
         str, Field(description="Certificates of the broker to trust, alone: PEM, or its file")
     ] = ""
     stream_replicas: Annotated[int, Field(ge=1, le=5, description="1 or, in a cluster, 3")] = 1
+    periods: Annotated[
+        PeriodLength, Field(description="How long the log's periods are, each a stream of its own")
+    ] = "all"
     database_url: Annotated[
         str, Field(description="Read model; SQLite in NX_STATE_PATH if empty")
     ] = ""

@@ -144,9 +144,7 @@ class JetStreamEventStore:
         """Return the sequence of the last event of each period; see the port."""
         periods = await self.periods.there(now=True)
         ends = await asyncio.gather(*(self._stream(one).last_sequence() for one in periods))
-        return Positions.of(
-            {one: end for one, end in zip(periods, ends, strict=True) if end > one.begin}
-        )
+        return Positions.of(dict(zip(periods, ends, strict=True)))
 
     async def get(self, sequence: int) -> Item | None:
         """One event by its sequence."""

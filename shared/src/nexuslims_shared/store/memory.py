@@ -129,7 +129,7 @@ class MemoryEventStore:
 
     async def positions(self) -> Positions:
         """Return the sequence of the last event; see the port."""
-        return Positions.of({ALL: len(self._messages)} if self._messages else {})
+        return Positions.of({ALL: len(self._messages)})
 
     async def get(self, sequence: int) -> Item | None:
         """One event by its sequence."""

@@ -70,7 +70,6 @@ class PeriodDirectory:
         self._length = length
         self._open_period = open_period
         self._sessions = BrokerBucket(jetstream, SESSIONS)
-        self._away = BrokerBucket(jetstream, PERIODS)
         self._known: OrderedDict[str, Period] = OrderedDict()
         self._periods: tuple[tuple[Period, ...], frozenset[Period]] = ((), frozenset())
         self._looked_at = float("-inf")
@@ -202,32 +201,14 @@ class PeriodDirectory:
         async with self._looking:
             asked_at = time.monotonic()
             if now or asked_at - self._looked_at >= LOOK_S:
-                there = await self._persist(self._streams)
-                away = await self._persist(self._removed)
+                there = await self._persist(lambda: periods_there(self._js))
+                away = await self._persist(lambda: periods_away(self._js))
                 if not there:
                     raise TopologyError(
                         "the broker has no stream of events: run `nexuslims provision`"
                     )
                 self._periods, self._looked_at = (there, away - set(there)), asked_at
         return self._periods
-
-    async def _streams(self) -> tuple[Period, ...]:
-        names: list[str] = []
-        while True:
-            request = json.dumps({"offset": len(names)}).encode()
-            answer = await self._js._nc.request("$JS.API.STREAM.NAMES", request, timeout=5.0)  # noqa: SLF001 - nats-py only lists whole descriptions
-            page = json.loads(answer.data)
-            if "error" in page:
-                nats.js.errors.APIError.from_error(page["error"])
-            names += page.get("streams") or ()
-            if len(names) >= page.get("total", 0):
-                return tuple(sorted(filter(None, map(Period.of_stream, names))))
-
-    async def _removed(self) -> frozenset[Period]:
-        try:
-            return frozenset(map(Period.named, await self._away.keys()))
-        except nats.js.errors.NotFoundError:
-            return frozenset()  # the broker was provisioned by a release without periods
 
     async def _persist(self, ask: Callable[[], Awaitable[T]]) -> T:
         async for attempt in retrying(self._patience):
@@ -240,3 +221,26 @@ class PeriodDirectory:
         self._known.move_to_end(session)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
+
+
+async def periods_there(jetstream: "JetStreamContext") -> tuple[Period, ...]:
+    """Return the periods whose streams the broker has, in order."""
+    names: list[str] = []
+    while True:
+        request = json.dumps({"offset": len(names)}).encode()
+        client = jetstream._nc  # noqa: SLF001 - nats-py itself lists whole descriptions only
+        answer = await client.request("$JS.API.STREAM.NAMES", request, timeout=5.0)
+        page = json.loads(answer.data)
+        if "error" in page:
+            nats.js.errors.APIError.from_error(page["error"])
+        names += page.get("streams") or ()
+        if len(names) >= page.get("total", 0):
+            return tuple(sorted(filter(None, map(Period.of_stream, names))))
+
+
+async def periods_away(jetstream: "JetStreamContext") -> frozenset[Period]:
+    """Return the periods whose streams were removed, and not restored."""
+    try:
+        return frozenset(map(Period.named, await BrokerBucket(jetstream, PERIODS).keys()))
+    except nats.js.errors.NotFoundError:
+        return frozenset()  # the broker was provisioned by a release without periods

@@ -81,7 +81,7 @@ class PeriodStream:
     async def _append(self, envelope: Envelope, expect: int | None) -> Appended:
         headers, payload = encode(envelope)
         subject = envelope.subject
-        expected = expect or 0
+        expected = message_of(expect or 0)
         while True:
             try:
                 return await self._publish(subject, headers, payload, expected)
@@ -90,9 +90,10 @@ class PeriodStream:
                     raise StoreError(f"{subject}: the broker refused the event: {error}") from error
             known, last = await self._find(subject, envelope.id)
             if known:
-                return Appended(known, duplicate=True)
-            if expect is not None and last != expect:
-                raise ConflictError(f"{subject}: the last event is {last}, not {expect}")
+                return Appended(self.period.sequence(known), duplicate=True)
+            if expect is not None and last != message_of(expect):
+                found = self.period.sequence(last) if last else 0
+                raise ConflictError(f"{subject}: the last event is {found}, not {expect}")
             expected = last
 
     async def append_all(self, envelopes: Sequence[Envelope]) -> list[Appended]:
@@ -106,7 +107,7 @@ class PeriodStream:
     async def _publish(
         self, subject: str, headers: Mapping[str, str], payload: bytes, expected: int
     ) -> Appended:
-        expecting = {**headers, _EXPECTED: str(message_of(expected))}
+        expecting = {**headers, _EXPECTED: str(expected)}
         async for attempt in retrying(self._patience):
             with attempt:
                 ack = await self._js.publish(
@@ -149,9 +150,8 @@ class PeriodStream:
         return Appended(self.period.sequence(ack.seq), duplicate=bool(ack.duplicate))
 
     async def _find(self, subject: str, event_id: str) -> tuple[int, int]:
-        """Look for an id on one subject: its sequence, or 0, and the last sequence there."""
-        end = await self.last_sequence(subject)
-        last, position = message_of(end), 0
+        """Look for an id on one subject: its message, or 0, and the last message there."""
+        last, position = message_of(await self.last_sequence(subject)), 0
         stored = self.period.subject(subject)
         while position < last:
             async for attempt in retrying(self._patience):
@@ -161,8 +161,8 @@ class PeriodStream:
                     )
             position = message.seq or last
             if (message.headers or {}).get("ce-id") == event_id:
-                return self.period.sequence(position), end
-        return 0, end
+                return position, last
+        return 0, last
 
     # --- reading ---
 
@@ -256,7 +256,10 @@ class PeriodStream:
         return self.decode(messages, datasets=datasets) if complete else None
 
     async def last_sequence(self, subject: str = subjects.ALL) -> int:
-        """Sequence of the last event that matches, as the stream's leader knows it; 0 for none."""
+        """Sequence of the last event that matches, as the stream's leader knows it.
+
+        Where there is none, it is the one before that of the period's first event.
+        """
         stored = self.period.subject(subject)
         try:
             async for attempt in retrying(self._patience):
@@ -267,7 +270,7 @@ class PeriodStream:
                 raise TopologyError(
                     f"the broker has no stream {self.period.stream}: run `nexuslims provision`"
                 ) from error
-            return 0
+            return self.period.begin
         return self.period.sequence(message.seq or 0)
 
     async def get(self, sequence: int) -> Item | None:
@@ -317,11 +320,12 @@ class PeriodStream:
         *,
         datasets: bool = True,
     ) -> Item:
-        sequence = self.period.sequence(number)
+        sequence, subject = self.period.sequence(number), self.period.without(stored)
         try:
-            return Recorded(decode(headers, payload, datasets=datasets), sequence, stored_at)
+            envelope = decode(headers, payload, subject=subject, datasets=datasets)
         except UndecodableError as error:
-            return Unreadable.because(error, sequence, self.period.without(stored))
+            return Unreadable.because(error, sequence, subject)
+        return Recorded(envelope, sequence, stored_at)
 
 
 def _is_wanted(message: Stored, stored: Sequence[str]) -> bool:

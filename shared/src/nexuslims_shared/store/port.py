@@ -181,7 +181,7 @@ class EventStore(Protocol):
         ...
 
     async def positions(self) -> Positions:
-        """Return the sequence of the last event of each period that has one."""
+        """Return the sequence of the last event of each period that is there."""
         ...
 
     async def get(self, sequence: int) -> Item | None:

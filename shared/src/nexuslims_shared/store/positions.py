@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from immutables import Map
 
-from nexuslims_contracts.periods import Period
+from nexuslims_contracts.periods import Period, message_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,16 @@ class Positions:
     def of(cls, sequences: Mapping[Period, int]) -> "Positions":
         """Return the positions that a mapping says."""
         return cls(Map(sequences))
+
+    def __str__(self) -> str:
+        """The number of the last message of each period that was begun."""
+        begun = sorted(self.ends.items())
+        named = [
+            f"message {message_of(end)} of period {one.name}"
+            for one, end in begun
+            if end > one.begin
+        ]
+        return ", ".join(named) or "none"
 
     def within(self, period: Period) -> int:
         """Return the sequence up to which a period was read."""
@@ -41,9 +51,9 @@ class Positions:
         """Tell whether every event that others hold was read."""
         return all(map(self.hold, others.ends.values()))
 
-    def beyond(self, others: "Positions") -> list[Period]:
-        """Return the periods that were read further than others reach."""
-        return sorted(period for period, sequence in self.ends.items() if not others.hold(sequence))
+    def beyond(self, ends: "Positions") -> list[Period]:
+        """Return the periods that are there but end before what was read: they are others."""
+        return sorted(period for period, end in ends.ends.items() if end < self.within(period))
 
 
 START = Positions()

@@ -202,9 +202,9 @@ class _Wait:
                 await asyncio.sleep(POLL_S)
 
     async def _is_current(self) -> bool:
-        """Tell whether the read model holds all that is in the stream now."""
-        last = await self.context.store.last_sequence()
-        return (await asyncio.to_thread(self.model.position)).sequence >= last
+        """Tell whether the read model holds all that is in the log now."""
+        ends = await self.context.store.positions()
+        return (await asyncio.to_thread(self.model.position)).positions.reach(ends)
 
     async def _without_files(
         self, rows: Sequence[SessionRow], waiting: Collection[str]

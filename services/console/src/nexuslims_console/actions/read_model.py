@@ -8,6 +8,7 @@ from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import say
 from nexuslims_shared.context import service_context
 from nexuslims_shared.settings import Settings, read_settings
+from nexuslims_shared.store.positions import Positions
 
 
 def rebuild_read_model() -> None:
@@ -15,7 +16,7 @@ def rebuild_read_model() -> None:
     say(f"the read model holds all events up to {run(_rebuild(read_settings()))}")
 
 
-async def _rebuild(settings: Settings) -> int:
+async def _rebuild(settings: Settings) -> Positions:
     database = Database(settings.read_model_url)
     try:
         async with service_context(settings, "console") as context:

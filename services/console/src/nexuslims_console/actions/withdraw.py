@@ -76,7 +76,7 @@ async def _settled(
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
     while True:
-        known = (await asyncio.to_thread(model.position)).sequence >= request
+        known = (await asyncio.to_thread(model.position)).positions.hold(request)
         row = await asyncio.to_thread(required, model, name)
         if known and (_is_done(row, undo=undo) or clock() > deadline):
             return row
