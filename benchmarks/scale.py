@@ -31,6 +31,7 @@ from benchmarks.scale_lists import measure_lists
 from benchmarks.scale_stream import session_count, session_name, stream_folder
 from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection
+from nexuslims_contracts.periods import message_of
 from nexuslims_shared.broker import connect
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.session.repository import SessionRepository
