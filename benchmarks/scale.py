@@ -31,7 +31,6 @@ from benchmarks.scale_lists import measure_lists
 from benchmarks.scale_stream import session_count, session_name, stream_folder
 from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection
-from nexuslims_contracts.periods import message_of
 from nexuslims_shared.broker import connect
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.session.repository import SessionRepository
@@ -116,8 +115,7 @@ async def _project(url: str) -> None:
         database.prepare()
         client = await connect(url, name="benchmark")
         begin, cpu = time.perf_counter(), time.process_time()
-        positions = await Projection(_store(client), database).catch_up()
-        events = sum(map(message_of, positions.ends.values()))
+        events = (await Projection(_store(client), database).catch_up()).messages
         print(
             json.dumps(
                 {

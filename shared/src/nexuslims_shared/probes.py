@@ -16,9 +16,11 @@ from uuid import uuid4
 
 import nats.js.errors
 
-from nexuslims_contracts.topology import EVENTS, PROBES, STREAMS
+from nexuslims_contracts.periods import Period
+from nexuslims_contracts.topology import DEAD_LETTERS, PROBES
 from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.health import Check
+from nexuslims_shared.store.period_directory import periods_there
 from nexuslims_shared.threads import in_thread
 
 if TYPE_CHECKING:
@@ -95,7 +97,8 @@ def check_limits(jetstream: "JetStreamContext") -> Check:
 
     async def problem() -> str:
         account = await jetstream.account_info()
-        streams = [await jetstream.stream_info(spec.name) for spec in STREAMS]
+        names = [DEAD_LETTERS.name, *(one.stream for one in await periods_there(jetstream))]
+        streams = [await jetstream.stream_info(name) for name in names]
         return "; ".join([*near_limits(account), *stream_limits(streams)])
 
     return Check("broker limits", problem, essential=False)
@@ -127,7 +130,7 @@ def stream_limits(streams: Iterable["api.StreamInfo"]) -> list[str]:
             ("bytes", state.bytes, config.max_bytes or 0),
         )
         for unit, used, limit in uses:
-            if limit > 0 and (config.name == EVENTS.name or used >= _NEAR * limit):
+            if limit > 0 and (Period.of_stream(config.name or "") or used >= _NEAR * limit):
                 found.append(
                     f"stream {config.name} is limited to {limit:,} {unit} and holds {used:,}:"
                     " run `nexuslims provision`, which lifts the limit"

@@ -19,7 +19,6 @@ from nexuslims_console.repairs import (
     start_over,
 )
 from nexuslims_console.watching import minutes, overdue
-from nexuslims_contracts.periods import message_of
 from nexuslims_shared.context import service_context
 from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.doctor import Finding, find
@@ -29,7 +28,6 @@ from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.mounts import check_mounts
 from nexuslims_shared.probes import check_folder, check_space
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.positions import Positions
 from nexuslims_shared.threads import in_thread
 
 _OUTSIDE: Final = ("mount", "mounted", "free space", "dead letters", "due work", "instrument")
@@ -174,11 +172,6 @@ async def _read_model(settings: Settings) -> list[Finding]:
         database.close()
 
 
-def _count(positions: Positions) -> int:
-    """Return how many events were read, of all periods."""
-    return sum(map(message_of, positions.ends.values()))
-
-
 def _in_thread(work: Callable[[], str]) -> Callable[[], Awaitable[str]]:
     return lambda: in_thread(work)
 
@@ -206,7 +199,7 @@ async def _compare(settings: Settings, database: Database) -> str:
         raise CouldNotLookError(str(error)) from error
     if held.beyond(ends):
         return (
-            f"holds {_count(held)} of {_count(ends)} events: it is of another log;"
+            f"holds {held.messages} of {ends.messages} events: it is of another log;"
             " run `nexuslims read-model rebuild`"
         )
     if unreadable:

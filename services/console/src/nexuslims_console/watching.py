@@ -8,6 +8,7 @@ from nexuslims_console.errors import ReadModelError
 from nexuslims_console.queries import DueWork, ReadModel
 from nexuslims_shared.health import Check
 from nexuslims_shared.store.port import EventStore
+from nexuslims_shared.store.positions import Positions
 from nexuslims_shared.threads import in_thread
 
 
@@ -36,19 +37,22 @@ def check_projection(database: Database, stores: Sequence[EventStore], limit: ti
     limit
         How long the read model may stay behind.
     """
-    seen: list[tuple[int, datetime]] = []
+    seen: list[tuple[Positions, datetime]] = []
 
     async def problem() -> str:
         if not stores:
             return ""
-        last = await stores[0].last_sequence()
-        held = (await in_thread(lambda: ReadModel(database).position())).sequence
-        if not seen or held >= last or held != seen[0][0]:
+        ends = await stores[0].positions()
+        held = (await in_thread(lambda: ReadModel(database).position())).positions
+        if not seen or held.reach(ends) or held != seen[0][0]:
             seen[:] = [(held, datetime.now(UTC))]
         still = datetime.now(UTC) - seen[0][1]
         if still <= limit:
             return ""
-        return f"holds {held} of {last} events, and took none in for {minutes(still)}"
+        return (
+            f"holds {held.messages} of {ends.messages} events,"
+            f" and took none in for {minutes(still)}"
+        )
 
     return Check("projection", problem, essential=False)
 

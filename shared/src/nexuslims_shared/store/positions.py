@@ -33,6 +33,11 @@ class Positions:
         ]
         return ", ".join(named) or "none"
 
+    @property
+    def messages(self) -> int:
+        """How many events that is, of all periods."""
+        return sum(map(message_of, self.ends.values()))
+
     def within(self, period: Period) -> int:
         """Return the sequence up to which a period was read."""
         return self.ends.get(period, period.begin)
