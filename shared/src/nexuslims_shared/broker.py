@@ -194,13 +194,14 @@ async def provision(
         await _put_stream(jetstream, stream_config(DEAD_LETTERS, replicas))
         wanted = {ALL, *upcoming(datetime.now(UTC), length), *await periods_there(jetstream)}
         for period in sorted(wanted - await periods_away(jetstream)):
+            await _update_stream(jetstream, stream_config(events_of(period), replicas))
             await open_period(jetstream, period, replicas=replicas)
     except nats.js.errors.APIError as error:
         raise TopologyError(f"the broker refuses a definition: {error.description}") from error
 
 
 async def open_period(jetstream: "JetStreamContext", period: Period, *, replicas: int = 1) -> None:
-    """Create or update the stream of a period, with its consumers.
+    """Create the stream of a period, with its consumers; what is there stays as it is.
 
     Parameters
     ----------
@@ -217,7 +218,8 @@ async def open_period(jetstream: "JetStreamContext", period: Period, *, replicas
         If the server refuses a definition.
     """
     try:
-        await _put_stream(jetstream, stream_config(events_of(period), replicas))
+        if period not in await periods_there(jetstream):
+            await jetstream.add_stream(stream_config(events_of(period), replicas))
         for consumer in CONSUMERS:
             await jetstream.add_consumer(
                 period.stream, consumer_config(consumer_in(period, consumer))
@@ -283,14 +285,20 @@ def consumer_config(spec: ConsumerSpec) -> api.ConsumerConfig:
 
 
 async def _put_stream(jetstream: "JetStreamContext", config: api.StreamConfig) -> None:
+    if not await _update_stream(jetstream, config):
+        await jetstream.add_stream(config)
+
+
+async def _update_stream(jetstream: "JetStreamContext", config: api.StreamConfig) -> bool:
+    """Give a stream its definition, but leave it where an operator moved it; False if not there."""
     assert config.name  # noqa: S101 - ours always have one
     try:
         known = (await jetstream.stream_info(config.name)).config
     except nats.js.errors.NotFoundError:
-        await jetstream.add_stream(config)
-    else:
-        config.placement = known.placement  # where an operator moved it
-        await jetstream.update_stream(config)
+        return False
+    config.placement = known.placement
+    await jetstream.update_stream(config)
+    return True
 
 
 async def _put_bucket(jetstream: "JetStreamContext", spec: BucketSpec, replicas: int) -> None:
