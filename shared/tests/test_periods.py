@@ -212,6 +212,8 @@ def test_positions_tell_another_log_from_a_period_that_is_away() -> None:
     assert held.beyond(Positions.of({ALL: 4, YEARS[0]: YEARS[0].sequence(9)})) == [ALL]
     assert str(held) == "message 5 of period all, message 7 of period 2025"
     assert held.including(3) is held
+    assert held.messages == 12
+    assert held.behind(Positions.of({ALL: 9, YEARS[0]: YEARS[0].sequence(6)})) == 4
 
 
 async def test_the_first_stream_alone_asks_for_nothing_more(

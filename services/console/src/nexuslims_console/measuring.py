@@ -80,8 +80,8 @@ class Measurements:
             metrics.DUE_SECONDS.labels(service).set(_age(work.since if work else None, now))
         position = await asyncio.to_thread(self._model.position)
         metrics.READ_MODEL_TIME.set(position.read_at.timestamp())
-        last = await self._store.last_sequence()
-        metrics.READ_MODEL_LAG.set(max(0, last - position.sequence))
+        ends = await self._store.positions()
+        metrics.READ_MODEL_LAG.set(position.positions.behind(ends))
         metrics.MEASURED.labels("sessions").set_to_current_time()
 
     async def measure_broker(self) -> None:

@@ -56,6 +56,10 @@ class Positions:
         """Tell whether every event that others hold was read."""
         return all(map(self.hold, others.ends.values()))
 
+    def behind(self, ends: "Positions") -> int:
+        """Return how many events others hold that were not read."""
+        return sum(max(0, end - self.within(period)) for period, end in ends.ends.items())
+
     def beyond(self, ends: "Positions") -> list[Period]:
         """Return the periods that are there but end before what was read: they are others."""
         return sorted(period for period, end in ends.ends.items() if end < self.within(period))
