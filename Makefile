@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload \
 	contracts asyncapi-schema dashboards \
-	bench-archive bench-build bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-upload bench-verify
+	bench-archive bench-build bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -116,6 +116,9 @@ bench-rebuild: install ## records of 2,000 sessions again from the events, besid
 
 bench-verify: install ## 2,000 records held against a CDCS that has lost half of them
 	$(BIN)/python -m benchmarks.verify
+
+bench-telemetry: install ## what traces cost the pipeline, on and off
+	$(BIN)/python -m benchmarks.telemetry
 
 bench-upload: install ## records to a CDCS that takes its time
 	$(BIN)/python -m benchmarks.upload

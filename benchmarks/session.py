@@ -63,8 +63,16 @@ def cpu_of(system: System) -> float:
     return total
 
 
-async def run_ours(instrument_data: Path) -> dict[str, float]:
-    """One session through the services."""
+async def run_ours(instrument_data: Path, **settings: str) -> dict[str, float]:
+    """One session through the services.
+
+    Parameters
+    ----------
+    instrument_data
+        Where the files are.
+    settings
+        More variables for the services.
+    """
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         (folder / "data").mkdir()
@@ -75,6 +83,7 @@ async def run_ours(instrument_data: Path) -> dict[str, float]:
             NX_INSTRUMENT_DATA_PATH=str(instrument_data),
             NX_DATA_PATH=str(folder / "data"),
             NX_FILE_STRATEGY="exclusive",
+            **settings,
         ) as system:
             for name in services:
                 await system.wait_for_http(name, "/readyz", 200)

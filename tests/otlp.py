@@ -28,7 +28,7 @@ class ReceivedSpan:
     @property
     def session(self) -> str:
         """The session it is about."""
-        return self.attributes.get("em.session.id", "")
+        return str(self.attributes.get("em.session.id", ""))
 
 
 @dataclass(slots=True)
