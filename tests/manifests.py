@@ -23,6 +23,11 @@ def compose() -> Document:
     return document
 
 
+def nested(needs: Any) -> Document:
+    """Return what a service of Compose depends on as its long form."""
+    return needs if isinstance(needs, dict) else {name: {} for name in needs}
+
+
 def image_targets() -> set[str]:
     """Stages of the Dockerfile that are images of services."""
     text = (CHECKOUT / "Dockerfile").read_text()

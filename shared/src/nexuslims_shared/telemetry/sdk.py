@@ -145,6 +145,8 @@ class OpenTelemetry:
         attributes = _messaging("send", envelopes)
         current = trace.get_current_span().get_span_context()
         parent = current if current.is_valid else None
+        if parent is None:
+            attributes[REPLAY] = False
         with self._start(SpanKind.PRODUCER, attributes, parent=parent):
             carrier: dict[str, str] = {}
             _headers.inject(carrier)
