@@ -45,7 +45,7 @@ def renderings() -> dict[str, list[Document]]:
     found = {"merged base": list(_merged_base())}
     if shutil.which("kubectl"):
         for folder in (BASE, *OVERLAYS):
-            found[f"kubectl {folder.name}"] = _kubectl(folder)
+            found[f"kubectl {folder.name}"] = kubectl(folder)
     return found
 
 
@@ -72,7 +72,8 @@ def _documents(path: Path) -> list[Document]:
     return [document for document in yaml.safe_load_all(path.read_text()) if document]
 
 
-def _kubectl(folder: Path) -> list[Document]:
+def kubectl(folder: Path) -> list[Document]:
+    """A folder as kubectl renders it."""
     command = ["kubectl", "kustomize", folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -86,10 +87,18 @@ def _merged_base() -> Iterator[Document]:
     (pod,) = _documents(BASE / patch["path"])
     for resource in kustomization["resources"]:
         for document in _documents(BASE / resource):
-            if document["kind"] == patch["target"]["kind"]:
-                yield _merge(document, {"spec": pod["spec"]})
-            else:
-                yield document
+            is_meant = document["kind"] == patch["target"]["kind"]
+            merged = _merge(document, {"spec": pod["spec"]}) if is_meant else document
+            (labels,) = kustomization["labels"]
+            yield _labelled(merged, labels["pairs"])
+
+
+def _labelled(document: Document, pairs: dict[str, str]) -> Document:
+    """Label an object and the pods that it makes."""
+    labels = {"metadata": {"labels": pairs}}
+    pods = {"spec": {"template": labels}} if "template" in document.get("spec", {}) else {}
+    labelled: Document = _merge(_merge(document, labels), pods)
+    return labelled
 
 
 def _merge(into: Any, patch: Any) -> Any:

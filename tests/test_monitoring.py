@@ -43,9 +43,17 @@ def rules() -> list[dict[str, Any]]:
     return found
 
 
+def scaling_query() -> str:
+    path = CHECKOUT / "k8s" / "components" / "autoscaling-keda" / "extractor.yaml"
+    (trigger,) = yaml.safe_load(path.read_text())["spec"]["triggers"]
+    query: str = trigger["metadata"]["query"]
+    return query
+
+
 def all_queries() -> set[str]:
     """What dashboards show and what alerts compare."""
     shown = {query.replace(RATE, "15s") for one in DASHBOARDS for query in queries(one)}
+    shown.add(scaling_query())
     compared = {COMPARED.sub("", rule["expr"]) for rule in rules()}
     return shown | {re.sub(r"\[\d+[mh]\]", "[15s]", query) for query in compared}
 

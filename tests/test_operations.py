@@ -9,6 +9,7 @@ import kubernetes_validate
 import pytest
 from pydantic import SecretStr
 
+from nexuslims_console.export.settings import ExportSettings
 from nexuslims_contracts import topology
 from nexuslims_contracts.plugins import installed
 from nexuslims_harvester.calendar import CALENDARS
@@ -33,6 +34,8 @@ from tests.manifests import (
 )
 
 KUBERNETES = "1.32"
+OF_PLUGINS = ("nexuslims_shared", "nexuslims_harvester", "nexuslims_uploader")
+OPERATORS = {"keda.sh", "monitoring.coreos.com"}
 RELEASE = version("nexuslims-shared")
 VARIABLE = re.compile(r"\b(?:NX_[A-Z0-9_]*[A-Z0-9]|NATS_URL)\b")
 SPEAK_OF_SETTINGS = [
@@ -63,7 +66,7 @@ def settings(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "srv" / "instrument-data").mkdir(parents=True)
-    sample = CHECKOUT / "k8s" / "overlays" / "single-node" / "config"
+    sample = CHECKOUT / "k8s" / "overlays" / "small" / "config"
     shutil.copytree(sample, tmp_path / "srv" / "config")
     return read_settings(
         instrument_data_path=tmp_path / "srv" / "instrument-data",
@@ -87,7 +90,7 @@ def test_every_variable_that_is_named_exists(path):
 
 
 def named_in_settings(name):
-    known = {*_variables_of(Settings), *_variables_of_plugins()}
+    known = {*_variables_of(Settings), *_variables_of_plugins(), *_variables_of(ExportSettings)}
     return name in known or name.removesuffix("_FILE") in known
 
 
@@ -106,8 +109,8 @@ def _fields_of_plugins(group):
         for plugin in installed(entry).values():
             plugin.load()
     for model in group.__subclasses__():
-        if model is Settings or not model.__module__.startswith("nexuslims_"):
-            continue  # not a test's
+        if model is Settings or not model.__module__.startswith(OF_PLUGINS):
+            continue  # a test's, or of commands, which containers do not run
         for name, field in model.model_fields.items():
             yield model.variable(name, "1" if issubclass(model, Numbered) else ""), field
 
@@ -187,7 +190,8 @@ def test_every_service_has_a_deployment(deployments):
     assert sorted(deployments) == SERVICES
     for name, deployment in deployments.items():
         container = only_container(deployment)
-        assert (container["image"], container["args"]) == (f"nexuslims/{name}", ["run", name])
+        assert container["image"] == f"nexuslims/{name}:{RELEASE}"
+        assert container["args"] == ["run", name]
 
 
 def test_the_topology_has_consumers_of_existing_services_only():
@@ -203,7 +207,7 @@ def test_probes_ask_what_the_services_answer(deployments, settings):
         container = only_container(deployment)
         (port,) = container["ports"]
         assert port["containerPort"] == int(settings_env()["NX_HTTP_PORT"])
-        for probe in ("livenessProbe", "readinessProbe"):
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert container[probe]["httpGet"]["port"] == port["name"]
             assert container[probe]["httpGet"]["path"] in routes
         assert container["livenessProbe"]["httpGet"] != container["readinessProbe"]["httpGet"]
@@ -308,8 +312,10 @@ def test_files_are_valid_kubernetes_objects(name):
 
 
 def test_renderings_are_valid_kubernetes_objects(rendering):
+    """Objects of operators, such as KEDA's, are looked at in test_kubernetes.py."""
     for document in rendering:
-        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+        if document["apiVersion"].split("/")[0] not in OPERATORS:
+            kubernetes_validate.validate(document, KUBERNETES, strict=True)
 
 
 def test_selectors_select(rendering):
@@ -319,7 +325,7 @@ def test_selectors_select(rendering):
         if each["kind"] != "Job":
             assert _selected(each["spec"]["selector"]["matchLabels"], own)
     for each in rendering:
-        if each["kind"] in ("PodDisruptionBudget", "NetworkPolicy"):
+        if each["kind"] in ("PodDisruptionBudget", "NetworkPolicy", "PodMonitor"):
             selector = each["spec"].get("selector") or each["spec"]["podSelector"]
             wanted = selector.get("matchLabels", {})
         elif each["kind"] == "Service":

@@ -1,0 +1,229 @@
+"""Kubernetes: who reaches whom, secrets, autoscaling, NACK's resources."""
+
+import shutil
+
+import kubernetes_validate
+import pytest
+import yaml
+from scripts.nack import FILE, rendered
+
+from nexuslims_contracts.topology import BUCKETS, CONSUMERS, STREAMS
+from tests.manifests import CHECKOUT, SERVICES, kubectl, only_container
+
+pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+
+OVERLAYS = ("small", "large", "three-broker")
+PART = "app.kubernetes.io/part-of"
+COMPONENT = "app.kubernetes.io/component"
+NATS = {COMPONENT: "nats"}
+KINDS = {"Stream": STREAMS, "Consumer": CONSUMERS, "KeyValue": BUCKETS}
+COMPONENTS = ("autoscaling-keda", "autoscaling-hpa", "prometheus-operator")
+
+
+@pytest.fixture(scope="module")
+def renderings():
+    return {name: kubectl(CHECKOUT / "k8s" / "overlays" / name) for name in OVERLAYS}
+
+
+@pytest.fixture(params=OVERLAYS)
+def rendering(request, renderings):
+    return renderings[request.param]
+
+
+def of_kind(documents, kind):
+    return {one["metadata"]["name"]: one for one in documents if one["kind"] == kind}
+
+
+def ours(component):
+    return {PART: "nexuslims", COMPONENT: component}
+
+
+# --- network policies ------------------------------------------------------------------------
+
+
+class Network:
+    """Judges connections as Kubernetes does: pods that no policy selects are free."""
+
+    def __init__(self, documents):
+        self.policies = [one["spec"] for one in of_kind(documents, "NetworkPolicy").values()]
+
+    def allows(self, direction, pod, port, peer=None):
+        """Whether a pod may send to, or receive from, a peer by TCP; no peer is one outside."""
+        selected = [
+            one
+            for one in self.policies
+            if direction in one["policyTypes"] and _matches(one["podSelector"], pod)
+        ]
+        return not selected or any(
+            self._rule_allows(rule, direction, port, peer)
+            for one in selected
+            for rule in one.get(direction.lower(), [])
+        )
+
+    def connects(self, sender, receiver, port):
+        return self.allows("Egress", sender, port, receiver) and self.allows(
+            "Ingress", receiver, port, sender
+        )
+
+    @staticmethod
+    def _rule_allows(rule, direction, port, peer):
+        if "ports" in rule and not any(
+            one["port"] == port and one["protocol"] == "TCP" for one in rule["ports"]
+        ):
+            return False
+        peers = rule.get("to" if direction == "Egress" else "from")
+        return peers is None or any(
+            peer is not None and _matches(one["podSelector"], peer) for one in peers
+        )
+
+
+def _matches(selector, labels):
+    return selector.get("matchLabels", {}).items() <= labels.items()
+
+
+def test_services_reach_what_they_need_and_nothing_else(rendering):
+    network = Network(rendering)
+    outside = {"harvester": {443}, "uploader": {443}, "console": {443, 5432}}
+    for service in (*SERVICES, "provision"):
+        pod = ours(service)
+        for port in (4222, 53, 4318):
+            assert network.allows("Egress", pod, port), (service, port)
+        reached = {
+            port for port in (80, 443, 5432, 6222, 8222) if network.allows("Egress", pod, port)
+        }
+        assert reached == outside.get(service, set()), service
+        assert network.allows("Ingress", pod, 8080)
+        assert not network.allows("Ingress", pod, 22)
+
+
+def test_other_pods_of_the_namespace_are_left_alone(rendering):
+    network = Network(rendering)
+    for pod in ({"app": "other"}, {PART: "other", COMPONENT: "database"}, {}):
+        for direction in ("Ingress", "Egress"):
+            assert network.allows(direction, pod, 12345)
+
+
+@pytest.mark.parametrize("overlay", ["small", "three-broker"])
+def test_services_reach_the_broker_of_the_namespace(overlay, renderings):
+    network = Network(renderings[overlay])
+    for service in (*SERVICES, "provision"):
+        assert network.connects(ours(service), NATS, 4222)
+    assert not network.connects({"app": "other"}, NATS, 4222)
+
+
+def test_brokers_of_a_cluster_reach_each_other(renderings):
+    network = Network(renderings["three-broker"])
+    assert network.connects(NATS, NATS, 6222)
+    assert not network.connects(ours("console"), NATS, 6222)
+    assert not network.allows("Egress", NATS, 443)
+
+
+# --- secrets, images, replicas -----------------------------------------------------------------
+
+
+def test_no_service_sees_the_secrets_of_another(rendering):
+    for name, deployment in of_kind(rendering, "Deployment").items():
+        volumes = deployment["spec"]["template"]["spec"]["volumes"]
+        secrets = {one["secret"]["secretName"] for one in volumes if "secret" in one}
+        assert secrets <= {f"nexuslims-{name}"}
+
+
+def test_images_have_a_tag(rendering):
+    for document in rendering:
+        if "template" in document.get("spec", {}):
+            _, colon, tag = only_container(document)["image"].partition(":")
+            assert colon
+            assert tag not in ("", "latest")
+
+
+def test_disruption_never_takes_the_last_pod_nor_holds_up_a_node(rendering):
+    """A budget is only where there are several pods, as it would keep a node from being emptied."""
+    workloads = {**of_kind(rendering, "Deployment"), **of_kind(rendering, "StatefulSet")}
+    for name, budget in of_kind(rendering, "PodDisruptionBudget").items():
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert name in workloads
+    for name in of_kind(rendering, "PodDisruptionBudget"):
+        assert only_container(workloads[name])["resources"]["requests"]
+
+
+def test_pods_have_requests_and_limits_and_are_spread(rendering):
+    for document in (*of_kind(rendering, "Deployment").values(),):
+        assert {"cpu", "memory"} <= only_container(document)["resources"]["requests"].keys()
+        assert "memory" in only_container(document)["resources"]["limits"]
+        (spread,) = document["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+
+
+def test_three_brokers_are_a_cluster_on_three_nodes(renderings):
+    broker = of_kind(renderings["three-broker"], "StatefulSet")["nats"]
+    assert broker["spec"]["replicas"] == 3
+    routes = next(one for one in only_container(broker)["args"] if one.startswith("--routes"))
+    assert routes.count("nats://nats-") == 3
+    (spread,) = broker["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["whenUnsatisfiable"] == "DoNotSchedule"
+    resources = only_container(broker)["resources"]
+    assert resources["requests"]["memory"] == resources["limits"]["memory"]
+    service = of_kind(renderings["three-broker"], "Service")["nats"]
+    assert {port["port"] for port in service["spec"]["ports"]} >= {4222, 6222}
+
+
+def test_people_reach_the_console(renderings):
+    (ingress,) = of_kind(renderings["large"], "Ingress").values()
+    (rule,) = ingress["spec"]["rules"]
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    service = of_kind(renderings["large"], "Service")[backend["name"]]
+    assert backend["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
+    assert rule["host"] in ingress["spec"]["tls"][0]["hosts"]
+
+
+# --- autoscaling -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_components_can_be_used(name, tmp_path):
+    folder = CHECKOUT / "k8s" / "components" / name
+    document = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert document["kind"] == "Component"
+    for resource in document["resources"]:
+        for one in yaml.safe_load_all((folder / resource).read_text()):
+            if one["apiVersion"] == "autoscaling/v2":
+                kubernetes_validate.validate(one, "1.32", strict=True)
+
+
+def test_extractors_are_scaled_by_due_work(renderings):
+    """Their number is nobody else's; the query is run in test_monitoring.py."""
+    scaled = of_kind(renderings["large"], "ScaledObject")["extractor"]["spec"]
+    deployment = of_kind(renderings["large"], "Deployment")[scaled["scaleTargetRef"]["name"]]
+    assert "replicas" not in deployment["spec"]
+    assert scaled["minReplicaCount"] < scaled["maxReplicaCount"]
+    (trigger,) = scaled["triggers"]
+    assert trigger["type"] == "prometheus"
+    assert "nexuslims_due_files" in trigger["metadata"]["query"]
+    assert "consumer" not in trigger["metadata"]["query"]
+
+
+# --- NACK, External Secrets ------------------------------------------------------------------
+
+
+def test_resources_of_nack_are_those_of_the_topology():
+    assert FILE.read_text() == rendered(), "run `python -m scripts.nack`"
+    documents = list(yaml.safe_load_all(FILE.read_text()))
+    for kind, specs in KINDS.items():
+        assert len(of_kind(documents, kind)) == len(specs)
+    for document in documents:
+        assert document["apiVersion"] == "jetstream.nats.io/v1beta2"
+        assert "allowMsgSchedules" not in document["spec"], "it would clear denyPurge"
+    events = of_kind(documents, "Stream")["nexus-events"]["spec"]
+    assert events["denyDelete"]
+    assert events["denyPurge"]
+    assert events["allowAtomicPublish"]
+
+
+def test_the_example_of_external_secrets_has_the_keys_that_pods_read(renderings):
+    text = (CHECKOUT / "k8s" / "examples" / "external-secrets.yaml").read_text()
+    deployments = of_kind(renderings["large"], "Deployment")
+    for one in yaml.safe_load_all(text):
+        name = one["spec"]["target"]["name"]
+        container = only_container(deployments[name.removeprefix("nexuslims-")])
+        read = {each.get("value", "").rpartition("/")[2] for each in container["env"]}
+        assert {each["secretKey"] for each in one["spec"]["data"]} <= read
