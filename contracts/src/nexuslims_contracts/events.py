@@ -46,6 +46,7 @@ from nexuslims_contracts.file_events import (
     SessionIndexed,
 )
 from nexuslims_contracts.identifiers import FileToken, PersonId
+from nexuslims_contracts.imported_events import SessionImported
 
 __all__ = [
     "EVENT_TYPES",
@@ -85,6 +86,7 @@ __all__ = [
     "Sample",
     "SessionCancelled",
     "SessionEnded",
+    "SessionImported",
     "SessionIndexed",
     "SessionRevised",
     "SessionStarted",

@@ -234,7 +234,12 @@ STATED_BY: Mapping[str, tuple[type[events.Event], ...]] = {
         events.RecordLost,
         *STATED_BY_CONSUMERS,
     ),
-    "console": (events.RebuildRequested, events.RetryRequested, events.WithdrawalRequested),
+    "console": (
+        events.SessionImported,
+        events.RebuildRequested,
+        events.RetryRequested,
+        events.WithdrawalRequested,
+    ),
 }
 """Service -> the events that it states, and nobody else but for :data:`STATED_BY_CONSUMERS`."""
 

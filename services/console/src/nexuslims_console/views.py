@@ -26,6 +26,7 @@ from nexuslims_contracts.events import (
     ReservationMatched,
     SessionCancelled,
     SessionEnded,
+    SessionImported,
     SessionIndexed,
     SessionRevised,
     SessionStarted,
@@ -119,7 +120,7 @@ def session_row(state: SessionState) -> SessionRow:
         instrument=instrument.name if instrument else "",
         start=start,
         end=end,
-        title=booking.title if isinstance(booking, ReservationMatched) else "",
+        title=booking.title if isinstance(booking, ReservationMatched) else _imported_title(state),
         status=at.status,
         phase=at.phase,
         reason=at.reason,
@@ -128,7 +129,7 @@ def session_row(state: SessionState) -> SessionRow:
         failures=record.failures if record else 0,
         activities=record.activities if record else 0,
         datasets=record.datasets if record else 0,
-        record_path=record.record.path if record else "",
+        record_path=record.record.path if record else _imported_record(state),
         record_sha256=record.record.sha256 if record else "",
         uploads=_upload_rows(state),
         built_at=state.built.sequence if state.built else 0,
@@ -158,8 +159,19 @@ def _times(state: SessionState) -> tuple[Instrument | None, datetime | None, dat
     event = state.schedule.event if state.schedule else None
     if isinstance(event, (SessionEnded, SessionRevised)):
         return event.instrument, event.start, event.end
-    started = state.started.event if state.started else None
-    return (started.instrument, started.start, None) if started else (None, None, None)
+    if state.started:
+        return state.started.event.instrument, state.started.event.start, None
+    before = state.imported.event if state.imported else None
+    return (before.instrument, before.start, before.end) if before else (None, None, None)
+
+
+def _imported_title(state: SessionState) -> str:
+    return state.imported.event.title if state.imported else ""
+
+
+def _imported_record(state: SessionState) -> str:
+    record = state.imported.event.record if state.imported else None
+    return record.path if record else ""
 
 
 def _upload_rows(state: SessionState) -> tuple[UploadRow, ...]:
@@ -189,6 +201,11 @@ def _(event: SessionStarted | SessionEnded | SessionRevised) -> str:
     end = None if isinstance(event, SessionStarted) else event.end
     until = f" to {end.isoformat()}" if end else ""
     return f"{event.instrument.name}, {event.start.isoformat()}{until}"
+
+
+@summary.register
+def _(event: SessionImported) -> str:
+    return f"{event.status} by {event.system}: {event.instrument.name}, {event.start.isoformat()}"
 
 
 @summary.register

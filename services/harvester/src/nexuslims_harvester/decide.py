@@ -21,9 +21,12 @@ from nexuslims_harvester.calendar import CalendarEntry
 from nexuslims_harvester.text import readable, readable_text
 from nexuslims_shared.people import Person
 from nexuslims_shared.session.state import Booking, SessionState
+from nexuslims_shared.session.status import left_as_imported
 
 _LONGEST_UNKNOWN: Final = timedelta(days=1)
 """How long a session may have lasted whose end is not known."""
+_HAS_RECORD: Final = ("COMPLETED", "BUILT_NOT_EXPORTED")
+"""Outcomes of an earlier system that the calendar does not reopen."""
 
 
 def decide(
@@ -49,6 +52,8 @@ def decide(
     now
         An end that is still to come is none yet; a session still to come has not started.
     """
+    if (before := left_as_imported(state)) and before.status in _HAS_RECORD:
+        return []
     session = entry.session(calendar)
     user = people.get(entry.user) if entry.user else None
     instrument = entry.instrument.as_contract()

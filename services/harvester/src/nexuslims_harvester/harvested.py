@@ -10,16 +10,18 @@ from nexuslims_contracts.events import (
     ReservationMissing,
     SessionCancelled,
     SessionEnded,
+    SessionImported,
     SessionRevised,
     SessionStarted,
 )
 from nexuslims_harvester.calendar import Window
 from nexuslims_shared.session.follow import FollowedSessions
 from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import ended
+from nexuslims_shared.session.status import ended, left_as_imported
 from nexuslims_shared.store.port import EventStore
 
 OWN_EVENTS: Final = (
+    SessionImported,
     SessionStarted,
     SessionEnded,
     SessionRevised,
@@ -55,7 +57,7 @@ class HarvestedSessions(FollowedSessions):
         return {
             session: state
             for session, state in self.states.items()
-            if state.started is not None and state.started.event.calendar == calendar
+            if (first := state.started or state.imported) and first.event.calendar == calendar
         }
 
 
@@ -76,12 +78,14 @@ def window_after(states: Iterable[SessionState], now: datetime, overlap: timedel
     overlap
         How far behind the latest start edits are looked for.
     """
-    held = [state for state in states if _stands(state)]
+    held = [state for state in states if _stands(state) or left_as_imported(state)]
     if not held:
         return Window(None, now)
     latest = max(map(_start, held))
     still_on = [
-        _start(one) for one in held if ended(one) is None and _start(one) > latest - FORGOTTEN
+        _start(one)
+        for one in held
+        if _stands(one) and ended(one) is None and _start(one) > latest - FORGOTTEN
     ]
     since = max(min([latest, now, *still_on]), LONG_AGO) - overlap
     return Window(since, now, expected_of(one for one in held if belongs(one, since)))
@@ -151,7 +155,7 @@ def _stands(state: SessionState) -> bool:
 
 def _start(state: SessionState) -> datetime:
     """Return when a session began, by the last statement that says so."""
-    for register in (state.schedule, state.started):
+    for register in (state.schedule, state.started, state.imported):
         if register is not None and not isinstance(register.event, SessionCancelled):
             return register.event.start
     return LONG_AGO

@@ -42,6 +42,7 @@ from nexuslims_contracts.events import (
     RetryRequested,
     SessionCancelled,
     SessionEnded,
+    SessionImported,
     SessionIndexed,
     SessionRevised,
     SessionStarted,
@@ -116,6 +117,7 @@ class SessionState:
     """Everything the events say about a session."""
 
     session: str = ""
+    imported: Register[SessionImported] | None = None
     started: Register[SessionStarted] | None = None
     schedule: Register[Schedule] | None = None
     times: Register[Times] | None = None
@@ -247,6 +249,11 @@ def _apply(event: Event, state: SessionState, sequence: int) -> SessionState:
     """Events that change nothing but the position."""
     del event, sequence
     return state
+
+
+@_apply.register
+def _(event: SessionImported, state: SessionState, sequence: int) -> SessionState:
+    return replace(state, imported=_later(state.imported, sequence, event))
 
 
 @_apply.register

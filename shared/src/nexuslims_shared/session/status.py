@@ -15,6 +15,7 @@ from nexuslims_contracts.events import (
     ReservationMissing,
     SessionCancelled,
     SessionEnded,
+    SessionImported,
     SessionRevised,
     UploadFailed,
     UploadPlan,
@@ -63,6 +64,9 @@ NOT_WITHDRAWN = "not withdrawn"
 """The phase in which a destination refuses to give a record back."""
 
 
+IMPORTED = "imported"
+"""The phase of a session that an earlier system dealt with."""
+
 STUCK = "stuck"
 """The phase in which a service gave up on an event of the session, until a retry."""
 
@@ -100,6 +104,11 @@ def cancelled(state: SessionState) -> SessionCancelled | None:
     """Return the calendar's cancellation, if nothing newer replaced it."""
     event = state.schedule.event if state.schedule else None
     return event if isinstance(event, SessionCancelled) else None
+
+
+def left_as_imported(state: SessionState) -> SessionImported | None:
+    """Return what an earlier system made of a session, unless it was opened here since."""
+    return state.imported.event if state.imported and state.started is None else None
 
 
 def unhandled(state: SessionState) -> list[HandlingFailed]:
@@ -240,6 +249,8 @@ def progress(state: SessionState) -> Progress:
     reason = withdrawn(state)
     if reason and (ended(state) or cancelled(state) or holding(state)):
         return _after_withdrawal(state, reason)
+    if before := left_as_imported(state):
+        return Progress(Status(before.status), IMPORTED, f"as {before.system} left it")
     if ended(state) is None:
         return Progress(Status.WAITING_FOR_END, "in use")
     return _after_booking(state)

@@ -110,6 +110,21 @@ def variables() -> dict[str, str]:
     return {name.upper(): text for name, text in {**from_file, **os.environ}.items()}
 
 
+def add_variables(path: Path) -> None:
+    """Add the variables of another ``.env`` to the environment, which wins.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file.
+    """
+    if not path.is_file():
+        raise SettingsError(f"{path}: there is no such file")
+    for name, text in dotenv_values(path).items():
+        if text is not None:
+            os.environ.setdefault(name, text)
+
+
 def any_given(prefix: str) -> bool:
     """Tell whether a setting whose name begins so is given; an empty one is not.
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import Final, TypeAlias
 
-from nexuslims_console.actions.requests import request_rebuild
+from nexuslims_console.actions.requests import reopen_imported, request_rebuild
 from nexuslims_console.actions.sessions import required
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work
@@ -22,7 +22,7 @@ from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import ExtractionFailed, MetadataExtracted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, say
-from nexuslims_shared.session.status import WELL, WITHOUT_RECORD
+from nexuslims_shared.session.status import IMPORTED, WELL, WITHOUT_RECORD
 from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.store.port import EventStore
@@ -31,7 +31,7 @@ Ask: TypeAlias = Callable[[EventStore, ReadModel], Awaitable[dict[str, int]]]
 """Publishes the requests; gives the sequence of each, by session."""
 
 POLL_S: Final = 0.25
-_UNNEEDED: Final = ("console", "harvester", "indexer")
+_UNNEEDED: Final = ("console", "harvester")
 
 
 def re_extract(
@@ -67,6 +67,7 @@ def re_extract(
         names = await asyncio.to_thread(_meant, model, session, window)
         if extractor:
             names = await _read_by(store, extractor, names)
+        await reopen_imported(store, names)
         return await request_rebuild(store, names, re_extract=True, extractor=extractor)
 
     rows, undone = run(_rebuild(read_settings(), ask, patience))
@@ -101,6 +102,8 @@ def _meant(model: ReadModel, session: str, window: Window) -> list[str]:
             say(f"left out: {count} ({phase})")
         return [row.session for row in built if row.status not in WITHOUT_RECORD]
     row = required(model, session)
+    if row.phase == IMPORTED:
+        return [session]
     if not row.built_at or row.status in WITHOUT_RECORD:
         raise ConsoleError(
             f"{session} has no record to make again: it is {row.status} ({row.phase});"

@@ -5,6 +5,9 @@ from uuid import uuid4
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import RebuildRequested, RetryRequested, WithdrawalRequested
+from nexuslims_shared.session.reopening import reopening
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.status import left_as_imported
 from nexuslims_shared.store.port import EventStore
 
 
@@ -34,6 +37,23 @@ async def request_rebuild(
             for session in sessions
         ],
     )
+
+
+async def reopen_imported(store: EventStore, sessions: Sequence[str]) -> None:
+    """Open those sessions here that an earlier system dealt with: their files are looked for.
+
+    Parameters
+    ----------
+    store
+        The event store.
+    sessions
+        Whose records are to be made here.
+    """
+    repository = SessionRepository(store)
+    for session in sessions:
+        if before := left_as_imported(await repository.open(session)):
+            for event in reopening(before):
+                await store.append(envelop(event, source="nexuslims/console"))
 
 
 async def request_retry(store: EventStore, session: str, *, overwrite: bool = False) -> None:
