@@ -40,6 +40,7 @@ CALLS = {
     "doctor": ["doctor"],
     "export": ["export", "file-1"],
     "extract": ["extract", "files/nothing.dm3"],
+    "import-legacy": ["import-legacy", "--db", "nothing.db"],
     "instruments": ["instruments"],
     "people": ["people", "list"],
     "provision": ["provision"],
