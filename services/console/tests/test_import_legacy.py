@@ -28,7 +28,7 @@ from nexuslims_console.views import session_row
 from nexuslims_contracts.events import SessionEnded, SessionImported, SessionStarted
 from nexuslims_contracts.testing import recorded
 from nexuslims_shared.cli.shell import app
-from nexuslims_shared.session.reopening import reopening
+from nexuslims_shared.session.importing import reopening
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.session.status import progress
 

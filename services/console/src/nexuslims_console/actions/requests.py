@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import RebuildRequested, RetryRequested, WithdrawalRequested
-from nexuslims_shared.session.reopening import reopening
+from nexuslims_shared.session.importing import reopening
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.status import left_as_imported
 from nexuslims_shared.store.port import EventStore

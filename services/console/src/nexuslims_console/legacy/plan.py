@@ -1,7 +1,7 @@
 """What of the incumbent's database becomes instruments and events, and what cannot."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast, get_args
 
@@ -15,18 +15,12 @@ from nexuslims_console.legacy.database import (
 )
 from nexuslims_console.legacy.records import LegacyRecord, LegacyRecords
 from nexuslims_contracts.calendars import Project, Sample
-from nexuslims_contracts.event import UploadPlan
-from nexuslims_contracts.events import (
-    Event,
-    RecordUploaded,
-    SessionEnded,
-    SessionImported,
-    SessionStarted,
-)
+from nexuslims_contracts.events import Event, SessionImported
 from nexuslims_contracts.identifiers import is_token, session_token
 from nexuslims_contracts.imported_events import ImportedStatus
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
+from nexuslims_shared.session.importing import held, waiting
 
 SYSTEM: Final = "NexusLIMS 2.8 or earlier"
 OTHER: Final = "legacy"
@@ -152,13 +146,12 @@ def statements(
     }
     from_calendar = {"calendar": planned.calendar, "calendar_event": planned.calendar_event}
     if not planned.finished:
-        events: list[Event] = [SessionStarted(**from_calendar, **common)]
-        if planned.session.end is not None:
-            events.append(SessionEnded(end=planned.session.end, **common))
-        return events
+        return waiting(end=planned.session.end, **from_calendar, **common)
     purpose = _purpose(planned.record) if planned.record else {}
+    taken = [one for one in planned.uploads if is_token(one.destination)]
+    sha256 = planned.record.ref.sha256 if planned.record else ""
     return [
-        *_uploads(planned),
+        *held(planned.token, sha256, ((o.destination, o.record_id, o.url) for o in taken)),
         SessionImported(
             end=planned.session.end,
             system=SYSTEM,
@@ -252,18 +245,3 @@ def _purpose(record: LegacyRecord) -> dict[str, Any]:
             for one in said.projects
         ),
     }
-
-
-def _uploads(planned: PlannedSession) -> Iterable[Event]:
-    taken = [one for one in planned.uploads if is_token(one.destination)]
-    plan = UploadPlan(strategy="all", destinations=tuple(one.destination for one in taken))
-    for one in taken:
-        yield RecordUploaded(
-            session=planned.token,
-            destination=one.destination,
-            record_sha256=planned.record.ref.sha256 if planned.record else "",
-            plan=plan,
-            record_id=one.record_id,
-            url=one.url,
-            after=0,
-        )
