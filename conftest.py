@@ -11,7 +11,7 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scripts.fetch_asyncapi import cached
+from scripts.npm import ASYNCAPI
 from tests.absent import CorpusFiles, absent, summary
 from tests.corpus import find_corpus
 
@@ -32,10 +32,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
 @pytest.fixture(scope="session")
 def asyncapi_schema() -> dict[str, Any]:
     """The official schema of AsyncAPI documents; without npm nobody can fetch it."""
-    if not cached().is_file():
+    if not ASYNCAPI.cached().is_file():
         has_npm = which("npm") is not None
-        absent("the AsyncAPI schema", "`make asyncapi-schema`, with npm", required=has_npm)
-    schema: dict[str, Any] = json.loads(cached().read_text(encoding="utf-8"))
+        absent("the AsyncAPI schema", "`make npm-files`, with npm", required=has_npm)
+    schema: dict[str, Any] = json.loads(ASYNCAPI.cached().read_text(encoding="utf-8"))
     return schema
 
 

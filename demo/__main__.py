@@ -5,28 +5,46 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 from demo.facility import make_facility
+
+CONSOLE: Final = "http://127.0.0.1:8600/"
+"""Its address, unless something else is there."""
 
 
 def main() -> int:
     """Make the facility, build its records, say where to look."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--dir", type=Path, default=Path("demo-facility"))
-    folder: Path = parser.parse_args().dir
+    parser.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
+    options = parser.parse_args()
+    folder: Path = options.dir
     files = _real_files()
     make_facility(folder, files)
     found = f" and {len(files)} real DM files" if files else " (with `make corpus`: real ones too)"
     print(f"A sample facility is in {folder}: two instruments, three sessions, FEI TIFFs{found}.")
-    done = subprocess.run(
-        [sys.executable, "-m", "nexuslims_shared", "--dir", str(folder), "build-records"],
-        check=False,
-        env=_environment(),
-    )
+    done = _nexuslims(folder, "build-records")
     page = folder.resolve() / "nexuslims-data" / "records" / "index.html"
     if page.exists():
         print(f"\nOpen the records in a browser: {page.as_uri()}")
-    return done.returncode
+    if options.keep:
+        print("Everything is started again, until Ctrl-C; then the console's address is below.")
+        sys.stdout.flush()
+        return _nexuslims(folder, "up")
+    print(f"The console, while `make demo KEEP=1` runs: {CONSOLE}sessions/file-1001")
+    return done
+
+
+def _nexuslims(folder: Path, *arguments: str) -> int:
+    """Run a command in the sample facility; Ctrl-C reaches it too."""
+    command = [sys.executable, "-m", "nexuslims_shared", "--dir", str(folder), *arguments]
+    process = subprocess.Popen(command, env=_environment())
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # the command stops by itself, and in order
 
 
 def _environment() -> dict[str, str]:

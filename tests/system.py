@@ -57,6 +57,7 @@ class System:
                         **self.environment,
                         **settings,
                         "NX_HTTP_PORT": str(self.ports[name]),
+                        "NX_CONSOLE_PORT": "0",
                     },
                     stdout=log,
                     stderr=log,

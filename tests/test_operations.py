@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from nexuslims_console.export.settings import ExportSettings
+from nexuslims_console.web.settings import ConsoleSettings
 from nexuslims_contracts import topology
 from nexuslims_contracts.plugins import installed
 from nexuslims_harvester.calendar import CALENDARS
@@ -90,12 +91,14 @@ def test_every_variable_that_is_named_exists(path):
 
 
 def named_in_settings(name):
-    known = {*_variables_of(Settings), *_variables_of_plugins(), *_variables_of(ExportSettings)}
+    known = {*_variables_of(Settings), *_variables_of_plugins()}
+    known |= _variables_of(ExportSettings) | _variables_of(ConsoleSettings)
     return name in known or name.removesuffix("_FILE") in known
 
 
 def test_every_setting_is_documented():
-    assert set(_documented()) == {*_variables_of(Settings), *_variables_of_plugins()}
+    known = {*_variables_of(Settings), *_variables_of_plugins(), *_variables_of(ConsoleSettings)}
+    assert set(_documented()) == known
 
 
 def _variables_of_plugins():
@@ -127,6 +130,11 @@ def test_settings_of_destinations_and_calendars_reach_their_containers(service, 
     secrets = {f"{name}_FILE" for name, field in wanted.items() if field.annotation is SecretStr}
     container = only_container(deployments[service])
     assert secrets == {one["name"] for one in container["env"]}
+
+
+def test_settings_of_the_console_reach_its_container():
+    wanted = _variables_of(ConsoleSettings)
+    assert wanted <= compose()["services"]["console"]["environment"].keys()
 
 
 def test_the_documented_defaults_are_the_real_ones():

@@ -36,6 +36,7 @@ CALLS = {
     "build-records": ["build-records", "--timeout", "1"],
     "config": ["config"],
     "consent": ["consent"],
+    "datasets": ["datasets", "export", "all.parquet"],
     "dead-letters": ["dead-letters", "list"],
     "doctor": ["doctor"],
     "export": ["export", "file-1"],
@@ -133,6 +134,8 @@ def test_which_settings_are_secret():
         if is_secret(name, model.model_fields[name])
     } == {
         "NX_CDCS_TOKEN",
+        "NX_CONSOLE_OIDC_CLIENT_SECRET",
+        "NX_CONSOLE_SECRET",
         "NX_ELABFTW_API_KEY",
         "NX_ICS_ADDRESS_1",
         "NX_LABARCHIVES_ACCESS_KEY_ID",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -210,7 +210,7 @@ async def test_rows_and_position_are_written_together(
     database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await store_of(history)
-    broken = "nexuslims_console.writing._move"
+    broken = "nexuslims_console.writing.move"
 
     def fail(*_: object) -> None:
         raise ReadModelError("the disk is full")
@@ -295,7 +295,8 @@ async def test_a_read_model_of_another_release_is_rebuilt(
     database: Database, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await store_of(history)
-    monkeypatch.setattr("nexuslims_console.database.SCHEMA", 99)
+    newer = replace(database._layout, schema=99)
+    monkeypatch.setattr(database, "_layout", newer)
     assert not database.is_current()
     await open_read_model(store, database)
     assert database.is_current()

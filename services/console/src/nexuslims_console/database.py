@@ -1,11 +1,24 @@
 """The database of the read model: transactions on the generation that serves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    insert,
+    make_url,
+    select,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from nexuslims_console.errors import ReadModelError
@@ -19,8 +32,39 @@ _PREPARING = 7_358_221
 """Number of the lock; any will do, as long as nobody else uses it in the same database."""
 
 
-class Database:
-    """The read model's database; SQLite in WAL mode, or PostgreSQL.
+class Generation(Protocol):
+    """The tables of one generation of a projection."""
+
+    @property
+    def generation(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def metadata(self) -> MetaData:
+        """All its tables."""
+        ...
+
+    @property
+    def position(self) -> Table:
+        """Where in the stream it is."""
+        ...
+
+
+T = TypeVar("T", bound=Generation)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout(Generic[T]):
+    """A projection: its row in the registry, the version of its tables, and these."""
+
+    id: int
+    schema: int
+    tables: Callable[[int], T]
+
+
+class ProjectionDatabase(Generic[T]):
+    """The database of a projection; SQLite in WAL mode, or PostgreSQL.
 
     Every method blocks: call it in a thread. All raise :class:`ReadModelError` where the database
     does not do what it should.
@@ -29,10 +73,13 @@ class Database:
     ----------
     url
         SQLAlchemy address.
+    layout
+        The projection's tables.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, layout: Layout[T]) -> None:
         self.url = url
+        self._layout = layout
         self._engine = _engine(url)
         self._file = _file_of(self._engine)
         self._identity: tuple[int, int] | None = None
@@ -42,31 +89,35 @@ class Database:
         with self._transaction(writing=True) as connection:
             _wait_for_others(connection)
             create_registry(connection)
-            if _serving(connection) is None:
-                _create(connection, tables_of(1))
-                connection.execute(insert(READ_MODEL).values(id=1, generation=1, schema=SCHEMA))
+            if self._serving(connection) is None:
+                _create(connection, self._layout.tables(1))
+                row = {"id": self._layout.id, "generation": 1, "schema": self._layout.schema}
+                connection.execute(insert(READ_MODEL).values(row))
 
     def is_current(self) -> bool:
         """Tell whether the tables are as this release makes them."""
         with self._transaction() as connection:
-            return connection.scalar(select(READ_MODEL.c.schema)) == SCHEMA
+            query = select(READ_MODEL.c.schema).where(READ_MODEL.c.id == self._layout.id)
+            return connection.scalar(query) == self._layout.schema
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[Connection, Tables]]:
+    def reading(self) -> Iterator[tuple[Connection, T]]:
         """Open a transaction that sees one state of one generation."""
         with self._transaction() as connection:
-            yield connection, _required(connection)
+            yield connection, self._required(connection)
 
     @contextmanager
-    def writing(self, generation: int | None = None) -> Iterator[tuple[Connection, Tables]]:
+    def writing(self, generation: int | None = None) -> Iterator[tuple[Connection, T]]:
         """Open a transaction that writes to a generation, to the serving one by default."""
         with self._transaction(writing=True) as connection:
-            yield connection, tables_of(generation) if generation else _required(connection)
+            tables = self._layout.tables
+            yield connection, tables(generation) if generation else self._required(connection)
 
     def begin_generation(self) -> int:
         """Create the tables of a new generation; what an abandoned attempt left is dropped."""
         with self._transaction(writing=True) as connection:
-            new = tables_of(_required(connection, alone=True).generation + 1)
+            serving = self._required(connection, alone=True)
+            new = self._layout.tables(serving.generation + 1)
             new.metadata.drop_all(connection)
             _create(connection, new)
             return new.generation
@@ -74,10 +125,12 @@ class Database:
     def serve(self, generation: int) -> None:
         """Let a generation serve, in one transaction; then drop the one before."""
         with self._transaction(writing=True) as connection:
-            old = _required(connection, alone=True)
+            old = self._required(connection, alone=True)
             if old.generation >= generation:
                 return  # somebody else rebuilt it too, and was faster
-            connection.execute(update(READ_MODEL).values(generation=generation, schema=SCHEMA))
+            row = {"generation": generation, "schema": self._layout.schema}
+            own = READ_MODEL.c.id == self._layout.id
+            connection.execute(update(READ_MODEL).where(own).values(row))
         with self._transaction(writing=True) as connection:
             old.metadata.drop_all(connection)
 
@@ -124,6 +177,36 @@ class Database:
                 f"read model {address}: {getattr(error, 'orig', None) or error};"
                 " check NX_DATABASE_URL and the disk, or run `nexuslims read-model rebuild`"
             ) from error
+
+    def _serving(self, connection: Connection, *, alone: bool = False) -> T | None:
+        """Find the serving generation, and keep it until the transaction ends (on PostgreSQL).
+
+        ``alone`` keeps others from finding it meanwhile: whoever makes or changes generations does
+        so one after the other.
+        """
+        own = READ_MODEL.c.id == self._layout.id
+        query = select(READ_MODEL.c.generation).where(own).with_for_update(read=not alone)
+        generation = connection.scalar(query)
+        return None if generation is None else self._layout.tables(generation)
+
+    def _required(self, connection: Connection, *, alone: bool = False) -> T:
+        tables = self._serving(connection, alone=alone)
+        if tables is None:
+            raise ReadModelError("the read model is empty: run `nexuslims read-model rebuild`")
+        return tables
+
+
+class Database(ProjectionDatabase[Tables]):
+    """The database of the sessions' read model; see :class:`ProjectionDatabase`.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy address.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, Layout(1, SCHEMA, tables_of))
 
 
 def _file_of(engine: Engine) -> Path | None:
@@ -184,25 +267,7 @@ def _wait_for_others(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PREPARING})")
 
 
-def _create(connection: Connection, tables: Tables) -> None:
+def _create(connection: Connection, tables: Generation) -> None:
     tables.metadata.create_all(connection)
     start = insert(tables.position).values(period=ALL.number, sequence=0, read_at=datetime.now(UTC))
     connection.execute(start)
-
-
-def _serving(connection: Connection, *, alone: bool = False) -> Tables | None:
-    """Find the serving generation, and keep it until the transaction ends (on PostgreSQL).
-
-    ``alone`` keeps others from finding it meanwhile: whoever makes or changes generations does so
-    one after the other.
-    """
-    query = select(READ_MODEL.c.generation).with_for_update(read=not alone)
-    generation = connection.scalar(query)
-    return None if generation is None else tables_of(generation)
-
-
-def _required(connection: Connection, *, alone: bool = False) -> Tables:
-    tables = _serving(connection, alone=alone)
-    if tables is None:
-        raise ReadModelError("the read model is empty: run `nexuslims read-model rebuild`")
-    return tables

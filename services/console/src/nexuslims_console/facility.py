@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,9 @@ import nats.errors
 
 from nexuslims_console.broker_keeper import broker_at_work
 from nexuslims_console.supervisor import Program, Supervisor
+from nexuslims_console.web.settings import DEFAULT_PORT, ConsoleSettings
 from nexuslims_contracts.plugins import installed
+from nexuslims_contracts.topology import PROJECTION
 from nexuslims_shared.broker import consumers_without_service
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.facility import lock_facility, runs_here
@@ -24,8 +27,10 @@ from nexuslims_shared.service import (
     service_context,
 )
 from nexuslims_shared.settings import Settings, make_folder
+from nexuslims_shared.settings.groups import read
 
 SERVICES_FILE: Final = "services.json"
+CONSOLE_FILE: Final = "console.port"
 
 Say = Callable[[str], None]
 
@@ -54,7 +59,7 @@ async def at_work(
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, say: Say, without: Collection[str] = ()
+    settings: Settings, *, say: Say, without: Collection[str] = (), pages: bool = False
 ) -> AsyncIterator[dict[str, int]]:
     """Run broker and services as long as the context lasts; yield the services' HTTP ports.
 
@@ -66,7 +71,8 @@ async def running(
         Takes messages for the operator.
     without
         Services that are not needed.
-
+    pages
+        Whether the console serves its pages too.
 
     Raises
     ------
@@ -84,8 +90,11 @@ async def running(
             await provision_broker(settings)
             ports = _free_ports([name for name in installed(SERVICES) if name not in without])
             file = settings.state_path / SERVICES_FILE
+            console_port = _console_port() if pages else 0
+            (settings.state_path / CONSOLE_FILE).write_text(str(console_port))
+            programs = [_program(name, port, settings) for name, port in ports.items()]
             supervisor = Supervisor(
-                [_program(name, port, settings) for name, port in ports.items()],
+                [_with_console(program, console_port) for program in programs],
                 say=say,
                 changed=lambda pids: _write_services(file, pids, ports),
                 grace=settings.shutdown_grace + 5,
@@ -96,6 +105,7 @@ async def running(
             finally:
                 await supervisor.stop()
                 file.unlink(missing_ok=True)
+                (settings.state_path / CONSOLE_FILE).unlink(missing_ok=True)
 
 
 def require_folders(settings: Settings) -> None:
@@ -133,6 +143,38 @@ async def _runs_elsewhere(settings: Settings) -> bool:
             return not await consumers_without_service(context.jetstream)
     except (TopologyError, nats.errors.Error):
         return False
+
+
+def console_address(state: Path) -> str:
+    """Return the address of the console that runs here; empty if none does."""
+    try:
+        port = (state / CONSOLE_FILE).read_text()
+    except FileNotFoundError:
+        return ""
+    host = read(ConsoleSettings).host
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - only compared
+    return f"http://{shown}:{port}/" if runs_here(state) and port != "0" else ""
+
+
+def _console_port() -> int:
+    """Return the console's port; any that is free, where the usual one is taken and none is set."""
+    wanted = read(ConsoleSettings)
+    if wanted.port != DEFAULT_PORT:
+        return wanted.port
+    try:
+        with socket.create_server((wanted.host, wanted.port)):
+            return wanted.port
+    except OSError:
+        with socket.create_server((wanted.host, 0)) as free:
+            port: int = free.getsockname()[1]
+            return port
+
+
+def _with_console(program: Program, port: int) -> Program:
+    """Tell the console where to serve its pages; nothing changes for other services."""
+    if program.name != PROJECTION:
+        return program
+    return replace(program, environment={**program.environment, "NX_CONSOLE_PORT": str(port)})
 
 
 def _program(name: str, port: int, settings: Settings) -> Program:

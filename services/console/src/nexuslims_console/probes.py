@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import json
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
@@ -76,6 +76,11 @@ def _ask(port: int) -> Readiness:
         return Readiness({"http": f"no answer ({type(error).__name__})"}, answered=False)
     finally:
         connection.close()
+    return readiness_of(body)
+
+
+def readiness_of(body: Any) -> Readiness:
+    """Read the answer of a service's readiness page."""
     checks = {name: "" if text == "ok" else str(text) for name, text in body["checks"].items()}
     return Readiness(
         checks,

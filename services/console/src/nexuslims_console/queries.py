@@ -109,7 +109,7 @@ class ReadModel:
         """
         with self._database.reading() as (connection, tables):
             table = tables.sessions
-            query = select(table).where(*_conditions(table, status, instrument, window))
+            query = select(table).where(*conditions_of(table, status, instrument, window))
             query = query.order_by(table.c.start.desc().nulls_last(), table.c.session.desc())
             if limit is not None:
                 query = query.limit(limit).offset((page - 1) * limit)
@@ -121,7 +121,7 @@ class ReadModel:
                     for some in _chunks(sorted(only))
                     for row in connection.execute(query.where(table.c.session.in_(some)))
                 ]
-        return sorted(map(_session, rows), key=_by_start)
+        return sorted(map(session_of, rows), key=_by_start)
 
     def count(self, *, status: str = "", instrument: str = "", window: Window = ALWAYS) -> int:
         """Return how many sessions there are; parameters as for :meth:`sessions`.
@@ -133,7 +133,7 @@ class ReadModel:
         """
         with self._database.reading() as (connection, tables):
             table = tables.sessions
-            conditions = _conditions(table, status, instrument, window)
+            conditions = conditions_of(table, status, instrument, window)
             query = select(func.count()).select_from(table).where(*conditions)
             return int(connection.scalar(query) or 0)
 
@@ -147,7 +147,7 @@ class ReadModel:
         """
         with self._database.reading() as (connection, tables):
             table = tables.sessions
-            query = select(table.c.session).where(*_conditions(table, status, "", window))
+            query = select(table.c.session).where(*conditions_of(table, status, "", window))
             return list(connection.scalars(query.order_by(table.c.start, table.c.session)))
 
     def sessions_by_person(self, person: str = "") -> dict[str, list[str]]:
@@ -167,7 +167,7 @@ class ReadModel:
         with self._database.reading() as (connection, tables):
             query = select(tables.sessions).where(tables.sessions.c.session == session)
             row = connection.execute(query).one_or_none()
-        return _session(row) if row is not None else None
+        return session_of(row) if row is not None else None
 
     def history(self, session: str) -> list[EventRow]:
         """A session's events, in order."""
@@ -254,9 +254,18 @@ class ReadModel:
         return Position(positions, read_at)
 
 
-def _conditions(
+def conditions_of(
     table: "Table", status: str, instrument: str, window: Window
 ) -> list["ColumnElement[bool]"]:
+    """Return the conditions that a query for sessions has.
+
+    Parameters
+    ----------
+    table
+        Of the sessions.
+    status, instrument, window
+        As for :meth:`ReadModel.sessions`.
+    """
     conditions = []
     if status:
         conditions.append(table.c.status == status)
@@ -285,7 +294,8 @@ def _event(row: "Row[Any]") -> EventRow:
     return EventRow(**{**values, "time": datetime.fromisoformat(values["time"])})
 
 
-def _session(row: "Row[Any]") -> SessionRow:
+def session_of(row: "Row[Any]") -> SessionRow:
+    """Return a row of the sessions' table as the session it is."""
     values = {field.name: getattr(row, field.name) for field in fields(SessionRow)}
     uploads = tuple(UploadRow(**upload) for upload in values.pop("uploads"))
     return SessionRow(**values, uploads=uploads)

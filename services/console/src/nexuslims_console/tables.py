@@ -25,7 +25,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 5
+SCHEMA = 6
 """Raised whenever the tables, or what is put into them, change: the read model is then rebuilt."""
 
 _METADATA = MetaData()
@@ -83,7 +83,7 @@ def tables_of(generation: int) -> Tables:
             f"{prefix}_mentions",
             metadata,
             Column("person", String(64), primary_key=True),
-            Column("session", String(100), primary_key=True),
+            Column("session", String(100), primary_key=True, index=True),
         ),
         unreadable=Table(
             f"{prefix}_unreadable",

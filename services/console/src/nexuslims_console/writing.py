@@ -17,6 +17,7 @@ from nexuslims_shared.store.positions import Positions
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
+    from nexuslims_console.database import Generation
     from nexuslims_console.tables import Tables
 
 _LOOKED_UP_AT_ONCE: Final = 500
@@ -61,11 +62,11 @@ def write(
     )
     if after is None or after > reached or last <= reached:
         return reached
-    _move(connection, tables, last)
+    move(connection, tables, last)
     return last
 
 
-def position(connection: "Connection", tables: "Tables", period: Period) -> int:
+def position(connection: "Connection", tables: "Generation", period: Period) -> int:
     """Return the sequence up to which the tables hold everything of a period.
 
     Parameters
@@ -80,7 +81,7 @@ def position(connection: "Connection", tables: "Tables", period: Period) -> int:
     return positions(connection, tables).within(period)
 
 
-def positions(connection: "Connection", tables: "Tables") -> Positions:
+def positions(connection: "Connection", tables: "Generation") -> Positions:
     """Return the sequences up to which the tables hold everything; parameters as above.
 
     Parameters
@@ -95,7 +96,7 @@ def positions(connection: "Connection", tables: "Tables") -> Positions:
     return read_positions(connection, tables)
 
 
-def read_positions(connection: "Connection", tables: "Tables") -> Positions:
+def read_positions(connection: "Connection", tables: "Generation") -> Positions:
     """Return the sequences up to which the tables hold everything, and keep nobody waiting.
 
     Parameters
@@ -191,7 +192,18 @@ def _insert(connection: "Connection", table: "Table") -> Any:
     return module.insert(table)
 
 
-def _move(connection: "Connection", tables: "Tables", sequence: int) -> None:
+def move(connection: "Connection", tables: "Generation", sequence: int) -> None:
+    """State that the tables hold everything of a period up to a sequence.
+
+    Parameters
+    ----------
+    connection
+        In a transaction that writes.
+    tables
+        Those of one generation.
+    sequence
+        Of the last event that they hold of its period.
+    """
     table, now = tables.position, datetime.now(UTC)
     statement: Any = _insert(connection, table)
     values = {"sequence": sequence, "read_at": now}

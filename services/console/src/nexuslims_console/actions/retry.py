@@ -81,7 +81,7 @@ def show_letter(number: int) -> None:
 
 async def _letter_and_event(number: int) -> dict[str, Any]:
     async with service_context(read_settings(), "console") as context:
-        letter = await _letter(context, number)
+        letter = await letter_of(context, number)
         item = await context.store.get(letter.sequence) if letter.sequence else None
     event = item.event.model_dump(mode="json") if isinstance(item, Recorded) else None
     return {**letter.model_dump(), "event": event}
@@ -94,7 +94,7 @@ def retry_letter(number: int) -> None:
 
 async def _retry_letter(number: int) -> str:
     async with service_context(read_settings(), "console") as context:
-        return await retry_dead_letter(context, await _letter(context, number))
+        return await retry_dead_letter(context, await letter_of(context, number))
 
 
 async def retry_dead_letter(context: ServiceContext, letter: DeadLetter) -> str:
@@ -115,7 +115,21 @@ async def retry_dead_letter(context: ServiceContext, letter: DeadLetter) -> str:
     return f"{letter.subject}: the {letter.consumer} reads it again at its next round"
 
 
-async def _letter(context: ServiceContext, number: int) -> DeadLetter:
+async def letter_of(context: ServiceContext, number: int) -> DeadLetter:
+    """Return a dead letter.
+
+    Parameters
+    ----------
+    context
+        A connection to the broker.
+    number
+        Of the letter.
+
+    Raises
+    ------
+    ConsoleError
+        If there is no such letter.
+    """
     async for letter in context.dead_letters.read():
         if letter.number == number:
             return letter

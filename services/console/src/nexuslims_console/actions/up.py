@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from nexuslims_console.facility import read_services, require_folders, running
+from nexuslims_console.facility import console_address, read_services, require_folders, running
 from nexuslims_console.probes import until_ready
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_table, say
@@ -23,11 +23,13 @@ def up(folder: Path | None) -> None:
 
 
 async def _up(settings: Settings) -> None:
-    async with running(settings, say=say) as ports:
+    async with running(settings, say=say, pages=True) as ports:
         _print_services(settings)
         say(f"broker: {hide(broker_url(settings))}; Ctrl-C stops everything")
         await asyncio.gather(*(_say_when_ready(name, port) for name, port in ports.items()))
         say("all services are ready")
+        if address := console_address(settings.state_path):
+            say(f"the console is at {address}")
         await asyncio.Event().wait()
 
 

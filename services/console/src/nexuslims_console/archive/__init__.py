@@ -1,0 +1,1 @@
+"""The archive: datasets of records in tables, searched by text and by quantity."""

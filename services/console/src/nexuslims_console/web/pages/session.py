@@ -1,0 +1,192 @@
+"""The page of one session, its events and its files."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from nexuslims_console.lists import FILE_EVENTS
+from nexuslims_console.views import EventRow, SessionRow
+from nexuslims_console.web.gaps import Picture, picture
+from nexuslims_console.web.notices import notice_of
+from nexuslims_console.web.pages.sessions import people_of
+from nexuslims_console.web.records import read_experiment
+from nexuslims_console.web.responses import page, site_of
+from nexuslims_console.web.session_files import SessionFile, activities_of, files_of
+from nexuslims_console.web.site import AWAY, Site
+from nexuslims_console.web.waterfall import slowest, waterfall
+from nexuslims_contracts.errors import UndecodableError, UnreadableRecordError
+from nexuslims_shared.errors import ArtifactError
+from nexuslims_shared.session.state import INITIAL, SessionState
+
+_EVENTS: Final = 400
+"""Events of the session, and as many about its files, that its story is drawn of."""
+_FILES_DRAWN: Final = 40
+_FILES_LISTED: Final = 60
+_NAMED: Final = 3
+"""Files in trouble that are named above all else."""
+_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a session, and why they are not known; empty if they are."""
+
+    state: SessionState
+    files: list[SessionFile]
+    absent: str = ""
+
+
+async def show_session(request: Request) -> HTMLResponse:
+    """Show one session: its story, its activities, its files, its uploads."""
+    site, row = site_of(request), await _row(request)
+    name = row.session
+    counts, events, unreadable, in_archive, files, people = await asyncio.gather(
+        asyncio.to_thread(site.lists.count_events, name),
+        asyncio.to_thread(_story, site, name),
+        asyncio.to_thread(site.model.unreadable, name),
+        asyncio.to_thread(site.archive.record, name),
+        _files(site, name),
+        people_of(site, [row]),
+    )
+    fall = waterfall(events)
+    drawn = slowest(fall.files, _FILES_DRAWN)
+    of_files = sum(counts.get(one, 0) for one in ("metadata.extracted", "extraction.failed"))
+    return page(
+        request,
+        "session",
+        row=row,
+        notice=notice_of(row),
+        people=people[name],
+        unreadable=unreadable,
+        in_archive=in_archive is not None,
+        trace=_trace(site, name),
+        picture=await _picture(site, files.state),
+        failed=[one for one in files.files if one.outcome in ("failed", "missing")][:_NAMED],
+        fall=fall,
+        drawn={bar.event.sequence for bar in (*fall.bars, *drawn)},
+        events=sum(counts.values()),
+        shown_files=drawn,
+        files_heading=_files_heading(len(drawn), of_files),
+        files=files.files[:_FILES_LISTED],
+        files_total=len(files.files),
+        files_more=len(files.files) > _FILES_LISTED,
+        files_note=_files_note(files.files),
+        files_empty=files.absent or "No files yet.",
+    )
+
+
+async def show_events(request: Request) -> HTMLResponse:
+    """List all events of a session, a page of them."""
+    site, row = site_of(request), await _row(request)
+    total = sum((await asyncio.to_thread(site.lists.count_events, row.session)).values())
+    number, pages = _page_number(request, total)
+    at = request.query_params.get("at", "")
+    if at.isdecimal():
+        before = await asyncio.to_thread(site.lists.events_before, row.session, int(at))
+        number = min(before // _PAGE + 1, pages)
+    events = await asyncio.to_thread(
+        site.lists.events, row.session, files=True, limit=_PAGE, page=number
+    )
+    fall = waterfall(events)
+    bars = sorted([*fall.bars, *fall.files], key=lambda bar: bar.event.sequence)
+    return page(
+        request,
+        "events",
+        row=row,
+        fall={"bars": bars, "breaks": fall.breaks},
+        drawn={bar.event.sequence for bar in bars},
+        shown_files=[],
+        files_heading="",
+        number=number,
+        pages=pages,
+        total=total,
+    )
+
+
+async def show_files(request: Request) -> HTMLResponse:
+    """List all files of a session, a page of them."""
+    site, row = site_of(request), await _row(request)
+    files = await _files(site, row.session)
+    number, pages = _page_number(request, len(files.files))
+    return page(
+        request,
+        "session_files",
+        row=row,
+        files=files.files[(number - 1) * _PAGE : number * _PAGE],
+        files_note=_files_note(files.files),
+        files_empty=files.absent or "No files yet.",
+        number=number,
+        pages=pages,
+        total=len(files.files),
+    )
+
+
+async def _row(request: Request) -> SessionRow:
+    name = request.path_params["session"]
+    row = await asyncio.to_thread(site_of(request).model.session, name)
+    if row is None:
+        raise HTTPException(404, f"There is no session {name}.")
+    return row
+
+
+def _story(site: Site, session: str) -> list[EventRow]:
+    """Return the events that are drawn, in the order of the log."""
+    own = site.lists.events(session, files=False, limit=_EVENTS)
+    of_files = [
+        event
+        for event in site.lists.events(session, files=True, limit=2 * _EVENTS)
+        if event.type in FILE_EVENTS
+    ]
+    return sorted([*own, *of_files], key=lambda event: event.sequence)
+
+
+async def _files(site: Site, session: str) -> Files:
+    try:
+        state = await site.sessions.open(session)
+    except AWAY as error:
+        return Files(INITIAL, [], f"The broker does not answer ({error or type(error).__name__}).")
+    except UndecodableError as error:
+        return Files(INITIAL, [], str(error))
+    return Files(state, await asyncio.to_thread(files_of, state))
+
+
+async def _picture(site: Site, state: SessionState) -> Picture | None:
+    """Return the picture of the activities, as the record has them; None without a record."""
+    if state.record is None:
+        return None
+    try:
+        experiment = await read_experiment(site, state.record.event.record)
+    except (ArtifactError, UnreadableRecordError):
+        return None  # the record's own page says what is wrong with it
+    locations = [[one.location for one in each.datasets] for each in experiment.activities]
+    return picture(activities_of(state, locations))
+
+
+def _trace(site: Site, session: str) -> str:
+    return site.settings.trace_url.replace("{session}", quote(session, safe=""))
+
+
+def _page_number(request: Request, total: int) -> tuple[int, int]:
+    pages = max(ceil(total / _PAGE), 1)
+    given = request.query_params.get("page", "1")
+    return min(max(int(given) if given.isdecimal() else 1, 1), pages), pages
+
+
+def _files_heading(drawn: int, total: int) -> str:
+    if drawn < total:
+        return f"Files: the {drawn} that failed or took longest, of {total:,}"
+    return "Files"
+
+
+def _files_note(files: Sequence[SessionFile]) -> str:
+    counts: dict[str, int] = {}
+    for one in files:
+        counts[one.outcome] = counts.get(one.outcome, 0) + 1
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))

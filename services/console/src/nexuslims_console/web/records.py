@@ -1,0 +1,37 @@
+"""Records, read from the records folder for their pages."""
+
+import asyncio
+from functools import lru_cache
+from pathlib import Path
+
+from nexuslims_console.web.site import Site
+from nexuslims_contracts.datasets import ArtifactRef
+from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.record.reader import read_record
+from nexuslims_shared.artifacts import read_artifact
+
+
+async def read_experiment(site: Site, ref: ArtifactRef) -> Experiment:
+    """Read a record.
+
+    Parameters
+    ----------
+    site
+        Where the records folder is.
+    ref
+        Path and SHA-256 of the record.
+
+    Raises
+    ------
+    ArtifactError
+        If its file is missing, or another one.
+    UnreadableRecordError
+        If it is not a record.
+    """
+    records = site.context.settings.records
+    return await asyncio.to_thread(_read, records, ref.path, ref.sha256, ref.size)
+
+
+@lru_cache(maxsize=16)
+def _read(records: Path, path: str, sha256: str, size: int) -> Experiment:
+    return read_record(read_artifact(records, ArtifactRef(path=path, sha256=sha256, size=size)))

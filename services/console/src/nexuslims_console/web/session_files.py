@@ -1,0 +1,104 @@
+"""The files of a session as its page lists them: outcome, reason, preview."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Literal, TypeAlias
+
+from nexuslims_contracts.events import MetadataExtracted
+from nexuslims_contracts.paths import readable
+from nexuslims_shared.session.state import FileState, SessionState
+from nexuslims_shared.session.status import withdrawn
+
+Outcome: TypeAlias = Literal["extracted", "partial", "failed", "waiting", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFile:
+    """One file of a session."""
+
+    token: str
+    location: str
+    size: int
+    written: datetime
+    basis: str
+    outcome: Outcome
+    reason: str
+    extractor: str
+    datasets: int
+    kind: str
+    preview: str
+
+    @property
+    def name(self) -> str:
+        """Its name, without folders."""
+        return PurePosixPath(self.location).name
+
+
+def files_of(state: SessionState) -> list[SessionFile]:
+    """Return the files of a session, those in trouble first, then in the order they were written.
+
+    Parameters
+    ----------
+    state
+        With the datasets of its files.
+    """
+    found = [_file(token, file, state) for token, file in state.current_files().items()]
+    trouble = {"failed": 0, "missing": 0, "partial": 1}
+    return sorted(found, key=lambda one: (trouble.get(one.outcome, 2), one.written, one.location))
+
+
+def times_by_location(state: SessionState) -> dict[str, float]:
+    """Return when each file was written, POSIX seconds, by its path."""
+    return {
+        readable(file.indexed.event.disk_path): file.indexed.event.mtime_ns / 1e9
+        for file in state.current_files().values()
+        if file.indexed is not None
+    }
+
+
+def activities_of(state: SessionState, locations: Sequence[Sequence[str]]) -> list[list[float]]:
+    """Return when the files of each activity were written.
+
+    Parameters
+    ----------
+    state
+        Of the session.
+    locations
+        The datasets of each activity, by the paths of their files.
+    """
+    times = times_by_location(state)
+    return [
+        [times[location] for location in dict.fromkeys(activity) if location in times]
+        for activity in locations
+    ]
+
+
+def _file(token: str, file: FileState, state: SessionState) -> SessionFile:
+    indexed = file.indexed.event if file.indexed else None
+    outcome = file.outcome.event if file.outcome else None
+    read = outcome if isinstance(outcome, MetadataExtracted) else None
+    previews = [one.preview.path for one in (read.datasets if read else ()) if one.preview]
+    return SessionFile(
+        token=token,
+        location=readable(indexed.disk_path) if indexed else token,
+        size=indexed.size if indexed else 0,
+        written=datetime.fromtimestamp(indexed.mtime_ns / 1e9 if indexed else 0, UTC),
+        basis=indexed.basis if indexed else "",
+        outcome=_outcome(file, state),
+        reason=outcome.reason if outcome else "",
+        extractor=file.extractor,
+        datasets=len(read.datasets) if read else 0,
+        kind=", ".join(dict.fromkeys(one.data_type for one in read.datasets)) if read else "",
+        preview=previews[0] if previews and not withdrawn(state) else "",
+    )
+
+
+def _outcome(file: FileState, state: SessionState) -> Outcome:
+    if file.is_missing:
+        return "missing"
+    if file.outcome is None or not state.settled(file):
+        return "waiting"
+    event = file.outcome.event
+    return event.outcome if isinstance(event, MetadataExtracted) else "failed"

@@ -1,0 +1,133 @@
+"""What the pages are made from: the read model, the archive, the broker, and who is called what."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import nats.errors
+
+from nexuslims_console.archive.search import Archive
+from nexuslims_console.archive.tables import ArchiveDatabase
+from nexuslims_console.database import Database
+from nexuslims_console.lists import SessionLists
+from nexuslims_console.queries import ReadModel
+from nexuslims_console.web.settings import ConsoleSettings
+from nexuslims_shared.context import ServiceContext
+from nexuslims_shared.errors import BrokerUnavailableError
+from nexuslims_shared.people import People
+from nexuslims_shared.session.repository import SessionRepository
+
+AWAY: Final = (BrokerUnavailableError, nats.errors.Error, OSError)
+"""What asking a broker raises that does not answer."""
+
+_REMEMBERED: Final = 2000
+"""Files and sessions; some 20 KB each."""
+
+
+class Names:
+    """Names of people, kept in memory for a minute only: who is forgotten is soon forgotten here.
+
+    Parameters
+    ----------
+    people
+        Where names are.
+    seconds
+        How long one is kept.
+    """
+
+    def __init__(self, people: People, seconds: float = 60.0) -> None:
+        self._people = people
+        self._seconds = seconds
+        self._kept: dict[str, tuple[float, str]] = {}
+        self._everybody: tuple[float, dict[str, str]] = (0.0, {})
+
+    async def of(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """Return names by id, without those that are not known; none if the broker is away."""
+        now = time.monotonic()
+        wanted = set(ids)
+        asked = [one for one in wanted if self._kept.get(one, (0.0, ""))[0] < now]
+        try:
+            found = await asyncio.gather(*map(self._people.find, asked))
+        except AWAY:
+            found = [None for _ in asked]
+        for one, person in zip(asked, found, strict=True):
+            name = person.display if person else ""
+            self._kept[one] = (now + self._seconds, name)
+        return {one: self._kept[one][1] for one in wanted if self._kept[one][1]}
+
+    async def search(self, text: str) -> list[str]:
+        """Return the ids of people whose name has a text in it; nobody if the broker is away."""
+        until, names = self._everybody
+        if until < time.monotonic():
+            try:
+                people = await self._people.everybody()
+            except AWAY:
+                return []
+            names = {one: person.display.casefold() for one, person in people.items() if person}
+            self._everybody = (time.monotonic() + self._seconds, names)
+        return [one for one, name in names.items() if text.casefold() in name]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all pages need.
+
+    Parameters
+    ----------
+    context
+        Settings, events, people, dead letters.
+    settings
+        The console's own.
+    database, archive_database
+        The tables.
+    model, lists, archive
+        Questions to them.
+    names
+        Of people.
+    sessions
+        States, with the datasets of files.
+    """
+
+    context: ServiceContext
+    settings: ConsoleSettings
+    database: Database
+    archive_database: ArchiveDatabase
+    model: ReadModel
+    lists: SessionLists
+    archive: Archive
+    names: Names
+    sessions: SessionRepository
+
+
+def make_site(
+    context: ServiceContext,
+    settings: ConsoleSettings,
+    database: Database,
+    archive_database: ArchiveDatabase,
+) -> Site:
+    """Return what the pages are made from.
+
+    Parameters
+    ----------
+    context
+        Settings, events, people, dead letters.
+    settings
+        The console's own.
+    database, archive_database
+        The tables.
+    """
+    return Site(
+        context=context,
+        settings=settings,
+        database=database,
+        archive_database=archive_database,
+        model=ReadModel(database),
+        lists=SessionLists(database),
+        archive=Archive(archive_database),
+        names=Names(context.people),
+        sessions=SessionRepository(
+            context.store, datasets=True, skip_unreadable=True, capacity=_REMEMBERED
+        ),
+    )
