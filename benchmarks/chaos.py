@@ -8,6 +8,7 @@ come to rest, a checker holds log, read model, records and destinations against 
 
 import argparse
 import asyncio
+import logging
 import os
 import subprocess
 import sysconfig
@@ -148,7 +149,7 @@ async def _facts(system: ChaosSystem, seen: dict[int, str]) -> Facts:
         records={path.name: path.read_bytes() for path in records.glob("*.xml")},
         left=[str(path.relative_to(records)) for path in records.glob(".*.staged/*")],
         held={
-            "archive": archived(system.settings),
+            "archive": {f"file-{key}": held for key, held in archived(system.settings).items()},
             "elabftw": attached(system.elabftw, expected),
         },
         live=await _rows(system, system.database or system.settings.read_model_url),
@@ -215,6 +216,7 @@ def main() -> None:
     parser.add_argument("--rest", type=float, default=REST_S, help="Seconds to come to rest in")
     parser.add_argument("--keep", type=Path, help="Folder for what a seed leaves behind")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)  # that the broker is away is meant
     outcomes = []
     for seed in range(options.first, options.first + options.seeds):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
