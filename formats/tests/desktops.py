@@ -1,10 +1,11 @@
-"""Small files of Bruker's and Phenom's X-ray software, made from nothing."""
+"""Small files of Bruker, Phenom, EMPAD and DECTRIS, made from nothing."""
 
 import base64
 import bz2
 import io
 import struct
 
+import h5py
 import numpy as np
 import tifffile
 
@@ -107,4 +108,38 @@ def phenom_elid(folder, *, version=4):
     content += struct.pack("<I", 7) + b"Image 1" + struct.pack("<I", 2) + spot + area
     path = folder / "project.elid"
     path.write_bytes(bz2.compress(content + struct.pack("<2I", 0, 0)))
+    return path
+
+
+def empad(folder, *, size="<pix_x>3</pix_x><pix_y>2</pix_y>", more="", frames=6):
+    """Write a scan of patterns and its XML."""
+    (folder / "scan_x3_y2.raw").write_bytes(np.zeros((frames, 130, 128), "<f4").tobytes())
+    path = folder / "scan.xml"
+    path.write_text(
+        f'<root><raw_file filename="scan_x3_y2.raw"/>{size}<exposure_time>1.86</exposure_time>'
+        f'<timestamp isoformat="2019-06-07T14:25:00"/>{more}</root>'
+    )
+    return path
+
+
+def dectris(folder, *, frames=(4, 2)):
+    """Write a master file and the files of images that it links to."""
+    path = folder / "scan_master.h5"
+    with h5py.File(path, "w") as file:
+        detector = file.create_group("entry/instrument/detector")
+        detector["count_time"] = 0.001
+        detector["count_time"].attrs["units"] = "s"
+        detector["frame_time"] = 0.0011
+        detector["description"] = b"DECTRIS ARINA"
+        detector["bit_depth_image"] = 16
+        specific = detector.create_group("detectorSpecific")
+        specific["data_collection_date"] = b"2023-11-02T10:11:12"
+        specific["nimages"], specific["ntrigger"] = 1, sum(frames)
+        specific["x_pixels_in_detector"], specific["y_pixels_in_detector"] = 5, 3
+        for number, count in enumerate(frames, 1):
+            name = f"scan_data_{number:06d}.h5"
+            with h5py.File(folder / name, "w") as images:
+                images["entry/data/data"] = np.zeros((count, 3, 5), "uint16")
+            link = h5py.ExternalLink(name, "/entry/data/data")
+            file[f"entry/data/data_{number:06d}"] = link
     return path

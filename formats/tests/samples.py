@@ -289,6 +289,7 @@ SAMPLES = {
     "blockfile": blockfile,
     "bruker_bcf": desktops.bruker_bcf,
     "bruker_spx": bruker_spx,
+    "dectris": desktops.dectris,
     "digital_micrograph": digital_micrograph,
     "dm5": dm5,
     "ebsd_ang": lambda folder: written(
@@ -303,6 +304,7 @@ SAMPLES = {
     ),
     "edax_spc": stations.edax_spc,
     "edax_spd": stations.edax_spd,
+    "empad": desktops.empad,
     "emsa": msa,
     "fallback": unknown,
     "fei_tia": fei_tia,

@@ -183,8 +183,10 @@ def _planes(header: _Header, image: Any) -> Iterator[Signal]:
     axes = _axes(header, shape, scan=False)
     for number_of in range(count):
         index = image.findtext(f"./Plane{number_of}/Data") or ""
-        data = header.data[int(index)] if index.isdecimal() else b""
-        if not data.strip(b"A= \r\n\t"):  # base64 of zeros
+        known = index.isdecimal() and int(index) < len(header.data)
+        data = header.data[int(index)] if known else b""
+        whole = len(data) * 3 // 4 >= shape[0] * shape[1] * size
+        if known and not data.strip(b"A= \r\n\t"):  # base64 of zeros
             continue
         yield Signal(
             name=image.findtext(f"./Plane{number_of}/Description") or header.tree["Name"],
@@ -196,7 +198,8 @@ def _planes(header: _Header, image: Any) -> Iterator[Signal]:
             metadata=metadata,
             extensions=dict(leaves(header.tree, "bruker")),
             acquired=when if when.when else header.acquired,
-            pixels=_decoded(data, f"<u{size}", shape),
+            pixels=_decoded(data, f"<u{size}", shape) if whole else None,
+            problems=() if whole else (f"image {number_of + 1} of the header is damaged",),
         )
 
 

@@ -71,6 +71,8 @@ class TofwerkExtractor:
         with h5py.File(path, "r") as file:
             native = {**_attributes(file), **dict(_group_attributes(file))}
             shape, dtype = _layout(file, native)
+            has_spectra = _WHOLE in file or (_EVENTS in file and _SUM in file)
+            last = "time of flight" if has_spectra else "peak"
         native.pop("Configuration File Contents", None)
         metadata: dict[str, Value] = dict(mapped(nested(native), _FIELDS))
         signal = Signal(
@@ -79,7 +81,7 @@ class TofwerkExtractor:
             data_type="PFIB_TOFSIMS",
             shape=shape,
             dtype=dtype,
-            axes=_axes(shape, native),
+            axes=_axes(shape, native, last),
             metadata={**metadata, "detector_type": "TOF"},
             extensions=dict(leaves(native, "tofwerk")),
             acquired=_acquired(native),
@@ -113,12 +115,25 @@ def _layout(file: "h5py.File", native: Mapping[str, Any]) -> tuple[tuple[int, ..
     if _EVENTS in file and _SUM in file:
         channels = int(file[_SUM].shape[0])
         return (*(int(size) for size in file[_EVENTS].shape), channels), str(file[_SUM].dtype)
+    if _PEAKS in file:
+        return tuple(int(size) for size in file[_PEAKS].shape), str(file[_PEAKS].dtype)
     raise UnreadableFileError(
         f"the file of {native.get('NbrWrites', 'some')} writes holds no spectra"
     )
 
 
-def _axes(shape: tuple[int, ...], native: Mapping[str, Any]) -> tuple[Axis, ...]:
+def _axes(shape: tuple[int, ...], native: Mapping[str, Any], last: str) -> tuple[Axis, ...]:
+    """Return the axes; only the field of view is calibrated.
+
+    Parameters
+    ----------
+    shape
+        Depth, rows, columns, and channels or peaks.
+    native
+        The attributes.
+    last
+        What the last axis counts.
+    """
     names = ("depth", "y", "x")[-(len(shape) - 1) :]
     field = converted(quantity(nested(native)("FIBParams/ViewField"), "mm"), "um")
     axes = []
@@ -127,7 +142,7 @@ def _axes(shape: tuple[int, ...], native: Mapping[str, Any]) -> tuple[Axis, ...]
         scale = (field or 0.0) / size if calibrated else 1.0
         unit = "um" if calibrated else ""
         axes.append(Axis(name=name, size=size, scale=scale, unit=unit, navigate=True))
-    return (*axes, Axis(name="time of flight", size=shape[-1]))
+    return (*axes, Axis(name=last, size=shape[-1]))
 
 
 def _acquired(native: Mapping[str, Any]) -> Moment | None:
@@ -143,10 +158,10 @@ def _acquired(native: Mapping[str, Any]) -> Moment | None:
 
 
 def _pixels(path: Path) -> "Callable[[], np.ndarray]":
-    """Open what a preview shows: the peaks where they were integrated, else all spectra.
+    """Open what a preview shows: the sum spectrum for each point, as strong as it has ions.
 
-    Events are not laid out as spectra: the sum spectrum stands for each point, as strong as it has
-    events.
+    How many it has is told by the peaks where they were integrated, or by its events; files with
+    neither have all spectra.
     """
 
     def open_pixels() -> "np.ndarray":
@@ -154,15 +169,16 @@ def _pixels(path: Path) -> "Callable[[], np.ndarray]":
         import numpy as np  # noqa: PLC0415 - previews only
 
         with h5py.File(path, "r") as file:
-            if _PEAKS in file:
-                return lazy_array(path, _PEAKS)
-            if _WHOLE in file:
-                return lazy_array(path, _WHOLE)
+            if _SUM not in file or not (_PEAKS in file or _EVENTS in file):
+                return lazy_array(path, _WHOLE if _WHOLE in file else _PEAKS)
             spectrum = file[_SUM][()]
-            events = file[_EVENTS]
-            counts = np.zeros(events.shape[1:])
-            for write in range(events.shape[0]):
-                counts += np.vectorize(len, otypes=[float])(events[write])
+            source = file[_PEAKS] if _PEAKS in file else file[_EVENTS]
+            counts = np.zeros(source.shape[1:3])
+            for write in range(source.shape[0]):
+                if _PEAKS in file:
+                    counts += source[write].sum(axis=-1)
+                else:
+                    counts += np.vectorize(len, otypes=[float])(source[write])
         return outer_product(counts, spectrum / (spectrum.sum() or 1.0))
 
     return open_pixels

@@ -1,0 +1,146 @@
+"""Detectors of DECTRIS (ARINA, QUADRO, EIGER): a master file that links to files of images.
+
+The images are compressed by filters that come with the detector: they are counted, not shown.
+
+References
+----------
+NeXus NXdetector as the detectors' interface (SIMPLON) writes it: times in s, pixel sizes in m. The
+energy of the beam is what somebody typed, or that of an X-ray tube: it stays an extension.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nexuslims_contracts.datasets import Axis
+from nexuslims_contracts.text import printable
+from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.hdf5.signature import is_hdf5
+from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.quantities import TEXT, Row, mapped
+from nexuslims_formats.times import first_moment, moment
+from nexuslims_formats.trees import nested
+from nexuslims_formats.values import leaves
+
+if TYPE_CHECKING:
+    import h5py  # type: ignore[import-untyped]
+
+_DETECTOR: Final = "entry/instrument/detector"
+_SPECIFIC: Final = "detectorSpecific"
+_DATA: Final = "entry/data"
+_KEPT_BYTES: Final = 1024
+_IMAGES: Final = 3
+_FIELDS: tuple[Row, ...] = (
+    ("exposure_time", "count_time", "s"),
+    ("frame_time", "frame_time", "s"),
+    ("detector_type", "description", TEXT),
+    ("acquisition_device", "detector_number", TEXT),
+)
+
+
+class DectrisExtractor:
+    """Reads the description of the detector; of the images only how many and how large."""
+
+    name = "dectris"
+    version = "1.0"
+    priority = 80
+    extensions = ("h5", "hdf5", "nxs")
+
+    def supports(self, path: Path, head: bytes) -> bool:
+        """Tell by the group that only these detectors have."""
+        if not is_hdf5(head):
+            return False
+        import h5py  # noqa: PLC0415 - HDF5 only
+
+        try:
+            with h5py.File(path, "r") as file:
+                return f"{_DETECTOR}/{_SPECIFIC}" in file
+        except OSError:
+            return False
+
+    def open(self, path: Path) -> ParsedFile:
+        """Read the master file, and the sizes of the files that it links to."""
+        import h5py  # noqa: PLC0415 - HDF5 only
+
+        problems: list[str] = []
+        with h5py.File(path, "r") as file:
+            tree = _tree(file[_DETECTOR])
+            if "entry/instrument/beam" in file:
+                tree["beam"] = _tree(file["entry/instrument/beam"])
+            found = list(_images(file, problems))
+        look_up = nested(tree)
+        if found:
+            frames = sum(shape[0] for shape, _ in found)
+            sides, dtype = found[0][0][1:], found[0][1]
+        else:
+            counts = [_whole(look_up(f"{_SPECIFIC}/{one}")) for one in ("nimages", "ntrigger")]
+            frames = math.prod(counts)
+            names = ("y_pixels_in_detector", "x_pixels_in_detector")
+            sides = tuple(_whole(look_up(f"{_SPECIFIC}/{one}")) for one in names)
+            dtype = f"uint{_whole(look_up('bit_depth_image')) or 16}"
+            problems.append("none of the files with its images is there")
+        if not frames or not all(sides):
+            raise UnreadableFileError("the master file tells no size of its images")
+        metadata: dict[str, Value] = dict(mapped(look_up, _FIELDS))
+        sizes = {"frame": frames, "y": sides[0], "x": sides[1]}
+        signal = Signal(
+            name=path.stem.removesuffix("_master"),
+            dataset_type="Diffraction",
+            data_type="TEM_Diffraction",
+            shape=tuple(sizes.values()),
+            dtype=dtype,
+            axes=tuple(
+                Axis(name=name, size=size, navigate=name == "frame") for name, size in sizes.items()
+            ),
+            metadata=metadata,
+            extensions=dict(leaves(tree, "dectris")),
+            acquired=_acquired(look_up),
+            problems=tuple(problems),
+        )
+        return ParsedFile(signals=[signal], native=tree, reader=f"h5py {h5py.__version__}")
+
+
+def _tree(group: "h5py.Group") -> dict[str, Any]:
+    """Return the short values below a group; numbers with their unit behind them."""
+    found: dict[str, Any] = {}
+    for name, item in group.items():
+        if hasattr(item, "keys"):
+            found[str(name)] = _tree(item)
+        elif item.dtype.names is None and item.size == 1 and item.nbytes <= _KEPT_BYTES:
+            value = item[()]
+            plain = value.reshape(-1)[0] if getattr(value, "ndim", 0) else value
+            plain = plain.item() if hasattr(plain, "item") else plain
+            text = plain.decode("utf-8", "replace") if isinstance(plain, bytes) else plain
+            unit = item.attrs.get("units", b"")
+            unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
+            found[str(name)] = f"{text!r} {unit}" if unit and isinstance(text, float) else text
+    return found
+
+
+def _images(file: "h5py.File", problems: list[str]) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield shape and type of the images in each file that is there."""
+    group = file.get(_DATA)
+    for name in sorted(group) if hasattr(group, "keys") else ():
+        try:
+            item = group[name]
+        except (KeyError, OSError):
+            link = group.get(name, getlink=True)
+            target = printable(str(getattr(link, "filename", name)))
+            problems.append(f"{target}, which it links to, cannot be read")
+            continue
+        if hasattr(item, "shape") and item.ndim == _IMAGES:
+            yield tuple(int(size) for size in item.shape), str(item.dtype)
+
+
+def _whole(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and 0 < value < 1 << 40 else 0
+
+
+def _acquired(look_up: Any) -> Moment | None:
+    return first_moment(
+        *(
+            moment("data_collection_date", look_up(f"{place}data_collection_date"))
+            for place in (f"{_SPECIFIC}/", "")
+        )
+    )

@@ -1,0 +1,74 @@
+"""Detectors that write patterns: EMPAD, and those of DECTRIS."""
+
+import pytest
+from formats.tests import desktops
+
+from nexuslims_formats import read
+
+OLD_VIEW = (
+    "<iom_measurements><optics.get_full_scan_field_of_view>(6e-07, 6e-07)"
+    "</optics.get_full_scan_field_of_view><calibrated_pixelsize>2e-10</calibrated_pixelsize>"
+    "</iom_measurements>"
+)
+NEW_VIEW = (
+    "<iom_measurements><full_scan_field_of_view><x>4.32e-07</x>"
+    "<scale_factor>0.72</scale_factor></full_scan_field_of_view></iom_measurements>"
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "view", "pitch"),
+    [
+        ("<pix_x>3</pix_x><pix_y>2</pix_y>", OLD_VIEW, [(300.0, "nm"), (200.0, "nm")]),
+        ("", NEW_VIEW, [(200.0, "nm"), (200.0, "nm")]),
+        ("", "", [(1.0, ""), (1.0, "")]),
+    ],
+)
+def test_a_scan_of_empad_has_its_size_and_scale(tmp_path, size, view, pitch):
+    found = read(desktops.empad(tmp_path, size=size, more=view))
+    assert (found.outcome, found.extractor.name) == ("extracted", "empad"), found.reason
+    (dataset,) = found.datasets
+    assert dataset.shape == (2, 3, 128, 128)
+    assert [(axis.scale, axis.unit) for axis in dataset.axes[:2]] == [
+        (pytest.approx(scale), unit) for scale, unit in pitch
+    ]
+    assert dataset.metadata["exposure_time"] == {"value": pytest.approx(0.00186), "unit": "s"}
+    assert dataset.creation_time.isoformat() == "2019-06-07T14:25:00+00:00"
+    assert found.pixels().shape == (2, 3, 128, 128)
+
+
+def test_patterns_are_calibrated_where_the_xml_says_so(tmp_path):
+    (dataset,) = read(desktops.empad(tmp_path, more=OLD_VIEW)).datasets
+    axis = dataset.axes[3]
+    assert (axis.scale, axis.offset, axis.unit) == (
+        pytest.approx(0.2),
+        pytest.approx(-12.8),
+        "1/nm",
+    )
+
+
+def test_patterns_that_are_missing_are_said(tmp_path):
+    found = read(desktops.empad(tmp_path, frames=4))
+    assert found.outcome == "partial"
+    assert "4 of its 6 patterns" in found.reason
+    (tmp_path / "scan_x3_y2.raw").unlink()
+    assert "is not there" in read(tmp_path / "scan.xml").reason
+
+
+def test_a_master_file_counts_the_images_of_all_its_files(tmp_path):
+    found = read(desktops.dectris(tmp_path))
+    assert (found.outcome, found.extractor.name) == ("extracted", "dectris"), found.reason
+    (dataset,) = found.datasets
+    assert (dataset.shape, dataset.dtype) == ((6, 3, 5), "uint16")
+    assert dataset.metadata["exposure_time"] == {"value": pytest.approx(0.001), "unit": "s"}
+    assert dataset.metadata["detector_type"] == "DECTRIS ARINA"
+    assert dataset.creation_time.isoformat() == "2023-11-02T10:11:12+00:00"
+
+
+def test_a_master_file_alone_tells_what_was_asked_for(tmp_path):
+    path = desktops.dectris(tmp_path)
+    for data in tmp_path.glob("*_data_*"):
+        data.unlink()
+    found = read(path)
+    assert (found.outcome, found.datasets[0].shape) == ("partial", (6, 3, 5))
+    assert "scan_data_000001.h5" in found.reason
