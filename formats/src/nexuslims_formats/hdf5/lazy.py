@@ -46,12 +46,13 @@ def outer_product(places: "np.ndarray", spectrum: "np.ndarray") -> "np.ndarray":
     Parameters
     ----------
     places
-        ``(rows, columns)``: the intensity of each point.
+        ``(..., rows, columns)``: the intensity of each point.
     spectrum
         ``(channels,)``.
     """
     import dask.array  # noqa: PLC0415 - previews only
 
     from_array: Any = dask.array.from_array
-    product: np.ndarray = from_array(places, chunks=(1, -1))[..., None] * spectrum
+    chunks = (*(1 for _ in places.shape[:-1]), -1)
+    product: np.ndarray = from_array(places, chunks=chunks)[..., None] * spectrum
     return product

@@ -173,12 +173,12 @@ def _pixels(path: Path) -> "Callable[[], np.ndarray]":
                 return lazy_array(path, _WHOLE if _WHOLE in file else _PEAKS)
             spectrum = file[_SUM][()]
             source = file[_PEAKS] if _PEAKS in file else file[_EVENTS]
-            counts = np.zeros(source.shape[1:3])
+            counts = np.zeros(source.shape[:3])
             for write in range(source.shape[0]):
                 if _PEAKS in file:
-                    counts += source[write].sum(axis=-1)
+                    counts[write] = source[write].sum(axis=-1)
                 else:
-                    counts += np.vectorize(len, otypes=[float])(source[write])
+                    counts[write] = np.vectorize(len, otypes=[float])(source[write])
         return outer_product(counts, spectrum / (spectrum.sum() or 1.0))
 
     return open_pixels

@@ -118,7 +118,9 @@ def _spectral(array: Array, axes: list[Axis]) -> Image.Image:
         picture.paste(tile, (62, 6))
     else:
         aspect = pixel_aspect(axes[-3], axes[-2])
-        tile = add_scale_bar(grey(_map(array), SIDE - 20, half - 10, aspect=aspect), axes[-2])
+        tile = add_scale_bar(
+            grey(_map(array, int(spectrum.argmax())), SIDE - 20, half - 10, aspect=aspect), axes[-2]
+        )
         picture.paste(tile, ((SIDE - tile.width) // 2, 6))
     picture.paste(plot_line(spectrum, axes[-1], SIDE, half), (0, half))
     return picture
@@ -133,14 +135,18 @@ def _summed(array: Array) -> Array:
     return np.nan_to_num(total, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _map(array: Array) -> Array:
-    """Return the map summed over evenly sampled channels."""
+def _map(array: Array, strongest: int) -> Array:
+    """Return the map summed over evenly sampled channels, the strongest one among them.
+
+    What is above rows and columns, such as depth, is summed too.
+    """
     step = max(1, math.ceil(array.size / (2 * SAMPLES)))
     positions = strides_within(array.shape[:-1], SAMPLES)
-    plane: Array = np.asarray(array[(*positions, slice(None, None, step))]).sum(
+    plane: Array = np.asarray(array[(*positions, slice(strongest % step, None, step))]).sum(
         axis=-1, dtype=np.float64
     )
-    return plane if plane.ndim == _PLANE else plane.reshape(-1, plane.shape[-1])
+    summed: Array = plane.sum(axis=tuple(range(plane.ndim - _PLANE)))
+    return summed
 
 
 def _contact_sheet(array: Array, axes: list[Axis], *, logarithmic: bool) -> Image.Image:
