@@ -61,13 +61,13 @@ def json_safe(value: Any) -> Any:
     and bytes that are no text a short hexadecimal one. Of long lazy arrays the shape is told.
     """
     if isinstance(value, str):
-        return clean_text(value)
+        return value if value.isascii() and value.isprintable() else clean_text(value)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {clean_text(str(key)): json_safe(item) for key, item in value.items()}
+    if isinstance(value, dict | Mapping):  # asking for a dict alone is quicker
+        return {json_safe(str(key)): json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [json_safe(item) for item in value]
     if isinstance(value, bytes | bytearray):

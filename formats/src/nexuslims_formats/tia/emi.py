@@ -3,6 +3,7 @@
 import mmap
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from nexuslims_formats.trees import nested, parse_xml, xml_tree
 
 _OPEN, _CLOSE = b"<ObjectInfo>", b"</ObjectInfo>"
 _MAX_BLOCKS, _MAX_BLOCK_BYTES = 256, 1 << 20
+_SEARCHED = 4 << 20
+"""Bytes of an ``.emi`` that are searched at once."""
 _EDS_CHANNEL = 2.0  # eV: X-ray channels are 5 eV and wider, energy-loss channels below 2 eV
 _SERIES_NAME = re.compile(r"^(?P<stem>.+)_(?P<number>\d+)$")
 
@@ -127,22 +130,50 @@ def _all_series(path: Path) -> list[Path]:
 
 
 def _read_blocks(path: Path) -> list[_Block]:
-    """Return the descriptions in an ``.emi``, which keeps them between its binary data."""
-    if path.stat().st_size == 0:
+    """Return the descriptions in an ``.emi``, which keeps them between its binary data.
+
+    Those of the last file are kept: its series follow one another.
+    """
+    facts = path.stat()
+    if facts.st_size == 0:
         raise UnreadableFileError("the file is empty")
+    return _blocks_of(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _blocks_of(path: Path, _size: int, _mtime: int) -> list[_Block]:
     blocks: list[_Block] = []
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
-        at = data.find(_OPEN)
+        at = _find(data, _OPEN, 0)
         while at >= 0 and len(blocks) < _MAX_BLOCKS:
             end = data.find(_CLOSE, at, at + _MAX_BLOCK_BYTES)
             if end < 0:
                 break
             blocks.append(_Block(data[at : end + len(_CLOSE)]))
-            at = data.find(_OPEN, end)
+            at = _find(data, _OPEN, end)
     return blocks
+
+
+def _find(data: mmap.mmap, mark: bytes, start: int) -> int:
+    """Return where a mark stands, or -1; many times faster than the map's own search.
+
+    Parameters
+    ----------
+    data
+        The file.
+    mark
+        What to look for.
+    start
+        Where to begin.
+    """
+    for at in range(start, len(data), _SEARCHED):
+        found = data[at : at + _SEARCHED + len(mark) - 1].find(mark)
+        if found >= 0:
+            return at + found
+    return -1
 
 
 def _matching(blocks: Sequence[_Block], index: int, series: Series) -> _Block | None:
