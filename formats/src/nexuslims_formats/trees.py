@@ -1,5 +1,6 @@
 """Vendors' texts as nested dicts: ini sections, XML, and look-ups by path."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,6 +9,9 @@ from nexuslims_contracts import xml
 from nexuslims_contracts.errors import MalformedXmlError
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.values import lines_of
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_ENCODING = re.compile(rb"\sencoding=[\"'][^\"']*[\"']")
 
 
 def ini_sections(text: str) -> dict[str, dict[str, str]]:
@@ -36,6 +40,9 @@ def parse_xml(data: bytes) -> Any:
     UnreadableFileError
         It is not well-formed.
     """
+    if data.startswith(_UTF_16):
+        text = data.decode("utf-16", "replace").strip("\0 \r\n\t\ufffd")
+        data = _ENCODING.sub(b"", text.encode("utf-8"), count=1)
     try:
         return xml.parse_xml(data.strip(b"\0 \r\n\t"))
     except MalformedXmlError as error:

@@ -1,7 +1,6 @@
 """Pint's registry: one per process, loaded when something is asked that the table cannot answer."""
 
 import logging
-import pickle
 import re
 from decimal import Decimal
 from functools import cache
@@ -21,10 +20,6 @@ _EXPRESSION = re.compile(rf"(?:1/)?{_FACTOR}(?:[*/·.]{_FACTOR})*")
 _BARE_POWER = re.compile(r"(?<=[A-Za-zΩ])(?=-?\d)")
 _VECTOR = ("[substance]", "[current]", "[length]", "[luminosity]", "[mass]", "[temperature]",
            "[time]")  # fmt: skip
-# What reading a cache can raise, by the documentation of pickle, and what having none can.
-_CACHE_ERRORS = (
-    OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError,
-)  # fmt: skip
 _PINT_NAMES = {RATIO: "dimensionless", "%": "percent", "counts": "count"}
 
 
@@ -39,7 +34,8 @@ def registry() -> "pint.UnitRegistry[Decimal]":
 
     try:
         return pint.UnitRegistry(non_int_type=Decimal, cache_folder=":auto:")
-    except _CACHE_ERRORS as error:
+    except Exception as error:  # noqa: BLE001 - see below
+        # a damaged cache raises anything, and a worker that reads files may not open it
         _log.debug("unit definitions are not cached: %s", error)
         return pint.UnitRegistry(non_int_type=Decimal)
 

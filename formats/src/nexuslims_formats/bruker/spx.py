@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _MARK = b"TRTSpectrum"
+_MARKS_OF_ORDER = b"\xef\xbb\xbf\xff\xfe \r\n\t"
 _LARGEST = 64 << 20
 _MOST_CHANNELS = 1 << 20
 _PARTS = {
@@ -57,7 +58,8 @@ class BrukerSpxExtractor:
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the name of the root element."""
         del path
-        return _MARK in head and head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")
+        text = head.replace(b"\0", b"").lstrip(_MARKS_OF_ORDER)
+        return text.startswith(b"<") and _MARK in text
 
     def open(self, path: Path) -> ParsedFile:
         """Read the XML; a header that is not there costs its fields."""

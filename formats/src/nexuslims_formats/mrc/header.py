@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
+from nexuslims_formats.errors import (
+    LimitExceededError,
+    UnreadableFileError,
+    UnsupportedFileError,
+)
 
 HEADER_BYTES: Final = 1024
 _MAP: Final = slice(208, 211)
@@ -21,6 +25,7 @@ _IMOD: Final = 1146047817
 _SIGNED: Final = 1
 _MODES: Final = {1: "int16", 2: "float32", 4: "complex64", 6: "uint16", 12: "float16"}
 _BYTES: Final = 0
+_UNREAD: Final = {3: "complex of 16 bits", 16: "RGB", 101: "4 bits a pixel"}
 _MOST_VALUES: Final = 1 << 40
 _MOST_EXTENDED: Final = 64 << 20
 _LARGEST_SIDE: Final = 1 << 20
@@ -59,7 +64,7 @@ def _order_of(head: bytes) -> str:
     for order in "<>":
         columns, rows, sections, mode = struct.unpack_from(f"{order}4i", head)
         sizes_fit = all(0 < size <= _LARGEST_SIDE for size in (columns, rows, sections))
-        if sizes_fit and (mode in _MODES or mode == _BYTES):
+        if sizes_fit and (mode in _MODES or mode in _UNREAD or mode == _BYTES):
             return order
     return ""
 
@@ -110,6 +115,8 @@ def read_header(path: Path) -> MrcHeader:
     if len(extended) < size:
         raise UnreadableFileError("the file ends within its extended MRC header")
     columns, rows, sections, mode = struct.unpack_from(f"{order}4i", head)
+    if mode in _UNREAD:
+        raise UnsupportedFileError(f"an MRC file of mode {mode} ({_UNREAD[mode]})")
     if columns * rows * sections > _MOST_VALUES:
         raise LimitExceededError(f"the MRC file claims {columns} x {rows} x {sections} values")
     (group,) = struct.unpack_from(f"{order}i", head, 88)

@@ -65,7 +65,8 @@ def header_beside(image: Path) -> Sections:
         It is a link that leads outside its folder.
     """
     ending = image.suffix.removeprefix(".")
-    names = (f"{image.stem}{form}" for form in (".hdr", ".HDR", f".{ending}.hdr", f"-{ending}.hdr"))
+    forms = (".hdr", f".{ending}.hdr", f"-{ending}.hdr")
+    names = (f"{image.stem}{one}" for form in forms for one in (form, form.upper()))
     for sidecar in map(image.with_name, names):
         if is_usable(sidecar) and sidecar.stat().st_size <= _LARGEST:
             sections = ini_sections(decode(sidecar.read_bytes())[0])

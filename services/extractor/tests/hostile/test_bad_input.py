@@ -384,6 +384,17 @@ def test_what_is_no_file_where_a_library_looks_for_one(judged, odd, store, pair,
     assert companion in judged(store / name).reason
 
 
+def test_a_unit_that_no_table_has(judged, store):
+    """The library that knows all others keeps a cache outside of what a worker may open."""
+    path = store / "unit.msa"
+    head = "#FORMAT : EMSA/MAS\n#VERSION : 1.0\n#NPOINTS : 2\n#DATATYPE : Y\n#XPERCHAN : 10\n"
+    rows = "#BEAMKV -furlong : 3\n#SPECTRUM : \n1\n2\n#ENDOFDATA :\n"
+    path.write_text(head + rows)
+    answer = judged(path)
+    assert answer.outcome == "partial"
+    assert "furlong" in answer.reason
+
+
 @pytest.mark.parametrize("seconds", [-(10**10), 10**11])
 def test_a_modification_time_of_no_age(judged, store, seconds):
     path = store / "old.txt"
