@@ -202,9 +202,6 @@ def test_a_large_zspy_tells_its_shape_and_shows_no_preview(tmp_path):
          {"detector_type": "pnADF", "dwell_time": (1.5e-5, "s")}),
         ("emd", {"microscope": {"voltage": "300kV", "name": "Titan"}},
          {"acceleration_voltage": (300.0, "kV"), "microscope": "Titan"}),
-        ("phenom", {"acquisition": {"scan": {"dwellTime": {"value": "200", "unit": "ns"}}}},
-         {"dwell_time": (200.0, "ns")}),
-        ("phenom", {"acquisition": {"scan": {"dwellTime": {"value": "200"}}}}, {}),
         ("mrc", {"anything": 1}, {}),
     ],
 )  # fmt: skip
@@ -237,11 +234,6 @@ def test_an_image_whose_axes_all_belong_to_the_scan_is_no_spectrum_image():
     assert _dataset_type(scan, "") == "Image"
     energy = Axis(name="Energy", size=9, unit="keV")
     assert _dataset_type((*scan, energy), "EDS_SEM") == "SpectrumImage"
-
-
-def test_brukers_maps_tell_the_working_distance():
-    value = dict(vendor_metadata("bruker", {"Microscope": {"WD": 8.6}}))
-    assert value["working_distance"] == (8.6, "mm")
 
 
 @pytest.mark.parametrize(
@@ -299,5 +291,5 @@ def test_a_gatan_tiff_without_an_image_is_damaged(tmp_path):
 
 def test_units_that_the_generic_tree_states_count():
     below = {"beam_energy": 4996.0, "beam_energy_units": "V", "Stage": {"x": 1, "x_units": "um"}}
-    value = dict(_metadata(below, "digitalsurf"))
+    value = dict(_metadata(below))
     assert value == {"acceleration_voltage": (4996.0, "V"), "stage_x": (1.0, "um")}

@@ -14,13 +14,6 @@ def missing(path, module, data_bytes=0):
     return list(what_is_missing(path, module, data_bytes))
 
 
-def bruker(path):
-    head = bytearray(b"AAMVHFSS".ljust(0x118 + 3 * 4096, b"\0"))
-    struct.pack_into("<fI", head, 0x124, 2.6, 4096)
-    struct.pack_into("<III", head, 0x140, 1, 3, 3)
-    path.write_bytes(head)
-
-
 def merlin(path, *, frames=4, header=True):
     head = b"MQ1,000001,00384,01,0016,0008,U16,   1x1,01,".ljust(384, b"\0")
     path.write_bytes((head + bytes(16 * 8 * 2)) * frames)
@@ -39,7 +32,6 @@ def semper(path):
 @pytest.mark.parametrize(
     ("module", "write"),
     [
-        ("bruker", bruker),
         ("quantumdetector", merlin),
         ("quantumdetector", lambda path: merlin(path, header=False)),
         ("semper", semper),

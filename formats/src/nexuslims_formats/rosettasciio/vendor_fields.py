@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from nexuslims_formats.model import Value
-from nexuslims_formats.quantities import Row, mapped, number
+from nexuslims_formats.quantities import Row, mapped
 from nexuslims_formats.trees import nested
 
 Table: TypeAlias = tuple[Row, ...]
@@ -46,12 +46,4 @@ def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[
     original
         The vendor's own tree.
     """
-    look_up = nested(original)
-
-    def with_unit(path: str) -> Any:
-        """Return a value with the unit beside it, as in ``{"value": 200, "unit": "ns"}``."""
-        value = look_up(path)
-        unit = look_up(f"{path.removesuffix('/value')}/unit") if path.endswith("/value") else None
-        return f"{value} {unit}" if unit and number(value) is not None else value
-
-    yield from mapped(with_unit, _TABLES.get(module, ()))
+    yield from mapped(nested(original), _TABLES.get(module, ()))
