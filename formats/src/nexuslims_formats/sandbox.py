@@ -22,6 +22,14 @@ from nexuslims_formats.registry import installed
 _NETWORK = frozenset(
     ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "urllib.Request")
 )
+_CHANGES = frozenset(
+    (
+        *("os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir"),
+        *("os.symlink", "os.truncate", "os.utime", "os.setxattr", "os.removexattr"),
+        *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"),
+    )
+)
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 # what the system tells of processors, memory and this process; not /proc whole: the environment of
 # processes is in it, and in that the secrets
 _SYSTEM = (
@@ -40,19 +48,27 @@ class Sandbox:
     def __init__(self) -> None:
         self._allowed: tuple[str, ...] = ()
         self._always: tuple[str, ...] = ()
+        self._read_only = False
 
     def install(self) -> None:
         """Watch this process from now on, and empty its environment of all it does not need."""
-        for variable in list(os.environ):
-            if variable not in _ENVIRONMENT and not variable.startswith(_ENVIRONMENT_PREFIXES):
-                del os.environ[variable]
-        self._always = tuple(_real((*_places_of_python(), *_places_of_plugins())))
+        forget_environment()
+        self._always = tuple(_real(places_of_python()))
         sys.addaudithook(self._audit)
 
     @contextmanager
-    def only(self, *places: Path) -> Iterator[None]:
-        """Let only these files and folders, and those of Python, be opened within the block."""
+    def only(self, *places: Path, read_only: bool = False) -> Iterator[None]:
+        """Let only these files and folders, and those of Python, be opened within the block.
+
+        Parameters
+        ----------
+        places
+            The files and folders.
+        read_only
+            Whether no file may be changed, and no program started.
+        """
         self._allowed = (*_real(places), *self._always)
+        self._read_only = read_only
         try:
             yield
         finally:
@@ -63,6 +79,10 @@ class Sandbox:
             return
         if event == "open":
             self._check(arguments[0])
+            if self._read_only and (arguments[2] or 0) & _WRITING:
+                raise UnsafeFileError("its reader would write a file")
+        elif self._read_only and event in _CHANGES:
+            raise UnsafeFileError(f"its reader would change something ({event})")
         elif event in _NETWORK:
             raise UnsafeFileError("its reader would use the network")
 
@@ -74,6 +94,13 @@ class Sandbox:
             raise UnsafeFileError(f"the file refers to {path!r}, outside its folder")
 
 
+def forget_environment() -> None:
+    """Empty this process's environment of all that Python and numerical libraries do not read."""
+    for variable in list(os.environ):
+        if variable not in _ENVIRONMENT and not variable.startswith(_ENVIRONMENT_PREFIXES):
+            del os.environ[variable]
+
+
 def _real(places: Iterable[str | Path]) -> Iterator[str]:
     """Return places with links followed; the root itself would allow everything."""
     for place in places:
@@ -82,12 +109,18 @@ def _real(places: Iterable[str | Path]) -> Iterator[str]:
             yield real
 
 
-def _places_of_python() -> Iterator[str]:
-    yield from (place for place in sys.path if place)
+def places_of_python() -> Iterator[str]:
+    """Yield the files and folders of Python, of what is installed, and of the system's facts.
+
+    Not the working folder, though ``python -m`` puts it on the path: it is the facility's.
+    """
+    here = os.path.realpath(os.curdir)
+    yield from (place for place in sys.path if place and os.path.realpath(place) != here)
     yield from sysconfig.get_paths().values()
     yield from (sys.prefix, sys.base_prefix)
     yield from zoneinfo.TZPATH
     yield from _SYSTEM
+    yield from map(str, _places_of_plugins())
 
 
 def _places_of_plugins() -> Iterator[Path]:

@@ -16,9 +16,10 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_contracts.identifiers import file_token
 from nexuslims_extractor import extract
+from nexuslims_extractor.cage.reading import Job
 from nexuslims_extractor.extraction import Extraction, FileFacts
 from nexuslims_extractor.outcome import to_event
-from nexuslims_extractor.workers import Job, WorkerPool
+from nexuslims_extractor.workers import WorkerPool
 from nexuslims_shared.errors import DiskError
 
 FILE = FileIndexed(

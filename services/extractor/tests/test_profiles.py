@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from nexuslims_extractor.app import create
+from nexuslims_extractor.cage.reading import Job
 from nexuslims_extractor.core import extract_file
 from nexuslims_extractor.errors import ProfileError
 from nexuslims_extractor.profiles import Profile, load_profiles, with_profile
-from nexuslims_extractor.workers import Job, WorkerPool
+from nexuslims_extractor.workers import WorkerPool
 from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Settings

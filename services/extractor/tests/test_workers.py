@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from nexuslims_extractor import workers
-from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
+from nexuslims_extractor.cage.reading import Job
+from nexuslims_extractor.workers import MEBIBYTE, Limits, WorkerPool
 from nexuslims_formats import registry
 
 PLUGIN = """
-import faulthandler, mmap, os, signal, time, urllib.request
+import ctypes, faulthandler, mmap, os, signal, time, urllib.request
 from nexuslims_formats.model import ParsedFile, Signal
 
 def die():
@@ -41,8 +42,10 @@ class Dangerous:
             signal_ = Signal(name="s", dataset_type="Image", data_type="SEM_Imaging", pixels=die)
             return ParsedFile(signals=[signal_], problems=("half is missing",))
         if path.stem.startswith("shrink"):
-            with path.open("r+b") as file, mmap.mmap(file.fileno(), 7) as data:
-                file.truncate(0)
+            file = os.memfd_create("a file that somebody else cuts short")
+            os.write(file, b"content")
+            with mmap.mmap(file, 7) as data:
+                ctypes.CDLL(None).ftruncate(file, 0)
                 return data[0]
         if path.stem.startswith("print"):
             os.write(1, b"look at me")
@@ -54,7 +57,7 @@ class Dangerous:
             raise ValueError(os.environ.get("NX_CDCS_TOKEN", "no token"))
         if path.stem.startswith("spy"):
             open(f"/proc/{path.stem[4:].replace('parent', str(os.getppid()))}/environ").read()
-        raise ValueError(str(os.getpid()))
+        raise ValueError(str(os.getppid()))
 """
 POINTS = "[nexuslims.extractors]\ndangerous = dangerous_plugin:Dangerous\n"
 

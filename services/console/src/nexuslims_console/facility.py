@@ -180,7 +180,7 @@ def _with_console(program: Program, port: int) -> Program:
 def _program(name: str, port: int, settings: Settings) -> Program:
     return Program(
         name=name,
-        arguments=[sys.executable, "-m", "nexuslims_shared", "run", name],
+        arguments=[sys.executable, "-P", "-m", "nexuslims_shared", "run", name],
         log=settings.logs / f"{name}.log",
         environment={"NX_HTTP_PORT": str(port)},
     )

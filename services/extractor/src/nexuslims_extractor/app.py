@@ -24,11 +24,14 @@ from nexuslims_contracts.events import (
     RetryRequested,
 )
 from nexuslims_contracts.topology import EXTRACTOR
+from nexuslims_extractor.cage.reading import Job
+from nexuslims_extractor.cage.walls import Walls
+from nexuslims_extractor.checks import describe
 from nexuslims_extractor.errors import ProfileError
 from nexuslims_extractor.extraction import Extraction
 from nexuslims_extractor.outcome import to_event
 from nexuslims_extractor.profiles import load_profiles
-from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
+from nexuslims_extractor.workers import MEBIBYTE, Limits, WorkerPool
 from nexuslims_formats.model import InstrumentContext
 from nexuslims_formats.registry import file_kinds
 from nexuslims_shared.artifacts import resolve
@@ -92,6 +95,7 @@ async def _work(context: ServiceContext, pools: list[WorkerPool]) -> AsyncIterat
         memory=settings.extractor_memory_mb * MEBIBYTE,
         files_per_worker=settings.extractor_recycle,
     )
+    log.info("walls around readers: %s", describe(Walls.of_host()))
     async with WorkerPool(settings.extractor_workers, limits) as pool:
         pools[:] = [pool]
         yield Reader(context, pool).handle
@@ -232,6 +236,10 @@ class Reader:
             artifacts_root=self._settings.data_path,
             previews=True,
             people_key=people_key,
+            within=(
+                self._settings.instrument_data_path,
+                resolve(self._settings.instrument_data_path, file.instrument.filestore),
+            ),
         )
 
 

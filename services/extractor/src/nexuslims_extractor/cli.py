@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from nexuslims_contracts.datasets import Dataset
+    from nexuslims_extractor.cage.reading import Job
     from nexuslims_extractor.extraction import Extraction
-    from nexuslims_extractor.workers import Job
     from nexuslims_formats.model import InstrumentContext
 
 _MANY = 4
@@ -42,7 +42,7 @@ def extract(
     """Extract the metadata of files, and say what went wrong with those that cannot be read."""
     import asyncio  # noqa: PLC0415 - the command line starts fast
 
-    from nexuslims_extractor.workers import Job  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_extractor.cage.reading import Job  # noqa: PLC0415 - the command line starts fast
 
     _speak(verbose=verbose)
     template = Job(
@@ -120,6 +120,7 @@ async def _extractions(
 
     # whatever is imported here is shared with the forked workers, and safe from their birth
     from nexuslims_extractor import core  # noqa: F401, PLC0415 - imported for its cost
+    from nexuslims_extractor.cage.warm import warm  # noqa: PLC0415 - the command line starts fast
     from nexuslims_extractor.workers import Limits, WorkerPool  # noqa: PLC0415 - the command line starts fast
     from nexuslims_formats import registry  # noqa: PLC0415 - the command line starts fast
 
@@ -127,6 +128,8 @@ async def _extractions(
     if template.previews or len(files) >= _MANY:
         from nexuslims_extractor import preload  # noqa: F401, PLC0415 - imported for its cost
     workers = min(len(files), os.cpu_count() or 1)
+    if len(files) > workers:
+        warm()
     names = _unique_names(files)
     async with WorkerPool(workers, Limits(seconds=limit), start="fork") as pool:
         jobs = [

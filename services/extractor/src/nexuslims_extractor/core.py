@@ -1,9 +1,10 @@
 """One file in, one outcome out: what the formats read, with profile, previews and artifacts."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from nexuslims_contracts.datasets import ArtifactRef, Dataset
 from nexuslims_contracts.metadata import with_qudt
@@ -20,6 +21,8 @@ from nexuslims_shared.errors import DiskError
 
 log = logging.getLogger(__name__)
 
+Write: TypeAlias = Callable[[Path, str, bytes], ArtifactRef]
+
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
@@ -29,6 +32,7 @@ class _Wanted:
     relative: str
     previews: bool
     documents: bool
+    write: Write
 
 
 def extract_file(
@@ -43,6 +47,7 @@ def extract_file(
     hashed: bool = True,
     people_key: bytes = b"",
     on_step: OnStep | None = None,
+    write: Write = write_artifact,
 ) -> Extraction:
     """Extract the metadata of a file, and its previews and artifacts where they are asked for.
 
@@ -69,6 +74,8 @@ def extract_file(
         without it, names stay as they are.
     on_step
         Called with what is done next, and by which extractor: should the process not survive it.
+    write
+        Writes an artifact: takes the data folder, the place below it and the content.
 
     Returns
     -------
@@ -90,7 +97,7 @@ def extract_file(
     amend = _by_profile(instrument, profiles)
     reading = read(path, instrument=instrument, amend=amend, on_step=on_step)
     reading, people = with_ids(reading, people_key) if people_key else (reading, {})
-    wanted = _Wanted(artifacts_root, relative_path or path.name, previews, documents)
+    wanted = _Wanted(artifacts_root, relative_path or path.name, previews, documents, write)
     result = replace(_written(facts, reading, wanted), people=people)
     if _stamp(path) != before:
         reason = reason_of(path, ["the file changed while it was read"])
@@ -142,10 +149,10 @@ def _written(facts: FileFacts, reading: Reading, wanted: _Wanted) -> Extraction:
         return result
     places = artifact_paths(wanted.relative, len(reading.datasets))
     if wanted.previews:
-        result = _with_previews(result, reading, wanted.root, [preview for _, preview in places])
+        result = _with_previews(result, reading, wanted, [preview for _, preview in places])
     if wanted.documents:
         written = [
-            write_artifact(wanted.root, place, _document(dataset, reading))
+            wanted.write(wanted.root, place, _document(dataset, reading))
             for dataset, (place, _) in zip(result.datasets, places, strict=True)
         ]
         result = replace(result, metadata_artifacts=tuple(written))
@@ -153,13 +160,13 @@ def _written(facts: FileFacts, reading: Reading, wanted: _Wanted) -> Extraction:
 
 
 def _with_previews(
-    result: Extraction, reading: Reading, root: Path, places: Sequence[str]
+    result: Extraction, reading: Reading, wanted: _Wanted, places: Sequence[str]
 ) -> Extraction:
     problems = list(reading.problems)
     datasets: list[Dataset] = []
     drawn: list[ArtifactRef] = []
     for index, (dataset, place) in enumerate(zip(reading.datasets, places, strict=True)):
-        preview, problem = _preview(reading, index, root, place)
+        preview, problem = _preview(reading, index, wanted, place)
         if problem:
             problems.append(problem)
         if preview:
@@ -177,7 +184,7 @@ def _with_previews(
 
 
 def _preview(
-    reading: Reading, index: int, root: Path, place: str
+    reading: Reading, index: int, wanted: _Wanted, place: str
 ) -> tuple[ArtifactRef | None, str]:
     """Draw and write a preview; what goes wrong in drawing costs the preview only."""
     name = reading.signals[index].name
@@ -188,7 +195,9 @@ def _preview(
     except Exception as error:
         log.debug("%s: no preview", name, exc_info=True)
         return None, f"no preview of {clean_text(name)!r}: {cause_of(error)}"
-    return (write_artifact(root, place, data) if data else None), ""
+    if not data or wanted.root is None:
+        return None, ""
+    return wanted.write(wanted.root, place, data), ""
 
 
 def _document(dataset: Dataset, reading: Reading) -> bytes:

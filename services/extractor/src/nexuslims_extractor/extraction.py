@@ -4,8 +4,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
 
 from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.events import FailureKind
@@ -42,6 +45,33 @@ class Extraction:
     def failed(self) -> bool:
         """Whether nothing usable came of it."""
         return self.outcome in ("failed", "unsupported")
+
+
+_FORM: Final = TypeAdapter(Extraction)
+
+
+def to_bytes(extraction: Extraction) -> bytes:
+    """Return an extraction as JSON; without the file's path, which may be no text."""
+    return _FORM.dump_json(replace(extraction, file=replace(extraction.file, path="")))
+
+
+def from_bytes(content: bytes, path: Path) -> Extraction:
+    """Return the extraction that :func:`to_bytes` wrote.
+
+    Parameters
+    ----------
+    content
+        The JSON, from whoever.
+    path
+        Of the file.
+
+    Raises
+    ------
+    ValueError
+        If it is no extraction.
+    """
+    found = _FORM.validate_json(content)
+    return replace(found, file=replace(found.file, path=str(path)))
 
 
 def file_facts(path: Path, *, hashed: bool = True) -> FileFacts:

@@ -4,8 +4,10 @@ import numpy  # noqa: ICN001 - imported for its cost, not its name
 import PIL.Image
 
 import nexuslims_extractor.core
+from nexuslims_extractor.cage.warm import warm
 from nexuslims_formats.registry import installed
 
 __all__ = ["PIL", "nexuslims_extractor", "numpy"]
 
 installed()
+warm()

@@ -7,20 +7,19 @@ run one file at a time, and are replaced after a number of files. The limits:
   file is calculated apart, and given time by the file's size;
 - memory: ``RLIMIT_DATA``, which counts what a process allocates but not the files it maps, so a
   map of a 50 GB file is free; beyond it Python raises MemoryError and the file fails with a reason;
-- reach: the folder of the file, see :mod:`nexuslims_formats.sandbox`.
+- reach: the file and its companions, see :mod:`nexuslims_extractor.cage`. A worker reads each
+  file in a process of its own, forked for it: what is behind the walls stays there.
 """
 
 import asyncio
 import multiprocessing
 import os
 import resource
-import shutil
 import signal
-import tempfile
 from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass, replace
+from multiprocessing import forkserver
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -28,11 +27,13 @@ from typing import TYPE_CHECKING, Literal, Self
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_contracts.text import printable
-from nexuslims_extractor.extraction import Extraction, FileFacts, file_facts
+from nexuslims_extractor.cage.reading import Job, Lost, hash_behind_walls, read_behind_walls
+from nexuslims_extractor.cage.walls import Cage
+from nexuslims_extractor.extraction import Extraction, FileFacts
 from nexuslims_formats.errors import ExtractorError
-from nexuslims_formats.model import NOBODY, InstrumentContext
+from nexuslims_formats.model import NOBODY
 from nexuslims_formats.reading import cause_of
-from nexuslims_formats.sandbox import Sandbox
+from nexuslims_formats.sandbox import Sandbox, forget_environment
 from nexuslims_formats.times import from_mtime
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ MEBIBYTE = 1 << 20
 _PRELOAD = ["nexuslims_extractor.preload"]
 _HASHED_AT_ONCE = 256 * MEBIBYTE
 """Bytes that are read in a second or two."""
+_SPARE_S = 30.0
+"""A worker ends its reader in time; it is ended itself only if it cannot."""
 _PROBE_S = 2.0
 """Less than a readiness check may take."""
 _SLOWEST_READ = 8 * MEBIBYTE
 """Bytes a second that a share gives at least."""
 _NOT_READ_AGAIN = ("crashed", "timeout", "missing", "unreadable", "changed")
 _sandbox = Sandbox()
+_cage = Cage()
 _USUAL_CAUSES = {
     "SIGBUS": " (the file was cut short while it was read, or its storage failed)",
     "SIGKILL": " (by the system, when memory runs out)",
@@ -62,21 +66,6 @@ class Limits:
     seconds: float = 300.0
     memory: int = 1024 * MEBIBYTE
     files_per_worker: int = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One call of :func:`nexuslims_extractor.core.extract_file`."""
-
-    path: Path
-    instrument: InstrumentContext | None = None
-    profiles: Path | None = None
-    relative_path: str | None = None
-    artifacts_root: Path | None = None
-    previews: bool = False
-    documents: bool = True
-    hashed: bool = True
-    people_key: bytes = field(default=b"", repr=False)
 
 
 class WorkerPool:
@@ -107,8 +96,6 @@ class WorkerPool:
         start: Literal["forkserver", "fork"] = "forkserver",
     ) -> None:
         self.limits = limits or Limits()
-        self._notes = Path(tempfile.mkdtemp(prefix="nexuslims-extractor-"))
-        self._numbers = count()
         # several threads of linear algebra in each worker would only fight for the same cores
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._workers = workers
@@ -117,6 +104,7 @@ class WorkerPool:
         self._context = multiprocessing.get_context(start)
         if start == "forkserver":
             self._context.set_forkserver_preload(_PRELOAD)
+            start_clean_server()
         self._pool = self._new_pool()
 
     def _new_pool(self) -> "ProcessPool":
@@ -186,13 +174,16 @@ class WorkerPool:
         limit = self.limits.seconds + found.file.bytes / _SLOWEST_READ
         try:
             facts = await asyncio.wrap_future(
-                self._pool.schedule(_hash, args=(job.path,), timeout=limit)
+                self._pool.schedule(_hash, args=(job, limit), timeout=limit + _SPARE_S)
             )
         except (TimeoutError, FutureTimeoutError):
-            problem = f"its hash took longer than {limit:g} s"
-            return _unhashed(found, job, "timeout", problem)
+            facts = Lost("timeout")
         except (OSError, ExtractorError, RuntimeError, BrokenExecutor) as error:
             return _unhashed(found, job, "unreadable", f"no hash: {cause_of(error)}")
+        if isinstance(facts, Lost):
+            if facts.failure == "timeout":
+                return _unhashed(found, job, "timeout", f"its hash took longer than {limit:g} s")
+            return _unhashed(found, job, "unreadable", f"no hash: {self._fate_of(facts)}")
         if (facts.bytes, facts.mtime) != (found.file.bytes, found.file.mtime):
             return _unhashed(found, job, "changed", "the file changed while it was read")
         return replace(found, file=facts)
@@ -215,31 +206,39 @@ class WorkerPool:
         """Extract a file; tell also whether a worker was lost after the headers were read."""
         from pebble import ProcessExpired  # noqa: PLC0415 - workers only
 
-        note = self._notes / str(next(self._numbers))
-        failure: FailureKind
         self._busy += 1
         try:
-            found: Extraction = await asyncio.wrap_future(self._schedule(job, note))
+            found = await asyncio.wrap_future(self._schedule(job))
         except (TimeoutError, FutureTimeoutError):
-            failure, fate = "timeout", f"took longer than {self.limits.seconds:g} s"
+            found = Lost("timeout")
         except ProcessExpired as error:
-            failure, fate = "crashed", _fate(error.exitcode)
+            found = Lost("crashed", error.exitcode)
         except MemoryError:
-            failure, fate = "memory", "needs more memory than allowed"
-        else:
-            return found, False
+            found = Lost("memory")
         finally:
             self._busy -= 1
-            noted = note.read_text("utf-8") if note.is_file() else ""
-            note.unlink(missing_ok=True)
-        step, _, version = noted.partition(" ")
-        extractor = ExtractorVersion.model_validate_json(version) if version else NOBODY
-        return _lost(job, extractor, failure, fate), step == "finishing"
+        if isinstance(found, Extraction):
+            return found, False
+        fate = self._fate_of(found)
+        return _lost(job, found.extractor, found.failure, fate), found.step == "finishing"
 
-    def _schedule(self, job: Job, note: Path) -> "Future[Extraction]":
+    def _fate_of(self, lost: Lost) -> str:
+        """Say what happened to a worker, or why it could not read."""
+        match lost.failure:
+            case "timeout":
+                return f"took longer than {self.limits.seconds:g} s"
+            case "memory":
+                return "needs more memory than allowed"
+            case "crashed":
+                return _fate(lost.exitcode)
+            case _:
+                return lost.reason
+
+    def _schedule(self, job: Job) -> "Future[Extraction | Lost]":
+        seconds = self.limits.seconds
         try:
-            future: Future[Extraction] = self._pool.schedule(
-                _work, args=(job, note), timeout=self.limits.seconds
+            future: Future[Extraction | Lost] = self._pool.schedule(
+                _work, args=(job, seconds), timeout=seconds + _SPARE_S
             )
         except RuntimeError as error:  # how a pool that broke while idle says so
             raise BrokenExecutor(str(error)) from error
@@ -250,7 +249,6 @@ class WorkerPool:
         self._closed = True
         self._pool.stop()  # type: ignore[no-untyped-call]
         await asyncio.to_thread(self._pool.join)
-        shutil.rmtree(self._notes, ignore_errors=True)
 
 
 def _unhashed(found: Extraction, job: Job, failure: FailureKind, problem: str) -> Extraction:
@@ -297,34 +295,32 @@ def _begin(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _sandbox.install()
+    _cage.prepare()
 
 
 def _do_nothing() -> None:
     """Show that a worker takes work."""
 
 
-def _hash(path: Path) -> FileFacts:
-    with _sandbox.only(path):
-        return file_facts(path)
+def _hash(job: Job, seconds: float) -> FileFacts | Lost:
+    return hash_behind_walls(_cage, _sandbox, job, seconds)
 
 
-def _work(job: Job, note: Path) -> Extraction:
-    def remember(step: str, extractor: ExtractorVersion) -> None:
-        note.write_text(f"{step} {extractor.model_dump_json()}", "utf-8")
+def _work(job: Job, seconds: float) -> Extraction | Lost:
+    return read_behind_walls(_cage, _sandbox, job, seconds)
 
-    from nexuslims_extractor.core import extract_file  # noqa: PLC0415 - loaded when needed
 
-    others = [place for place in (job.artifacts_root, job.profiles) if place]
-    with _sandbox.only(job.path, job.path.parent, note.parent, *others):
-        return extract_file(
-            job.path,
-            instrument=job.instrument,
-            profiles=job.profiles,
-            relative_path=job.relative_path,
-            artifacts_root=job.artifacts_root,
-            previews=job.previews,
-            documents=job.documents,
-            hashed=job.hashed,
-            people_key=job.people_key,
-            on_step=remember,
-        )
+def start_clean_server() -> None:
+    """Start the server that workers are forked from, with an environment without secrets.
+
+    What a process was started with stays in ``/proc/PID/environ``, whatever it deletes later; so
+    it is started without. It does not look for modules in the working folder, either.
+    """
+    kept = dict(os.environ)
+    try:
+        forget_environment()
+        os.environ["PYTHONSAFEPATH"] = "1"
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)

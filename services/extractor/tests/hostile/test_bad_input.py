@@ -14,8 +14,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from nexuslims_extractor.cage.reading import Job
 from nexuslims_extractor.cli import as_record
-from nexuslims_extractor.workers import MEBIBYTE, Job, Limits, WorkerPool
+from nexuslims_extractor.workers import MEBIBYTE, Limits, WorkerPool
 from nexuslims_formats.registry import installed
 
 EXTENSIONS = sorted({name for plugin in installed() for name in plugin.extensions})

@@ -1,0 +1,190 @@
+"""Reading a file behind the walls: what the process does, and what becomes of what it says."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from nexuslims_contracts.datasets import ArtifactRef, ExtractorVersion
+from nexuslims_contracts.events import FailureKind
+from nexuslims_extractor.cage.child import Kind, Said, Send, run
+from nexuslims_extractor.cage.walls import Cage
+from nexuslims_extractor.errors import WorkerError
+from nexuslims_extractor.extraction import Extraction, FileFacts, file_facts, from_bytes, to_bytes
+from nexuslims_formats.json_tree import artifact_paths
+from nexuslims_formats.model import NOBODY, InstrumentContext
+from nexuslims_formats.sandbox import Sandbox
+from nexuslims_shared.artifacts import write_artifact
+
+UNSAFE: Final = "UnsafeFileError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call of :func:`nexuslims_extractor.core.extract_file`.
+
+    ``within`` are folders of which the file must really be in one; wherever if there are none.
+    """
+
+    path: Path
+    instrument: InstrumentContext | None = None
+    profiles: Path | None = None
+    relative_path: str | None = None
+    artifacts_root: Path | None = None
+    previews: bool = False
+    documents: bool = True
+    hashed: bool = True
+    people_key: bytes = field(default=b"", repr=False)
+    within: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A process that could not say what is in its file.
+
+    Parameters
+    ----------
+    failure
+        What kind of failure that is.
+    exitcode
+        Of the process, where that is what happened to it; the negative of a signal.
+    step
+        What it was about to do.
+    extractor
+        What read the file, if it came to that.
+    reason
+        Why, in other cases.
+    """
+
+    failure: FailureKind
+    exitcode: int = 0
+    step: str = ""
+    extractor: ExtractorVersion = NOBODY
+    reason: str = ""
+
+
+def read_behind_walls(cage: Cage, sandbox: Sandbox, job: Job, seconds: float) -> Extraction | Lost:
+    """Read a file in a process of its own, and write what it made.
+
+    Parameters
+    ----------
+    cage, sandbox
+        The walls.
+    job
+        What to read.
+    seconds
+        How long that may take.
+
+    Raises
+    ------
+    WorkerError
+        If the process failed for a reason that is not the file's.
+    DiskError
+        If the disk does not take an artifact.
+    """
+    more = [job.profiles] if job.profiles else []
+
+    def work(send: Send) -> None:
+        with sandbox.only(job.path, job.path.parent, *more, read_only=True):
+            send(Kind.RESULT, to_bytes(_extract(job, send)))
+
+    said = run(lambda: cage.close_around(job.path, more, job.within), work, seconds=seconds)
+    lost = _lost(said)
+    if lost is not None:
+        return lost
+    try:
+        found = from_bytes(said.result or b"", job.path)
+    except ValueError as error:
+        raise WorkerError(f"{job.path.name}: its reader says what nobody understands") from error
+    return _with_artifacts(found, said, job)
+
+
+def hash_behind_walls(cage: Cage, sandbox: Sandbox, job: Job, seconds: float) -> FileFacts | Lost:
+    """Read all of a file for its hash, in a process of its own.
+
+    Parameters
+    ----------
+    cage, sandbox
+        The walls.
+    job
+        Which file.
+    seconds
+        How long that may take.
+
+    Raises
+    ------
+    WorkerError
+        If the file cannot be read, or the process failed.
+    """
+
+    def work(send: Send) -> None:
+        with sandbox.only(job.path, read_only=True):
+            facts = file_facts(job.path)
+        send(Kind.RESULT, to_bytes(Extraction(file=facts, outcome="extracted", extractor=NOBODY)))
+
+    said = run(lambda: cage.close_around(job.path, [], job.within), work, seconds=seconds)
+    return _lost(said) or from_bytes(said.result or b"", job.path).file
+
+
+def _extract(job: Job, send: Send) -> Extraction:
+    from nexuslims_extractor.core import extract_file  # noqa: PLC0415 - loaded when needed
+
+    def remember(step: str, extractor: ExtractorVersion) -> None:
+        send(Kind.STEP, f"{step} {extractor.model_dump_json()}".encode())
+
+    def hand_over(root: Path, place: str, content: bytes) -> ArtifactRef:
+        del root
+        send(Kind.ARTIFACT, json.dumps(place).encode() + b"\n" + content)
+        return _ref(place, content)
+
+    return extract_file(
+        job.path,
+        instrument=job.instrument,
+        profiles=job.profiles,
+        relative_path=job.relative_path,
+        artifacts_root=job.artifacts_root,
+        previews=job.previews,
+        documents=job.documents,
+        hashed=job.hashed,
+        people_key=job.people_key,
+        on_step=remember,
+        write=hand_over,
+    )
+
+
+def _lost(said: Said) -> Lost | None:
+    """Say what became of a process that did not find anything."""
+    step, _, version = said.step.partition(" ")
+    extractor = ExtractorVersion.model_validate_json(version) if version else NOBODY
+    if said.late:
+        return Lost("timeout", step=step, extractor=extractor)
+    if said.failure is not None:
+        kind, _, reason = said.failure.partition(": ")
+        if kind == UNSAFE:
+            return Lost("unreadable", step=step, extractor=extractor, reason=reason)
+        if kind == MemoryError.__name__:
+            return Lost("memory", step=step, extractor=extractor)
+        raise WorkerError(said.failure)
+    if said.result is None or said.exitcode:
+        return Lost("crashed", said.exitcode, step, extractor)
+    return None
+
+
+def _with_artifacts(found: Extraction, said: Said, job: Job) -> Extraction:
+    """Write what was made, if it is what the extraction speaks of, and nothing but a file's own."""
+    if job.artifacts_root is None or found.failed:
+        return replace(found, metadata_artifacts=(), previews=()) if found.failed else found
+    count = max(len(found.datasets), 1)
+    places = artifact_paths(job.relative_path or job.path.name, count)
+    own = {place for pair in places for place in pair}
+    made = {_ref(place, content) for place, content in said.artifacts.items()}
+    if not said.artifacts.keys() <= own or made != {*found.metadata_artifacts, *found.previews}:
+        raise WorkerError(f"{job.path.name}: its reader made something else than it says")
+    for place, content in said.artifacts.items():
+        write_artifact(job.artifacts_root, place, content)
+    return found
+
+
+def _ref(place: str, content: bytes) -> ArtifactRef:
+    return ArtifactRef(path=place, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
