@@ -52,6 +52,7 @@ CALLS = {
     "sanitize": ["sanitize", "files/nothing.dm3"],
     "session": ["session", "file-1"],
     "sessions": ["sessions"],
+    "trial": ["trial", "--from", "nothing.env"],
     "up": ["up"],
     "validate": ["validate", "nothing.xml"],
     "verify": ["verify", "--all"],

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nexuslims_shared.cli.options import Json
+from nexuslims_shared.cli.options import Json, Patience
 
 Database = Annotated[
     Path | None,
@@ -32,3 +32,28 @@ def import_legacy(
     from nexuslims_console.actions import import_legacy as work  # noqa: PLC0415 - heavy
 
     work.import_legacy(db, env, dry_run=dry_run, as_json=as_json)
+
+
+def trial(
+    *,
+    env: Annotated[Path, typer.Option("--from", metavar="FILE", help="NexusLIMS's .env.")] = Path(
+        ".env"
+    ),
+    db: Database = None,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="DIR", help="The only place that is written to.")
+    ] = Path("trial"),
+    sessions: Annotated[
+        int, typer.Option(metavar="N", help="How many, the newest first.", min=1)
+    ] = 3,
+    as_json: Json = False,
+    timeout: Patience = 3600.0,
+) -> None:
+    """Make records of finished sessions in a folder of their own; compare them with NexusLIMS's.
+
+    Nothing else is written to: no destination, no database, no file of NexusLIMS's.
+    """
+    from nexuslims_console.actions import trial as work  # noqa: PLC0415 - heavy
+
+    ok = work.trial(env, db, folder, sessions=sessions, patience=timeout, as_json=as_json)
+    raise typer.Exit(0 if ok else 1)

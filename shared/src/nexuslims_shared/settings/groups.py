@@ -110,8 +110,8 @@ def variables() -> dict[str, str]:
     return {name.upper(): text for name, text in {**from_file, **os.environ}.items()}
 
 
-def add_variables(path: Path) -> None:
-    """Add the variables of another ``.env`` to the environment, which wins.
+def file_variables(path: Path) -> dict[str, str]:
+    """Return the variables of another ``.env``, by upper-case name.
 
     Raises
     ------
@@ -120,9 +120,20 @@ def add_variables(path: Path) -> None:
     """
     if not path.is_file():
         raise SettingsError(f"{path}: there is no such file")
-    for name, text in dotenv_values(path).items():
-        if text is not None:
-            os.environ.setdefault(name, text)
+    given = dotenv_values(path)
+    return {name.upper(): text for name, text in given.items() if text is not None}
+
+
+def add_variables(path: Path) -> None:
+    """Add the variables of another ``.env`` to the environment, which wins.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file.
+    """
+    for name, text in file_variables(path).items():
+        os.environ.setdefault(name, text)
 
 
 def any_given(prefix: str) -> bool:
