@@ -133,6 +133,7 @@ SESSIONS = BucketSpec(
 PERIODS = BucketSpec(
     name="NEXUS_PERIODS",
     description="Periods whose streams were removed after a backup, until they are restored",
+    erasable=True,
 )
 
 BUCKETS = (PEOPLE, OPERATORS, LEASES, CALENDARS, READERS, PROBES, SESSIONS, PERIODS)

@@ -122,6 +122,14 @@ class BrokerBucket:
             with suppress(nats.js.errors.NotFoundError):  # another one was faster
                 await self._js.delete_msg(stream, first.seq)  # which overwrites
 
+    async def remove(self, key: str) -> None:
+        """Keep nothing under a key any more."""
+        stream, subject = f"KV_{self._name}", f"$KV.{self._name}.{key}"
+        with one_error_for_silence(), suppress(nats.js.errors.NotFoundError):
+            while True:
+                last = await self._js.get_last_msg(stream, subject)
+                await self._js.delete_msg(stream, last.seq or 0)
+
     async def keys(self) -> list[str]:
         """Return all keys; see the port."""
         prefix = f"$KV.{self._name}."

@@ -48,6 +48,10 @@ class PeriodAwayError(BrokerUnavailableError):
         self.period = period
 
 
+class BackupError(SharedError):
+    """A backup cannot be made, is not whole, or must not be restored here."""
+
+
 class LeaseError(SharedError):
     """The work is, or may be, somebody else's."""
 

@@ -1,0 +1,134 @@
+"""A backup of everything that the broker keeps for good, and its restoration."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import nats.js.errors
+
+from nexuslims_contracts.topology import BUCKETS, CONSUMERS, DEAD_LETTERS
+from nexuslims_shared.backups.folder import Manifest, back_up, bring_back, read_backup
+from nexuslims_shared.broker import provision
+from nexuslims_shared.cli.progress import Update
+from nexuslims_shared.context import ServiceContext
+from nexuslims_shared.errors import BackupError
+from nexuslims_shared.secrets import HIDDEN
+from nexuslims_shared.settings.display import display_all
+from nexuslims_shared.store.period_directory import periods_there
+
+if TYPE_CHECKING:
+    from nats.js import JetStreamContext
+
+    from nexuslims_shared.broker import BrokerClient
+
+_BUCKETS: Final = tuple(f"KV_{bucket.name}" for bucket in BUCKETS if bucket.ttl is None)
+"""Those that keep something for good."""
+
+
+async def back_up_all(
+    context: ServiceContext, folder: Path, *, verify: bool, update: Update
+) -> Manifest:
+    """Write a backup of all periods that are there, the buckets, dead letters and settings.
+
+    Parameters
+    ----------
+    context
+        The operator's.
+    folder
+        A new folder.
+    verify
+        Whether to bring the backup back into a broker of its own, and compare.
+    update
+        Called while messages are read.
+
+    Raises
+    ------
+    BackupError
+        If the folder cannot be used, the broker refuses, or what comes back differs.
+    """
+    streams = await kept_streams(context.jetstream)
+    return await back_up(
+        _client(context), folder, streams, known_settings(), verify=verify, update=update
+    )
+
+
+async def restore_all(context: ServiceContext, folder: Path, *, replace: bool) -> Manifest:
+    """Bring everything back, then provision what the backup lacks.
+
+    Parameters
+    ----------
+    context
+        The operator's.
+    folder
+        The backup.
+    replace
+        Remove what the broker holds.
+
+    Raises
+    ------
+    BackupError
+        If services are at work, the broker holds something and ``replace`` is off, or the backup
+        is not whole.
+    """
+    manifest = await asyncio.to_thread(read_backup, folder)
+    jetstream = context.jetstream
+    held = {name: await _messages(jetstream, name) for name in await kept_streams(jetstream)}
+    if full := [name for name, count in held.items() if count and not replace]:
+        raise BackupError(
+            f"the broker holds something already ({', '.join(full)}):"
+            " --replace removes it for good, and puts the backup in its place"
+        )
+    await _require_nobody_at_work(jetstream)
+    wanted = {one.name for one in manifest.streams}
+    for name in held.keys() | wanted:
+        await _remove(jetstream, name)
+    replicas = context.settings.stream_replicas
+    await bring_back(_client(context), folder, manifest.streams, replicas=replicas)
+    await provision(jetstream, replicas=replicas, length=context.settings.periods)
+    return manifest
+
+
+async def kept_streams(jetstream: "JetStreamContext") -> list[str]:
+    """Return the names of the streams whose loss would matter, as far as the broker has them."""
+    names = [period.stream for period in await periods_there(jetstream)]
+    for name in (DEAD_LETTERS.name, *_BUCKETS):
+        try:
+            await jetstream.stream_info(name)
+        except nats.js.errors.NotFoundError:
+            continue
+        names.append(name)
+    return names
+
+
+def known_settings() -> dict[str, str]:
+    """Return the settings in effect that are no secrets and not empty, by variable."""
+    values, _ = display_all()
+    return {name: value for name, value in values.items() if value and value != HIDDEN}
+
+
+async def _require_nobody_at_work(jetstream: "JetStreamContext") -> None:
+    for period in await periods_there(jetstream):
+        for consumer in CONSUMERS:
+            try:
+                info = await jetstream.consumer_info(period.stream, consumer.name)
+            except nats.js.errors.NotFoundError:
+                continue
+            if info.num_waiting:
+                raise BackupError(
+                    f"the {consumer.service} is at work: stop all services before a restore"
+                )
+
+
+async def _messages(jetstream: "JetStreamContext", stream: str) -> int:
+    return (await jetstream.stream_info(stream)).state.messages
+
+
+async def _remove(jetstream: "JetStreamContext", stream: str) -> None:
+    try:
+        await jetstream.delete_stream(stream)
+    except nats.js.errors.NotFoundError:
+        return
+
+
+def _client(context: ServiceContext) -> "BrokerClient":
+    return cast("BrokerClient", context.jetstream._nc)  # noqa: SLF001 - no public way
