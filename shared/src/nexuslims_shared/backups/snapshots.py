@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import nats.js.errors
 
 from nexuslims_shared.errors import BackupError
-from nexuslims_shared.store.broker_errors import retrying
+from nexuslims_shared.store.broker_errors import one_error_for_silence, retrying
 from nexuslims_shared.store.direct import DirectReader, Stored
 
 if TYPE_CHECKING:
@@ -213,14 +213,16 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 
 async def _ask(client: "BrokerClient", subject: str, request: dict[str, Any]) -> dict[str, Any]:
-    message = await client.request(subject, json.dumps(request).encode(), timeout=_SILENCE_S)
+    with one_error_for_silence():
+        message = await client.request(subject, json.dumps(request).encode(), timeout=_SILENCE_S)
     return _checked(subject.rpartition(".")[2], message.data)
 
 
 async def _send(
     client: "BrokerClient", stream: str, subject: str, chunk: bytes, patience: float
 ) -> dict[str, Any]:
-    message = await client.request(subject, chunk, timeout=patience)
+    with one_error_for_silence():
+        message = await client.request(subject, chunk, timeout=patience)
     return _checked(stream, message.data)
 
 

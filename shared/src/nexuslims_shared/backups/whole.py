@@ -1,6 +1,7 @@
 """A backup of everything that the broker keeps for good, and its restoration."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -47,9 +48,30 @@ async def back_up_all(
         If the folder cannot be used, the broker refuses, or what comes back differs.
     """
     streams = await kept_streams(context.jetstream)
-    return await back_up(
-        _client(context), folder, streams, known_settings(), verify=verify, update=update
-    )
+    return await back_up_streams(context, folder, streams, verify=verify, update=update)
+
+
+async def back_up_streams(
+    context: ServiceContext, folder: Path, streams: Sequence[str], *, verify: bool, update: Update
+) -> Manifest:
+    """Write a backup of some streams, and the settings.
+
+    Parameters
+    ----------
+    context
+        The operator's.
+    folder, verify, update
+        As of :func:`back_up_all`.
+    streams
+        Their names.
+
+    Raises
+    ------
+    BackupError
+        As there.
+    """
+    client, settings = _client(context), known_settings()
+    return await back_up(client, folder, streams, settings, verify=verify, update=update)
 
 
 async def restore_all(context: ServiceContext, folder: Path, *, replace: bool) -> Manifest:

@@ -1,0 +1,95 @@
+"""``nexuslims backup`` and ``nexuslims restore``."""
+
+from pathlib import Path
+
+from nexuslims_shared.backups import whole
+from nexuslims_shared.backups.folder import SETTINGS, Manifest
+from nexuslims_shared.cli.asynchronous import run
+from nexuslims_shared.cli.output import print_json, print_table, say
+from nexuslims_shared.cli.progress import Update, counted_progress
+from nexuslims_shared.context import service_context
+from nexuslims_shared.facility import broker_at_hand
+from nexuslims_shared.settings import Settings, read_settings
+
+_MEGABYTE = 1e6
+
+
+def back_up_all(folder: Path, *, verify: bool, as_json: bool) -> None:
+    """Write everything into a new folder.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    verify
+        Whether to restore it elsewhere, and compare.
+    as_json
+        Print JSON instead of tables.
+    """
+    with counted_progress("messages") as update:
+        manifest = run(_back_up(read_settings(), folder, verify, update))
+    print_backup(folder, manifest, as_json=as_json)
+
+
+def restore_all(folder: Path, *, replace: bool, as_json: bool) -> None:
+    """Bring everything back.
+
+    Parameters
+    ----------
+    folder
+        The backup.
+    replace
+        Remove what the broker holds.
+    as_json
+        Print JSON instead of tables.
+    """
+    manifest = run(_restore(read_settings(), folder, replace))
+    print_backup(folder, manifest, as_json=as_json)
+    if not as_json:
+        say(
+            f"restored; {folder / SETTINGS} has the settings of that time. Start the services,"
+            " then run `nexuslims rebuild --all`: it writes the records that are missing"
+        )
+
+
+def print_backup(folder: Path, manifest: Manifest, *, as_json: bool) -> None:
+    """Print what a backup holds.
+
+    Parameters
+    ----------
+    folder
+        Where it is.
+    manifest
+        What it holds.
+    as_json
+        Print JSON instead of a table.
+    """
+    rows = [(one.name, one.snapshot.messages, one.bytes) for one in manifest.streams]
+    if as_json:
+        print_json(
+            {
+                "folder": str(folder),
+                "made_at": manifest.made_at.isoformat(),
+                "verified": manifest.verified,
+                "streams": [
+                    {"name": name, "messages": messages, "bytes": size}
+                    for name, messages, size in rows
+                ],
+            }
+        )
+        return
+    print_table(
+        ("stream", "messages", "MB"),
+        [(name, messages, f"{size / _MEGABYTE:.1f}") for name, messages, size in rows],
+    )
+    say(f"{folder}: {'verified' if manifest.verified else 'not verified'}")
+
+
+async def _back_up(settings: Settings, folder: Path, verify: bool, update: Update) -> Manifest:  # noqa: FBT001 - ours
+    async with broker_at_hand(settings), service_context(settings, "backup", lasting=True) as own:
+        return await whole.back_up_all(own, folder, verify=verify, update=update)
+
+
+async def _restore(settings: Settings, folder: Path, replace: bool) -> Manifest:  # noqa: FBT001 - ours
+    async with broker_at_hand(settings), service_context(settings, "restore", lasting=True) as own:
+        return await whole.restore_all(own, folder, replace=replace)
