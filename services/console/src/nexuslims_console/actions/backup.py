@@ -85,11 +85,11 @@ def print_backup(folder: Path, manifest: Manifest, *, as_json: bool) -> None:
     say(f"{folder}: {'verified' if manifest.verified else 'not verified'}")
 
 
-async def _back_up(settings: Settings, folder: Path, verify: bool, update: Update) -> Manifest:  # noqa: FBT001 - ours
+async def _back_up(settings: Settings, folder: Path, verify: bool, update: Update) -> Manifest:
     async with broker_at_hand(settings), service_context(settings, "backup", lasting=True) as own:
         return await whole.back_up_all(own, folder, verify=verify, update=update)
 
 
-async def _restore(settings: Settings, folder: Path, replace: bool) -> Manifest:  # noqa: FBT001 - ours
+async def _restore(settings: Settings, folder: Path, replace: bool) -> Manifest:
     async with broker_at_hand(settings), service_context(settings, "restore", lasting=True) as own:
         return await whole.restore_all(own, folder, replace=replace)

@@ -81,9 +81,7 @@ def remove(name: str, folder: Path, *, as_json: bool) -> None:
     """
     period = _period(name)
     with counted_progress("messages") as update:
-        sessions = run(
-            _with_broker(lambda own: work.remove_period(own, period, folder, update))
-        )
+        sessions = run(_with_broker(lambda own: work.remove_period(own, period, folder, update)))
     if as_json:
         print_json({"period": name, "removed": True, "sessions": sessions})
     else:
