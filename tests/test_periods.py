@@ -44,8 +44,8 @@ def add_session(facility: Path) -> None:
     )
 
 
-async def command(system: System, *arguments: str) -> str:
-    """Run a command as an operator does; return what it prints."""
+async def command(system: System, *arguments: str, fails: bool = False) -> str:
+    """Run a command as an operator does; return what it prints, or why it fails."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "nexuslims_shared", *arguments),
         cwd=system.folder,
@@ -54,12 +54,14 @@ async def command(system: System, *arguments: str) -> str:
         stderr=subprocess.PIPE,
     )
     out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    return out.decode()
+    assert bool(process.returncode) == fails, err.decode()
+    return (err if fails else out).decode()
 
 
 def records(facility: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (facility / "nexuslims-data/records").glob("*.xml")}
+    return {
+        path.name: path.read_bytes() for path in (facility / "nexuslims-data/records").glob("*.xml")
+    }
 
 
 async def test_services_go_on_through_the_turn_of_a_year(facility: Path, tmp_path: Path) -> None:
@@ -78,10 +80,26 @@ async def test_services_go_on_through_the_turn_of_a_year(facility: Path, tmp_pat
         assert [one["name"] for one in listed][:4] == ["all", "2024", "2025", "2026"]
         rows = json.loads(await command(system, "sessions", "--json"))
         assert {row["session"] for row in rows} == {*FIRST, LATER}
+        await _send_away_and_bring_back(system, tmp_path / "2025")
         for name in services:
             body = await system.wait_for_http(name, "/readyz", 200)
             assert isinstance(body, dict)
             assert body["ready"]
+
+
+async def _send_away_and_bring_back(system: System, saved: Path) -> None:
+    """A period's session waits while it is away, and is worked on when it is back."""
+    await command(system, "periods", "backup", "2025", str(saved))
+    await command(system, "periods", "remove", "2025", "--backup", str(saved))
+    refused = await command(system, "retry", FIRST[1], fails=True)
+    assert "nexuslims periods restore 2025" in refused
+    await command(system, "periods", "restore", "2025", str(saved))
+    before = await system.state(FIRST[1])
+    await command(system, "retry", FIRST[1])
+    await system.wait_until(
+        lambda item: item.event.session == FIRST[1] and item.event.kind() == "files-not-found",
+        after=before.through,
+    )
 
 
 async def test_a_log_of_one_stream_goes_on_as_a_period(facility: Path) -> None:

@@ -18,7 +18,7 @@ from nexuslims_harvester.calendar import DeletedEntry, EntryProblem
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.testing import MemoryCalendar
 from nexuslims_shared.artifacts import read_artifact
-from nexuslims_shared.errors import BrokerUnavailableError, DiskError
+from nexuslims_shared.errors import BrokerUnavailableError, DiskError, PeriodAwayError
 from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.store.memory import MemoryEventStore
@@ -388,3 +388,34 @@ async def test_a_broker_that_is_away_is_waited_for(
     async with app._work(facility.context, []):
         await until(facility, lambda events: isinstance(events[-1], SessionEnded))
     assert "the broker does not answer" in caplog.text
+
+
+async def test_sessions_of_a_period_that_is_away_hold_up_no_others(facility, processor) -> None:
+    """One letter for all of them; they are stated when the period is back."""
+
+    class Away(MemoryEventStore):
+        removed = True
+
+        async def append(self, envelope, *, expect=None):
+            if self.removed and not envelope.event.session.endswith("-3"):
+                raise PeriodAwayError(envelope.event.session, "2019")
+            return await super().append(envelope, expect=expect)
+
+    store = Away()
+    context = ServiceContext(
+        facility.context.settings,
+        store,
+        facility.people,
+        facility.letters,
+        None,  # type: ignore[arg-type]
+    )
+    entries = [processor.entry(id=str(number)) for number in (1, 2, 3)]
+    harvesting = facility.harvest(MemoryCalendar(*entries), context=context)
+    await harvesting.once()
+    await harvesting.once()
+    assert {item.event.session[-2:] async for item in store.read()} == {"-3"}
+    (letter,) = [one async for one in facility.letters.read()]
+    assert "nexuslims periods restore 2019" in letter.reason
+    store.removed = False
+    await harvesting.once()
+    assert len({item.event.session async for item in store.read()}) == 3

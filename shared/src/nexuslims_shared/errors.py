@@ -41,11 +41,12 @@ class PeriodAwayError(BrokerUnavailableError):
     """
 
     def __init__(self, session: str, period: str) -> None:
-        super().__init__(
-            f"session {session}: its period {period} was removed from the broker:"
+        self.period = period
+        self.remedy = (
+            f"period {period} was removed from the broker:"
             f" bring it back with `nexuslims periods restore {period} DIR`"
         )
-        self.period = period
+        super().__init__(f"session {session}: its {self.remedy}")
 
 
 class BackupError(SharedError):

@@ -34,7 +34,13 @@ from nexuslims_harvester.schedule import sweep_is_due
 from nexuslims_harvester.statements import Statement, make_statement
 from nexuslims_shared.artifacts import resolve, write_artifact
 from nexuslims_shared.calendar_notes import CalendarNotes
-from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError, StoreError
+from nexuslims_shared.errors import (
+    ArtifactError,
+    ConflictError,
+    DiskError,
+    PeriodAwayError,
+    StoreError,
+)
 from nexuslims_shared.logs import about
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import ServiceContext
@@ -178,7 +184,8 @@ class Harvest:
         held = await self._hold_back(statements)
         for statement in statements:
             if statement.session not in held:
-                problems += await self._state(statement)
+                found = await self._state(statement)
+                problems += [problem for problem in found if problem not in problems]
         await self._notes.settle(self.calendar, {one.session for one in statements} - held.keys())
         if held:
             problems.append(_explain_held(self.calendar, held))
@@ -289,6 +296,8 @@ class Harvest:
                     await self._context.store.append(envelope)
             except (DiskError, ArtifactError) as error:
                 return [EntryProblem(f"session {statement.session}", str(error))]
+            except PeriodAwayError as error:
+                return [EntryProblem(f"sessions of period {error.period}", error.remedy)]
             except ConflictError:
                 log.info("another harvester was faster")
             else:
