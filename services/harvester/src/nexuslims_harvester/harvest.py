@@ -184,8 +184,8 @@ class Harvest:
         held = await self._hold_back(statements)
         for statement in statements:
             if statement.session not in held:
-                found = await self._state(statement)
-                problems += [problem for problem in found if problem not in problems]
+                new = await self._state(statement)
+                problems += [problem for problem in new if problem not in problems]
         await self._notes.settle(self.calendar, {one.session for one in statements} - held.keys())
         if held:
             problems.append(_explain_held(self.calendar, held))
