@@ -7,15 +7,7 @@ FROM python:${PYTHON}-slim AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=0
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
-COPY --chmod=755 <<'SCRIPT' /usr/local/bin/install-service
-#!/bin/sh
-set -eu
-uv venv --quiet /app
-uv pip install --python /app/bin/python --require-hashes -r "requirements/$1.txt"
-members="./contracts ./shared"
-[ "$1" != extractor ] || members="$members ./formats"
-uv pip install --python /app/bin/python --no-deps $members "./services/$1"
-SCRIPT
+COPY --chmod=755 scripts/install_service.sh /usr/local/bin/install-service
 COPY requirements requirements
 COPY contracts contracts
 COPY shared shared
@@ -34,7 +26,7 @@ ENTRYPOINT ["nexuslims"]
 
 FROM build AS harvester-build
 COPY services/harvester services/harvester
-RUN install-service harvester
+RUN install-service harvester /app
 
 FROM runtime AS harvester
 COPY --from=harvester-build /app /app
@@ -42,7 +34,7 @@ CMD ["run", "harvester"]
 
 FROM build AS indexer-build
 COPY services/indexer services/indexer
-RUN install-service indexer
+RUN install-service indexer /app
 
 FROM runtime AS indexer
 COPY --from=indexer-build /app /app
@@ -51,7 +43,7 @@ CMD ["run", "indexer"]
 FROM build AS extractor-build
 COPY formats formats
 COPY services/extractor services/extractor
-RUN install-service extractor
+RUN install-service extractor /app
 
 FROM runtime AS extractor
 COPY --from=extractor-build /app /app
@@ -59,7 +51,7 @@ CMD ["run", "extractor"]
 
 FROM build AS builder-build
 COPY services/builder services/builder
-RUN install-service builder
+RUN install-service builder /app
 
 FROM runtime AS builder
 COPY --from=builder-build /app /app
@@ -67,7 +59,7 @@ CMD ["run", "builder"]
 
 FROM build AS uploader-build
 COPY services/uploader services/uploader
-RUN install-service uploader
+RUN install-service uploader /app
 
 FROM runtime AS uploader
 COPY --from=uploader-build /app /app
@@ -75,7 +67,7 @@ CMD ["run", "uploader"]
 
 FROM build AS console-build
 COPY services/console services/console
-RUN install-service console
+RUN install-service console /app
 
 FROM runtime AS console
 COPY --from=console-build /app /app

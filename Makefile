@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload \
 	contracts dashboards npm-files \
-	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
+	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -107,6 +107,9 @@ bench-session: install ## CPU time of one real session, beside the incumbent
 
 bench-harvest: install ## requests and seconds of a real NEMO: a year, beside the incumbent; a sweep of 30,000
 	$(BIN)/python -m benchmarks.harvest
+
+bench-images: install ## megabytes of each service's image above its base
+	$(BIN)/python -m benchmarks.images
 
 bench-index: install ## files of one and of 200 sessions among 100,000, beside GNU find; memory; live
 	$(BIN)/python -m benchmarks.index

@@ -173,7 +173,7 @@ def test_every_service_has_an_image_and_a_lock():
     assert sorted(image_targets()) == SERVICES
     for name in SERVICES:
         assert (CHECKOUT / "requirements" / f"{name}.txt").is_file()
-        assert f"RUN install-service {name}\n" in (CHECKOUT / "Dockerfile").read_text()
+        assert f"RUN install-service {name} /app\n" in (CHECKOUT / "Dockerfile").read_text()
 
 
 def test_images_are_built_from_folders_that_the_build_is_given():
