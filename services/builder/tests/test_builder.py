@@ -303,3 +303,15 @@ async def test_a_lost_record_that_would_be_another_one_today_is_stated(facility)
     _, second = await facility.outcomes()
     assert second.record.sha256 != first.record.sha256
     assert is_intact(facility.settings.records, second.record)
+
+
+async def test_a_record_of_another_system_in_its_place_is_kept(facility) -> None:
+    await facility.tell(*EVENTS.inputs())
+    (built,) = await facility.outcomes()
+    path = facility.settings.records / built.record.path
+    path.write_text("theirs")
+    await facility.tell(EVENTS.matched(title="Another", after=2))
+    *_, newest = await facility.outcomes()
+    assert newest.record.path == built.record.path
+    assert path.with_name(f"{path.name}.kept").read_text() == "theirs"
+    assert is_intact(facility.settings.records, newest.record)

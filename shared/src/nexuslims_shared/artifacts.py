@@ -10,18 +10,22 @@ event removes the files that were staged before its own, so the rename of the on
 """
 
 import hashlib
+import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.identifiers import require_token
 from nexuslims_shared.errors import ArtifactError, DiskError
+
+log = logging.getLogger(__name__)
 
 _FOLDER: Final = re.compile(r"\.(?P<owner>[A-Za-z0-9_-]+)\.staged")
 _STAGED: Final = re.compile(r"(?P<sha256>[0-9a-f]{64})\.[a-z0-9_]+")
@@ -156,6 +160,45 @@ def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
             return is_intact(root, ref)  # somebody else put it there, or removed it as outdated
         _remove_if_empty(path.parent)
     return is_intact(root, ref)
+
+
+def keep_aside(root: Path, relative: str, *, ours: Callable[[bytes], bool]) -> Path | None:
+    """Move what stands in an artifact's place out of the way, unless we made it.
+
+    A facility that moves over has the earlier system's files in these places.
+
+    Parameters
+    ----------
+    root
+        The data folder.
+    relative
+        Path below it, with forward slashes.
+    ours
+        Tells by the content whether it may be replaced.
+
+    Returns
+    -------
+    Path or None
+        Where it is now: under its name with ``.kept`` behind it; None if nothing was moved.
+
+    Raises
+    ------
+    DiskError
+        If it cannot be read or moved.
+    """
+    target = resolve(root, relative)
+    try:
+        if ours(target.read_bytes()):
+            return None
+        names = (f"{target.name}.kept{number or ''}" for number in count())
+        place = next(path for path in map(target.with_name, names) if not path.exists())
+        target.rename(place)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _disk_error(target, error) from error
+    log.warning("%s was not written by this system: it is kept as %s", target, place.name)
+    return place
 
 
 def staged_owners(folder: Path) -> set[str]:

@@ -5,8 +5,9 @@ session of which no record may be shown.
 """
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from nexuslims_shared.artifacts import (
     Staged,
     commit_artifact,
     discard_staged,
+    keep_aside,
     resolve,
     stage_artifact,
     staged_owners,
@@ -80,13 +82,14 @@ class RecordFiles:
         """
         if state.record is None:
             return True
-        former = await self._former(state.session, state.record)
+        ever = await self._ever(state.session)
+        former = _paths(ever, before=state.record.sequence) - {state.record.event.record.path}
         if withdrawn(state):
             gone = {*former, state.record.event.record.path}
             await asyncio.to_thread(self._remove, state.session, gone)
             return True
         return await asyncio.to_thread(
-            self._commit, state.session, state.record.event.record, former
+            self._commit, state.session, state.record.event.record, former, _contents(ever)
         )
 
     def staged_sessions(self) -> set[str]:
@@ -97,19 +100,21 @@ class RecordFiles:
         """Remove what a process staged long ago and never stored an event about."""
         discard_staged(self._folder, session, older_than=time.time() - _ABANDONED_AFTER_S)
 
-    async def _former(self, session: str, record: Register[RecordBuilt]) -> set[str]:
-        """Return the other paths that records of a session had before this one."""
+    async def _ever(self, session: str) -> list[Register[RecordBuilt]]:
+        """Return all records that a session ever had."""
         subject = session_subject(session, RecordBuilt.kind())
-        paths = {
-            item.event.record.path
+        return [
+            Register(item.sequence, item.event)
             async for item in self._store.read(filters=(subject,))
-            if isinstance(item, Recorded)
-            and isinstance(item.event, RecordBuilt)
-            and item.sequence < record.sequence
-        }
-        return paths - {record.event.record.path}
+            if isinstance(item, Recorded) and isinstance(item.event, RecordBuilt)
+        ]
 
-    def _commit(self, session: str, ref: ArtifactRef, former: Iterable[str]) -> bool:
+    def _commit(
+        self, session: str, ref: ArtifactRef, former: Iterable[str], contents: Container[str]
+    ) -> bool:
+        keep_aside(
+            self._folder, ref.path, ours=lambda xml: hashlib.sha256(xml).hexdigest() in contents
+        )
         stands = commit_artifact(self._folder, ref, owner=session)
         if stands:
             for path in former:
@@ -120,3 +125,11 @@ class RecordFiles:
         discard_staged(self._folder, session)
         for path in paths:
             resolve(self._folder, path).unlink(missing_ok=True)
+
+
+def _paths(records: Iterable[Register[RecordBuilt]], *, before: int) -> set[str]:
+    return {one.event.record.path for one in records if one.sequence < before}
+
+
+def _contents(records: Iterable[Register[RecordBuilt]]) -> frozenset[str]:
+    return frozenset(one.event.record.sha256 for one in records)

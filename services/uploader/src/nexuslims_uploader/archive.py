@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 from urllib.parse import quote
 
-from nexuslims_shared.artifacts import resolve
+from nexuslims_shared.artifacts import keep_aside, resolve
 from nexuslims_shared.errors import ArtifactError
 from nexuslims_shared.settings import Settings
 from nexuslims_uploader.catalogue import FOLDER, MONTHS, Catalogue, CatalogueError, Entry, Page
@@ -147,6 +147,8 @@ class ArchiveDestination:
             if former is not None and not stays:
                 self._unlist(former)  # its entry still says where it was: a crash is made good
             entry = Entry.of(record, page)
+            if former is None:
+                self._keep_strangers(record, page_file)
             self._catalogue.add(entry)
             self._catalogue.put(f"{FOLDER}/{record.file_name}", record.xml)
             self._catalogue.put(page_file, html)
@@ -157,6 +159,11 @@ class ArchiveDestination:
             self._catalogue.assign(entry)
         url = resolve(self._records, page_file).resolve().as_uri()
         return UploadResult(record_id=record.session, url=url)
+
+    def _keep_strangers(self, record: RecordToUpload, page_file: str) -> None:
+        """Keep files of another system that have the names of the record's."""
+        keep_aside(self._records, f"{FOLDER}/{record.file_name}", ours=record.xml.__eq__)
+        keep_aside(self._records, page_file, ours=lambda _: False)
 
     def _former(self, record: RecordToUpload) -> Entry | None:
         """Return the entry of the session's record, also of one whose upload was cut short.

@@ -12,6 +12,7 @@ from nexuslims_extractor.cage.child import Kind, Said, Send, run
 from nexuslims_extractor.cage.walls import Cage
 from nexuslims_extractor.errors import WorkerError
 from nexuslims_extractor.extraction import Extraction, FileFacts, file_facts, from_bytes, to_bytes
+from nexuslims_extractor.strangers import keep_strangers
 from nexuslims_formats.json_tree import artifact_paths
 from nexuslims_formats.model import NOBODY, InstrumentContext
 from nexuslims_formats.sandbox import Sandbox
@@ -181,6 +182,7 @@ def _with_artifacts(found: Extraction, said: Said, job: Job) -> Extraction:
     made = {_ref(place, content) for place, content in said.artifacts.items()}
     if not said.artifacts.keys() <= own or made != {*found.metadata_artifacts, *found.previews}:
         raise WorkerError(f"{job.path.name}: its reader made something else than it says")
+    keep_strangers(job.artifacts_root, said.artifacts)
     for place, content in said.artifacts.items():
         write_artifact(job.artifacts_root, place, content)
     return found
