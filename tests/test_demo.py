@@ -78,7 +78,7 @@ def test_the_demo_and_a_rebuild_from_the_events_alone(tmp_path: Path) -> None:
     assert record.read_bytes() == before
     assert left_running(folder) == []
 
-    done = nexuslims(folder, "withdraw", "file-1001", "--reason", "by mail", "--json")
+    done = nexuslims(folder, "withdraw", "file-1001", "--yes", "--reason", "by mail", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"] == "NO_CONSENT"
     assert "Gold nanoparticles on carbon" not in page.read_text()

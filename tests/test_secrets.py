@@ -59,7 +59,7 @@ CALLS = {
     "up": ["up"],
     "validate": ["validate", "nothing.xml"],
     "verify": ["verify", "--all"],
-    "withdraw": ["withdraw", "file-1"],
+    "withdraw": ["withdraw", "file-1", "--yes"],
 }
 """One call of each command that meets the broker, if it does at all."""
 

@@ -175,11 +175,11 @@ def test_all_of_a_status_are_tried_again(call: Call) -> None:
 
 @pytest.mark.broker
 def test_a_withdrawal_is_a_request_in_the_log(call: Call) -> None:
-    done = call("withdraw", "a", "--reason", "by mail", "--no-wait", "--json")
+    done = call("withdraw", "a", "--yes", "--reason", "by mail", "--no-wait", "--json")
     assert done.exit_code == 0
     assert json.loads(done.stdout)["phase"].startswith("withdrawing from")
     assert call("withdraw", "a", "--undo", "--no-wait").exit_code == 0
-    assert call("withdraw", "nobody", "--no-wait").exit_code == 1
+    assert call("withdraw", "nobody", "--yes", "--no-wait").exit_code == 1
     asked = [event for event in events_of("a") if isinstance(event, WithdrawalRequested)]
     assert [(one.withdrawn, one.reason) for one in asked] == [(True, "by mail"), (False, "")]
 

@@ -125,12 +125,15 @@ def withdraw(
     reason: Annotated[str, typer.Option(help="Why; it is kept in the session's history.")] = "",
     undo: Annotated[bool, typer.Option("--undo", help="Allow it there again.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until it is withdrawn.")] = True,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
     as_json: Json = False,
     timeout: Patience = 3600.0,
 ) -> None:
     """Withdraw a session's record from every destination, and upload none there again."""
     from nexuslims_console.actions import withdraw as work  # noqa: PLC0415 - heavy
 
+    if not (yes or undo):
+        typer.confirm(f"Remove the record of {name} from every destination?", abort=True, err=True)
     ok = work.withdraw_session(
         name, reason=reason, undo=undo, patience=timeout if wait else 0.0, as_json=as_json
     )

@@ -5,6 +5,7 @@ of it (:func:`nexuslims_contracts.text.terminal_text`).
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
@@ -80,11 +81,12 @@ def print_table(
 
 
 def console(*, errors: bool = False) -> "Console":
-    """Make a rich console on standard output or error; wide if that is no terminal."""
+    """Make a rich console on standard output or error; wide if nothing says how wide it is."""
     from rich.console import Console  # noqa: PLC0415 - the command line starts fast
 
     stream = sys.stderr if errors else sys.stdout
-    return Console(stderr=errors, width=None if stream.isatty() else WIDE, highlight=False)
+    known = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=errors, width=None if known else WIDE, highlight=False)
 
 
 def _cell(value: Any) -> "Text":

@@ -13,7 +13,7 @@ from nexuslims_console.open_read_model import live_view
 from nexuslims_console.probes import until_ready
 from nexuslims_console.progress import progress_display
 from nexuslims_console.queries import ReadModel
-from nexuslims_console.session_table import period
+from nexuslims_console.session_table import Line, period, print_lines
 from nexuslims_console.views import SessionRow
 from nexuslims_console.waiting import (
     Outcome,
@@ -109,22 +109,13 @@ def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> b
     if as_json:
         print_json({"ok": ok, "sessions": [asdict(result) for result in results]})
     else:
-        print_table(
-            ("session", "when", "instrument", "status", "progress", "files", "record"),
-            [
-                (
-                    r.session,
-                    period(r.start, r.end),
-                    r.instrument,
-                    r.status,
-                    r.detail,
-                    r.files,
-                    r.record,
-                )
-                for r in results
-            ],
-            nothing=_NOTHING,
-        )
+        lines = [
+            Line(
+                r.session, r.start, r.end, r.instrument, r.status, r.detail, r.files or 0, r.record
+            )
+            for r in results
+        ]
+        print_lines(lines, nothing=_NOTHING)
     return ok
 
 

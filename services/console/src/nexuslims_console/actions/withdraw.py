@@ -36,7 +36,7 @@ def withdraw_session(name: str, *, reason: str, undo: bool, patience: float, as_
     as_json
         Print the session as JSON.
     """
-    row = run(_withdraw(read_settings(), name, reason, undo=undo, patience=patience))
+    row, held = run(_withdraw(read_settings(), name, reason, undo=undo, patience=patience))
     done = _is_done(row, undo=undo)
     if as_json:
         print_json(asdict(row))
@@ -45,8 +45,12 @@ def withdraw_session(name: str, *, reason: str, undo: bool, patience: float, as_
     elif not done:
         requested = "may be uploaded again" if undo else "will be withdrawn"
         say(f"{name}: its record {requested}; `nexuslims session {name}` shows how it goes")
+    elif undo:
+        say(f"{name}: {row.status}")
+    elif held:
+        say(f"{name}: its record was removed from {', '.join(held)}")
     else:
-        say(f"{name}: {row.status}" if undo else f"{name}: no destination has its record")
+        say(f"{name}: no destination had a record of it; none will be uploaded")
     return row.status in WELL if done else not patience
 
 
@@ -58,15 +62,17 @@ def _is_done(row: SessionRow, *, undo: bool) -> bool:
 
 async def _withdraw(
     settings: Settings, name: str, reason: str, *, undo: bool, patience: float
-) -> SessionRow:
-    """Publish the request; return the session as it is afterwards."""
+) -> tuple[SessionRow, list[str]]:
+    """Publish the request; return the session as it is afterwards, and who had its record."""
     async with AsyncExitStack() as stack:
         if patience:
             await stack.enter_async_context(at_work(settings, say=say, without=_UNNEEDED))
         context, model = await stack.enter_async_context(live_view(settings))
-        await asyncio.to_thread(required, model, name)
+        before = await asyncio.to_thread(required, model, name)
+        held = [one.destination for one in before.uploads if one.uploaded]
         request = await request_withdrawal(context.store, name, withdrawn=not undo, reason=reason)
-        return await _settled(model, name, request, undo=undo, patience=patience)
+        row = await _settled(model, name, request, undo=undo, patience=patience)
+        return row, held
 
 
 async def _settled(
