@@ -45,7 +45,7 @@ def measure_lists(report: Report) -> None:
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **os.environ,
-            "NX_DATABASE_URL": _read_model(),
+            "NX_DATABASE_URL": read_model_of_many(),
             "NX_INSTRUMENT_DATA_PATH": folder,
             "NX_DATA_PATH": folder,
             "NX_STATE_PATH": folder,
@@ -70,7 +70,7 @@ def _children_cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _read_model() -> str:
+def read_model_of_many() -> str:
     """Return the address of the read model; it is made where it is missing."""
     file = cache_folder() / f"lists-{SESSIONS}-{SCHEMA}.db"
     if not file.exists():

@@ -213,7 +213,7 @@ def test_probes_ask_what_the_services_answer(deployments, settings):
     routes = {path for path, _ in _Process(Service("any", work=None), settings).app.routes}
     for deployment in deployments.values():
         container = only_container(deployment)
-        (port,) = container["ports"]
+        (port,) = (one for one in container["ports"] if one["name"] == "http")
         assert port["containerPort"] == int(settings_env()["NX_HTTP_PORT"])
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert container[probe]["httpGet"]["port"] == port["name"]

@@ -51,11 +51,14 @@ def running(binaries: Path) -> Iterator[Server]:
     data = folder / "data"
     try:
         subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "-N"],
+            [
+                str(binaries / "initdb"), "-D", str(data), "-U", "test", "-A", "trust",
+                "-E", "UTF8", "-N",
+            ],
             check=True, capture_output=True, cwd=folder, **account,
         )  # fmt: skip
         options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        control = [binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
+        control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
         subprocess.run(
             [*control, "-o", options, "start"], check=True, cwd=folder,
             stdout=subprocess.DEVNULL, **account,

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nexuslims_console.archive import search as search_module
 from nexuslims_console.archive.question import QuestionError, read_question
@@ -154,10 +156,29 @@ def test_a_question_is_told_as_it_was_understood() -> None:
     )
 
 
-@pytest.mark.parametrize("question", ["above 5 lx", "between 3 and 4 mol", "from:yesterday"])
+@pytest.mark.parametrize(
+    "question",
+    ["above 5 lx", "between 3 and 4 mol", "from:yesterday", "until:9999-12-31", "x" * 501],
+)
 def test_what_cannot_be_meant_is_refused(question: str) -> None:
     with pytest.raises(QuestionError):
         read_question(question)
+
+
+_ODD_WORDS = (
+    "Au", "gold", "above", "1e400", "5", "-3", ".", ",", "µm", "kV", "between", "and", "2 x 10^-3",
+    "10", "-", "(", ")", '"', "'", "*", ":", "from:", "until:9999-12-31", "element:Xx", "°", "%",
+    "mag", "spot size", "dwell", "K", "to", "1/nm", "\x00", "ﬁ", "İ", "٣",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_ODD_WORDS) | st.text(max_size=5), max_size=12).map(" ".join))
+def test_any_text_is_a_question_or_refused(database: ArchiveDatabase, text: str) -> None:
+    try:
+        question = read_question(text)
+    except QuestionError:
+        return
+    assert len(Archive(database).search(question).hits) <= 10
 
 
 def test_pages_and_facets_cover_all_matches(database: ArchiveDatabase) -> None:

@@ -200,3 +200,17 @@ def test_a_script_gets_only_the_live_part(console: Console) -> None:
     part = console.client().get("/", headers={"x-live": "1"}).text
     assert "<html" not in part
     assert 'href="/sessions/a"' in part
+
+
+async def test_a_session_with_very_many_files_is_not_opened(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pages.session", "files"):
+        monkeypatch.setattr(f"nexuslims_console.web.{module}.MOST_OPENED", 1)
+    client = console.client()
+    for page in ("/sessions/a", "/sessions/a/files"):
+        text = client.get(page).text
+        assert "the header ends after 12 bytes" in text
+        assert "gold_1.dm3" in text
+    assert client.get(f"/sessions/a/artifacts/{PREVIEW}").status_code == 200
+    assert client.get("/sessions/a/artifacts/records/a.xml").status_code == 404

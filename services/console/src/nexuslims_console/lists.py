@@ -197,6 +197,28 @@ class SessionLists:
             rows: list[Any] = list(connection.execute(query).mappings())
         return [EventRow(**{**row, "time": datetime.fromisoformat(row["time"])}) for row in rows]
 
+    def unreadable_files(self, session: str, limit: int) -> list[tuple[str, str]]:
+        """Return files of a session that could not be read, each with what it said.
+
+        Parameters
+        ----------
+        session
+            Its token.
+        limit
+            How many at most.
+        """
+        with self._database.reading() as (connection, tables):
+            failed, found = tables.events.alias(), tables.events.alias()
+            query = (
+                select(found.c.summary, failed.c.summary)
+                .outerjoin(found, (found.c.id == failed.c.causation) & (found.c.session == session))
+                .where(failed.c.session == session, failed.c.type == "extraction.failed")
+                .order_by(failed.c.sequence)
+                .limit(limit)
+            )
+            rows = connection.execute(query).all()
+        return [((where or "").rpartition(", ")[0] or "a file", why) for where, why in rows]
+
     def events_before(self, session: str, sequence: int) -> int:
         """Return how many events of a session were stored before one of them.
 

@@ -19,6 +19,7 @@ from nexuslims_contracts.units import (
     UnitError,
     dimension_of,
     normalise_unit,
+    to_decimal,
     to_preferred,
     written_unit,
 )
@@ -52,6 +53,7 @@ _MEANT: Final[dict[str, tuple[str, ...]]] = {
 }
 """Fields that are meant where nothing but a unit is given, by what it measures."""
 
+_LONGEST: Final = 500
 _TOLERANCE: Final = 0.01
 """Relative: 300 kV also finds 299.9 kV."""
 
@@ -124,11 +126,16 @@ def read_question(text: str) -> Question:
     Raises
     ------
     QuestionError
-        If a quantity has a unit that nothing is measured in, or a date is none.
+        If it is longer than questions are, a quantity has a unit that nothing is measured in, or a
+        date is none.
     """
+    if len(text) > _LONGEST:
+        raise QuestionError(f"a question has at most {_LONGEST} characters")
     facets = {name: value.strip('"') for name, value in _FACET.findall(text)}
     words: list[str] = []
     elements = [facets["element"]] if "element" in facets else []
+    if unknown := sorted(set(elements) - set(CHEMICAL_ELEMENTS)):
+        raise QuestionError(f"“{unknown[0]}” is no chemical element, such as Au")
     conditions: list[Condition] = []
     for clause in re.split(r"[;\n]|,(?!\d)", _FACET.sub(" ", text)):
         for part in _parts(clause):
@@ -252,9 +259,12 @@ def _number(text: str) -> float:
 
 def _in_field(number: float, unit: str, field: Field) -> float:
     """Return a number in the unit of a field; one without a unit is in it already."""
-    if field.unit is None or not unit:
-        return number
-    return float(to_preferred(number, unit, field.unit).value)
+    try:
+        if field.unit is None or not unit:
+            return float(to_decimal(number))
+        return float(to_preferred(number, unit, field.unit).value)
+    except UnitError as error:
+        raise QuestionError(f"“{number:g} {unit}” is no {field.display_name.lower()}") from error
 
 
 def _told(
@@ -278,6 +288,6 @@ def _date(text: str, after: timedelta = timedelta()) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) + after
+    except (ValueError, OverflowError):
         raise QuestionError(f"“{text}” is no date such as 2026-03-02") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) + after

@@ -30,6 +30,7 @@ COUNTED: Final = 1000
 """Matches that are counted, and that facets are of: the newest."""
 _FEW: Final = 20_000
 _AT_ONCE: Final = 500
+_END: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Archive:
         limit
             Datasets on a page.
         """
+        if before is not None:
+            before = min(max(before, -_END), _END)
         with self._database.reading() as (connection, tables):
             ids, page = _matches(connection, tables, question, before, limit)
             facets = _facets(connection, tables, ids[:COUNTED])
@@ -118,6 +121,37 @@ class Archive:
             query = select(tables.records).where(tables.records.c.session == session)
             row = connection.execute(query).mappings().one_or_none()
         return RecordRow(**row) if row is not None else None
+
+    def shows(self, session: str, preview: str) -> bool:
+        """Tell whether a preview is of a dataset of a record that may be read.
+
+        Parameters
+        ----------
+        session
+            Whose record.
+        preview
+            Its path.
+        """
+        with self._database.reading() as (connection, tables):
+            table = tables.datasets.c
+            query = select(table.id).where(table.session == session, table.preview == preview)
+            return connection.scalar(query.limit(1)) is not None
+
+    def datasets_of(self, session: str, *, limit: int, page: int = 1) -> list[Hit]:
+        """Return datasets of a session's record, in the order of their acquisition.
+
+        Parameters
+        ----------
+        session
+            Whose record.
+        limit, page
+            How many at most, and which page of so many, from 1.
+        """
+        with self._database.reading() as (connection, tables):
+            identifier, own = tables.datasets.c.id, tables.datasets.c.session == session
+            query = select(identifier).where(own).order_by(identifier)
+            ids = list(connection.scalars(query.limit(limit).offset((page - 1) * limit)))
+            return _hits(connection, tables, ids)[::-1]
 
     def count(self) -> tuple[int, int]:
         """Return how many records and datasets there are."""

@@ -127,11 +127,11 @@ def _records(name: str, metadata: MetaData) -> Table:
 
 
 def _datasets(name: str, metadata: MetaData) -> Table:
-    return Table(
+    table = Table(
         name,
         metadata,
         _identifier(),
-        Column("session", String(100), index=True, nullable=False),
+        Column("session", String(100), nullable=False),
         Column("file", String(20), nullable=False),
         Column("number", Integer, nullable=False),
         Column("location", Text, nullable=False),
@@ -145,6 +145,8 @@ def _datasets(name: str, metadata: MetaData) -> Table:
         Column("text", Text, nullable=False),
         Column("search", Text().with_variant(TSVECTOR(), "postgresql")),
     )
+    Index(f"{name}_by_preview", table.c.session, table.c.preview)  # each is asked for by itself
+    return table
 
 
 def _quantities(name: str, metadata: MetaData) -> Table:

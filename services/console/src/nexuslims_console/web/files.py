@@ -20,6 +20,8 @@ from nexuslims_shared.errors import ArtifactError
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import withdrawn
 
+MOST_OPENED: Final = 2000
+"""Files of a session that is opened for its page: some 20 KB of memory each."""
 _SESSIONS: Final = 64
 
 
@@ -50,9 +52,12 @@ def may_download(site: Site, visitor: Visitor) -> bool:
 async def send_artifact(request: Request) -> FileResponse:
     """Send a preview, or metadata, of a session whose record may be read."""
     site, path = site_of(request), request.path_params["path"]
-    served = await _served(request)
-    if path not in served.artifacts:
-        raise HTTPException(404, f"{path} is no preview and no metadata of this session.")
+    preview = f"{path.removesuffix('.json')}.thumb.png" if path.endswith(".json") else path
+    session = request.path_params["session"]
+    if not await asyncio.to_thread(site.archive.shows, session, preview):
+        served = await _served(request)
+        if path not in served.artifacts:
+            raise HTTPException(404, f"{path} is no preview and no metadata of this session.")
     return _file(site.context.settings.data_path, path)
 
 
@@ -74,6 +79,8 @@ async def _served(request: Request) -> Served:
     row = await asyncio.to_thread(site.model.session, name)
     if row is None:
         raise HTTPException(404, f"There is no session {name}.")
+    if row.files > MOST_OPENED:
+        raise HTTPException(404, f"Session {name} has too many files: see its record.")
     known = kept.get(name)
     if known is None or known.through != row.through:
         try:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from nexuslims_console.archive.search import Hit
 from nexuslims_contracts.events import MetadataExtracted
 from nexuslims_contracts.paths import readable
 from nexuslims_shared.session.state import FileState, SessionState
@@ -14,15 +15,17 @@ from nexuslims_shared.session.status import withdrawn
 Outcome: TypeAlias = Literal["extracted", "partial", "failed", "waiting", "missing"]
 
 
+_TROUBLE: Final = {"failed": 0, "missing": 0, "partial": 1}
+
+
 @dataclass(frozen=True, slots=True)
 class SessionFile:
-    """One file of a session."""
+    """One file of a session; ``written`` is its time, or that of its acquisition."""
 
     token: str
     location: str
-    size: int
-    written: datetime
-    basis: str
+    size: int | None
+    written: datetime | None
     outcome: Outcome
     reason: str
     extractor: str
@@ -45,8 +48,35 @@ def files_of(state: SessionState) -> list[SessionFile]:
         With the datasets of its files.
     """
     found = [_file(token, file, state) for token, file in state.current_files().items()]
-    trouble = {"failed": 0, "missing": 0, "partial": 1}
-    return sorted(found, key=lambda one: (trouble.get(one.outcome, 2), one.written, one.location))
+    return sorted(
+        found, key=lambda one: (_TROUBLE.get(one.outcome, 2), str(one.written), one.location)
+    )
+
+
+def listed_files(
+    unreadable: Sequence[tuple[str, str]], datasets: Sequence[Hit]
+) -> list[SessionFile]:
+    """Return files as the tables know them, for sessions with too many to be opened.
+
+    Parameters
+    ----------
+    unreadable
+        Paths, each with what the file said.
+    datasets
+        Some datasets of the session's record.
+    """
+    failed = [
+        SessionFile("", path, None, None, "failed", reason, "", 0, "", "")
+        for path, reason in unreadable
+    ]
+    read = [
+        SessionFile(
+            one.file, one.location, None, one.taken, "extracted", "", "", 1, one.data_type,
+            one.preview,
+        )
+        for one in datasets
+    ]  # fmt: skip
+    return [*failed, *read]
 
 
 def times_by_location(state: SessionState) -> dict[str, float]:
@@ -85,7 +115,6 @@ def _file(token: str, file: FileState, state: SessionState) -> SessionFile:
         location=readable(indexed.disk_path) if indexed else token,
         size=indexed.size if indexed else 0,
         written=datetime.fromtimestamp(indexed.mtime_ns / 1e9 if indexed else 0, UTC),
-        basis=indexed.basis if indexed else "",
         outcome=_outcome(file, state),
         reason=outcome.reason if outcome else "",
         extractor=file.extractor,

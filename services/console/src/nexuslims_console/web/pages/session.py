@@ -1,7 +1,6 @@
 """The page of one session, its events and its files."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -13,12 +12,18 @@ from starlette.responses import HTMLResponse
 
 from nexuslims_console.lists import FILE_EVENTS
 from nexuslims_console.views import EventRow, SessionRow
+from nexuslims_console.web.files import MOST_OPENED
 from nexuslims_console.web.gaps import Picture, picture
 from nexuslims_console.web.notices import notice_of
 from nexuslims_console.web.pages.sessions import people_of
 from nexuslims_console.web.records import read_experiment
 from nexuslims_console.web.responses import page, site_of
-from nexuslims_console.web.session_files import SessionFile, activities_of, files_of
+from nexuslims_console.web.session_files import (
+    SessionFile,
+    activities_of,
+    files_of,
+    listed_files,
+)
 from nexuslims_console.web.site import AWAY, Site
 from nexuslims_console.web.waterfall import slowest, waterfall
 from nexuslims_contracts.errors import UndecodableError, UnreadableRecordError
@@ -36,10 +41,14 @@ _PAGE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The files of a session, and why they are not known; empty if they are."""
+    """Files of a session, how many there are, and why they are not known; empty if they are.
+
+    The state of a session with very many files is not opened.
+    """
 
     state: SessionState
     files: list[SessionFile]
+    total: int
     absent: str = ""
 
 
@@ -52,7 +61,7 @@ async def show_session(request: Request) -> HTMLResponse:
         asyncio.to_thread(_story, site, name),
         asyncio.to_thread(site.model.unreadable, name),
         asyncio.to_thread(site.archive.record, name),
-        _files(site, name),
+        _files(site, row),
         people_of(site, [row]),
     )
     fall = waterfall(events)
@@ -75,9 +84,9 @@ async def show_session(request: Request) -> HTMLResponse:
         shown_files=drawn,
         files_heading=_files_heading(len(drawn), of_files),
         files=files.files[:_FILES_LISTED],
-        files_total=len(files.files),
-        files_more=len(files.files) > _FILES_LISTED,
-        files_note=_files_note(files.files),
+        files_total=files.total,
+        files_more=files.total > _FILES_LISTED,
+        files_note=_files_note(files),
         files_empty=files.absent or "No files yet.",
     )
 
@@ -113,18 +122,21 @@ async def show_events(request: Request) -> HTMLResponse:
 async def show_files(request: Request) -> HTMLResponse:
     """List all files of a session, a page of them."""
     site, row = site_of(request), await _row(request)
-    files = await _files(site, row.session)
-    number, pages = _page_number(request, len(files.files))
+    number, pages = _page_number(request, row.files)
+    files = await _files(site, row, number)
+    shown = files.files
+    if len(shown) == files.total:  # all are at hand
+        shown = shown[(number - 1) * _PAGE : number * _PAGE]
     return page(
         request,
         "session_files",
         row=row,
-        files=files.files[(number - 1) * _PAGE : number * _PAGE],
-        files_note=_files_note(files.files),
+        files=shown,
+        files_note=_files_note(files),
         files_empty=files.absent or "No files yet.",
         number=number,
         pages=pages,
-        total=len(files.files),
+        total=files.total,
     )
 
 
@@ -147,14 +159,25 @@ def _story(site: Site, session: str) -> list[EventRow]:
     return sorted([*own, *of_files], key=lambda event: event.sequence)
 
 
-async def _files(site: Site, session: str) -> Files:
+async def _files(site: Site, row: SessionRow, page: int = 1) -> Files:
+    """Return the files of a session; of one with many, those of a page."""
+    if row.files > MOST_OPENED:
+        return await asyncio.to_thread(_many_files, site, row, page)
     try:
-        state = await site.sessions.open(session)
+        state = await site.sessions.open(row.session)
     except AWAY as error:
-        return Files(INITIAL, [], f"The broker does not answer ({error or type(error).__name__}).")
+        why = f"The broker does not answer ({error or type(error).__name__})."
+        return Files(INITIAL, [], 0, why)
     except UndecodableError as error:
-        return Files(INITIAL, [], str(error))
-    return Files(state, await asyncio.to_thread(files_of, state))
+        return Files(INITIAL, [], 0, str(error))
+    files = await asyncio.to_thread(files_of, state)
+    return Files(state, files, len(files))
+
+
+def _many_files(site: Site, row: SessionRow, page: int) -> Files:
+    unreadable = site.lists.unreadable_files(row.session, _PAGE) if page == 1 else []
+    datasets = site.archive.datasets_of(row.session, limit=_PAGE, page=page)
+    return Files(INITIAL, listed_files(unreadable, datasets), row.files)
 
 
 async def _picture(site: Site, state: SessionState) -> Picture | None:
@@ -185,8 +208,10 @@ def _files_heading(drawn: int, total: int) -> str:
     return "Files"
 
 
-def _files_note(files: Sequence[SessionFile]) -> str:
+def _files_note(files: Files) -> str:
+    if len(files.files) < files.total:
+        return f"{files.total:,} files; those that could not be read, and then the datasets"
     counts: dict[str, int] = {}
-    for one in files:
+    for one in files.files:
         counts[one.outcome] = counts.get(one.outcome, 0) + 1
     return ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
