@@ -33,6 +33,8 @@ _DTYPES = {
 _ITEM = {"uint8": 1, "uint16": 2, "uint32": 4, "int8": 1, "int16": 2, "int32": 4, "float32": 4,
          "float64": 8, "complex64": 8, "complex128": 16}  # fmt: skip
 MAX_ELEMENTS = 1 << 24
+_LARGEST_COPY = 512 << 20
+"""Bytes of a scan with gaps, which is copied to be shown."""
 MAX_VALUES = 1 << 40
 MAX_DIMENSIONS = 8
 
@@ -116,10 +118,14 @@ def read_series(path: Path) -> Series:
         "TotalNumberElements": total,
         "ValidNumberElements": valid,
     }
+    problem = "" if there == valid else f"{path.name} holds {there} of its {valid} elements"
+    places = math.prod(axis.size for axis in navigation)
+    if not problem and places not in (valid, total):
+        problem = f"the axes of {path.name} have {places} places for its {total} elements"
     return Series(
         path, spectra, dtype, navigation, element, scale, offset, time, header,
         lambda: _map(path, starts, shape, element, dtype, flip=not spectra),
-        "" if there == valid else f"{path.name} holds {there} of its {valid} elements",
+        problem,
     )  # fmt: skip
 
 
@@ -264,6 +270,8 @@ def _map(
         pixels = raw if count == len(raw) else raw[:count]
         pixels = _unravel(pixels, shape, element, step, inner)
     else:
+        if count * size > _LARGEST_COPY:
+            raise LimitExceededError(f"the series claims {count} elements, and holds {len(starts)}")
         parts = np.zeros((count, *element), kind)
         for index, at in enumerate(starts[:count]):
             parts[index] = np.ndarray(element, kind, whole.data, at)
