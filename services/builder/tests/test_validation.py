@@ -2,17 +2,21 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from nexuslims_builder import validation
 from nexuslims_builder.assemble import assemble
 from nexuslims_builder.cli import activities
 from nexuslims_builder.cli import validate as validate_command
 from nexuslims_builder.inputs import RecordInput
-from nexuslims_builder.validation import validate
+from nexuslims_builder.validation import Problem, validate
+from nexuslims_contracts.record import schema_bytes
 from nexuslims_contracts.record.writer import write_record
 
 
@@ -136,3 +140,24 @@ def test_times_beyond_the_calendar_and_strange_names_are_shown(
     result = CliRunner().invoke(app, ["activities", str(tmp_path)])
     assert result.exit_code == 0
     assert "[x]?.dm3" in result.output
+
+
+def test_many_threads_make_the_schema_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that make it at once break libxml2 for as long as the process lives."""
+    made: list[int] = []
+    begun = threading.Barrier(8)
+
+    def counted() -> bytes:
+        made.append(threading.get_ident())
+        return schema_bytes()
+
+    def use() -> list[Problem]:
+        begun.wait()
+        return validation.validate(b"<no-record/>")
+
+    monkeypatch.setattr(validation, "schema_bytes", counted)
+    validation._made_schema.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = [one.result() for one in [pool.submit(use) for _ in range(8)]]
+    assert len(made) == 1
+    assert all(found)
