@@ -17,7 +17,7 @@ from nexuslims_contracts.events import (
     ReservationMatched,
 )
 from nexuslims_contracts.testing import END, SessionEvents
-from nexuslims_shared.artifacts import is_intact, write_artifact
+from nexuslims_shared.artifacts import is_intact, owner_of, stage_artifact, write_artifact
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.people import Person
 from nexuslims_shared.store.port import Unreadable
@@ -315,3 +315,15 @@ async def test_a_record_of_another_system_in_its_place_is_kept(facility) -> None
     assert newest.record.path == built.record.path
     assert path.with_name(f"{path.name}.kept").read_text() == "theirs"
     assert is_intact(facility.settings.records, newest.record)
+
+
+async def test_extensions_that_their_extractor_could_not_put_into_place_are_read(facility) -> None:
+    read = facility.with_extensions(3, vendor_tags="long")
+    (artifact,) = read.artifacts
+    place = facility.settings.data_path / artifact.path
+    owner = owner_of(artifact.path)
+    stage_artifact(facility.settings.data_path, artifact.path, place.read_bytes(), owner=owner)
+    place.write_bytes(b"of an earlier reading")
+    await facility.tell(*EVENTS.inputs()[:-1], read)
+    assert len(await facility.outcomes()) == 1
+    assert is_intact(facility.settings.data_path, artifact)

@@ -16,6 +16,7 @@ from nexuslims_contracts.identifiers import file_token
 from nexuslims_contracts.paths import bytes_of, readable
 from nexuslims_extractor.app import Reader
 from nexuslims_extractor.core import extract_file
+from nexuslims_shared.artifacts import is_intact, write_artifact, write_or_stage
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext
@@ -39,6 +40,7 @@ class Pool:
         return extract_file(
             job.path, instrument=job.instrument, relative_path=job.relative_path,
             artifacts_root=job.artifacts_root,
+            write=write_or_stage if job.stage else write_artifact,
         )  # fmt: skip
 
 
@@ -209,3 +211,40 @@ async def test_names_of_any_bytes_and_of_any_length_are_read(facility):
         (artifact,) = extracted.artifacts
         assert (facility.data / artifact.path).is_file()
         assert len(artifact.path.rpartition("/")[2].encode()) <= 255
+
+
+async def extracted(facility, event):
+    """Return what the newest event says of a file."""
+    return (await facility.state()).files[event.file].extracted.event
+
+
+async def test_an_artifact_takes_anothers_place_only_when_its_event_is_stored(
+    facility, monkeypatch
+):
+    first = facility.file("a.txt", "one")
+    await facility.tell(first)
+    before = (await extracted(facility, first)).artifacts[0]
+    second = facility.file("a.txt", "other words")
+    commit = facility.reader._commit
+
+    async def died(event):
+        raise OSError("killed")
+
+    monkeypatch.setattr(facility.reader, "_commit", died)
+    with pytest.raises(OSError, match="killed"):
+        await facility.tell(second)
+    after = (await extracted(facility, second)).artifacts[0]
+    assert (before.path, is_intact(facility.data, before)) == (after.path, True)
+    monkeypatch.setattr(facility.reader, "_commit", commit)
+    assert await facility.tell(second) == [], "it is delivered again, and only committed"
+    assert is_intact(facility.data, after)
+    assert not list(facility.data.rglob("*.staged"))
+
+
+async def test_an_artifact_that_is_lost_is_made_again(facility):
+    event = facility.file("a.txt", "one")
+    await facility.tell(event)
+    (artifact,) = (await extracted(facility, event)).artifacts
+    (facility.data / artifact.path).unlink()
+    assert await facility.tell(event) == ["a.txt"]
+    assert is_intact(facility.data, artifact)

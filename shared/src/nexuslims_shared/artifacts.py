@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from nexuslims_contracts.datasets import ArtifactRef
-from nexuslims_contracts.identifiers import require_token
+from nexuslims_contracts.identifiers import digest, require_token
 from nexuslims_shared.errors import ArtifactError, DiskError
 
 log = logging.getLogger(__name__)
@@ -118,6 +118,40 @@ def stage_artifact(root: Path, relative: str, content: bytes, *, owner: str) -> 
     ref = _reference(relative, content)
     folder = _folder_of(resolve(root, relative).parent, require_token(owner))
     return Staged(_write_into(folder, f"{ref.sha256}.", content), ref)
+
+
+def write_or_stage(root: Path, relative: str, content: bytes) -> ArtifactRef:
+    """Write an artifact where nothing stands, and stage it where something else does.
+
+    After its event was stored, :func:`commit_artifact` with :func:`owner_of` puts it into place.
+
+    Parameters
+    ----------
+    root
+        The data folder.
+    relative
+        Path of its place below it, with forward slashes.
+    content
+        The bytes.
+
+    Raises
+    ------
+    ArtifactError
+        If the path leaves the folder.
+    DiskError
+        If the disk does not take it.
+    """
+    ref = _reference(relative, content)
+    if not resolve(root, relative).exists():
+        return write_artifact(root, relative, content)
+    if not is_intact(root, ref):
+        stage_artifact(root, relative, content, owner=owner_of(relative))
+    return ref
+
+
+def owner_of(relative: str) -> str:
+    """Return the owner of an artifact that is the only one of its place."""
+    return digest([relative])[:20]
 
 
 def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:

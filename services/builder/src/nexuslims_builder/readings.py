@@ -14,8 +14,9 @@ from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import BookingTexts, MetadataExtracted, ReservationMatched
 from nexuslims_contracts.subjects import file_subject
-from nexuslims_shared.artifacts import read_artifact
+from nexuslims_shared.artifacts import commit_artifact, owner_of, read_artifact
 from nexuslims_shared.consume import RetryLater
+from nexuslims_shared.errors import ArtifactError
 from nexuslims_shared.people import People
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings
@@ -177,6 +178,11 @@ async def _long_extensions(
 
 
 def _extensions(data_path: Path, artifact: ArtifactRef) -> Mapping[str, object]:
-    document = json.loads(read_artifact(data_path, artifact))
+    try:
+        content = read_artifact(data_path, artifact)
+    except ArtifactError:  # its extractor may have died before it put the file into its place
+        commit_artifact(data_path, artifact, owner=owner_of(artifact.path))
+        content = read_artifact(data_path, artifact)
+    document = json.loads(content)
     extensions: Mapping[str, object] = document["nx_meta"].get("extensions", {})
     return extensions

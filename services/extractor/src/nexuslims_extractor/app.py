@@ -34,7 +34,7 @@ from nexuslims_extractor.profiles import load_profiles
 from nexuslims_extractor.workers import MEBIBYTE, Limits, WorkerPool
 from nexuslims_formats.model import InstrumentContext
 from nexuslims_formats.registry import file_kinds
-from nexuslims_shared.artifacts import resolve
+from nexuslims_shared.artifacts import commit_artifact, owner_of, resolve
 from nexuslims_shared.consume import Handler, RetryLater
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.health import Check
@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/extractor"
 _SHARE_DELAY: Final = timedelta(seconds=30)
+_LOST_DELAY: Final = timedelta(seconds=2)
 
 
 def create(settings: Settings) -> Service:
@@ -132,10 +133,21 @@ class Reader:
         filters = (subjects.file_subject(file.session, file.file, "*"),)
         items = await self._store.read_last(filters, through=sequence, datasets=False)
         last = {item.subject.rpartition(".")[2]: item.sequence for item in items or ()}
-        if MetadataExtracted.kind() in last:
-            return True
+        if read := last.get(MetadataExtracted.kind()):
+            return await self._stands(read)
         ends = (last.get(kind.kind(), 0) for kind in (ExtractionFailed, FileSuperseded))
         return max(ends) > sequence
+
+    async def _stands(self, sequence: int) -> bool:
+        """Tell whether the artifacts of a reading are there; commit them if nobody could yet."""
+        item = await self._store.get(sequence)
+        if isinstance(item, Recorded) and isinstance(item.event, MetadataExtracted):
+            try:
+                await self._commit(item.event)
+            except RetryLater as lost:
+                log.warning("%s: it is read again", lost)
+                return False
+        return True
 
     async def _again(
         self, recorded: Recorded, request: str, concerned: Callable[[FileState], bool]
@@ -184,9 +196,27 @@ class Reader:
             extraction = await self._extract(path, file)
             event = to_event(extraction, file, request)
             await self._people.remember_operators(extraction.people)
-        await self._store.append(envelop(event, source=SOURCE, cause=cause))
+        stored = await self._store.append(envelop(event, source=SOURCE, cause=cause))
         if isinstance(event, ExtractionFailed):
             log.warning("%s: %s: %s", file.path, event.failure, event.reason)
+        elif await self._store.last_sequence(event.subject) == stored.sequence:
+            await self._commit(event)
+
+    async def _commit(self, event: MetadataExtracted) -> None:
+        """Have the artifacts stand that the newest event about a file names.
+
+        Raises
+        ------
+        RetryLater
+            If one does not, because another extractor was at work: the file is read again.
+        """
+        previews = [dataset.preview for dataset in event.datasets if dataset.preview]
+        for ref in (*event.artifacts, *previews):
+            owner = owner_of(ref.path)
+            if not await asyncio.to_thread(
+                commit_artifact, self._settings.data_path, ref, owner=owner
+            ):
+                raise RetryLater(_LOST_DELAY, f"{ref.path} is not what its event says")
 
     async def _extract(self, path: Path, file: FileIndexed) -> Extraction:
         """Have a worker read a file, and note how long it took and what came of it."""
@@ -236,6 +266,7 @@ class Reader:
             artifacts_root=self._settings.data_path,
             previews=True,
             people_key=people_key,
+            stage=True,
             within=(
                 self._settings.instrument_data_path,
                 resolve(self._settings.instrument_data_path, file.instrument.filestore),

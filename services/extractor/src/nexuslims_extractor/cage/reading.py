@@ -16,7 +16,7 @@ from nexuslims_extractor.strangers import keep_strangers
 from nexuslims_formats.json_tree import artifact_paths
 from nexuslims_formats.model import NOBODY, InstrumentContext
 from nexuslims_formats.sandbox import Sandbox
-from nexuslims_shared.artifacts import write_artifact
+from nexuslims_shared.artifacts import write_artifact, write_or_stage
 
 UNSAFE: Final = "UnsafeFileError"
 
@@ -38,6 +38,8 @@ class Job:
     hashed: bool = True
     people_key: bytes = field(default=b"", repr=False)
     within: tuple[Path, ...] = ()
+    stage: bool = False
+    """Whether an artifact that would take another one's place waits until its event is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +185,9 @@ def _with_artifacts(found: Extraction, said: Said, job: Job) -> Extraction:
     if not said.artifacts.keys() <= own or made != {*found.metadata_artifacts, *found.previews}:
         raise WorkerError(f"{job.path.name}: its reader made something else than it says")
     keep_strangers(job.artifacts_root, said.artifacts)
+    write = write_or_stage if job.stage else write_artifact
     for place, content in said.artifacts.items():
-        write_artifact(job.artifacts_root, place, content)
+        write(job.artifacts_root, place, content)
     return found
 
 
