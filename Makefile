@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-upload hostile \
+.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-upload hostile \
 	contracts dashboards npm-files \
 	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
@@ -46,6 +46,9 @@ hostile: install ## damaged files of every format, by seeds: SEEDS=200; time and
 
 chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
 	$(BIN)/python -m benchmarks.chaos_upload
+
+chaos-cluster: install ## three brokers whose leader is killed (KILLS=10) while events are appended
+	$(BIN)/python -m benchmarks.chaos_cluster --kills $(or $(KILLS),10)
 
 check: install lint types architecture docs ## lint, types, architecture, documentation
 
