@@ -127,12 +127,15 @@ async def leader_of(jetstream: JetStreamContext, stream: str) -> str:
 
 
 async def _wait_for_cluster(cluster: Cluster) -> None:
+    """Wait until a stream can be held by all three."""
     client = await connect(cluster.access(), name="cluster")
+    jetstream = client.jetstream()
     try:
         async with asyncio.timeout(_PATIENCE_S):
             while True:
                 with suppress(nats.errors.Error, nats.js.errors.Error):
-                    await client.jetstream().account_info()
+                    await jetstream.add_stream(name="READY", num_replicas=len(NAMES))
+                    await jetstream.delete_stream("READY")
                     return
                 await asyncio.sleep(0.1)
     finally:

@@ -55,7 +55,7 @@ def retrying(patience: float) -> AsyncRetrying:
     """
     return AsyncRetrying(
         retry=retry_if_exception(_is_silence),
-        wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
+        wait=wait_exponential_jitter(multiplier=0.1, max=0.5),
         stop=stop_after_delay(patience),
         retry_error_callback=_give_up,
     )

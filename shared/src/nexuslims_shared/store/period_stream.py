@@ -111,7 +111,7 @@ class PeriodStream:
         async for attempt in retrying(self._patience):
             with attempt:
                 ack = await self._js.publish(
-                    self.period.subject(subject), payload, timeout=5.0, headers=dict(expecting)
+                    self.period.subject(subject), payload, timeout=2.0, headers=dict(expecting)
                 )
         return self._appended(ack)
 
