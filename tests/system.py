@@ -19,6 +19,7 @@ from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
+from nexuslims_shared.log_identity import settle_identity
 from nexuslims_shared.session.state import SessionState, fold
 from nexuslims_shared.session.status import FINAL, Status, progress
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -161,6 +162,7 @@ async def running(
     }
     client = await connect(broker.url, name="test")
     await provision(client.jetstream())
+    await settle_identity(client.jetstream(), "")
     system = System(folder, broker, JetStreamEventStore(client.jetstream()), environment)
     system.start(*services)
     begin = time.monotonic()

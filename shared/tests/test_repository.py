@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 
 from nexuslims_contracts import subjects
-from nexuslims_contracts.envelope import envelop
-from nexuslims_contracts.errors import UndecodableError, UnknownEventError
+from nexuslims_contracts.envelope import encode, envelop
+from nexuslims_contracts.errors import UnknownEventError
 from nexuslims_contracts.events import Event
 from nexuslims_contracts.testing import END, SessionEvents, recorded
 from nexuslims_shared.session.repository import SessionRepository
@@ -174,14 +174,16 @@ async def damage(store: MemoryEventStore, event: Event) -> None:
     await store.append_raw(event.subject, {"ce-type": event.type_name()}, b"{]")
 
 
-async def test_an_event_that_cannot_be_read_stops_its_session() -> None:
+async def test_what_is_no_event_says_nothing_and_stops_no_session() -> None:
     store = MemoryEventStore()
-    await stored(store, [ONE.started(), *SessionEvents("other").history()])
+    await stored(store, [ONE.started(), ONE.ended()])
+    expected = await SessionRepository(store).open("file-1")
     await damage(store, ONE.ended())
-    repository = SessionRepository(store)
-    with pytest.raises(UndecodableError, match=r"session file-1: event 13 on .*session-ended"):
-        await repository.open("file-1")
-    assert (await repository.open("other")).built is not None
+    stray = encode(envelop(ONE.cancelled(), source="test"))
+    await store.append_raw(ONE.built().subject, *stray)
+    assert await SessionRepository(store).open("file-1") == expected
+    await stored(store, [ONE.cancelled()])
+    assert await SessionRepository(store).open("file-1") != expected
 
 
 async def test_an_event_of_a_newer_release_stops_its_session() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from nexuslims_contracts import events, periods, subjects
+from nexuslims_contracts.envelope import MAX_EVENT_BYTES
 from nexuslims_contracts.periods import Period
 
 MIN_SERVER = (2, 14, 5)
@@ -25,6 +26,8 @@ class StreamSpec:
     duplicate_window: timedelta = timedelta(minutes=2)
     allow_atomic: bool = False
     append_only: bool = True
+    largest: int = -1
+    """Bytes of a message at most, with its headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,15 @@ REVISIONS_TO_ERASE = 64
 """Revisions of a key of which none goes away without being overwritten; the broker's limit."""
 
 
+LARGEST_MESSAGE = MAX_EVENT_BYTES + 16 * 1024
+"""An event, and room for its headers."""
+
 EVENTS = StreamSpec(
     name=periods.ALL.stream,
     subjects=(subjects.ALL,),
     description="What happened to every session: the only source of truth",
     allow_atomic=True,
+    largest=LARGEST_MESSAGE,
 )
 
 DEAD_LETTER_PREFIX = "nexus.dead-letters"

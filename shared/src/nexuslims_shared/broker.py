@@ -267,6 +267,7 @@ def stream_config(spec: StreamSpec, replicas: int) -> api.StreamConfig:
         deny_purge=spec.append_only,
         allow_direct=True,
         allow_atomic=spec.allow_atomic,
+        max_msg_size=spec.largest,
     )
 
 
@@ -297,6 +298,7 @@ async def _update_stream(jetstream: "JetStreamContext", config: api.StreamConfig
     except nats.js.errors.NotFoundError:
         return False
     config.placement = known.placement
+    config.metadata = known.metadata  # whose log it is
     await jetstream.update_stream(config)
     return True
 

@@ -20,11 +20,18 @@ from nexuslims_shared.broker import connect, open_period, provision
 from nexuslims_shared.dead_letters import DeadLetters, SessionDeadLetters, StreamDeadLetters
 from nexuslims_shared.embedded import credentials_folder, running_broker
 from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.log_identity import (
+    facility_of,
+    make_facility,
+    read_identity,
+    require_own,
+    settle_identity,
+)
 from nexuslims_shared.network import trust
 from nexuslims_shared.people import BucketPeople, People
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_shared.store.jetstream import JetStreamEventStore, one_error_for_silence
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.telemetry import tracing
 
@@ -103,7 +110,21 @@ async def service_context(
     ------
     TopologyError
         If the broker does not answer.
+    ForeignLogError
+        If its log is another facility's.
     """
+    async with _connected(settings, name, lasting=lasting) as client:
+        with one_error_for_silence():
+            identity = await read_identity(client.jetstream(timeout=5))
+        if identity is not None:
+            require_own(identity, facility_of(settings))
+        yield make_context(settings, client)
+
+
+@asynccontextmanager
+async def _connected(
+    settings: Settings, name: str, *, lasting: bool = False
+) -> AsyncIterator[Client]:
     access = broker_access(settings)
     try:
         client = await connect(access, name=name, wait=False)
@@ -114,7 +135,7 @@ async def service_context(
         raise TopologyError(_describe(access, error)) from error
     tracing.configure(name)
     try:
-        yield make_context(settings, client)
+        yield client
     finally:
         await client.close()
         await asyncio.to_thread(tracing.shutdown)
@@ -145,13 +166,19 @@ async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
     ------
     TopologyError
         If the broker does not answer, is too old, or refuses a definition.
+    ForeignLogError
+        If its log is another facility's.
     """
     if wait:
         await (await connect(broker_access(settings), name="provision")).close()
-    async with service_context(settings, "provision") as context:
+    async with _connected(settings, "provision") as client:
+        jetstream = client.jetstream(timeout=5)
+        if known := await read_identity(jetstream):
+            require_own(known, facility_of(settings))
         await provision(
-            context.jetstream, replicas=settings.stream_replicas, length=settings.periods
+            jetstream, replicas=settings.stream_replicas, length=settings.periods
         )
+        await settle_identity(jetstream, make_facility(settings))
 
 
 def make_context(settings: Settings, client: Client) -> ServiceContext:

@@ -69,6 +69,14 @@ class TopologyError(SharedError):
     """The broker lacks a stream, a consumer or a bucket, or is too old."""
 
 
+class ForeignLogError(SharedError):
+    """The broker's log belongs to another facility."""
+
+
+class AnotherLogError(SharedError):
+    """The broker has another log than before: what is remembered of that one is worth nothing."""
+
+
 class ArtifactError(SharedError):
     """An artifact is missing, or is not the one the event speaks of."""
 

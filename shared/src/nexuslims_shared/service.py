@@ -19,6 +19,7 @@ from faststream.asgi import AsgiFastStream
 from faststream.nats import NatsBroker
 from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from prometheus_client import make_asgi_app
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
@@ -37,6 +38,13 @@ from nexuslims_shared.context import (
 )
 from nexuslims_shared.errors import SettingsError, TopologyError
 from nexuslims_shared.health import Check, Health, Notes, check_broker
+from nexuslims_shared.log_identity import (
+    LogIdentity,
+    facility_of,
+    read_identity,
+    require_own,
+)
+from nexuslims_shared.log_watch import LogWatch
 from nexuslims_shared.mounts import check_mounts
 from nexuslims_shared.probes import (
     check_dead_letters,
@@ -201,6 +209,7 @@ class _Process:
         self.service = service
         self.settings = settings
         self.stop = asyncio.Event()
+        self.identity = LogIdentity()
         self.health = Health(service.name, list(service.checks), notes=service.notes)
         self.health.checks += [
             check_folder(mount.path, writable=mount.writable) for mount in service.mounts
@@ -258,11 +267,17 @@ class _Process:
         if client is None:
             return
         try:
+            require_own(self.identity, facility_of(self.settings))
             context = make_context(self.settings, client)
             self._watch_broker(context)
-            async with self.service.work(context) as handler, _while_open(publish(self.health)):
+            watch = LogWatch(context.jetstream, self.identity)
+            async with (
+                self._ended_by(watch),
+                self.service.work(context) as handler,
+                _while_open(publish(self.health)),
+            ):
                 if self.service.consumer is not None and handler is not None:
-                    await self._consume(self.service.consumer, handler, context)
+                    await self._consume(self.service.consumer, handler, context, watch)
                 else:
                     log.info("%s is at work", self.service.name)
                     await self.stop.wait()
@@ -279,7 +294,21 @@ class _Process:
             check_dead_letters(context.jetstream, consumer.name if consumer else name),
         ]
 
-    async def _consume(self, spec: ConsumerSpec, handler: Handler, context: ServiceContext) -> None:
+    @contextlib.asynccontextmanager
+    async def _ended_by(self, watch: LogWatch) -> AsyncIterator[None]:
+        """Stop the work when the broker has another log, and end by that error."""
+        watching = asyncio.create_task(watch.run())
+        watching.add_done_callback(lambda _: self.stop.set())
+        try:
+            yield
+        finally:
+            if watching.done():
+                watching.result()
+            await end(watching)
+
+    async def _consume(
+        self, spec: ConsumerSpec, handler: Handler, context: ServiceContext, watch: LogWatch
+    ) -> None:
         processor = MessageProcessor(
             consumer=spec.name,
             handler=handler,
@@ -297,6 +326,8 @@ class _Process:
             security=_security(access),
             inbox_prefix=access.inboxes,
             error_cb=log_error,
+            disconnected_cb=watch.connection_lost,
+            reconnected_cb=watch.connected_again,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             logger=None,
@@ -304,9 +335,14 @@ class _Process:
 
         self.app.add_broker(broker)
         await self.app.start()
+
+        async def take(message: Msg) -> None:
+            await watch.admit()
+            await processor.take(message)
+
         periods = PeriodDirectory(context.jetstream, _PATIENCE_S)
         subscriptions = Subscriptions(
-            broker, periods, spec, processor.take, inbox_prefix=f"{access.inboxes}.".encode()
+            broker, periods, spec, take, inbox_prefix=f"{access.inboxes}.".encode()
         )
         following = asyncio.create_task(subscriptions.follow())
         log.info("%s is at work", self.service.name)
@@ -342,6 +378,7 @@ class _Process:
                     raise TopologyError(
                         f"the broker lacks {', '.join(lacks)}: run `nexuslims provision`"
                     )
+                self.identity = await read_identity(client.jetstream()) or LogIdentity()
         return client
 
     async def _unless_stopped(self, work: Awaitable[Client]) -> Client | None:

@@ -49,8 +49,8 @@ async def read_signals(
         If a file was read once more since the state was folded.
     ArtifactError
         If an artifact is missing, or another one.
-    UndecodableError
-        If an event cannot be read.
+    UnknownEventError
+        If an event is of a newer release.
     """
     current = {
         file.extracted.sequence
@@ -152,19 +152,17 @@ async def _readings(
     """Give what was read from the files of a session, as far as it is the last word."""
     filters = (file_subject(session, "*", MetadataExtracted.kind()),)
     last = await store.read_last(filters, through=max(sequences))
-    if last is not None:
+    if last is not None and not any(isinstance(item, Unreadable) for item in last):
         for item in last:
-            yield _readable(item, session)
+            if isinstance(item, Recorded):
+                yield item
         return
     async with aclosing(store.read(filters=filters, after=min(sequences) - 1)) as items:
         async for item in items:
-            yield _readable(item, session)
-
-
-def _readable(item: Recorded | Unreadable, session: str) -> Recorded:
-    if isinstance(item, Unreadable):
-        raise item.error(session)
-    return item
+            if isinstance(item, Recorded):
+                yield item
+            elif item.newer:
+                raise item.error(session)
 
 
 async def _long_extensions(

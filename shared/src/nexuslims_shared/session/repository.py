@@ -35,7 +35,7 @@ class SessionRepository:
     datasets
         Whether the states hold what was read from the files; only a builder of records needs it.
     skip_unreadable
-        Whether to leave out events that this release cannot read, in place of refusing the session.
+        Whether to leave out what a newer release wrote, in place of refusing the session.
     capacity
         How many files and sessions are remembered in all; what was not asked for longest is
         forgotten first. About 2 KB each, 20 KB with datasets.
@@ -73,9 +73,8 @@ class SessionRepository:
         Raises
         ------
         UnknownEventError
-            If an event of the session is of a newer release.
-        UndecodableError
-            If one cannot be read: nobody may decide on half a history.
+            If an event of the session is of a newer release: nobody may decide on half a history.
+            What is no event at all says nothing and is left out; it is listed as a dead letter.
         BrokerUnavailableError
             If the broker does not answer.
         """
@@ -85,7 +84,7 @@ class SessionRepository:
             async for item in items:
                 if isinstance(item, Recorded):
                     state = evolve(state, item)
-                elif not self._skip_unreadable:
+                elif item.newer and not self._skip_unreadable:
                     raise item.error(session)
         self._remember(session, state)
         return state

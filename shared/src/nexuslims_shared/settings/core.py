@@ -27,6 +27,13 @@ class Settings(Environment):
     state_path: Annotated[
         Path, Field(description="Embedded broker, read model and logs; on a local disk")
     ] = Path("state")
+    facility: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9._-]{0,64}$",
+            description="Id of the facility, which its log carries; made by provision if empty",
+        ),
+    ] = ""
     log_path: Annotated[Path | None, Field(description="NX_STATE_PATH/logs if unset")] = None
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level of the logs")

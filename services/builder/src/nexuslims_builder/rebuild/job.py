@@ -19,6 +19,7 @@ from nexuslims_builder.rebuild.selection import Selection, select
 from nexuslims_contracts.identifiers import digest
 from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import service_context
+from nexuslims_shared.log_identity import LogIdentity, read_identity
 from nexuslims_shared.settings import Settings
 
 _FEW: Final = 10
@@ -70,7 +71,8 @@ async def run_job(
     """
     async with service_context(settings, "rebuild", lasting=True) as context:
         meant = await select(context.store, selection)
-        journal = Journal(_journal_path(settings, selection, job), list_all=list_all)
+        identity = await read_identity(context.jetstream) or LogIdentity()
+        journal = Journal(_journal_path(settings, selection, job, identity), list_all=list_all)
         if restart:
             journal.forget()
         with journal:
@@ -137,8 +139,10 @@ def _pieces(sessions: Sequence[str], processes: int) -> Iterator[list[str]]:
         yield list(sessions[start : start + size])
 
 
-def _journal_path(settings: Settings, selection: Selection, job: Job) -> Path:
+def _journal_path(
+    settings: Settings, selection: Selection, job: Job, identity: LogIdentity
+) -> Path:
     """Name the journal after all that must be the same for a job to go on."""
     clustering = [(name, value) for name, value in settings if name.startswith("clustering")]
-    same = (astuple(selection), astuple(job), clustering, builder_version())
+    same = (astuple(selection), astuple(job), clustering, builder_version(), identity.log)
     return settings.state_path / "rebuild" / f"{digest([repr(same)])[:16]}.jsonl"

@@ -1,0 +1,156 @@
+"""Whose log it is, and which one.
+
+The streams of events carry, as metadata, the id of the facility they belong to and an id of their
+own, which is made with the first stream, and anew when a log is restored. So a service of another
+facility can refuse to work, and who remembers positions of one log does not take them for those of
+another.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from nats.js import api
+
+from nexuslims_shared.errors import ForeignLogError, SettingsError
+from nexuslims_shared.settings import Settings, make_folder
+from nexuslims_shared.store.period_directory import periods_there
+
+if TYPE_CHECKING:
+    from nats.js import JetStreamContext
+
+_FACILITY: Final = "nexuslims-facility"
+_LOG: Final = "nexuslims-log"
+_FILE: Final = "facility"
+
+
+@dataclass(frozen=True, slots=True)
+class LogIdentity:
+    """Which log it is, and whose; empty as far as a release before did not say."""
+
+    log: str = ""
+    facility: str = ""
+
+
+async def read_identity(jetstream: "JetStreamContext") -> LogIdentity | None:
+    """Return which log a broker has; None if it has none.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    """
+    first = None
+    for period in await periods_there(jetstream):
+        found = _identity((await jetstream.stream_info(period.stream)).config)
+        if found.log:
+            return found
+        first = first or found
+    return first
+
+
+async def settle_identity(jetstream: "JetStreamContext", facility: str) -> LogIdentity:
+    """Have all streams of a log say whose it is, and which; return that.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection; the streams must exist.
+    facility
+        The facility's id; none where nobody knows.
+
+    Raises
+    ------
+    ForeignLogError
+        If it is another facility's.
+    """
+    known = await read_identity(jetstream) or LogIdentity()
+    require_own(known, facility)
+    identity = LogIdentity(known.log or uuid4().hex, known.facility or facility)
+    await _write(jetstream, identity)
+    return identity
+
+
+async def renew_identity(jetstream: "JetStreamContext") -> None:
+    """Have a log that was restored be another one: who remembers positions of it starts over.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    """
+    known = await read_identity(jetstream) or LogIdentity()
+    await _write(jetstream, LogIdentity(uuid4().hex, known.facility))
+
+
+def require_own(identity: LogIdentity, facility: str) -> None:
+    """Refuse the log of another facility.
+
+    Parameters
+    ----------
+    identity
+        Of the log.
+    facility
+        Our id; a log that names a facility is not ours while we have none.
+
+    Raises
+    ------
+    ForeignLogError
+        If it is another one's.
+    """
+    if not identity.facility or identity.facility == facility:
+        return
+    ours = f"this is '{facility}'" if facility else "this one has no id yet"
+    raise ForeignLogError(
+        f"the broker's log belongs to the facility '{identity.facility}', and {ours}: correct"
+        f" NATS_URL; or, if they are one facility, set NX_FACILITY={identity.facility}"
+    )
+
+
+def facility_of(settings: Settings) -> str:
+    """Return the facility's id: the one that is set, or made by ``provision``; else nothing."""
+    if settings.facility:
+        return settings.facility
+    try:
+        return (settings.state_path / _FILE).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{settings.state_path / _FILE} cannot be read ({error}): set NX_FACILITY"
+        ) from error
+
+
+def make_facility(settings: Settings) -> str:
+    """Return the facility's id; make one and keep it in the state folder if there is none.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be kept.
+    """
+    if known := facility_of(settings):
+        return known
+    path = make_folder(settings.state_path, "NX_STATE_PATH") / _FILE
+    facility = f"facility-{uuid4().hex[:12]}"
+    try:
+        path.write_text(f"{facility}\n", encoding="ascii")
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written ({error.strerror}): set NX_FACILITY to a name of your own"
+        ) from error
+    return facility
+
+
+async def _write(jetstream: "JetStreamContext", identity: LogIdentity) -> None:
+    added = {_LOG: identity.log, _FACILITY: identity.facility}
+    for period in await periods_there(jetstream):
+        config = (await jetstream.stream_info(period.stream)).config
+        if _identity(config) != identity:
+            config.metadata = {**(config.metadata or {}), **added}
+            await jetstream.update_stream(config)
+
+
+def _identity(config: api.StreamConfig) -> LogIdentity:
+    metadata = config.metadata or {}
+    return LogIdentity(metadata.get(_LOG, ""), metadata.get(_FACILITY, ""))
