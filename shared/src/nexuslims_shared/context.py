@@ -31,7 +31,8 @@ from nexuslims_shared.network import trust
 from nexuslims_shared.people import BucketPeople, People
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.jetstream import JetStreamEventStore, one_error_for_silence
+from nexuslims_shared.store.broker_errors import one_error_for_silence
+from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.telemetry import tracing
 
@@ -175,9 +176,7 @@ async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
         jetstream = client.jetstream(timeout=5)
         if known := await read_identity(jetstream):
             require_own(known, facility_of(settings))
-        await provision(
-            jetstream, replicas=settings.stream_replicas, length=settings.periods
-        )
+        await provision(jetstream, replicas=settings.stream_replicas, length=settings.periods)
         await settle_identity(jetstream, make_facility(settings))
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     create_engine,
+    delete,
     event,
     insert,
     make_url,
@@ -133,6 +134,25 @@ class ProjectionDatabase(Generic[T]):
             connection.execute(update(READ_MODEL).where(own).values(row))
         with self._transaction(writing=True) as connection:
             old.metadata.drop_all(connection)
+
+    def log(self) -> str:
+        """Return which log the serving generation is of; nothing where it is not known yet."""
+        with self.reading() as (connection, tables):
+            return connection.scalar(select(tables.log.c.identity)) or ""
+
+    def keep_log(self, identity: str, generation: int | None = None) -> None:
+        """Keep which log a generation is of.
+
+        Parameters
+        ----------
+        identity
+            Of the log.
+        generation
+            The serving one by default.
+        """
+        with self.writing(generation) as (connection, tables):
+            connection.execute(delete(tables.log))
+            connection.execute(insert(tables.log).values(identity=identity))
 
     def probe(self) -> None:
         """Write and read, and change nothing: raises where the database does not take it."""

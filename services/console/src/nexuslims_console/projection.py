@@ -186,6 +186,9 @@ async def open_read_model(store: EventStore, database: "Database") -> Projection
     if not await asyncio.to_thread(database.is_current):
         log.warning("another release made the read model: it is rebuilt")
         await rebuild(store, database)
+    elif await _is_of_another_log(store, database):
+        log.warning("the broker has another log than before: the read model is rebuilt")
+        await rebuild(store, database)
     elif (await projection.positions()).beyond(await store.positions()):
         log.warning("the read model is ahead of the log, so of another one: it is rebuilt")
         await rebuild(store, database)
@@ -193,6 +196,14 @@ async def open_read_model(store: EventStore, database: "Database") -> Projection
         log.warning("this release reads events that another could not: the read model is rebuilt")
         await rebuild(store, database)
     return projection
+
+
+async def _is_of_another_log(store: EventStore, database: "Database") -> bool:
+    """Tell whether the read model is of another log; one that does not know is of this one."""
+    identity, kept = await store.identity(), await asyncio.to_thread(database.log)
+    if identity and not kept:
+        await asyncio.to_thread(database.keep_log, identity)
+    return bool(kept) and kept != identity
 
 
 async def _reads_more_now(store: EventStore, database: "Database") -> bool:
@@ -210,6 +221,7 @@ async def _reads_more_now(store: EventStore, database: "Database") -> bool:
 async def rebuild(store: EventStore, database: "Database") -> Positions:
     """Make the read model anew from the log, while the old one serves; return its positions."""
     generation = await asyncio.to_thread(database.begin_generation)
+    await asyncio.to_thread(database.keep_log, await store.identity(), generation)
     await Projection(store, database, generation).catch_up()
     await asyncio.to_thread(database.serve, generation)
     return await Projection(store, database).catch_up()

@@ -67,6 +67,7 @@ class Tables:
     mentions: Table
     unreadable: Table
     position: Table
+    log: Table
 
 
 @lru_cache(maxsize=8)
@@ -99,6 +100,11 @@ def tables_of(generation: int) -> Tables:
             Column("period", Integer, primary_key=True, autoincrement=False),  # its number
             Column("sequence", BigInteger, nullable=False),
             Column("read_at", UtcDateTime, nullable=False),
+        ),
+        log=Table(
+            f"{prefix}_log",
+            metadata,
+            Column("identity", String(64), primary_key=True),  # which log all this is of
         ),
     )
 

@@ -10,7 +10,9 @@ from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope
 from nexuslims_contracts.periods import Period, PeriodLength
 from nexuslims_shared.errors import PeriodAwayError
+from nexuslims_shared.log_identity import read_identity
 from nexuslims_shared.store.acks import AckInbox
+from nexuslims_shared.store.broker_errors import retrying
 from nexuslims_shared.store.direct import Stored
 from nexuslims_shared.store.period_directory import LOOK_S, OpenPeriod, PeriodDirectory
 from nexuslims_shared.store.period_stream import PeriodStream
@@ -145,6 +147,13 @@ class JetStreamEventStore:
         periods = await self.periods.there(now=True)
         ends = await asyncio.gather(*(self._stream(one).last_sequence() for one in periods))
         return Positions.of(dict(zip(periods, ends, strict=True)))
+
+    async def identity(self) -> str:
+        """Return what tells this log from any other one; see the port."""
+        async for attempt in retrying(self._patience):
+            with attempt:
+                found = await read_identity(self._js)
+        return found.log if found else ""
 
     async def get(self, sequence: int) -> Item | None:
         """One event by its sequence."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final
+from uuid import uuid4
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
@@ -23,16 +24,20 @@ class MemoryEventStore:
     def __init__(self) -> None:
         self._messages: list[tuple[str, dict[str, str], bytes, datetime]] = []
         self._grown = asyncio.Condition()
+        self._identity = uuid4().hex
 
     async def append(self, envelope: Envelope, *, expect: int | None = None) -> Appended:
         """Store a fact, once; see the port."""
         headers, payload = encode(envelope)
         subject = envelope.subject
         last = 0
-        for sequence, (other, others_headers, _, _) in enumerate(self._messages, start=1):
-            if other == subject:
-                if others_headers.get("ce-id") == envelope.id:
+        for sequence, (other, _, _, _) in enumerate(self._messages, start=1):
+            item = self._item(sequence)
+            if other == subject and isinstance(item, Recorded):
+                if item.envelope.id == envelope.id:
                     return Appended(sequence, duplicate=True)
+                last = sequence
+            elif other == subject and isinstance(item, Unreadable) and item.newer:
                 last = sequence
         if expect is not None and expect != last:
             raise ConflictError(f"{subject}: the last event is {last}, not {expect}")
@@ -130,6 +135,10 @@ class MemoryEventStore:
     async def positions(self) -> Positions:
         """Return the sequence of the last event; see the port."""
         return Positions.of({ALL: len(self._messages)})
+
+    async def identity(self) -> str:
+        """Return what tells this log from any other one; see the port."""
+        return self._identity
 
     async def get(self, sequence: int) -> Item | None:
         """One event by its sequence."""

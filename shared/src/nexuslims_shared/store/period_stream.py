@@ -88,11 +88,11 @@ class PeriodStream:
             except nats.js.errors.APIError as error:
                 if not is_conflict(error):
                     raise StoreError(f"{subject}: the broker refused the event: {error}") from error
-            known, last = await self._find(subject, envelope.id)
+            known, stated, last = await self._find(subject, envelope.id)
             if known:
                 return Appended(self.period.sequence(known), duplicate=True)
-            if expect is not None and last != message_of(expect):
-                found = self.period.sequence(last) if last else 0
+            if expect is not None and stated != message_of(expect):
+                found = self.period.sequence(stated) if stated else 0
                 raise ConflictError(f"{subject}: the last event is {found}, not {expect}")
             expected = last
 
@@ -149,9 +149,12 @@ class PeriodStream:
     def _appended(self, ack: api.PubAck) -> Appended:
         return Appended(self.period.sequence(ack.seq), duplicate=bool(ack.duplicate))
 
-    async def _find(self, subject: str, event_id: str) -> tuple[int, int]:
-        """Look for an id on one subject: its message, or 0, and the last message there."""
-        last, position = message_of(await self.last_sequence(subject)), 0
+    async def _find(self, subject: str, event_id: str) -> tuple[int, int, int]:
+        """Look for an event on one subject: its message, or 0, the last event, the last message.
+
+        What is no event does not count, whatever id it claims to have.
+        """
+        last, position, stated = message_of(await self.last_sequence(subject)), 0, 0
         stored = self.period.subject(subject)
         while position < last:
             async for attempt in retrying(self._patience):
@@ -160,9 +163,12 @@ class PeriodStream:
                         self.period.stream, position + 1, subject=stored, next=True
                     )
             position = message.seq or last
-            if (message.headers or {}).get("ce-id") == event_id:
-                return position, last
-        return 0, last
+            item = self._item(message)
+            if isinstance(item, Recorded) and item.envelope.id == event_id:
+                return position, position, last
+            if isinstance(item, Recorded) or item.newer:
+                stated = position
+        return 0, stated, last
 
     # --- reading ---
 
@@ -279,8 +285,11 @@ class PeriodStream:
             message = await self._js.get_msg(self.period.stream, message_of(sequence))
         except nats.js.errors.NotFoundError:
             return None
+        return self._item(message)
+
+    def _item(self, message: api.RawStreamMsg) -> Item:
         return self._decode_parts(
-            message_of(sequence),
+            message.seq or 0,
             message.subject or "",
             message.headers or {},
             message.data or b"",

@@ -184,6 +184,10 @@ class EventStore(Protocol):
         """Return the sequence of the last event of each period that is there."""
         ...
 
+    async def identity(self) -> str:
+        """Return what tells this log from any other one; nothing where it is not known."""
+        ...
+
     async def get(self, sequence: int) -> Item | None:
         """One event by its sequence."""
         ...
@@ -208,14 +212,13 @@ async def read_session(
     Raises
     ------
     UnknownEventError
-        If one of them is of a newer release.
-    UndecodableError
-        If one of them cannot be read: nobody may decide on half a story.
+        If one of them is of a newer release: nobody may decide on half a story.
     """
     recorded: list[Recorded] = []
     filters = (subjects.of_session(session),) if files else subjects.beside_files(session)
     async for item in store.read(filters=filters, after=after):
-        if isinstance(item, Unreadable):
+        if isinstance(item, Recorded):
+            recorded.append(item)
+        elif item.newer:
             raise item.error(session)
-        recorded.append(item)
     return recorded
