@@ -180,7 +180,7 @@ async def test_what_is_no_event_says_nothing_and_stops_no_session() -> None:
     expected = await SessionRepository(store).open("file-1")
     await damage(store, ONE.ended())
     stray = encode(envelop(ONE.cancelled(), source="test"))
-    await store.append_raw(ONE.built().subject, *stray)
+    await store.append_raw(ONE.built(through=2).subject, *stray)
     assert await SessionRepository(store).open("file-1") == expected
     await stored(store, [ONE.cancelled()])
     assert await SessionRepository(store).open("file-1") != expected

@@ -213,7 +213,7 @@ async def test_a_session_that_cannot_be_read_fails_alone(facility: Facility) -> 
 
     class Damaged(MemoryEventStore):
         async def read_last(self, *filters: object, **options: object) -> list[Unreadable]:
-            return [Unreadable(7, "nexus.events.x.session-ended", "damaged")]
+            return [Unreadable(7, "nexus.events.x.session-ended", "damaged", newer=True)]
 
     facility.store = Damaged()
     outcome = await facility.rebuild()

@@ -90,6 +90,17 @@ async def test_an_updated_release_reads_what_an_older_one_had_to_leave_out(
     assert [row.sequence for row in ReadModel(database).history("a")] == [1, 2, 3]
 
 
+async def test_the_read_model_of_another_log_is_rebuilt(database: Database, history: Any) -> None:
+    former, now = MemoryEventStore(), MemoryEventStore()
+    for name, store in (("a", former), ("b", now), ("c", now)):
+        for event in history.inputs(name):
+            await history.tell(store, event)
+    await (await open_read_model(former, database)).catch_up()
+    await (await open_read_model(now, database)).catch_up()  # which is longer, and not ahead
+    assert ReadModel(database).history("a") == []
+    assert database.log() == await now.identity()
+
+
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_rebuilt_equals_live_however_events_arrive(
