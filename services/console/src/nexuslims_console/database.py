@@ -51,6 +51,11 @@ class Generation(Protocol):
         """Where in the stream it is."""
         ...
 
+    @property
+    def log(self) -> Table:
+        """Which log it is of."""
+        ...
+
 
 T = TypeVar("T", bound=Generation)
 

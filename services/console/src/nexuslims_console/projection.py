@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.views import UnreadableRow, event_row, session_row
@@ -26,7 +26,7 @@ from nexuslims_shared.store.port import EventStore, Item, Unreadable
 from nexuslims_shared.store.positions import START, Positions
 
 if TYPE_CHECKING:
-    from nexuslims_console.database import Database
+    from nexuslims_console.database import Database, ProjectionDatabase
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ async def open_read_model(store: EventStore, database: "Database") -> Projection
     if not await asyncio.to_thread(database.is_current):
         log.warning("another release made the read model: it is rebuilt")
         await rebuild(store, database)
-    elif await _is_of_another_log(store, database):
+    elif await is_of_another_log(store, database):
         log.warning("the broker has another log than before: the read model is rebuilt")
         await rebuild(store, database)
     elif (await projection.positions()).beyond(await store.positions()):
@@ -198,8 +198,16 @@ async def open_read_model(store: EventStore, database: "Database") -> Projection
     return projection
 
 
-async def _is_of_another_log(store: EventStore, database: "Database") -> bool:
-    """Tell whether the read model is of another log; one that does not know is of this one."""
+async def is_of_another_log(store: EventStore, database: "ProjectionDatabase[Any]") -> bool:
+    """Tell whether a projection is of another log; one that does not know is of this one.
+
+    Parameters
+    ----------
+    store
+        The log.
+    database
+        The projection's.
+    """
     identity, kept = await store.identity(), await asyncio.to_thread(database.log)
     if identity and not kept:
         await asyncio.to_thread(database.keep_log, identity)

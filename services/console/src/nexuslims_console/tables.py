@@ -101,12 +101,21 @@ def tables_of(generation: int) -> Tables:
             Column("sequence", BigInteger, nullable=False),
             Column("read_at", UtcDateTime, nullable=False),
         ),
-        log=Table(
-            f"{prefix}_log",
-            metadata,
-            Column("identity", String(64), primary_key=True),  # which log all this is of
-        ),
+        log=log_table(prefix, metadata),
     )
+
+
+def log_table(prefix: str, metadata: MetaData) -> Table:
+    """Return the table of a projection that says which log all in it is of: one row at most.
+
+    Parameters
+    ----------
+    prefix
+        Of the names of the generation's tables.
+    metadata
+        What they are in.
+    """
+    return Table(f"{prefix}_log", metadata, Column("identity", String(64), primary_key=True))
 
 
 def _sequence() -> "Column[int]":

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from nexuslims_console.archive.rows import DatasetRow, RecordRow, archived
 from nexuslims_console.archive.tables import ArchiveDatabase
 from nexuslims_console.archive.writing import note_events, put_session
+from nexuslims_console.projection import is_of_another_log
 from nexuslims_console.writing import move, read_positions
 from nexuslims_console.writing import positions as positions_of
 from nexuslims_contracts.envelope import Recorded
@@ -177,6 +178,9 @@ async def open_archive(store: EventStore, database: ArchiveDatabase) -> ArchiveP
     if not await asyncio.to_thread(database.is_current):
         log.warning("another release made the archive's tables: they are rebuilt")
         await rebuild_archive(store, database)
+    elif await is_of_another_log(store, database):
+        log.warning("the broker has another log than before: the archive's tables are rebuilt")
+        await rebuild_archive(store, database)
     elif (await projection.positions()).beyond(await store.positions()):
         log.warning("the archive's tables are ahead of the log, so of another one: rebuilt")
         await rebuild_archive(store, database)
@@ -194,6 +198,7 @@ async def rebuild_archive(store: EventStore, database: ArchiveDatabase) -> Posit
         Where the rows go.
     """
     generation = await asyncio.to_thread(database.begin_generation)
+    await asyncio.to_thread(database.keep_log, await store.identity(), generation)
     await ArchiveProjection(store, database, generation).catch_up()
     await asyncio.to_thread(database.serve, generation)
     return await ArchiveProjection(store, database).catch_up()

@@ -29,10 +29,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from nexuslims_console.database import Layout, ProjectionDatabase
-from nexuslims_console.tables import UtcDateTime
+from nexuslims_console.tables import UtcDateTime, log_table
 from nexuslims_contracts.metadata.fields import FIELDS
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Raised whenever the tables, or what is put into them, change: the archive is then rebuilt."""
 
 QUANTITIES: Final = tuple(
@@ -53,6 +53,7 @@ class ArchiveTables:
     destinations: Table
     rebuilds: Table
     position: Table
+    log: Table
     words: str
     """Name of SQLite's index of words; PostgreSQL has a column of ``datasets``."""
 
@@ -93,6 +94,7 @@ def archive_tables(generation: int) -> ArchiveTables:
             Column("sequence", BigInteger, nullable=False),
             Column("read_at", UtcDateTime, nullable=False),
         ),
+        log=log_table(prefix, metadata),
         words=words,
     )
 
