@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-upload hostile \
+.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload hostile \
 	contracts dashboards npm-files \
 	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
@@ -43,6 +43,9 @@ chaos: install ## everything fails at once, by seeds: SEEDS=20, FIRST=1; 200 ses
 
 hostile: install ## damaged files of every format, by seeds: SEEDS=200; time and memory bounded
 	HOSTILE_SEEDS=$(or $(SEEDS),50) $(BIN)/python -m pytest -q formats/tests/test_hostile.py
+
+chaos-curation: install ## 200 mixes of people's edits at CDCS and eLabFTW with rebuilds, withdrawals, failures
+	$(BIN)/python -m benchmarks.chaos_curation
 
 chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
 	$(BIN)/python -m benchmarks.chaos_upload

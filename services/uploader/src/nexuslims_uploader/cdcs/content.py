@@ -20,6 +20,7 @@ from nexuslims_contracts.record.writer import write_record
 from nexuslims_uploader.destination import RecordToUpload
 
 _MOST_TEXTS: Final = 500
+_TOO_MANY: Final = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Written:
     """Digests of a record as it was written: of all, of its frame, of its descriptions.
 
     The frame is all but the descriptions and the judgements of datasets. ``texts`` has a short
-    digest of each description of ours, unless there are too many for an event. Digests are empty
-    where they are not known, as of what earlier releases wrote.
+    digest of each description of ours, or ``?`` if there are too many for an event. Digests are
+    empty where they are not known, as of what earlier releases wrote.
     """
 
     whole: str = ""
@@ -58,7 +59,7 @@ class Written:
             whole=_sha256(xml.encode()),
             frame=_sha256(frame)[:32],
             descriptions=_sha256(repr(places).encode())[:32],
-            texts=",".join(texts) if len(texts) <= _MOST_TEXTS else "",
+            texts=",".join(texts) if len(texts) <= _MOST_TEXTS else _TOO_MANY,
         )
 
     @classmethod
@@ -161,17 +162,25 @@ def additions_there(
 
     Returns
     -------
-    None if nobody can tell, because one of the two cannot be read.
+    tuple or None
+        None if nobody can tell: what is there is no record, or ours is gone and the event of its
+        upload does not say what it contained.
     """
     try:
         theirs = read_record(there.encode())
     except UnreadableRecordError:
         return None
-    if not record.xml:
-        return None
     now = Written.of(there, theirs)
+    if record.xml:
+        ours = record.experiment
+    elif written is not None and written.descriptions == now.descriptions:
+        ours = theirs
+    elif written is not None and written.descriptions and written.texts != _TOO_MANY:
+        ours = uncurated(theirs)  # which of its texts were ours is known by their digests
+    else:
+        return None
     return additions_to(
-        record.experiment,
+        ours,
         theirs,
         record.additions,
         descriptions=written is None or now.descriptions != written.descriptions,

@@ -179,13 +179,14 @@ class ElabftwClient:
         session
             Token of the session it is about; empty for none.
         """
-        response = await self.api.send_unless_gone("GET", f"experiments/{number}", session=session)
-        if response is None:
-            return None
-        found = self.api.shaped(_EXPERIMENT, response, session=session)
-        return None if found.is_deleted else found
+        found = await self._get(number, session)
+        return None if found is None or found.is_deleted else found
 
-    async def search(self, text: str, session: str) -> list[Experiment]:
+    async def _get(self, number: str, session: str) -> Experiment | None:
+        response = await self.api.send_unless_gone("GET", f"experiments/{number}", session=session)
+        return None if response is None else self.api.shaped(_EXPERIMENT, response, session=session)
+
+    async def search(self, text: str, session: str, *, deleted: bool = False) -> list[Experiment]:
         """Return the experiments, archived ones too, that hold a text, whole and by number.
 
         Parameters
@@ -194,19 +195,22 @@ class ElabftwClient:
             A word in its title or text.
         session
             Token of the session it is about; empty for none.
+        deleted
+            Whether to return those that were deleted, and no others.
         """
+        states = "3" if deleted else "1,2"
         found: list[Experiment] = []
         for page in range(_PAGES):
             params: dict[str, str | int] = {
-                "q": text, "scope": 3, "state": "1,2", "order": "id", "sort": "asc",
+                "q": text, "scope": 3, "state": states, "order": "id", "sort": "asc",
                 "limit": _PAGE, "offset": page * _PAGE,
             }  # fmt: skip
             some = await self.api.read(
                 _EXPERIMENTS, "GET", "experiments", session=session, params=params
             )
             for one in some:
-                whole = await self.get(str(one.id), session)
-                if whole is not None:
+                whole = await self._get(str(one.id), session)
+                if whole is not None and whole.is_deleted == deleted:
                     found.append(whole)
             if len(some) < _PAGE:
                 break
@@ -286,7 +290,7 @@ class ElabftwClient:
         )
 
     async def attachments(
-        self, number: int, session: str, *, replaced: bool = False
+        self, number: int, session: str, *, replaced: bool = False, ours: bool = True
     ) -> list[Attachment]:
         """Return our attachments of an experiment, oldest first; replaced ones if asked for.
 
@@ -298,12 +302,15 @@ class ElabftwClient:
             Token of the session it is about; empty for none.
         replaced
             Whether to list those that were replaced, too.
+        ours
+            Return ours; otherwise those that people attached.
         """
         path, states = f"experiments/{number}/uploads", "1,2" if replaced else "1"
         found = await self.api.read(
             _ATTACHMENTS, "GET", path, session=session, params={"state": states}
         )
-        return sorted((one for one in found if one.comment == COMMENT), key=lambda one: one.id)
+        wanted = (one for one in found if (one.comment == COMMENT) is ours)
+        return sorted(wanted, key=lambda one: one.id)
 
     async def content(self, number: int, attachment: int, session: str) -> bytes:
         """Return the bytes of an attachment.
@@ -322,7 +329,14 @@ class ElabftwClient:
         return response.content
 
     async def attach(
-        self, number: int, name: str, content: bytes, session: str, *, instead_of: int | None
+        self,
+        number: int,
+        name: str,
+        content: bytes,
+        session: str,
+        *,
+        instead_of: int | None = None,
+        comment: str = COMMENT,
     ) -> None:
         """Attach a file, in the place of another one if there is one.
 
@@ -338,13 +352,15 @@ class ElabftwClient:
             Token of the session it is about; empty for none.
         instead_of
             Number of the attachment that it replaces; None for none.
+        comment
+            What the attachment says of itself; ours is known by it.
         """
         path = f"experiments/{number}/uploads" + (f"/{instead_of}" if instead_of else "")
         await self.api.send(
             "POST",
             path,
             session=session,
-            files={"file": (name, content, "application/octet-stream"), "comment": (None, COMMENT)},
+            files={"file": (name, content, "application/octet-stream"), "comment": (None, comment)},
         )
 
     async def detach(self, number: int, attachment: int, session: str) -> None:

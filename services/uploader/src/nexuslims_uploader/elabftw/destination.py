@@ -15,6 +15,7 @@ from nexuslims_shared.settings import Settings, read
 from nexuslims_uploader.destination import Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.elabftw.client import Attachment, ElabftwClient, Experiment
 from nexuslims_uploader.elabftw.entry import body_of, kept_title, metadata_of, tags_of, title_of
+from nexuslims_uploader.elabftw.former import FormerExperiments, taken_over
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
 from nexuslims_uploader.elabftw.text import block_digest, merged_text
 from nexuslims_uploader.errors import RefusedError, UploadError
@@ -52,6 +53,7 @@ class ElabftwDestination:
     def __init__(self, client: ElabftwClient, settings: ElabftwSettings) -> None:
         self._client = client
         self._settings = settings
+        self._former = FormerExperiments(client)
 
     async def check(self) -> list[str]:
         """Say whether we are let in, and may write."""
@@ -77,9 +79,14 @@ class ElabftwDestination:
         links = {name: one for name, one in previous.items() if name != self.name}
         known = previous.get(self.name)
         experiment = await self._only_one(record, known)
+        former = None
+        if experiment is None or not experiment.field(DIGEST):
+            former = await self._former.find(await self._deleted(record))
         if experiment is None:
-            experiment = await self._make(record, known, self._content(record, links))
+            experiment = await self._make(record, known, self._content(record, links, former))
         number = experiment.id
+        if former is not None:
+            await self._former.bring_files(former, number, record.session)
         if experiment.locked and experiment.field(DIGEST) != record.sha256:
             raise self._client.is_locked(number, record.session)
         await self._add_tags(number, record)
@@ -123,6 +130,8 @@ class ElabftwDestination:
         for experiment in await self._found(record, known):
             for one in await self._client.attachments(experiment.id, session, replaced=True):
                 await self._client.detach(experiment.id, one.id, session)
+            written = known.written.partition(_BLOCK)[2] if known else ""
+            await self._former.leave(experiment, written, session)
             await self._client.delete(experiment.id, session)
         for experiment in await self._found(record, known):
             raise self._client.still_there(experiment.id, session)
@@ -148,7 +157,7 @@ class ElabftwDestination:
             raise self._client.lost(number, session)
         text, kept = there.body or "", there.metadata
         former = known.written.partition(_BLOCK)[2] if known else ""
-        content = self._content(record, links, kept) | {
+        content = {
             "title": kept_title(record, there.title),
             "body": merged_text(body_of(record, links), text, key, former),
             "metadata": metadata_of(record, links, kept),
@@ -200,22 +209,31 @@ class ElabftwDestination:
             if not one.field(KEY) and one.field(SESSION) == session_id(record)
         ]
 
+    async def _deleted(self, record: RecordToUpload) -> list[Experiment]:
+        """Return the session's experiments that were deleted."""
+        key = key_of(record.session)
+        found = await self._client.search(key, record.session, deleted=True)
+        return [one for one in found if _is_keyed(one, key) and _is_about(one, record)]
+
     def _content(
         self,
         record: RecordToUpload,
         links: Mapping[str, UploadResult],
-        kept: Mapping[str, Any] | None = None,
+        former: Experiment | None = None,
     ) -> dict[str, Any]:
         """Return what an experiment is made with; the digest comes when everything is there."""
-        metadata = metadata_of(record, links, kept or {})
+        metadata = metadata_of(record, links, former.metadata if former else {})
         metadata["extra_fields"][DIGEST]["value"] = ""
+        title, body = title_of(record), body_of(record, links)
+        if former is not None:
+            title, body = taken_over(former, record, body)
         filed = {
             "category": self._settings.experiment_category,
             "status": self._settings.experiment_status,
         }
         return {
-            "title": title_of(record),
-            "body": body_of(record, links),
+            "title": title,
+            "body": body,
             "content_type": 1,
             "metadata": metadata,
             **{name: number for name, number in filed.items() if number is not None},

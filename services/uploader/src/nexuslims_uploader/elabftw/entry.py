@@ -23,6 +23,7 @@ from nexuslims_uploader.notebook import (
 HEADING: Final = "NexusLIMS Microscopy Session"
 _BASE: Final = "nexuslims"
 """Where the metadata keep the values of our fields as we wrote them."""
+_EDITED: Final = "text edited"
 _TITLE: Final = "NexusLIMS Experiment - "
 _GROUPS: Final = [{"id": 1, "name": "Session Information"}, {"id": 2, "name": "Related Records"}]
 
@@ -122,6 +123,18 @@ def metadata_of(
             "extra_fields_groups": _groups(settings),
         },
     }
+
+
+def marked_as_edited(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of an experiment with a mark: people changed our part of its text."""
+    base = metadata.get(_BASE)
+    return {**metadata, _BASE: {**(base if isinstance(base, dict) else {}), _EDITED: True}}
+
+
+def is_marked_as_edited(metadata: Mapping[str, Any]) -> bool:
+    """Tell whether the metadata of an experiment have that mark."""
+    base = metadata.get(_BASE)
+    return isinstance(base, dict) and base.get(_EDITED) is True
 
 
 def _changed_fields(there: Mapping[str, Any], base: Any) -> dict[str, Any]:
