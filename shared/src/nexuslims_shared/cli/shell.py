@@ -20,6 +20,9 @@ from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_shared.errors import SettingsError
 
 COMMANDS: Final = "nexuslims.commands"
+NAME: Final = "nexuslims"
+COMPLETE: Final = "_NEXUSLIMS_COMPLETE"
+"""Variable by which a shell asks for completions."""
 WRONG_USE: Final = 2
 FAILED: Final = 1
 
@@ -134,10 +137,19 @@ def _options(
     _enter(folder)
 
 
+def command() -> Any:
+    """Return the whole command line."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line; the traceback of an error that nobody expected has no secrets in it."""
     try:
-        typer.main.get_command(app).main(sys.argv[1:], prog_name="nexuslims")
+        if COMPLETE in os.environ:
+            from typer.completion import completion_init  # noqa: PLC0415 - only then
+
+            completion_init()
+        command().main(sys.argv[1:], prog_name=NAME)
     except Exception:  # noqa: BLE001 - the process ends here
         sys.stderr.write(_without_secrets(traceback.format_exc()))
         sys.exit(FAILED)
