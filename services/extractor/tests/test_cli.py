@@ -143,3 +143,20 @@ def test_a_file_that_may_not_be_read_costs_itself_only(run, tmp_path, monkeypatc
     assert [Path(line["file"]["path"]).stem for line in lines] == ["good", "locked", "gone"]
     assert lines[0]["outcome"] == "extracted"
     assert (lines[2]["outcome"], result.exit_code) == ("failed", 1)
+
+
+def test_folders_are_read_on_request(run, tmp_path):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for name in ("deep/b.txt", "deep/er/a.txt", "deep/.hidden.txt"):
+        (tmp_path / name).write_text("words\n")
+    result = run(tmp_path / "deep", "-r", "--json")
+    names = [Path(json.loads(line)["file"]["path"]).name for line in result.stdout.splitlines()]
+    assert names == ["b.txt", "a.txt"]
+
+
+def test_the_incumbents_spellings_are_taken(run, tmp_path):
+    (tmp_path / "a.txt").write_text("words\n")
+    assert run(tmp_path / "a.txt", "--no-preview").exit_code == 0
+    assert run(tmp_path / "a.txt", "-p", tmp_path / "previews").exit_code == 0
+    assert [path.name for path in (tmp_path / "previews").iterdir()] == ["a.txt.thumb.png"]
+    assert run(tmp_path / "a.txt", "-p", tmp_path / "x", "--no-preview").exit_code == 2

@@ -75,9 +75,29 @@ def read_instruments(path: Path) -> dict[str, InstrumentEntry]:
         If the file is missing or wrong; the message names the entry.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"NX_INSTRUMENTS_FILE={path}: {error.strerror}") from error
+    return parse_instruments(content, path)
+
+
+def parse_instruments(content: str, path: Path) -> dict[str, InstrumentEntry]:
+    """Read the instruments of a file's content, by pid.
+
+    Parameters
+    ----------
+    content
+        TOML.
+    path
+        Of the file, for messages.
+
+    Raises
+    ------
+    SettingsError
+        If it is wrong; the message names the entry.
+    """
+    try:
+        document = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     entries: dict[str, InstrumentEntry] = {}

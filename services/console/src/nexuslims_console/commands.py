@@ -164,6 +164,11 @@ def export(
     raise typer.Exit(0 if whole else 1)
 
 
+Values = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME=VALUE...", help="Fields of its entry.", show_default=False),
+]
+
 instruments = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 
@@ -199,6 +204,50 @@ def import_instruments(
         raise typer.BadParameter("give the source: --from-nemo")
     chosen = [str(one) for one in tools or ()]
     work.import_instruments("nemo", str(number), chosen, dry_run=dry_run, as_json=as_json)
+
+
+@instruments.command("list")
+def list_instruments(*, as_json: Json = False) -> None:
+    """List the instruments of the facility."""
+    from nexuslims_console.actions import instruments as work  # noqa: PLC0415 - heavy
+
+    work.show_instruments(as_json=as_json)
+
+
+@instruments.command("add")
+def add_instrument(
+    pid: Annotated[str, typer.Argument(metavar="PID", help="Its name.", show_default=False)],
+    values: Values = None,
+) -> None:
+    """Add an instrument: `instruments add FEI-Titan filestore_path=Titan timezone=UTC`."""
+    from nexuslims_console.actions import manage_instruments as work  # noqa: PLC0415 - heavy
+
+    work.add_instrument(pid, values or [])
+
+
+@instruments.command("edit")
+def edit_instrument(
+    pid: Annotated[str, typer.Argument(metavar="PID", help="Its name.", show_default=False)],
+    values: Values = None,
+) -> None:
+    """Change an instrument: `instruments edit FEI-Titan location="Building 223"`."""
+    from nexuslims_console.actions import manage_instruments as work  # noqa: PLC0415 - heavy
+
+    work.edit_instrument(pid, values or [])
+
+
+@instruments.command("remove")
+def remove_instrument(
+    pid: Annotated[str, typer.Argument(metavar="PID", help="Its name.", show_default=False)],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+) -> None:
+    """Remove an instrument from the file; its sessions and records stay."""
+    from nexuslims_console.actions import manage_instruments as work  # noqa: PLC0415 - heavy
+
+    if not yes:
+        typer.confirm(f"Remove {pid}?", abort=True, err=True)
+    work.remove_instrument(pid)
 
 
 dead_letters = typer.Typer(rich_markup_mode=None, invoke_without_command=True)

@@ -27,9 +27,20 @@ def extract(
     preview: Annotated[
         Path | None,
         typer.Option(
-            "--preview", metavar="DIR", file_okay=False, help="Draw previews into this folder."
+            "--preview",
+            "--preview-path",
+            "-p",
+            metavar="DIR",
+            file_okay=False,
+            help="Draw previews into this folder.",
         ),
     ] = None,
+    no_preview: Annotated[
+        bool, typer.Option("--no-preview", help="Draw none, which is the default.")
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Read all files of folders too.")
+    ] = False,
     instrument: Annotated[
         str | None,
         typer.Option("--instrument", metavar="PID", help="Whose zone places local times."),
@@ -45,6 +56,10 @@ def extract(
     from nexuslims_extractor.cage.reading import Job  # noqa: PLC0415 - the command line starts fast
 
     _speak(verbose=verbose)
+    if no_preview and preview:
+        raise typer.BadParameter("contradicts --preview", param_hint="--no-preview")
+    if recursive:
+        files = [one for given in files for one in _below(given)]
     template = Job(
         path=Path(),
         instrument=_instrument(instrument) if instrument else None,
@@ -55,6 +70,14 @@ def extract(
     )
     failed = asyncio.run(_run(files, template, as_json=as_json, limit=timeout))
     raise typer.Exit(1 if failed else 0)
+
+
+def _below(given: Path) -> "list[Path]":
+    """Return a file, or all files of a folder but hidden ones."""
+    if not given.is_dir():
+        return [given]
+    found = (one for one in given.rglob("*") if one.is_file())
+    return sorted(one for one in found if not one.name.startswith("."))
 
 
 def _speak(*, verbose: bool) -> None:

@@ -3,6 +3,7 @@
 What they do is imported when they are called, so that ``nexuslims --help`` is quick.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -102,3 +103,45 @@ def check_settings(*, as_json: Json = False) -> None:
         for problem in problems:
             say(problem)
     raise typer.Exit(1 if problems or any(one.use == "unknown" for one in found) else 0)
+
+
+@config.command("dump")
+def dump_settings(
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; printed by default."),
+    ] = None,
+) -> None:
+    """Write the settings in effect as an .env; secrets are left out."""
+    from nexuslims_shared.settings.files import dumped  # noqa: PLC0415 - heavy
+
+    if output is None:
+        typer.echo(dumped(), nl=False)
+    elif output.exists():
+        raise typer.BadParameter(f"{output} exists", param_hint="--output")
+    else:
+        output.write_text(dumped(), encoding="utf-8")
+
+
+@config.command("load")
+def load_settings(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="An .env.", show_default=False)],
+) -> None:
+    """Take the settings of a file over as .env, if they are right; the .env there is kept."""
+    from nexuslims_shared.cli.output import say  # noqa: PLC0415 - heavy
+    from nexuslims_shared.settings.files import take_over  # noqa: PLC0415 - heavy
+
+    kept = take_over(source)
+    say(f".env has the settings of {source}" + (f"; the former one is {kept}" if kept else ""))
+
+
+@config.command("edit")
+def edit_settings() -> None:
+    """Open .env in your editor (VISUAL or EDITOR), and check it afterwards."""
+    import os  # noqa: PLC0415 - only here
+    import shlex  # noqa: PLC0415 - only here
+    import subprocess  # noqa: PLC0415 - only here
+
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    subprocess.run([*editor, ".env"], check=False)  # noqa: S603 - the user's own editor
+    check_settings()

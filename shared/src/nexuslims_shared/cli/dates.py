@@ -7,6 +7,7 @@ import typer
 
 from nexuslims_shared.session.window import Window
 
+_OPEN: Final = ("none", "all")
 _DATE_LENGTH: Final = len("2026-03-02")
 
 
@@ -16,13 +17,14 @@ def read_window(since: str, until: str) -> Window:
     Parameters
     ----------
     since, until
-        As the user wrote them.
+        As the user wrote them; ``none`` and ``all`` leave it open too, as the incumbent has it.
 
     Raises
     ------
     typer.BadParameter
         If one is no date, or they leave no time between them.
     """
+    since, until = ("" if one.lower() in _OPEN else one for one in (since, until))
     window = Window(
         read_date(since, option="--from") if since else None,
         read_date(until, option="--to", end_of_day=True) if until else None,

@@ -22,7 +22,8 @@ def completion(
 
     For bash: `nexuslims completion bash >> ~/.bashrc`; open a new shell afterwards.
     """
-    from typer.completion import completion_init, shell_complete  # noqa: PLC0415 - only here
+    from typer._completion_classes import completion_init  # noqa: PLC0415 - only here
+    from typer.completion import shell_complete  # noqa: PLC0415 - only here
 
     from nexuslims_shared.cli.shell import COMPLETE, NAME, command  # noqa: PLC0415 - a circle
 

@@ -146,7 +146,7 @@ def main() -> None:
     """Run the command line; the traceback of an error that nobody expected has no secrets in it."""
     try:
         if COMPLETE in os.environ:
-            from typer.completion import completion_init  # noqa: PLC0415 - only then
+            from typer._completion_classes import completion_init  # noqa: PLC0415 - only then
 
             completion_init()
         command().main(sys.argv[1:], prog_name=NAME)

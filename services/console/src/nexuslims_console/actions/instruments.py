@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 import tomlkit
+from tomlkit import TOMLDocument
 from tomlkit.items import AoT
 
 from nexuslims_console.errors import ConsoleError, NotRunningError
@@ -114,15 +115,27 @@ def added(content: str, entries: Iterable[InstrumentEntry]) -> str:
         If what is there is no list of ``[[instrument]]`` tables.
     """
     document = tomlkit.parse(content)
-    tables = document.setdefault("instrument", tomlkit.aot())
-    if not isinstance(tables, AoT):
-        raise ConsoleError("write each instrument as an [[instrument]] table first")
+    tables = tables_of(document)
     for entry in entries:
         table = tomlkit.table()
         for name, value in entry.model_dump(exclude_defaults=True).items():
             table.add(name, value)
         tables.append(table)
     return tomlkit.dumps(document)
+
+
+def tables_of(document: TOMLDocument) -> AoT:
+    """Return the list of instruments of a document, which gets one if it has none.
+
+    Raises
+    ------
+    ConsoleError
+        If what is there is no list of ``[[instrument]]`` tables.
+    """
+    tables = document.setdefault("instrument", tomlkit.aot())
+    if not isinstance(tables, AoT):
+        raise ConsoleError("write each instrument as an [[instrument]] table first")
+    return tables
 
 
 def _ask(kind: str, number: str) -> list[InstrumentEntry]:
