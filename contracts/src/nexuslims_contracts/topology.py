@@ -262,7 +262,7 @@ BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (*_OF_EACH, PEOPLE, CALENDARS),
     "indexer": (*_OF_EACH, PEOPLE, OPERATORS, READERS),
     "extractor": (*_OF_EACH, OPERATORS, READERS),
-    "builder": (*_OF_EACH, PEOPLE, OPERATORS),
+    "builder": (*_OF_EACH, PEOPLE, OPERATORS, LEASES),
     "uploader": (*_OF_EACH, LEASES),
     "console": BUCKETS,
 }
@@ -272,7 +272,7 @@ BUCKETS_WRITTEN_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (PROBES, PEOPLE, CALENDARS, SESSIONS),
     "indexer": (PROBES,),
     "extractor": (PROBES, OPERATORS, READERS),
-    "builder": (PROBES,),
+    "builder": (PROBES, LEASES),
     "uploader": (PROBES, LEASES),
     "console": (PROBES, PEOPLE, OPERATORS, CALENDARS, PERIODS),
 }

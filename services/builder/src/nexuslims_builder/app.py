@@ -16,6 +16,7 @@ from nexuslims_builder.build import compose
 from nexuslims_builder.collector import collect_rarely
 from nexuslims_builder.decide import is_complete, is_due
 from nexuslims_builder.readings import read_names, read_signals, with_long_texts
+from nexuslims_builder.rebuild.automatic import keep_up_to_date
 from nexuslims_builder.record_files import RecordFiles
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
 from nexuslims_contracts.errors import UndecodableError
@@ -27,6 +28,7 @@ from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.tasks import end
 from nexuslims_shared.telemetry import tracing
 from nexuslims_shared.telemetry.metrics import BUILD
 
@@ -56,7 +58,10 @@ async def _work(context: ServiceContext) -> AsyncIterator[Handler]:
         await builder.finish_staged()
     except (StoreError, DiskError, UndecodableError) as error:
         log.warning("records that were staged are left for later: %s", error)
-    yield builder.handle
+    async with asyncio.TaskGroup() as tasks:
+        rebuilding = tasks.create_task(keep_up_to_date(context))
+        yield builder.handle
+        await end(rebuilding)
 
 
 class Builder:

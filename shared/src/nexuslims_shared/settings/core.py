@@ -139,6 +139,14 @@ class Settings(Environment):
         bool, Field(description="Whether records hold all tags of the vendors' software too")
     ] = False
 
+    earlier_records: Annotated[
+        Literal["rebuild", "upload", "off"],
+        Field(description="What a new builder does with records of an earlier release"),
+    ] = "rebuild"
+    earlier_records_share: Annotated[
+        float, Field(gt=0, le=1, description="Of one builder's time, for those records")
+    ] = 0.25
+
     export_strategy: Annotated[
         Literal["all", "first_success", "best_effort"],
         Field(description="Which destinations have to hold a record"),

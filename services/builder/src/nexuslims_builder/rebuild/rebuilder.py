@@ -167,7 +167,7 @@ class Rebuilder:
         names = await read_names(self._people, state)
         signals = await signals_held(state, self._settings, names)
         state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
-        return compose(state, names, signals, self._settings)
+        return await asyncio.to_thread(compose, state, names, signals, self._settings)
 
     async def _settle(self, state: SessionState, built: RecordBuilt, xml: bytes) -> Outcome:
         """Write what differs from what the log and the folder hold."""
