@@ -70,6 +70,9 @@ async def test_the_list_is_filtered_sorted_and_paged(console: Console, history: 
     assert listed("?sort=session&order=up")[:2] == ["a", "b-00"]
     assert listed("?sort=files")[0] == "a"
     assert listed("?from=2030-01-01") == [f"b-{number:02}" for number in range(59, 9, -1)]
+    assert listed("?page=2")[-1] == "a"
+    ascending = listed("?order=up") + listed("?order=up&page=2")
+    assert ascending == (listed("") + listed("?page=2"))[::-1]
     assert listed("?sort=nonsense&page=99&from=never&instrument=") == listed("?page=2")
 
 

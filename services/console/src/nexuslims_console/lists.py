@@ -1,5 +1,6 @@
 """Lists of sessions for the console: pages of a sorted, filtered table, and counts."""
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,9 +81,17 @@ class SessionLists:
 
     def __init__(self, database: "Database") -> None:
         self._database = database
+        self._instruments: tuple[float, list[InstrumentCount]] = (0.0, [])
 
     def page(
-        self, chosen: Filter, *, sort: str, descending: bool, page: int, size: int
+        self,
+        chosen: Filter,
+        *,
+        sort: str,
+        descending: bool,
+        page: int,
+        size: int,
+        total: int | None = None,
     ) -> list[SessionRow]:
         """Return a page of sessions.
 
@@ -94,15 +103,27 @@ class SessionLists:
             One of :data:`SORTED_BY`, and in which direction.
         page, size
             Which page, from 1, of how many sessions.
+        total
+            How many sessions are chosen, if that is known: late pages are then read from the end,
+            as databases go through all that they leave out.
         """
+        skipped = (page - 1) * size
+        from_end = total is not None and skipped > total // 2
+        if from_end and total is not None:
+            size = max(min(size, total - skipped), 0)
+            skipped = total - skipped - size
         with self._database.reading() as (connection, tables):
             table = tables.sessions
-            column = table.c[sort]
-            order = column.desc().nulls_last() if descending else column.asc().nulls_last()
             query = select(table).where(*_conditions(table, tables.mentions, chosen))
-            query = query.order_by(order, table.c.session.desc())
-            query = query.limit(size).offset((page - 1) * size)
-            return [session_of(row) for row in connection.execute(query)]
+            for name in dict.fromkeys((sort, "start", "session")):
+                column = table.c[name]
+                down = descending is not from_end
+                query = query.order_by(
+                    column.desc().nulls_last() if down else column.asc().nulls_first()
+                )
+            rows = connection.execute(query.limit(size).offset(skipped)).all()
+        found = [session_of(row) for row in rows]
+        return found[::-1] if from_end else found
 
     def count(self, chosen: Filter) -> int:
         """Return how many sessions there are."""
@@ -119,7 +140,14 @@ class SessionLists:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def instruments(self) -> list[InstrumentCount]:
-        """Return the instruments that sessions name, by name."""
+        """Return the instruments that sessions name, by name, as of the last half minute."""
+        made, known = self._instruments
+        if not made or time.monotonic() - made > _KEPT_S:
+            known = self._read_instruments()
+            self._instruments = (time.monotonic(), known)
+        return known
+
+    def _read_instruments(self) -> list[InstrumentCount]:
         with self._database.reading() as (connection, tables):
             columns = tables.sessions.c
             query = (
@@ -243,6 +271,7 @@ class SessionLists:
 
 
 _END: Final = 2**63 - 1
+_KEPT_S: Final = 30.0
 FILE_EVENTS: Final = (
     "file.indexed",
     "file.superseded",

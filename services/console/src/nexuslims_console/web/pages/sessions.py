@@ -38,7 +38,13 @@ async def show_sessions(request: Request) -> HTMLResponse:
     pages = max(ceil(count / _SIZE), 1)
     number = min(max(number, 1), pages)
     rows = await asyncio.to_thread(
-        site.lists.page, chosen, sort=sort, descending=descending, page=number, size=_SIZE
+        site.lists.page,
+        chosen,
+        sort=sort,
+        descending=descending,
+        page=number,
+        size=_SIZE,
+        total=count,
     )
     return page(
         request,
