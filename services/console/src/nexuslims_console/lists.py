@@ -115,7 +115,8 @@ class SessionLists:
         with self._database.reading() as (connection, tables):
             table = tables.sessions
             query = select(table).where(*_conditions(table, tables.mentions, chosen))
-            for name in dict.fromkeys((sort, "start", "session")):
+            ties = ("start", "session") if sort == "status" else ("session",)  # by the indexes
+            for name in dict.fromkeys((sort, *ties)):
                 column = table.c[name]
                 down = descending is not from_end
                 query = query.order_by(
