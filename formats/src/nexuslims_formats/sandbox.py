@@ -8,6 +8,7 @@ removed: so it is for worker processes only. Libraries that open files by themse
 """
 
 import os
+import platform
 import sys
 import sysconfig
 import zoneinfo
@@ -53,6 +54,10 @@ class Sandbox:
     def install(self) -> None:
         """Watch this process from now on, and empty its environment of all it does not need."""
         forget_environment()
+        # both happen when a library is imported: Python keeps what it compiled, and h5py asks a
+        # program for the processor, once
+        sys.dont_write_bytecode = True
+        platform.processor()
         self._always = tuple(_real(places_of_python()))
         sys.addaudithook(self._audit)
 
@@ -90,6 +95,9 @@ class Sandbox:
         if not isinstance(opened, str | bytes | os.PathLike):
             return  # a descriptor: what it belongs to was opened before
         path = os.path.realpath(os.fsdecode(opened))
+        own = f"/proc/{os.getpid()}/"
+        if path.startswith(own):  # of this process, which may be a fork of the one that began
+            path = f"/proc/self/{path.removeprefix(own)}"
         if not any(path == place or path.startswith(place + os.sep) for place in self._allowed):
             raise UnsafeFileError(f"the file refers to {path!r}, outside its folder")
 
@@ -104,7 +112,7 @@ def forget_environment() -> None:
 def _real(places: Iterable[str | Path]) -> Iterator[str]:
     """Return places with links followed; the root itself would allow everything."""
     for place in places:
-        real = os.path.realpath(place)
+        real = str(place) if str(place).startswith("/proc/self/") else os.path.realpath(place)
         if real != os.sep:
             yield real
 
