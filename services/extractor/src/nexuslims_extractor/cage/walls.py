@@ -59,6 +59,10 @@ class Walls:
         return found
 
 
+_NAMING: Final = (".asw", ".spd", ".xml")
+"""Files that name others of any name, of folders below theirs too (JEOL, EDAX, EMPAD)."""
+
+
 @dataclass(slots=True)
 class Cage:
     """What a reader may see whatever its file is; prepared once, and put up for each file."""
@@ -108,6 +112,8 @@ def companions(file: Path) -> list[Path]:
     file
         The file. ``scan_master.h5`` has ``scan_data_1.h5``, ``map.emi`` has ``map_1.ser``.
     """
+    if file.name.lower().endswith(_NAMING):
+        return [file.parent]
     stem = file.name.lower().rpartition(".")[0] or file.name.lower()
     family = _family(stem)
     with os.scandir(file.parent) as entries:
