@@ -21,6 +21,8 @@ from nexuslims_shared.errors import SharedError
 from nexuslims_uploader.testing import Fault as AnswerFault
 
 LONGER_THAN_ACK_WAIT: Final = (16.0, 20.0)
+_LONGEST_S: Final = 90.0
+"""A fault that takes longer is given up: the broker may be away whenever one needs it."""
 _MOST_FROZEN: Final = 2
 _DOUBLED: Final = SERVICES[:-1]
 _ANSWERS: Final[tuple[AnswerFault, ...]] = ("busy", "broken", "cut before", "cut after")
@@ -208,7 +210,10 @@ class Scheduler:
     async def _attempt(self, act: Act, chance: random.Random) -> None:
         """Do harm; that the broker is away meanwhile is no error of ours."""
         try:
-            await act(self.system, chance)
+            async with asyncio.timeout(_LONGEST_S):
+                await act(self.system, chance)
+        except TimeoutError:
+            print(f"  {act.__name__}: not done within {_LONGEST_S:.0f} s")
         except (nats.errors.Error, nats.js.errors.Error, SharedError) as error:
             print(f"  {act.__name__}: {error or type(error).__name__}")
 

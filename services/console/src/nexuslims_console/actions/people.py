@@ -21,6 +21,7 @@ OUT_OF_REACH: Final = (
     "names of folders and files",
     "pictures: a vendor's data bar may have the operator in it",
     "the microscope files themselves, which are only read",
+    "files of an earlier system that were kept aside (`.kept`)",
     "what earlier releases read: their events have operators as files name them",
     "older versions of a record that a destination keeps",
     "backups, snapshots of disks, and a broker cluster's write-ahead logs until they are compacted",
