@@ -22,6 +22,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard as Model
 from scripts.dashboards import DASHBOARDS, FOLDER
 from scripts.grafana import RATE, queries, written
 
+from nexuslims_contracts.topology import EVENTS
 from nexuslims_shared.telemetry import metrics
 from tests.system import PIPELINE, System, free_port, running
 
@@ -197,7 +198,7 @@ def scraping(folder: Path, system: System) -> Iterator[Prometheus]:
 @pytest.mark.broker
 @needs_prometheus
 async def test_every_query_returns_data_under_load(tmp_path: Path) -> None:
-    """A session with a broken file, and a destination that is away, next to the archive."""
+    """A log of periods, a broken file, and a destination that is away beside the archive."""
     make_facility(tmp_path)
     with (tmp_path / ".env").open("a") as settings:
         settings.write("NX_CDCS_URL=http://127.0.0.1:1\nNX_CDCS_TOKEN=none\n")
@@ -205,7 +206,7 @@ async def test_every_query_returns_data_under_load(tmp_path: Path) -> None:
     taken = broken.stat()
     broken.write_bytes(b"II*\0" + b"\xff" * 200)
     os.utime(broken, ns=(taken.st_atime_ns, taken.st_mtime_ns))
-    async with running(tmp_path, SERVICES) as system:
+    async with running(tmp_path, SERVICES, NX_PERIODS="year") as system:
         with scraping(tmp_path, system) as prometheus:
             waiting = all_queries()
             deadline = time.monotonic() + 60
@@ -215,11 +216,13 @@ async def test_every_query_returns_data_under_load(tmp_path: Path) -> None:
                     one for one in waiting if not await asyncio.to_thread(prometheus.answers, one)
                 }
             assert sorted(waiting) == []
+            streams = prometheus.ask("label/stream/values")
             exemplars = prometheus.ask(
                 "query_exemplars",
                 query="nexuslims_handler_seconds_bucket",
                 start=f"{time.time() - 300}",
                 end=f"{time.time()}",
             )
+    assert sum(1 for name in streams if name.startswith(EVENTS.name)) > 1, "a period has its own"
     named = {one["labels"]["em_session_id"] for each in exemplars for one in each["exemplars"]}
     assert "file-1001" in named
