@@ -2,6 +2,8 @@
 
 import asyncio
 
+from nexuslims_console.archive.projection import rebuild_archive
+from nexuslims_console.archive.tables import ArchiveDatabase
 from nexuslims_console.database import Database
 from nexuslims_console.projection import rebuild
 from nexuslims_shared.cli.asynchronous import run
@@ -12,15 +14,20 @@ from nexuslims_shared.store.positions import Positions
 
 
 def rebuild_read_model() -> None:
-    """Make the tables again from the events."""
+    """Make the tables again from the events, those of the archive too."""
     say(f"the read model holds all events up to {run(_rebuild(read_settings()))}")
 
 
 async def _rebuild(settings: Settings) -> Positions:
     database = Database(settings.read_model_url)
+    archive = ArchiveDatabase(settings.read_model_url)
     try:
         async with service_context(settings, "console") as context:
             await asyncio.to_thread(database.prepare)
-            return await rebuild(context.store, database)
+            positions = await rebuild(context.store, database)
+            await asyncio.to_thread(archive.prepare)
+            await rebuild_archive(context.store, archive)
+            return positions
     finally:
+        archive.close()
         database.close()
