@@ -45,6 +45,7 @@ CALLS = {
     "extract": ["extract", "files/nothing.dm3"],
     "import-legacy": ["import-legacy", "--db", "nothing.db"],
     "instruments": ["instruments"],
+    "notify": ["notify"],
     "people": ["people", "list"],
     "periods": ["periods"],
     "provision": ["provision"],
@@ -139,6 +140,9 @@ def test_which_settings_are_secret():
         for model, name in FIELDS
         if is_secret(name, model.model_fields[name])
     } == {
+        "NX_EMAIL_SMTP_PASSWORD",
+        "NX_WEBHOOK_TOKEN",
+        "NX_WEBHOOK_URL",
         "NX_CDCS_TOKEN",
         "NX_CONSOLE_OIDC_CLIENT_SECRET",
         "NX_CONSOLE_SECRET",

@@ -15,13 +15,15 @@ from nexuslims_console.archive.tables import ArchiveDatabase
 from nexuslims_console.database import Database
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.measuring import Measurements
+from nexuslims_console.notifications.channels import channels
+from nexuslims_console.notifications.telling import keep_telling
 from nexuslims_console.projection import open_read_model
 from nexuslims_console.watching import check_database, check_due_work, check_projection
 from nexuslims_console.web.settings import ConsoleSettings
 from nexuslims_shared.consume import Handler
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.service import Service, ServiceContext
-from nexuslims_shared.settings import Settings
+from nexuslims_shared.settings import Settings, make_folder
 from nexuslims_shared.settings.groups import read
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.tasks import end
@@ -66,6 +68,9 @@ async def _work(
             group.create_task(_keep_archive(context.store, archive)),
             group.create_task(measurements.run()),
         ]
+        if there := channels():
+            state = make_folder(context.settings.state_path, "NX_STATE_PATH")
+            tasks.append(group.create_task(keep_telling(database, there, state)))
         if web.port:
             tasks.append(group.create_task(_serve(context, web, database, archive)))
         try:

@@ -326,3 +326,15 @@ def rebuild_read_model() -> None:
     from nexuslims_console.actions import read_model as work  # noqa: PLC0415 - heavy
 
     work.rebuild_read_model()
+
+
+def notify(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Print what needs a person; send nothing.")
+    ] = False,
+) -> None:
+    """Tell people of sessions that need them, by e-mail or a web hook; each trouble once."""
+    from nexuslims_console.actions import notify as work  # noqa: PLC0415 - heavy
+
+    work.notify_now(dry_run=dry_run)
