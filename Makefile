@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload hostile \
+.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak hostile \
 	contracts dashboards npm-files \
 	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
@@ -49,6 +49,9 @@ chaos-curation: install ## 200 mixes of people's edits at CDCS and eLabFTW with 
 
 chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
 	$(BIN)/python -m benchmarks.chaos_upload
+
+soak: install ## memory of each service over many small sessions (SESSIONS=5000)
+	$(BIN)/python -m benchmarks.soak --sessions $(or $(SESSIONS),5000)
 
 chaos-cluster: install ## three brokers whose leader is killed (KILLS=10) while events are appended
 	$(BIN)/python -m benchmarks.chaos_cluster --kills $(or $(KILLS),10)

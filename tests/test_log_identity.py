@@ -83,7 +83,7 @@ async def test_a_log_of_an_earlier_release_is_taken_over_and_a_restored_one_is_a
         assert await settle_identity(jetstream, "lab-a") == first
         await provision(jetstream)  # which does not take it away
         assert await read_identity(jetstream) == first
-        await renew_identity(jetstream)
+        await renew_identity(jetstream, "lab-a")
         renewed = await read_identity(jetstream)
         assert renewed is not None
         assert renewed.facility == "lab-a"

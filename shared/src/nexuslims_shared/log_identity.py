@@ -67,20 +67,21 @@ async def settle_identity(jetstream: "JetStreamContext", facility: str) -> LogId
     known = await read_identity(jetstream) or LogIdentity()
     require_own(known, facility)
     identity = LogIdentity(known.log or uuid4().hex, known.facility or facility)
-    await _write(jetstream, identity)
+    await write_identity(jetstream, identity)
     return identity
 
 
-async def renew_identity(jetstream: "JetStreamContext") -> None:
+async def renew_identity(jetstream: "JetStreamContext", facility: str) -> None:
     """Have a log that was restored be another one: who remembers positions of it starts over.
 
     Parameters
     ----------
     jetstream
         A context on a live connection.
+    facility
+        The id of the facility that it belongs to from now on.
     """
-    known = await read_identity(jetstream) or LogIdentity()
-    await _write(jetstream, LogIdentity(uuid4().hex, known.facility))
+    await write_identity(jetstream, LogIdentity(uuid4().hex, facility))
 
 
 def require_own(identity: LogIdentity, facility: str) -> None:
@@ -142,7 +143,16 @@ def make_facility(settings: Settings) -> str:
     return facility
 
 
-async def _write(jetstream: "JetStreamContext", identity: LogIdentity) -> None:
+async def write_identity(jetstream: "JetStreamContext", identity: LogIdentity) -> None:
+    """Have all streams of events say which log they are, and whose.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    identity
+        Of the log.
+    """
     added = {_LOG: identity.log, _FACILITY: identity.facility}
     for period in await periods_there(jetstream):
         config = (await jetstream.stream_info(period.stream)).config

@@ -21,6 +21,7 @@ from nexuslims_shared.bucket import BrokerBucket
 from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import BackupError
+from nexuslims_shared.log_identity import read_identity, write_identity
 from nexuslims_shared.store.direct import Stored
 from nexuslims_shared.store.period_directory import periods_away, periods_there
 
@@ -138,8 +139,11 @@ async def restore_period(context: ServiceContext, period: Period, folder: Path) 
     if period in await periods_there(context.jetstream):
         raise BackupError(f"period {period.name} is there: nothing is to be restored")
     replicas = context.settings.stream_replicas
+    identity = await read_identity(context.jetstream)
     await bring_back(_client(context), folder, [entry], replicas=replicas)
     await open_period(context.jetstream, period, replicas=replicas)
+    if identity is not None:  # the backup may be of a time when the log had another one
+        await write_identity(context.jetstream, identity)
     await BrokerBucket(context.jetstream, PERIODS).remove(period.name)
     return entry.snapshot.messages
 

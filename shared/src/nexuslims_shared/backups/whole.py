@@ -13,6 +13,7 @@ from nexuslims_shared.broker import provision
 from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import BackupError
+from nexuslims_shared.log_identity import make_facility, renew_identity
 from nexuslims_shared.secrets import HIDDEN
 from nexuslims_shared.settings.display import display_all
 from nexuslims_shared.store.period_directory import periods_there
@@ -107,6 +108,7 @@ async def restore_all(context: ServiceContext, folder: Path, *, replace: bool) -
     replicas = context.settings.stream_replicas
     await bring_back(_client(context), folder, manifest.streams, replicas=replicas)
     await provision(jetstream, replicas=replicas, length=context.settings.periods)
+    await renew_identity(jetstream, make_facility(context.settings))
     return manifest
 
 
