@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak hostile \
+.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak secrets sbom hostile \
 	contracts dashboards npm-files \
 	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
@@ -49,6 +49,15 @@ chaos-curation: install ## 200 mixes of people's edits at CDCS and eLabFTW with 
 
 chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
 	$(BIN)/python -m benchmarks.chaos_upload
+
+secrets: install ## keys and seeds in any file that git knows; none may be there
+	$(BIN)/python -m scripts.secret_scan
+
+sbom: install ## what each image holds, as CycloneDX, in build/sbom
+	@mkdir -p build/sbom
+	@for lock in $(filter-out dev,$(patsubst requirements/%.txt,%,$(wildcard requirements/*.txt))); do \
+		$(BIN)/cyclonedx-py requirements requirements/$$lock.txt --output-reproducible -o build/sbom/$$lock.json || exit 1; \
+	done
 
 soak: install ## memory of each service over many small sessions (SESSIONS=5000)
 	$(BIN)/python -m benchmarks.soak --sessions $(or $(SESSIONS),5000)
