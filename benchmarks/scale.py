@@ -1,7 +1,8 @@
 """A log of a million events, or more: sessions opened, the read model made, the broker recovered.
 
 The log is made once, into the user's cache folder (:mod:`benchmarks.scale_stream`: some 2.7 GB and
-five minutes for a million); ``EVENTS=10000000`` asks for another length. Sessions are opened by a
+five minutes for a million); ``EVENTS=10000000`` asks for another length,
+``PERIODS=month`` for a stream for each month. Sessions are opened by a
 repository that remembers none, at random, first after the broker's start (cold: each block of the
 log is read for the first time) and again (warm); as five of the six services open them, and once
 more with the datasets of their files, which the builder needs. The read model is made in a
@@ -25,12 +26,14 @@ from typing import Final
 
 import psutil
 from nats.aio.client import Client
+from pydantic import TypeAdapter
 
 from benchmarks.report import Bar, Report
 from benchmarks.scale_lists import measure_lists
 from benchmarks.scale_stream import session_count, session_name, stream_folder
 from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection
+from nexuslims_contracts.periods import PeriodLength
 from nexuslims_shared.broker import connect
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.session.repository import SessionRepository
@@ -49,8 +52,11 @@ def main() -> None:
         asyncio.run(_project(url))
         return
     events = int(os.environ.get("EVENTS", "1000000"))
+    periods: PeriodLength = TypeAdapter(PeriodLength).validate_python(
+        os.environ.get("PERIODS", "all")
+    )
     report = Report("scale")
-    asyncio.run(_measure(stream_folder(events), session_count(events), report))
+    asyncio.run(_measure(stream_folder(events, periods), session_count(events), report))
     measure_lists(report)
     report.finish()
 

@@ -10,15 +10,16 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nexuslims_contracts.datasets import ArtifactRef, Axis, Dataset
 from nexuslims_contracts.envelope import Envelope, envelop
 from nexuslims_contracts.events import Event
+from nexuslims_contracts.periods import PeriodLength
 from nexuslims_contracts.testing import END, START, SessionEvents
-from nexuslims_contracts.topology import EVENTS
-from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.broker import connect, open_period, provision
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 
@@ -28,18 +29,21 @@ _AT_ONCE: Final = 50
 _MADE: Final = "made"
 
 
-def stream_folder(events: int) -> Path:
+def stream_folder(events: int, periods: PeriodLength = "all") -> Path:
     """Return the state folder of an embedded broker whose log holds that many events.
 
     Parameters
     ----------
     events
         At least so many; whole groups of sessions are made.
+    periods
+        How long the log's periods are. A million events are of two weeks.
     """
-    folder = cache_folder() / f"scale-{events}"
+    suffix = "" if periods == "all" else f"-{periods}"
+    folder = cache_folder() / f"scale-{events}{suffix}"
     if not (folder / _MADE).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        asyncio.run(_make(folder, events))
+        asyncio.run(_make(folder, events, periods))
         (folder / _MADE).touch()
     return folder
 
@@ -63,13 +67,16 @@ def session_count(events: int) -> int:
     return groups * _AT_ONCE
 
 
-async def _make(folder: Path, events: int) -> None:
+async def _make(folder: Path, events: int, periods: PeriodLength) -> None:
     broker = start_embedded(folder)
     client = await connect(broker.url, name="benchmark")
     try:
-        await provision(client.jetstream())
-        store = JetStreamEventStore(client.jetstream())
-        have = (await client.jetstream().stream_info(EVENTS.name)).state.messages
+        jetstream = client.jetstream()
+        await provision(jetstream)
+        store = JetStreamEventStore(
+            jetstream, length=periods, open_period=partial(open_period, jetstream)
+        )
+        have = (await store.positions()).messages
         total = session_count(events)
         begin = time.monotonic()
         for first in range(0, total, _AT_ONCE):
