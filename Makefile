@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak secrets sbom hostile \
+.PHONY: help install demo test wedges check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak secrets sbom hostile \
 	contracts dashboards npm-files \
 	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
@@ -46,6 +46,9 @@ hostile: install ## damaged files of every format, by seeds: SEEDS=200; time and
 
 chaos-curation: install ## 200 mixes of people's edits at CDCS and eLabFTW with rebuilds, withdrawals, failures
 	$(BIN)/python -m benchmarks.chaos_curation
+
+wedges: install ## every way to wedge a facility: none looks well, and what can be mended is
+	WEDGES=all $(BIN)/python -m pytest tests/test_wedges.py
 
 chaos-upload: install ## 200 records, requests that fail, an uploader that is killed: each exactly once
 	$(BIN)/python -m benchmarks.chaos_upload

@@ -157,8 +157,9 @@ INDEXER = ConsumerSpec(
         events.ConsentDeclined.filter(),
         events.ReservationMissing.filter(),
         events.RetryRequested.filter(),
+        events.ExtractionFailed.filter(),
     ),
-    description="Whatever decides which files are whose",
+    description="Whatever decides which files are whose, or says that one changed unread",
     max_ack_pending=10_000,
 )
 

@@ -56,7 +56,7 @@ from nexuslims_shared.probes import (
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.period_directory import PeriodDirectory
 from nexuslims_shared.subscriptions import Subscriptions
-from nexuslims_shared.tasks import end
+from nexuslims_shared.tasks import end, unless_broker_is_gone
 from nexuslims_shared.telemetry import tracing
 from nexuslims_shared.telemetry.checks import publish
 
@@ -282,7 +282,7 @@ class _Process:
                     log.info("%s is at work", self.service.name)
                     await self.stop.wait()
         finally:
-            await client.close()
+            await unless_broker_is_gone(client.close())
 
     def _watch_broker(self, context: ServiceContext) -> None:
         """Check the broker from now on."""
@@ -355,10 +355,7 @@ class _Process:
             log.info("%s finishes what it has begun", self.service.name)
             await end(following, stopping)
             await processor.drain(self.settings.shutdown_grace)
-            try:
-                await self.app.stop()
-            except nats.errors.Error as error:
-                log.warning("the broker went first: %s", error or type(error).__name__)
+            await unless_broker_is_gone(self.app.stop())
 
     async def _wait_for_broker(self) -> Client:
         """Wait until the broker answers and has what the service needs; log what is missing."""

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from nexuslims_contracts.envelope import Recorded
-from nexuslims_contracts.events import RetryRequested
+from nexuslims_contracts.events import ExtractionFailed, RetryRequested
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.paths import readable
 from nexuslims_contracts.topology import INDEXER
@@ -148,6 +148,9 @@ class Indexer:
         RetryLater
             If the share is away. The broker keeps the wait, so it outlives this process.
         """
+        events = [item.event for item in batch]
+        if all(isinstance(one, ExtractionFailed) and one.failure != "changed" for one in events):
+            return  # what is wrong with the file is nothing that a look would change
         await self.catch_up()
         session = batch[0].event.session
         tracked = self._tracked.by_token.get(session)
@@ -157,7 +160,7 @@ class Indexer:
         instrument.mark([session])
         if not tracked.consent:
             return
-        everything = any(isinstance(item.event, RetryRequested) for item in batch)
+        everything = any(isinstance(one, RetryRequested | ExtractionFailed) for one in events)
         try:
             await instrument.attend(session, batch[-1].envelope, everything=everything)
         except ShareUnavailableError as error:
