@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from nexuslims_console import facility as facility_module
-from nexuslims_console.facility import at_work, read_services, running, runs_here
+from nexuslims_console.facility import _saying, at_work, read_services, running, runs_here
 from nexuslims_console.supervisor import Program
 from nexuslims_shared.errors import AlreadyRunningError
 from nexuslims_shared.service import service_context
@@ -139,3 +139,10 @@ async def test_however_up_ends_nothing_is_left(
     assert code == (-9 if number == signal.SIGKILL else 128 + number)
     _, alive = await asyncio.to_thread(psutil.wait_procs, children, 20)
     assert alive == []
+
+
+async def test_an_interrupted_command_says_what_becomes_of_the_work() -> None:
+    said: list[str] = []
+    with pytest.raises(asyncio.CancelledError), _saying(said.append, "the services go on"):
+        raise asyncio.CancelledError
+    assert said == ["interrupted: the services go on"]

@@ -6,12 +6,12 @@ import pytest
 
 from nexuslims_extractor.app import create
 from nexuslims_extractor.cage.reading import Job
+from nexuslims_extractor.checks import check_profiles
 from nexuslims_extractor.core import extract_file
 from nexuslims_extractor.errors import ProfileError
 from nexuslims_extractor.profiles import Profile, load_profiles, with_profile
 from nexuslims_extractor.workers import WorkerPool
 from nexuslims_formats.model import InstrumentContext, ParsedFile, Signal
-from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import Settings
 
 LOCAL = """
@@ -136,19 +136,23 @@ def test_a_local_profile_replaces_a_built_in_one(local):
     [
         ("bad.py", "import nowhere_at_all", "bad.py cannot be executed: ModuleNotFoundError"),
         ("bad.py", "def (", "bad.py cannot be executed: SyntaxError"),
+        ("bad.py", "from nexusLIMS.extractors.base import X", "a profile for NexusLIMS 2.8"),
         ("second.py", LOCAL, "second.py has a second profile of here"),
     ],
 )
-def test_a_profile_that_cannot_be_used_is_named(local, tmp_path, name, text, words):
+async def test_a_profile_that_cannot_be_used_is_left_out_and_named(
+    local, tmp_path, caplog, *, name, text, words
+):
     local(LOCAL)
     folder = local(text, name)["profiles"]
-    with pytest.raises(ProfileError, match=words):
-        load_profiles(folder)
+    assert load_profiles(folder)["here"].version == "3"
+    assert words in caplog.text
     settings = Settings(
         instrument_data_path=tmp_path, data_path=tmp_path, local_profiles_path=folder
     )
-    with pytest.raises(SettingsError, match="NX_LOCAL_PROFILES_PATH: .*" + words):
-        create(settings)
+    assert create(settings).name == "extractor"
+    (finding,) = await check_profiles(settings)
+    assert words in finding.problem
 
 
 def test_files_beginning_with_an_underscore_are_left_out(local):

@@ -31,6 +31,9 @@ def build_records(
     since: Since = "",
     until: Until = "",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only if something needs a person.")
+    ] = False,
     as_json: Json = False,
     timeout: Patience = 3600.0,
 ) -> None:
@@ -45,7 +48,8 @@ def build_records(
     if dry_run:
         ok = work.list_only(window, as_json=as_json, verbose=verbose)
     else:
-        ok = work.build(window, patience=timeout, as_json=as_json, verbose=verbose)
+        how = work.Printing(as_json=as_json, verbose=verbose, quiet=quiet)
+        ok = work.build(window, patience=timeout, how=how)
     raise typer.Exit(0 if ok else 1)
 
 

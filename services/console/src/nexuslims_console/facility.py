@@ -1,10 +1,11 @@
 """A running facility: the broker and every installed service, each a process of its own."""
 
+import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -51,10 +52,22 @@ async def at_work(
         Services that are not needed.
     """
     if runs_here(settings.state_path) or await _runs_elsewhere(settings):
-        yield {name: at["port"] for name, at in read_services(settings.state_path).items()}
+        with _saying(say, "the services go on by themselves: nothing that was asked for is lost"):
+            yield {name: at["port"] for name, at in read_services(settings.state_path).items()}
         return
-    async with running(settings, say=say, without=without) as ports:
-        yield ports
+    with _saying(say, "the services that ran for this command stop; call it again to go on"):
+        async with running(settings, say=say, without=without) as ports:
+            yield ports
+
+
+@contextmanager
+def _saying(say: Say, what: str) -> Iterator[None]:
+    """Say what becomes of the work if the command is interrupted."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        say(f"interrupted: {what}")
+        raise
 
 
 @asynccontextmanager

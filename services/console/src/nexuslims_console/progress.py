@@ -24,9 +24,22 @@ class Update(Protocol):
         ...
 
 
+def _show_nothing(rows: "Sequence[SessionRow]", unsettled: Collection[str]) -> None:
+    del rows, unsettled
+
+
 @contextmanager
-def progress_display() -> Iterator[Update]:
-    """Draw bars on a terminal; elsewhere print a line whenever a session's status changes."""
+def progress_display(*, quiet: bool = False) -> Iterator[Update]:
+    """Draw bars on a terminal; elsewhere print a line whenever a session's status changes.
+
+    Parameters
+    ----------
+    quiet
+        Show nothing.
+    """
+    if quiet:
+        yield _show_nothing
+        return
     if not sys.stderr.isatty():
         yield _lines()
         return

@@ -1,6 +1,7 @@
 """``nexuslims build-records``: harvest, process what is pending, wait, report."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,8 @@ from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
 from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.tasks import end
+
+log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.25
 _HARVEST_S: Final = 30.0
@@ -90,7 +93,16 @@ def _with_files(settings: Settings, entry: Entry) -> tuple[Entry, list[str] | No
         return replace(entry, problem=str(error)), None
 
 
-def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class Printing:
+    """What is printed: JSON, more, or nothing unless something needs a person."""
+
+    as_json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+
+
+def build(window: Window, *, patience: float, how: Printing) -> bool:
     """Build the records that are due and print the outcome; True if no session needs attention.
 
     Parameters
@@ -99,14 +111,16 @@ def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> b
         The sessions meant.
     patience
         Seconds to wait for them.
-    as_json, verbose
-        Print JSON instead of a table; print what is waited for.
+    how
+        What is printed.
     """
     settings = read_settings()
     require_folders(settings)
-    results = run(_build(settings, window, patience, verbose=verbose))
+    results = run(_build(settings, window, patience, how))
     ok = all(result.ok for result in results)
-    if as_json:
+    if how.quiet and ok:
+        return True
+    if how.as_json:
         print_json({"ok": ok, "sessions": [asdict(result) for result in results]})
     else:
         lines = [
@@ -120,18 +134,18 @@ def build(window: Window, *, patience: float, as_json: bool, verbose: bool) -> b
 
 
 async def _build(
-    settings: Settings, window: Window, patience: float, *, verbose: bool
+    settings: Settings, window: Window, patience: float, how: Printing
 ) -> list[Outcome]:
     async with (
-        at_work(settings, say=say, without=("console",)) as ports,
+        at_work(settings, say=log.debug if how.quiet else say, without=("console",)) as ports,
         live_view(settings) as (context, model),
         asyncio.TaskGroup() as tasks,
     ):
         entries = await calendar_entries(settings, window, context.store)
-        if verbose:
+        if how.verbose:
             say(f"the calendar holds {len(entries)} sessions in this time")
         ready = tasks.create_task(_all_ready(ports))
-        wait = _Wait(context, model, window, entries, ready)
+        wait = _Wait(context, model, window, entries, ready, quiet=how.quiet)
         unfinished = await wait.until_settled(patience)
         await end(ready)
         rows = await asyncio.to_thread(model.sessions, window=window)
@@ -154,6 +168,8 @@ class _Wait:
         The sessions meant, and what the calendar holds of them.
     ready
         Done when all services are ready: before that, changes in the calendar may not be known.
+    quiet
+        Whether to show no progress.
     late
         Sessions found to wait for files that may still come.
     """
@@ -163,6 +179,7 @@ class _Wait:
     window: Window
     entries: Sequence[Entry]
     ready: asyncio.Task[None]
+    quiet: bool = False
     late: frozenset[str] = frozenset()
 
     async def until_settled(self, patience: float) -> frozenset[str]:
@@ -174,7 +191,7 @@ class _Wait:
         clock = asyncio.get_running_loop().time
         deadline = clock() + patience
         harvested_by = deadline
-        with progress_display() as update:
+        with progress_display(quiet=self.quiet) as update:
             while True:
                 current = self.ready.done() and await self._is_current()
                 if current and harvested_by == deadline:

@@ -14,12 +14,15 @@ from nexuslims_extractor.profiles.titan import TITAN_STEM, TITAN_TEM
 
 log = logging.getLogger(__name__)
 
+_INCUMBENT = "nexusLIMS"
 BUILT_IN = {profile.instrument: profile for profile in (TITAN_STEM, TITAN_TEM)}
 
 
 @cache
 def load_profiles(folder: Path | None) -> Mapping[str, Profile]:
     """Return the profiles by instrument, read once; a facility's own replaces a built-in one.
+
+    One that cannot be used is left out, and the log says why: files are read without it.
 
     Parameters
     ----------
@@ -30,20 +33,45 @@ def load_profiles(folder: Path | None) -> Mapping[str, Profile]:
     Raises
     ------
     ProfileError
-        The folder is not there, a file cannot be executed, or two profiles are of one instrument.
+        The folder is not there.
     """
+    found, problems = _read(folder)
+    for problem in problems:
+        log.error("%s", problem)
+    return {**BUILT_IN, **found}
+
+
+def broken_profiles(folder: Path | None) -> list[str]:
+    """Return what is wrong with profiles of the facility; each is named, with the remedy.
+
+    Raises
+    ------
+    ProfileError
+        The folder is not there.
+    """
+    return _read(folder)[1]
+
+
+def _read(folder: Path | None) -> tuple[dict[str, Profile], list[str]]:
     if folder is None:
-        return BUILT_IN
+        return {}, []
     if not folder.is_dir():
         raise ProfileError(f"{folder} is no folder: correct NX_LOCAL_PROFILES_PATH, or unset it")
     found: dict[str, Profile] = {}
+    problems: list[str] = []
     for path in sorted(folder.glob("[!_]*.py")):
-        for profile in _profiles(_execute(path)):
+        try:
+            profiles = _profiles(_execute(path))
+        except ProfileError as error:
+            problems.append(str(error))
+            continue
+        for profile in profiles:
             if profile.instrument in found:
-                raise ProfileError(f"{path} has a second profile of {profile.instrument}")
+                problems.append(f"{path} has a second profile of {profile.instrument}: remove one")
+                continue
             found[profile.instrument] = profile
             log.info("%s: profile %s of %s", path, profile.version, profile.instrument)
-    return {**BUILT_IN, **found}
+    return found, problems
 
 
 def _execute(path: Path) -> ModuleType:
@@ -56,6 +84,11 @@ def _execute(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith(_INCUMBENT):
+            raise ProfileError(
+                f"{path} is a profile for NexusLIMS 2.8: make it a nexuslims_extractor Profile, see"
+                " Instrument profiles in docs/operators.md; files are read without it"
+            ) from error
         raise ProfileError(
             f"{path} cannot be executed: {type(error).__name__}: {error}; correct it, or remove it"
         ) from error
