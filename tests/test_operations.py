@@ -9,7 +9,6 @@ import kubernetes_validate
 import pytest
 from pydantic import SecretStr
 
-from nexuslims_console.export.settings import ExportSettings
 from nexuslims_console.web.settings import ConsoleSettings
 from nexuslims_contracts import topology
 from nexuslims_contracts.plugins import installed
@@ -22,6 +21,8 @@ from nexuslims_shared.settings import (
     Settings,
     read_settings,
 )
+from nexuslims_shared.settings.account import REPLACED
+from nexuslims_shared.settings.display import GROUP
 from nexuslims_uploader.destination import DESTINATIONS
 from tests.manifests import (
     CHECKOUT,
@@ -92,13 +93,21 @@ def test_every_variable_that_is_named_exists(path):
 
 def named_in_settings(name):
     known = {*_variables_of(Settings), *_variables_of_plugins()}
-    known |= _variables_of(ExportSettings) | _variables_of(ConsoleSettings)
-    return name in known or name.removesuffix("_FILE") in known
+    known |= _variables_of_commands()
+    return name in known | set(REPLACED) or name.removesuffix("_FILE") in known
 
 
 def test_every_setting_is_documented():
-    known = {*_variables_of(Settings), *_variables_of_plugins(), *_variables_of(ConsoleSettings)}
+    known = {*_variables_of(Settings), *_variables_of_plugins(), *_variables_of_commands()}
     assert set(_documented()) == known
+
+
+def _variables_of_commands():
+    """Settings of the console and of its commands, notifications and exports."""
+    models = [plugin.load() for plugin in installed(GROUP).values()]
+    return {
+        name for model in models if not issubclass(model, Numbered) for name in _variables_of(model)
+    }
 
 
 def _variables_of_plugins():
