@@ -1,6 +1,7 @@
 """What all tests share: the corpus of real files."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from shutil import which
@@ -18,6 +19,9 @@ from tests.corpus import find_corpus
 # how long one example takes depends on what else the machine does: pytest-timeout bounds a test
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
+
+# pytest-xdist sets it for its workers; tables fit themselves to it
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")
