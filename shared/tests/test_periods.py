@@ -16,7 +16,12 @@ from nexuslims_contracts.testing import SessionEvents
 from nexuslims_contracts.topology import CONSUMERS, EVENTS, PERIODS
 from nexuslims_shared.broker import missing, open_period, provision
 from nexuslims_shared.bucket import BrokerBucket
-from nexuslims_shared.errors import ConflictError, PeriodAwayError, TopologyError
+from nexuslims_shared.errors import (
+    BrokerUnavailableError,
+    ConflictError,
+    PeriodAwayError,
+    TopologyError,
+)
 from nexuslims_shared.session.follow import FollowedSessions
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -204,6 +209,21 @@ async def test_a_period_that_is_away_keeps_its_sessions_waiting(
     assert len([item async for item in late.read()]) == 2
     await provision(client.jetstream(), length="year")
     assert YEARS[0] not in await late.periods.there(now=True)
+
+
+async def test_a_period_that_goes_away_under_a_reader_is_no_end_of_it(
+    new_store: NewStore, client: Client
+) -> None:
+    """It fails as while the broker is away, and the next time the others are read."""
+    store = new_store()
+    await tell(store, started("a", OLD))
+    await tell(store, started("b", NEW))
+    assert len([item async for item in store.read()]) == 2
+    await client.jetstream().delete_stream(YEARS[0].stream)
+    with pytest.raises(BrokerUnavailableError, match="NEXUS_EVENTS_2025"):
+        assert [item async for item in store.read()]
+    await store.periods.there(now=True)
+    assert len([item async for item in store.read()]) == 1
 
 
 def test_positions_tell_another_log_from_a_period_that_is_away() -> None:

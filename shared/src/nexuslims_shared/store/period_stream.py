@@ -23,10 +23,10 @@ from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.periods import Period, message_of
 from nexuslims_shared.errors import (
+    BrokerUnavailableError,
     ConflictError,
     IncompleteAnswerError,
     StoreError,
-    TopologyError,
 )
 from nexuslims_shared.store.acks import Ack, AckInbox
 from nexuslims_shared.store.broker_errors import is_conflict, is_passing, retrying
@@ -273,8 +273,9 @@ class PeriodStream:
                     message = await self._js.get_last_msg(self.period.stream, stored)
         except nats.js.errors.NotFoundError as error:
             if error.err_code == 10059:  # noqa: PLR2004 - "stream not found"
-                raise TopologyError(
-                    f"the broker has no stream {self.period.stream}: run `nexuslims provision`"
+                raise BrokerUnavailableError(
+                    f"the broker has no stream {self.period.stream} now: it was removed"
+                    " a moment ago, or run `nexuslims provision`"
                 ) from error
             return self.period.begin
         return self.period.sequence(message.seq or 0)
