@@ -19,7 +19,7 @@ import nats.js.errors
 from nats.js import api
 
 from nexuslims_contracts import subjects
-from nexuslims_contracts.envelope import Envelope, Recorded, decode, encode
+from nexuslims_contracts.envelope import MSG_ID, Envelope, Recorded, decode, encode
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.periods import Period, message_of
 from nexuslims_shared.errors import (
@@ -95,6 +95,7 @@ class PeriodStream:
                 found = self.period.sequence(stated) if stated else 0
                 raise ConflictError(f"{subject}: the last event is {found}, not {expect}")
             expected = last
+            headers.pop(MSG_ID, None)  # what is no event may have claimed it in the window
 
     async def append_all(self, envelopes: Sequence[Envelope]) -> list[Appended]:
         """Store many facts, each once, a window of them in flight at a time."""
