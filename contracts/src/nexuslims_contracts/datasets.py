@@ -4,7 +4,7 @@ Values of ``metadata`` are in their normalised form: a text, a number, a boolean
 ``{"value": 300.0, "unit": "kV"}``; see :mod:`nexuslims_contracts.metadata` for the fields.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field, JsonValue
 
@@ -13,6 +13,10 @@ from nexuslims_contracts.model import ContractModel
 DatasetType: TypeAlias = Literal[
     "Image", "Spectrum", "SpectrumImage", "Diffraction", "Misc", "Unknown"
 ]
+
+
+CHANNEL: Final = "channel"
+"""What readers call the axis of a picture's colours."""
 
 
 class ArtifactRef(ContractModel):
@@ -55,6 +59,18 @@ class Dataset(ContractModel):
         ),
     ] = ()
     preview: ArtifactRef | None = None
+
+    def dimensions(self) -> tuple[int, ...]:
+        """Return the lengths of the axes as people write them: columns before rows.
+
+        Axes along which one moves come before those of the signal, as in the incumbent's records;
+        colour channels are left out.
+        """
+        if len(self.axes) != len(self.shape):
+            return self.shape[::-1]
+        axes = [axis for axis in self.axes if axis.name != CHANNEL] or list(self.axes)
+        axes.reverse()
+        return tuple(axis.size for axis in sorted(axes, key=lambda axis: not axis.navigate))
 
 
 class ExtractorVersion(ContractModel):

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_contracts.datasets import CHANNEL, Axis, DatasetType
 from nexuslims_formats.digitalmicrograph.fields import (
     BINNING,
     EXTENSION_GROUPS,
@@ -25,7 +25,6 @@ from nexuslims_formats.quantities import Row, mapped, measures, number, quantity
 from nexuslims_formats.times import first_moment, from_filetime, from_unix, moment, reveal_offset
 from nexuslims_formats.values import leaves
 
-_CHANNEL = "channel"
 _SI_PIXEL_TIME = "SI/Acquisition/Pixel time (s)"
 _SCAN_SAMPLE_TIME = "DigiScan/Sample Time"
 _SIGNALS = {"EELS": "EELS", "X-ray": "EDS", "CL": "CL"}
@@ -150,7 +149,7 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
     shape = sizes
     if code == BGRA:
         shape = (*sizes, 4)
-        axes = (*axes, Axis(name=_CHANNEL, size=4))
+        axes = (*axes, Axis(name=CHANNEL, size=4))
     status = tags.text(STATUS)
     # what the tags say counts more than the text of the microscope, which was rounded
     metadata = dict(status_fields(status)) | dict(_metadata(tags, dataset_type))
@@ -310,7 +309,7 @@ def _add_sampling(
 ) -> None:
     """Add what the axes know: the size of a pixel, or the width of a channel."""
     if dataset_type == "Image":
-        spatial = [axis for axis in axes if axis.name != _CHANNEL]
+        spatial = [axis for axis in axes if axis.name != CHANNEL]
         for field, axis in zip(("pixel_height", "pixel_width"), spatial[-2:], strict=False):
             if measures(axis.unit) == "length":
                 metadata[field] = (abs(axis.scale), axis.unit)

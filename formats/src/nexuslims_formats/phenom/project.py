@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nexuslims_contracts.datasets import Axis
+from nexuslims_contracts.datasets import CHANNEL, Axis
 from nexuslims_formats.energy import calibration, energy_axis
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.model import ParsedFile, Signal
@@ -178,7 +178,7 @@ def _image_signal(image: _Image) -> Signal:
     ):
         scale, unit = readable_length(metres) if metres else (1.0, "")
         axes.append(Axis(name=name, size=size, scale=scale, unit=unit))
-    colour = [Axis(name="channel", size=image.shape[2])] if len(image.shape) > 2 else []  # noqa: PLR2004
+    colour = [Axis(name=CHANNEL, size=image.shape[2])] if len(image.shape) > 2 else []  # noqa: PLR2004
     return Signal(
         name=image.label,
         dataset_type="Image",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.recfunctions import structured_to_unstructured
 from PIL import Image, ImageDraw
 
-from nexuslims_contracts.datasets import Axis
+from nexuslims_contracts.datasets import CHANNEL, Axis
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.model import Signal
 from nexuslims_formats.previews.draw import (
@@ -35,7 +35,6 @@ _NO_PHOTOGRAPHS = ("Spectrum", "SpectrumImage", "Diffraction")
 """Kinds of data whose third axis is no colour, of whatever length."""
 _FRAMES = 9
 _PLANE = 2
-_CHANNEL = "channel"
 """The axis of colours, as readers call it."""
 
 
@@ -64,12 +63,12 @@ def _picture(signal: Signal, array: Array) -> Image.Image:
     if signal.to_display is not None:
         array = signal.to_display(thinned(array, axes))
         if array.ndim > len(axes):  # a palette gives each pixel its colours
-            axes.append(Axis(name=_CHANNEL, size=array.shape[-1]))
+            axes.append(Axis(name=CHANNEL, size=array.shape[-1]))
     if signal.dataset_type not in _NO_PHOTOGRAPHS:
         if is_colour(array):
             height = height_beside_scale(axes[1])
             return with_scale_below(colour(array, height=height), axes[1])
-        if array.ndim > _PLANE and axes[-1].name == _CHANNEL:
+        if array.ndim > _PLANE and axes[-1].name == CHANNEL:
             array, axes = _pages(array, axes)
             if is_colour(array[0]):
                 return _contact_sheet(array, axes, logarithmic=False)

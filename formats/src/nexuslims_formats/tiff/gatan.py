@@ -7,7 +7,7 @@ Tags 65003 to 65014: units as text, origins, scales, for x, y and z (measured on
 
 from pathlib import Path
 
-from nexuslims_contracts.datasets import Axis
+from nexuslims_contracts.datasets import CHANNEL, Axis
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import ParsedFile, Signal
 from nexuslims_formats.quantities import measures, spelled_unit
@@ -53,7 +53,7 @@ class GatanTiffExtractor:
 def _signal(
     tiff: Tiff, raster: Raster, scales: dict[str, tuple[float, float]], units: dict[str, str]
 ) -> Signal:
-    names = [*(["z"] if len(raster.pages) > 1 else []), "y", "x", "channel"]
+    names = [*(["z"] if len(raster.pages) > 1 else []), "y", "x", CHANNEL]
     axes = []
     for name, size in zip(names, raster.shape, strict=False):
         scale, offset = scales.get(name, (1.0, 0.0))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_contracts.datasets import CHANNEL, Axis, DatasetType
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, Signal, Value
 from nexuslims_formats.quantities import readable_length
@@ -129,5 +129,5 @@ def image_axes(
         else:
             axes.append(Axis(name=name, size=size))
     if len(spatial) == _COLOURS:
-        axes.append(Axis(name="channel", size=spatial[2]))
+        axes.append(Axis(name=CHANNEL, size=spatial[2]))
     return tuple(axes)

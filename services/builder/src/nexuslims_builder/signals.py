@@ -23,8 +23,6 @@ LONGEST_VALUE: Final = 200
 
 _DIGITS: Final = 8
 _WHOLE: Final = 1e15
-_CHANNEL: Final = "channel"
-"""What readers call the axis of a picture's colours."""
 
 SEPARATOR: Final = " – "  # noqa: RUF001 - the dash of the incumbent's names
 PROVENANCE: Final = "NexusLIMS Extraction"
@@ -226,7 +224,7 @@ def _values(
         ("Data Type", dataset.data_type, ""),
     ]
     if dataset.shape:
-        found.append(("Data Dimensions", _dimensions(dataset), ""))
+        found.append(("Data Dimensions", f"({', '.join(map(str, dataset.dimensions()))})", ""))
     _flatten("", dataset.metadata, found)
     _flatten("", extensions, found)
     for part, text in (
@@ -252,20 +250,6 @@ def _flatten(
             found.append((name, value["value"], written_unit(str(value["unit"]))))
         else:
             _flatten(name + SEPARATOR, value, found)
-
-
-def _dimensions(dataset: Dataset) -> str:
-    """Write the lengths of the axes as people do: columns before rows, colour channels left out.
-
-    Axes along which one moves come before those of the signal, as in the incumbent's records.
-    """
-    axes = dataset.axes if len(dataset.axes) == len(dataset.shape) else ()
-    if not axes:
-        return f"({', '.join(map(str, reversed(dataset.shape)))})"
-    plain = [axis for axis in axes if axis.name != _CHANNEL] or list(axes)
-    plain.reverse()
-    ordered = sorted(plain, key=lambda axis: not axis.navigate)
-    return f"({', '.join(str(axis.size) for axis in ordered)})"
 
 
 def _is_time_of_file(extensions: Mapping[str, object]) -> bool:

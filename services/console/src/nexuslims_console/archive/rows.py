@@ -163,7 +163,7 @@ def _dataset_row(
         taken=dataset.creation_time,
         dataset_type=dataset.dataset_type,
         data_type=dataset.data_type,
-        shape=" x ".join(map(str, dataset.shape)),
+        shape=" x ".join(map(str, dataset.dimensions())),
         elements=record.elements,
         text=" ".join(map(str, words)),
         instrument_pid=record.instrument_pid,

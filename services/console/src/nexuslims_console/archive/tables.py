@@ -32,7 +32,7 @@ from nexuslims_console.database import Layout, ProjectionDatabase
 from nexuslims_console.tables import UtcDateTime, log_table
 from nexuslims_contracts.metadata.fields import FIELDS
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Raised whenever the tables, or what is put into them, change: the archive is then rebuilt."""
 
 QUANTITIES: Final = tuple(

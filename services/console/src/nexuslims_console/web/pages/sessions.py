@@ -78,9 +78,14 @@ async def people_of(site: Site, rows: list[SessionRow]) -> dict[str, list[str]]:
     ids = await asyncio.to_thread(site.lists.people, [row.session for row in rows])
     names = await site.names.of({one for some in ids.values() for one in some})
     return {
-        row.session: [names[one] for one in ids.get(row.session, ()) if one in names]
+        row.session: _distinct([names[one] for one in ids.get(row.session, ()) if one in names])
         for row in rows
     }
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Leave out an account of an instrument's software that a person of the calendar has too."""
+    return [name for name in names if not any(f"({name})" in other for other in names)]
 
 
 async def _filter(site: Site, values: Mapping[str, str]) -> Filter:
