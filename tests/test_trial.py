@@ -96,3 +96,30 @@ def test_a_trial_refuses_a_folder_with_other_files(facility):
             check=False,
         )
         assert (ran.returncode, reason in ran.stderr) == (1, True), ran.stderr
+
+
+def test_two_commands_lead_to_the_first_record_made_here(facility):
+    """From the incumbent's settings and database; its own record stays as it was."""
+    with (facility / ".env").open("a") as env:
+        env.write("NX_DESTINATIONS=archive\n")
+    theirs = facility / "data/records/uploaded/2026-03-02_FEI-Titan-TEM_7.xml"
+    before = theirs.read_bytes()
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("NX_")}
+    for arguments in (
+        ["import-legacy"],
+        ["rebuild", "--session", "nemo-1-usage-7", "--re-extract"],
+    ):
+        ran = subprocess.run(
+            [sys.executable, "-m", "nexuslims_shared", *arguments],
+            cwd=facility,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+    made = (facility / "data/records/2026-03-02_FEI-Titan-TEM_usage-7.xml").read_text()
+    assert "Gold on carbon" in made
+    assert "Titan/spectrum.msa" in made
+    assert theirs.read_bytes() == before

@@ -208,6 +208,8 @@ def test_importing_twice_changes_nothing(
 
     first = json.loads(CliRunner().invoke(app, call).stdout)
     assert (first["stated"], first["known"]) == ({"COMPLETED": 1}, 0)
+    listed = json.loads(CliRunner().invoke(app, ["sessions", "--json"]).stdout)
+    assert [(one["session"], one["status"]) for one in listed] == [("nemo-1-usage-7", "COMPLETED")]
     instruments = (tmp_path / "instruments.toml").read_bytes()
     second = json.loads(CliRunner().invoke(app, call).stdout)
     assert (second["stated"], second["known"], second["instruments"]) == ({}, 1, [])

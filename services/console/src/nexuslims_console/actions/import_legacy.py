@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from nexuslims_console.actions.instruments import added
+from nexuslims_console.database import Database
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.legacy.database import read_database
 from nexuslims_console.legacy.plan import (
@@ -16,6 +17,7 @@ from nexuslims_console.legacy.plan import (
     statements,
 )
 from nexuslims_console.legacy.records import LegacyRecords
+from nexuslims_console.projection import open_read_model
 from nexuslims_contracts.envelope import encode, envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_shared.artifacts import write_artifact
@@ -133,7 +135,17 @@ async def _import(settings: Settings, plan: Plan, instruments: tuple[str, ...]) 
                 else:
                     stated[planned.session.status] += 1
                 update(number, len(plan.sessions))
+        await _show(settings, context)
     return Imported(instruments, dict(stated), known, tuple(problems))
+
+
+async def _show(settings: Settings, context: ServiceContext) -> None:
+    """Bring the read model up to date, so that lists have the sessions though nothing runs."""
+    database = Database(settings.read_model_url)
+    try:
+        await (await open_read_model(context.store, database)).catch_up()
+    finally:
+        database.close()
 
 
 async def _state(
