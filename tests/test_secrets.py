@@ -44,6 +44,7 @@ CALLS = {
     "export": ["export", "file-1"],
     "extract": ["extract", "files/nothing.dm3"],
     "import-legacy": ["import-legacy", "--db", "nothing.db"],
+    "init": ["init", "--files", "files", "--yes"],
     "instruments": ["instruments"],
     "notify": ["notify"],
     "people": ["people", "list"],

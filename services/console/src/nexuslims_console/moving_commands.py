@@ -1,4 +1,4 @@
-"""Commands for a facility that moves over from NexusLIMS: their options."""
+"""Commands for a facility that begins here, anew or from NexusLIMS: their options."""
 
 from pathlib import Path
 from typing import Annotated
@@ -57,3 +57,32 @@ def trial(
 
     ok = work.trial(env, db, folder, sessions=sessions, patience=timeout, as_json=as_json)
     raise typer.Exit(0 if ok else 1)
+
+
+def init(
+    *,
+    files: Annotated[
+        Path | None, typer.Option("--files", metavar="DIR", help="Where instruments write to.")
+    ] = None,
+    data: Annotated[
+        Path, typer.Option("--data", metavar="DIR", help="Where records and previews go.")
+    ] = Path("data"),
+    instrument: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PID=FOLDER", help="An instrument, its folder below --files."),
+    ] = None,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Of their local times.")] = "UTC",
+    nemo: Annotated[str, typer.Option(metavar="URL", help="The NEMO that has sessions.")] = "",
+    nemo_token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="It holds NEMO's token.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+) -> None:
+    """Set up a new facility here: .env, instruments.toml, calendar.toml. Replaces no file.
+
+    Without --instrument, each folder below --files is one.
+    """
+    from nexuslims_console.actions import init as work  # noqa: PLC0415 - heavy
+
+    given = work.Facility(files, data, timezone, nemo, nemo_token_file, tuple(instrument or ()))
+    work.init(given, ask=not yes)

@@ -30,9 +30,22 @@ def dumped() -> str:
         if HIDDEN in value:
             lines.append(f"# {name} is set, and secret\n")
         elif value:
-            quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-            lines.append(f"{name}='{quoted}'\n")
+            lines.append(line_of(name, value))
     return "".join(lines)
+
+
+def line_of(name: str, value: str) -> str:
+    """Return the line of an ``.env`` that sets a variable.
+
+    Parameters
+    ----------
+    name
+        Of the variable.
+    value
+        Any text; it is quoted.
+    """
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{name}='{quoted}'\n"
 
 
 def take_over(source: Path) -> str:
