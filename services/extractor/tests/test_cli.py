@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import logging
 import subprocess
@@ -10,7 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 import nexuslims_extractor
-from nexuslims_extractor.cli import as_record, extract
+from nexuslims_extractor.cli import extract
+from nexuslims_extractor.printing import as_record
 from nexuslims_formats.model import InstrumentContext
 from nexuslims_formats.registry import installed
 
@@ -160,3 +163,45 @@ def test_the_incumbents_spellings_are_taken(run, tmp_path):
     assert run(tmp_path / "a.txt", "-p", tmp_path / "previews").exit_code == 0
     assert [path.name for path in (tmp_path / "previews").iterdir()] == ["a.txt.thumb.png"]
     assert run(tmp_path / "a.txt", "-p", tmp_path / "x", "--no-preview").exit_code == 2
+
+
+def test_errors_come_after_the_results_each_kind_under_its_heading(run, tmp_path):
+    (tmp_path / "a.txt").write_text("words")
+    (tmp_path / "empty.dm3").write_bytes(b"")
+    result = run(tmp_path / "empty.dm3", tmp_path / "a.txt", tmp_path / "gone.txt")
+    table, heading, errors = result.stdout.partition("Not read (2)")
+    assert heading
+    assert "a.txt" in table
+    assert "empty.dm3" not in table
+    assert [line.split(":")[0].strip() for line in errors.strip().splitlines()] == [
+        "empty.dm3",
+        "gone.txt",
+    ]
+
+
+def test_csv_has_a_line_for_each_dataset_and_units_in_its_head(run, fei_tiff, tmp_path):
+    section = "[User]\nUserText==1+1\n[Beam]\nHV=30000\n"
+    path = fei_tiff("=a.tif", np.eye(8, dtype=np.uint8), section)
+    result = run(path, tmp_path / "gone.txt", "--csv")
+    first, second = csv.DictReader(io.StringIO(result.stdout))
+    assert first["file"] == str(path)
+    assert first["acceleration_voltage (kV)"] == "30.0"
+    assert first["name"] == "'=a"
+    assert first["shape"] == "8 x 8"
+    assert (second["outcome"], second["shape"], result.exit_code) == ("failed", "", 1)
+    assert run(path, "--csv", "--json").exit_code == 2
+
+
+def test_the_instruments_file_and_profiles_of_an_env_file_are_used(run, tmp_path, monkeypatch):
+    for name in ("NX_INSTRUMENTS_FILE", "NX_LOCAL_PROFILES_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "ours.toml").write_text(
+        '[[instrument]]\npid = "titan"\nfilestore_path = "Titan"\ntimezone = "Asia/Tokyo"\n'
+    )
+    (tmp_path / ".env").write_text("NX_INSTRUMENTS_FILE=ours.toml\n")
+    (tmp_path / "a.txt").write_text("words")
+    monkeypatch.chdir(tmp_path)
+    result = run("a.txt", "--json", "--instrument", "titan")
+    assert json.loads(result.stdout)["datasets"][0]["creation_time"].endswith("+09:00")
+    (tmp_path / ".env").write_text("NX_INSTRUMENTS_FILE=ours.toml\nNX_LOCAL_PROFILES_PATH=gone\n")
+    assert "NX_LOCAL_PROFILES_PATH" in run("a.txt", "--instrument", "titan").output

@@ -2,20 +2,21 @@
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
+
+from nexuslims_extractor import printing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from nexuslims_contracts.datasets import Dataset
     from nexuslims_extractor.cage.reading import Job
     from nexuslims_extractor.extraction import Extraction
     from nexuslims_formats.model import InstrumentContext
 
+_Form: TypeAlias = Literal["table", "json", "csv"]
 _MANY = 4
-_FIELDS_LISTED = ("acceleration_voltage", "magnification", "detector_type")
 
 
 def extract(
@@ -24,6 +25,9 @@ def extract(
     ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="A table in CSV: a line for each dataset.")
+    ] = False,
     preview: Annotated[
         Path | None,
         typer.Option(
@@ -58,6 +62,8 @@ def extract(
     _speak(verbose=verbose)
     if no_preview and preview:
         raise typer.BadParameter("contradicts --preview", param_hint="--no-preview")
+    if as_json and as_csv:
+        raise typer.BadParameter("contradicts --json", param_hint="--csv")
     if recursive:
         files = [one for given in files for one in _below(given)]
     template = Job(
@@ -68,7 +74,8 @@ def extract(
         previews=preview is not None,
         documents=False,
     )
-    failed = asyncio.run(_run(files, template, as_json=as_json, limit=timeout))
+    form: _Form = "json" if as_json else "csv" if as_csv else "table"
+    failed = asyncio.run(_run(files, template, form=form, limit=timeout))
     raise typer.Exit(1 if failed else 0)
 
 
@@ -91,7 +98,7 @@ def _speak(*, verbose: bool) -> None:
         logging.getLogger(package).setLevel(logging.DEBUG)
 
 
-async def _run(files: "Sequence[Path]", template: "Job", *, as_json: bool, limit: float) -> int:
+async def _run(files: "Sequence[Path]", template: "Job", *, form: "_Form", limit: float) -> int:
     """Print each file's outcome in the order given; return how many failed.
 
     Parameters
@@ -100,8 +107,8 @@ async def _run(files: "Sequence[Path]", template: "Job", *, as_json: bool, limit
         In which order to print.
     template
         What to do with each file.
-    as_json
-        Print a line of JSON for each, as soon as it is done; otherwise one table.
+    form
+        A line of JSON for each, as soon as it is done; or all in one table.
     limit
         Seconds that one file may take.
     """
@@ -110,10 +117,12 @@ async def _run(files: "Sequence[Path]", template: "Job", *, as_json: bool, limit
         async for result in _extractions(files, template, limit):
             advance()
             results.append(result)
-            if as_json:
-                _print_json(result, template.artifacts_root)
-    if not as_json:
-        _print_table(results)
+            if form == "json":
+                printing.print_json(result, template.artifacts_root)
+    if form == "csv":
+        printing.print_csv(results)
+    elif form == "table":
+        printing.print_table(results)
     return sum(result.failed for result in results)
 
 
@@ -179,13 +188,12 @@ def _unique_names(files: "Sequence[Path]") -> list[str]:
 
 def _instrument(pid: str) -> "InstrumentContext":
     """Return the instrument of a PID from the facility's instruments file."""
-    import os  # noqa: PLC0415 - the command line starts fast
-
     from nexuslims_formats.model import InstrumentContext  # noqa: PLC0415 - the command line starts fast
     from nexuslims_shared.errors import SettingsError  # noqa: PLC0415 - the command line starts fast
     from nexuslims_shared.instruments import read_instruments  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_shared.settings.groups import variables  # noqa: PLC0415 - the command line starts fast
 
-    path = Path(os.environ.get("NX_INSTRUMENTS_FILE", "instruments.toml"))
+    path = Path(variables().get("NX_INSTRUMENTS_FILE", "instruments.toml"))
     try:
         known = read_instruments(path)
     except SettingsError as error:
@@ -198,85 +206,14 @@ def _instrument(pid: str) -> "InstrumentContext":
 
 def _profiles() -> Path | None:
     """Return the folder of the facility's profiles, having made sure that they can be used."""
-    import os  # noqa: PLC0415 - the command line starts fast
-
     from nexuslims_extractor.errors import ProfileError  # noqa: PLC0415 - the command line starts fast
     from nexuslims_extractor.profiles import load_profiles  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_shared.settings.groups import variables  # noqa: PLC0415 - the command line starts fast
 
-    given = os.environ.get("NX_LOCAL_PROFILES_PATH")
+    given = variables().get("NX_LOCAL_PROFILES_PATH")
     folder = Path(given) if given else None
     try:
         load_profiles(folder)
     except ProfileError as error:
         raise typer.BadParameter(str(error), param_hint="NX_LOCAL_PROFILES_PATH") from None
     return folder
-
-
-def _print_json(result: "Extraction", folder: Path | None) -> None:
-    import json  # noqa: PLC0415 - the command line starts fast
-    import sys  # noqa: PLC0415 - the command line starts fast
-
-    # ASCII only: a file name that is not UTF-8 must not break the line
-    sys.stdout.write(json.dumps(as_record(result, folder)) + "\n")
-    sys.stdout.flush()
-
-
-def as_record(result: "Extraction", folder: Path | None = None) -> dict[str, Any]:
-    """Return an extraction as the object that ``--json`` prints; previews lie in ``folder``.
-
-    Parameters
-    ----------
-    result
-        What was found out.
-    folder
-        Where its previews lie.
-    """
-    from dataclasses import asdict  # noqa: PLC0415 - the command line starts fast
-
-    return {
-        "file": asdict(result.file),
-        "outcome": result.outcome,
-        "reason": result.reason,
-        "extractor": result.extractor.model_dump(mode="json"),
-        "datasets": [item.model_dump(mode="json", exclude={"preview"}) for item in result.datasets],
-        "previews": [str((folder or Path()) / preview.path) for preview in result.previews],
-    }
-
-
-def _print_table(results: "Sequence[Extraction]") -> None:
-    from rich.console import Console  # noqa: PLC0415 - tables only
-    from rich.markup import escape  # noqa: PLC0415 - tables only
-    from rich.table import Table  # noqa: PLC0415 - tables only
-
-    from nexuslims_contracts.text import terminal_text  # noqa: PLC0415 - tables only
-
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("File", overflow="fold", ratio=3)
-    table.add_column("Outcome", no_wrap=True)
-    table.add_column("Dataset", ratio=4)
-    table.add_column("Created", no_wrap=True)
-    colours = {"extracted": "green", "partial": "yellow"}
-    for result in results:
-        name = escape(terminal_text(Path(result.file.path).name))
-        outcome = f"[{colours.get(result.outcome, 'red')}]{result.outcome}[/]"
-        for dataset in result.datasets:
-            created = f"{dataset.creation_time:%Y-%m-%d %H:%M}"
-            table.add_row(name, outcome, escape(terminal_text(_summary(dataset))), created)
-            name, outcome = "", ""
-        if result.reason:
-            reason = result.reason.removeprefix(f"{Path(result.file.path).name}: ")
-            table.add_row(name, outcome, f"[italic]{escape(terminal_text(reason))}[/]", "")
-    Console().print(table)
-
-
-def _summary(dataset: "Dataset") -> str:
-    """Return a dataset in a line: what it is, how large, and what a microscopist asks first."""
-    shape = " x ".join(map(str, dataset.shape))
-    values = (dataset.metadata[field] for field in _FIELDS_LISTED if field in dataset.metadata)
-    return ", ".join(filter(None, (dataset.data_type, shape, *map(_words, values))))
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return f"{value.get('value'):g} {value.get('unit')}"
-    return f"{value:g}x" if isinstance(value, int | float) else str(value)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from nexuslims_extractor.cli import as_record
 from nexuslims_extractor.core import extract_file
+from nexuslims_extractor.printing import as_record
 
 FEI = """[User]
 Date=12/18/2017

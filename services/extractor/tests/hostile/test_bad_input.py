@@ -15,7 +15,7 @@ import tifffile
 from PIL import Image
 
 from nexuslims_extractor.cage.reading import Job
-from nexuslims_extractor.cli import as_record
+from nexuslims_extractor.printing import as_record
 from nexuslims_extractor.workers import MEBIBYTE, Limits, WorkerPool
 from nexuslims_formats.registry import installed
 
