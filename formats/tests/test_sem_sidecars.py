@@ -51,6 +51,27 @@ def pixel(dataset):
     return round(axis.scale, 5), axis.unit
 
 
+@pytest.mark.parametrize(
+    ("name", "beside", "text"),
+    [
+        ("steel.png", "steel-png.hdr", TESCAN),
+        ("steel.tif", "steel.hdr", TESCAN),
+        ("steel.bmp", "steel.txt", JEOL),
+        ("steel.tif", "steel.txt", JEOL),
+    ],
+)
+def test_a_link_out_beside_an_image_costs_its_metadata_and_is_named(tmp_path, name, beside, text):
+    folder = tmp_path / "session"
+    folder.mkdir()
+    Image.fromarray(PIXELS).save(folder / name)
+    (tmp_path / "elsewhere").write_text(text)
+    (folder / beside).symlink_to(tmp_path / "elsewhere")
+    reading = read(folder / name)
+    assert reading.outcome == "partial"
+    assert f"{beside} beside it leads outside its folder" in reading.reason
+    assert reading.datasets[0].shape == PIXELS.shape
+
+
 @pytest.mark.parametrize("suffix", ["bmp", "jpg", "png"])
 def test_the_text_of_jeol_is_read_beside_any_image(tmp_path, suffix):
     path = tmp_path / f"steel.{suffix}"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.errors import UnreadableFileError, UnsafeFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal
 from nexuslims_formats.plain import IMAGE_HEADS, PlainImageExtractor
 from nexuslims_formats.quantities import number, pixel_size
@@ -30,7 +30,7 @@ class SemImageExtractor:
         if not head.startswith(IMAGE_HEADS):
             return False
         text, problem = _text(path)
-        beside = text is not None or bool(problem) or bool(header_beside(path))
+        beside = text is not None or bool(problem) or any(header_beside(path))
         return beside or bool(phenom_xml_of(path))
 
     def open(self, path: Path) -> ParsedFile:
@@ -44,8 +44,10 @@ class SemImageExtractor:
         if text is not None:
             problem = misfit_of(text, (columns, rows))
             described = described_by(text, (columns, rows), _acquired(text, signal))
-        elif sections := header_beside(path):
-            described = _by_header(sections, rows, signal)
+        elif any(header := header_beside(path)):
+            sections, unread = header
+            problem = problem or unread
+            described = _by_header(sections, rows, signal) if sections else None
         elif xml := phenom_xml_of(path):
             tree, problem = phenom_tree(xml)
             described = described_by_phenom(tree, rows, signal.acquired)
@@ -62,7 +64,7 @@ def _text(path: Path) -> tuple[SemText | None, str]:
     """Return JEOL's or Hitachi's text beside an image, and why one that is there tells nothing."""
     try:
         beside = text_beside(path)
-    except UnreadableFileError as error:
+    except (UnreadableFileError, UnsafeFileError) as error:
         return None, str(error)
     return read_jeol(beside) or read_hitachi(beside), ""
 

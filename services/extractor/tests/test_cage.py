@@ -190,12 +190,15 @@ def test_a_long_series_is_no_family(tmp_path: Path) -> None:
     for number in range(100):
         (tmp_path / f"image_{number:03}.tif").touch()
         (tmp_path / f"scan_{number:03}.h5").touch()
+        (tmp_path / f"map_{number}.ser").touch()
     (tmp_path / "image_007.txt").touch()
+    (tmp_path / "map.emi").touch()
     assert {one.name for one in companions(tmp_path / "image_007.tif")} == {
         "image_007.tif",
         "image_007.txt",
     }
     assert companions(tmp_path / "scan_001.h5") == [tmp_path]
+    assert {one.name for one in companions(tmp_path / "map_42.ser")} == {"map_42.ser", "map.emi"}
 
 
 def nothing() -> None:

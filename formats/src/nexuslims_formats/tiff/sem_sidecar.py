@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nexuslims_contracts.file_kinds import Companion
-from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.errors import UnreadableFileError, UnsafeFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile
 from nexuslims_formats.tiff.camera import time_of_tag
@@ -61,7 +61,7 @@ def _read(tiff: Tiff) -> tuple[SemText | None, str]:
         return text, ""
     try:
         beside = text_beside(tiff.path)
-    except UnreadableFileError as error:
+    except (UnreadableFileError, UnsafeFileError) as error:
         return None, str(error)
     return read_jeol(beside) or read_hitachi(beside), ""
 

@@ -41,14 +41,15 @@ class TescanTiffExtractor:
             return False
         tiff = read_tiff(path)
         named = "tescan" in tiff.text(MAKE).lower()
-        return named or tiff.has(TESCAN_TAG) or bool(header_beside(path))
+        return named or tiff.has(TESCAN_TAG) or any(header_beside(path))
 
     def open(self, path: Path) -> ParsedFile:
         """Read the image's directory and the sidecar, if it is there."""
         tiff = read_tiff(path)
-        sections, problem = header_beside(path), ""
+        sections, problem = header_beside(path)
         if not sections:
-            sections, problem = header_in_tag(tiff.raw(TESCAN_TAG))
+            sections, unknown = header_in_tag(tiff.raw(TESCAN_TAG))
+            problem = problem or unknown
         metadata = core_fields(sections)
         if "operator" not in metadata and (artist := tiff.text(ARTIST)):
             metadata["operator"] = artist

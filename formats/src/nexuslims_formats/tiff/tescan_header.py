@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from nexuslims_formats.errors import UnsafeFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Value
 from nexuslims_formats.quantities import TEXT, Row, mapped
@@ -56,23 +57,29 @@ def core_fields(sections: Mapping[str, Mapping[str, str]]) -> dict[str, Value]:
     return dict(mapped(nested(sections), _FIELDS))
 
 
-def header_beside(image: Path) -> Sections:
-    """Return the header file of an image; empty where there is none.
+def header_beside(image: Path) -> tuple[Sections, str]:
+    """Return the header file of an image, and why one that is there tells nothing, in words.
 
-    Raises
-    ------
-    UnsafeFileError
-        It is a link that leads outside its folder.
+    Parameters
+    ----------
+    image
+        The image; without a header beside it both are empty.
     """
     ending = image.suffix.removeprefix(".")
     forms = (".hdr", f".{ending}.hdr", f"-{ending}.hdr")
     names = (f"{image.stem}{one}" for form in forms for one in (form, form.upper()))
     for sidecar in map(image.with_name, names):
-        if is_usable(sidecar) and sidecar.stat().st_size <= _LARGEST:
+        try:
+            if not is_usable(sidecar) or sidecar.stat().st_size > _LARGEST:
+                continue
             sections = ini_sections(decode(sidecar.read_bytes())[0])
-            if "MAIN" in sections:  # another program's .hdr has no such section
-                return sections
-    return {}
+        except UnsafeFileError as error:
+            return {}, str(error)
+        except OSError as error:
+            return {}, f"{sidecar.name} beside it cannot be read: {error.strerror}"
+        if "MAIN" in sections:  # another program's .hdr has no such section
+            return sections, ""
+    return {}, ""
 
 
 def header_in_tag(raw: bytes) -> tuple[Sections, str]:

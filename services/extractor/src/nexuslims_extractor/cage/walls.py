@@ -110,7 +110,9 @@ def companions(file: Path) -> list[Path]:
     Parameters
     ----------
     file
-        The file. ``scan_master.h5`` has ``scan_data_1.h5``, ``map.emi`` has ``map_1.ser``.
+        The file. ``scan_master.h5`` has ``scan_data_1.h5``, ``map.emi`` has ``map_1.ser``. In a
+        long series a file has those of its own name and of the series' name: ``map_1.ser`` has
+        ``map.emi``.
     """
     if file.name.lower().endswith(_NAMING):
         return [file.parent]
@@ -121,8 +123,12 @@ def companions(file: Path) -> list[Path]:
     if len(found) > _MOST_RELATIVES:
         if file.name.lower().endswith(_LINKING):
             return [file.parent]
-        found = [name for name in found if name.lower().startswith(stem)]
+        found = [name for name in found if _is_close(name.lower(), stem, family)]
     return [file.with_name(name) for name in found]
+
+
+def _is_close(name: str, stem: str, family: str) -> bool:
+    return name.startswith(stem) or name.rpartition(".")[0] == family
 
 
 def _family(stem: str) -> str:
