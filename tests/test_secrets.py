@@ -38,6 +38,7 @@ CALLS = {
     "completion": ["completion", "bash"],
     "config": ["config"],
     "consent": ["consent"],
+    "curate": ["curate", "file-1"],
     "datasets": ["datasets", "export", "all.parquet"],
     "dead-letters": ["dead-letters", "list"],
     "doctor": ["doctor"],

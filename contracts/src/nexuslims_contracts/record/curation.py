@@ -79,7 +79,31 @@ def additions_to(
             rating=judgement.rating,
             featured=judgement.featured,
         )
-    return tuple(one for key, one in sorted(found.items()) if key in former or _says_anything(one))
+    return tuple(one for key, one in sorted(found.items()) if key in former or says_anything(one))
+
+
+def merged_additions(
+    before: Iterable[CuratedDataset],
+    theirs: Iterable[CuratedDataset],
+    ours: Iterable[CuratedDataset],
+) -> tuple[CuratedDataset, ...]:
+    """Put together what was added in two places since they said the same.
+
+    Where both changed one value, theirs counts; descriptions of both are kept.
+
+    Parameters
+    ----------
+    before
+        What people had added by then.
+    theirs, ours
+        What there is in the one place and in the other.
+    """
+    former, there, here = ({key_of(one): one for one in some} for some in (before, theirs, ours))
+    merged = {}
+    for key in former.keys() | there.keys() | here.keys():
+        nothing = CuratedDataset(location=key[0], name=key[1])
+        merged[key] = _merged(*(some.get(key, nothing) for some in (former, there, here)))
+    return tuple(one for key, one in sorted(merged.items()) if key in here or says_anything(one))
 
 
 def key_of(dataset: Dataset | CuratedDataset) -> Key:
@@ -87,8 +111,25 @@ def key_of(dataset: Dataset | CuratedDataset) -> Key:
     return (dataset.location, dataset.name)
 
 
-def _says_anything(one: CuratedDataset) -> bool:
+def says_anything(one: CuratedDataset) -> bool:
+    """Tell whether people added anything to a dataset, or have taken all of it back."""
     return bool(one.descriptions) or one.rating is not None or one.featured is not None
+
+
+def _merged(before: CuratedDataset, there: CuratedDataset, here: CuratedDataset) -> CuratedDataset:
+    taken_back = set(before.descriptions) - set(there.descriptions)
+    new = [
+        text
+        for text in there.descriptions
+        if text not in before.descriptions and text not in here.descriptions
+    ]
+    kept = [text for text in here.descriptions if text not in taken_back]
+    changes = {
+        name: getattr(there, name)
+        for name in ("rating", "featured")
+        if getattr(there, name) != getattr(before, name)
+    }
+    return here.model_copy(update={**changes, "descriptions": (*kept, *new)})
 
 
 def _curated(dataset: Dataset, known: Mapping[Key, CuratedDataset], *, judgements: bool) -> Dataset:

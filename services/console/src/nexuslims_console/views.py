@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import singledispatch
+from textwrap import shorten
+from typing import Final
 
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import (
     ActivitiesCorrected,
+    CuratedDataset,
     Event,
     ExtractionFailed,
     FileIndexed,
@@ -36,6 +39,10 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import holding, looks_until, progress
+
+_MOST_CURATED: Final = 3
+_LONGEST_TEXT: Final = 60
+_CUT: Final = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +286,17 @@ def _(event: RecordLost) -> str:
 
 @summary.register
 def _(event: RecordCurated) -> str:
-    return f"{event.destination}: people added to {len(event.datasets)} datasets"
+    some = [f"{one.name}: {_added(one)}" for one in event.datasets[:_MOST_CURATED]]
+    more = len(event.datasets) - len(some)
+    what = "; ".join(some) + (f" and {more} more" if more else "") or "nothing any more"
+    return f"{event.destination}: people added {what}"
+
+
+def _added(dataset: CuratedDataset) -> str:
+    marks = ["featured"] if dataset.featured else []
+    rated = [f"rated {dataset.rating}"] if dataset.rating is not None else []
+    texts = [f"“{shorten(text, _LONGEST_TEXT, placeholder=_CUT)}”" for text in dataset.descriptions]
+    return ", ".join([*rated, *marks, *texts]) or "nothing any more"
 
 
 @summary.register(UploadFailed)

@@ -1,10 +1,71 @@
-"""The uploader's command: ``verify``."""
+"""The uploader's commands: ``curate`` and ``verify``."""
 
 from typing import Annotated
 
 import typer
 
 from nexuslims_shared.cli.options import Json
+
+
+def curate(
+    session: Annotated[str, typer.Argument(metavar="ID", help="The session.", show_default=False)],
+    *,
+    dataset: Annotated[
+        str, typer.Option(metavar="NAME", help="The name or the path of a dataset.")
+    ] = "",
+    description: Annotated[str, typer.Option(metavar="TEXT", help="Describe it.")] = "",
+    rating: Annotated[int | None, typer.Option(min=1, max=5, help="Rate it.")] = None,
+    featured: Annotated[bool, typer.Option("--featured", help="Mark it as featured.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take that back, or all of it if no more is given.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print what people added to a session's record, and add to it.
+
+    With --dataset and --description, --rating or --featured it is added, and is in every record
+    made from then on. With --undo it is taken back: this value, everything of the dataset, or
+    without --dataset everything of the session.
+    """
+    given = bool(description) or rating is not None or featured
+    if given and not dataset:
+        raise typer.BadParameter("give the dataset that this is about: --dataset NAME")
+    if dataset and not (given or undo):
+        raise typer.BadParameter("give --description, --rating or --featured, or --undo")
+
+    from nexuslims_shared.cli.asynchronous import run  # noqa: PLC0415 - heavy
+    from nexuslims_shared.cli.output import print_json, print_table  # noqa: PLC0415 - heavy
+    from nexuslims_shared.settings import read_settings  # noqa: PLC0415 - heavy
+    from nexuslims_uploader.curate import curate as work  # noqa: PLC0415 - heavy
+    from nexuslims_uploader.curation import Change  # noqa: PLC0415 - heavy
+    from nexuslims_uploader.errors import CurationError  # noqa: PLC0415 - heavy
+
+    change = Change(description, rating, featured or None, undo) if given or undo else None
+    try:
+        additions = run(work(read_settings(), session, dataset, change))
+    except CurationError as error:
+        raise typer.BadParameter(str(error)) from None
+    if as_json:
+        print_json(
+            [
+                {**one.dataset.model_dump(), "destination": one.destination, "time": one.time}
+                for one in additions
+            ]
+        )
+        return
+    rows = [
+        (
+            one.destination,
+            one.time.astimezone().isoformat(" ", "minutes"),
+            one.dataset.location,
+            one.dataset.rating,
+            "yes" if one.dataset.featured else "",
+            "; ".join(one.dataset.descriptions),
+        )
+        for one in additions
+    ]
+    columns = ("added at", "found", "dataset", "rating", "featured", "descriptions")
+    print_table(columns, rows, nothing="nobody added anything to its record")
 
 
 def verify(

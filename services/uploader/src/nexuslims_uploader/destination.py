@@ -61,6 +61,8 @@ class RecordToUpload:
         Of the session, in the instrument's time zone.
     additions
         What people added to the session's record at destinations, by dataset.
+    last_additions
+        What of that the record contained that was uploaded here last; None if it is the same.
     overwrite
         Whether the operator decided that what people changed at this destination, and what cannot
         be kept beside the record, is to be overwritten.
@@ -75,6 +77,7 @@ class RecordToUpload:
     start: datetime
     end: datetime
     additions: tuple[CuratedDataset, ...] = ()
+    last_additions: tuple[CuratedDataset, ...] | None = None
     overwrite: bool = False
 
     @property

@@ -7,6 +7,10 @@ class UploaderError(Exception):
     """Something the uploader could not do."""
 
 
+class CurationError(UploaderError):
+    """What an operator wants to add to a record cannot be added."""
+
+
 class UploadError(UploaderError):
     """A destination did not take a record.
 

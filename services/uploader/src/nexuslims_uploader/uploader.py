@@ -10,12 +10,14 @@ from datetime import timedelta
 from typing import Final
 
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
-from nexuslims_contracts.events import UploadPlan
+from nexuslims_contracts.events import RecordCurated, UploadPlan
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.errors import ArtifactError, ConflictError, LeaseError
 from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.store.port import read_session
+from nexuslims_uploader.curation import additions_uploaded, brought_up_to_date
 from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_action
 from nexuslims_uploader.destination import Destination, RecordToUpload
 from nexuslims_uploader.destination_calls import RETRY_AFTER_OTHERS, DestinationCalls
@@ -109,8 +111,21 @@ class Uploader:
                     events = (event,)
                 case action:
                     events = await self._perform(action, state, reader, waiting)
-            for event in events:
+            for event in await self._with_news(events, state):
                 through = await self._append_event(event, state, cause.envelope)
+
+    async def _with_news(
+        self, events: tuple[DestinationEvent, ...], before: RecordState
+    ) -> tuple[DestinationEvent, ...]:
+        """Add to what people added at one place what was added elsewhere during the call."""
+        if not any(isinstance(one, RecordCurated) for one in events):
+            return events
+        now = await self._sessions.open(before.session.session)
+        some = (
+            brought_up_to_date(one, before.session, now) if isinstance(one, RecordCurated) else one
+            for one in events
+        )
+        return tuple(one for one in some if one is not None)
 
     async def _open(self, session: str, through: int) -> RecordState:
         return RecordState.of(await self._sessions.open(session, through=through))
@@ -127,14 +142,14 @@ class Uploader:
         events: tuple[DestinationEvent, ...]
         outcome: UploadOutcome | WithdrawalOutcome
         if isinstance(action, Upload):
-            record = await self._read(reader, state)
+            record = await self._with_additions(await self._read(reader, state), state, name)
             record = replace(record, overwrite=state.may_overwrite(name))
             with observed("upload", name) as ends:
                 outcome = uploaded = await self._calls.upload(name, record, results)
                 ends(outcome)
             events = upload_events(uploaded, state, plan, name)
         else:
-            record = await reader.to_withdraw(state)
+            record = await self._with_additions(await reader.to_withdraw(state), state, name)
             with observed("withdraw", name) as ends:
                 outcome = answer = await self._calls.withdraw(name, record, results)
                 ends(outcome)
@@ -144,6 +159,15 @@ class Uploader:
         elif not events:
             waiting[name] = None
         return events
+
+    async def _with_additions(
+        self, record: RecordToUpload, state: RecordState, name: str
+    ) -> RecordToUpload:
+        """Add what a destination has of people's additions, where some were made elsewhere."""
+        if all(place == name for place in state.session.curations):
+            return record
+        history = await read_session(self._store, record.session, files=False)
+        return replace(record, last_additions=additions_uploaded(history, name))
 
     async def _read(self, reader: RecordReader, state: RecordState) -> RecordToUpload:
         """Read the record; one that is not there now, or is another one, is no failure."""

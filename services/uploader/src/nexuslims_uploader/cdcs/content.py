@@ -13,7 +13,7 @@ from typing import Final
 
 from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.errors import UnreadableRecordError
-from nexuslims_contracts.record.curation import additions_to, curated, uncurated
+from nexuslims_contracts.record.curation import additions_to, curated, merged_additions, uncurated
 from nexuslims_contracts.record.model import Experiment
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_contracts.record.writer import write_record
@@ -136,14 +136,7 @@ def merged_content(record: RecordToUpload, there: str, written: Written | None) 
         ours = Written.of("", record.experiment)
         if now.frame != ours.frame:
             return Edited("more than descriptions and ratings of datasets")
-    additions = additions_to(
-        record.experiment,
-        theirs,
-        record.additions,
-        descriptions=written is None or now.descriptions != written.descriptions,
-        is_former_remark=written.has_text if written else lambda _: False,
-    )
-    return _content(record, additions)
+    return _content(record, _all_additions(record, record.experiment, theirs, written))
 
 
 def additions_there(
@@ -179,13 +172,24 @@ def additions_there(
         ours = uncurated(theirs)  # which of its texts were ours is known by their digests
     else:
         return None
-    return additions_to(
+    return _all_additions(record, ours, theirs, written)
+
+
+def _all_additions(
+    record: RecordToUpload, ours: Experiment, theirs: Experiment, written: Written | None
+) -> tuple[CuratedDataset, ...]:
+    """Put together what people added here and, since our last upload, elsewhere."""
+    same = record.last_additions is None
+    before = record.additions if same else record.last_additions or ()
+    now = Written.of("", theirs)
+    here = additions_to(
         ours,
         theirs,
-        record.additions,
+        before,
         descriptions=written is None or now.descriptions != written.descriptions,
         is_former_remark=written.has_text if written else lambda _: False,
     )
+    return here if same else merged_additions(before, here, record.additions)
 
 
 def _content(record: RecordToUpload, additions: tuple[CuratedDataset, ...]) -> Content:
