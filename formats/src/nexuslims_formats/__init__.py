@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nexuslims_formats.model import InstrumentContext
-    from nexuslims_formats.reading import Reading, read
+    from nexuslims_formats.reading import Reading, get_full_meta, read
 
-__all__ = ["InstrumentContext", "Reading", "read"]
+__all__ = ["InstrumentContext", "Reading", "get_full_meta", "read"]
 
 
 def __getattr__(name: str) -> Any:

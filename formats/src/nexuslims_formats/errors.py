@@ -19,3 +19,7 @@ class LimitExceededError(ExtractorError):
 
 class UnsafeFileError(ExtractorError):
     """The file has a link that leads out of its folder; reading it would read another file."""
+
+
+class MissingLibraryError(ExtractorError):
+    """Something optional was asked for, and the library that does it is not installed."""

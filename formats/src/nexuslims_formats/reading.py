@@ -99,6 +99,24 @@ class Reading:
 
         return render_preview(self.signals[index])
 
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame``: a row for each dataset, columns named with their units.
+
+        Raises
+        ------
+        MissingLibraryError
+            pandas is not installed.
+        """
+        from nexuslims_formats.rows import data_frame  # noqa: PLC0415 - with what it is for
+
+        return data_frame(self.datasets)
+
+    def _repr_html_(self) -> str:
+        """Return the file as a notebook shows it: what came of it, a table, previews."""
+        from nexuslims_formats.notebook import as_html  # noqa: PLC0415 - for notebooks only
+
+        return as_html(self)
+
 
 def read(
     path: Path | str,
@@ -149,6 +167,10 @@ def read(
         log.debug("%s: not read", path, exc_info=True)
         reason = reason_of(path, [f"{_named(plugin)}{cause_of(error)}"])
         return replace(reading, outcome="failed", reason=reason, failure=_failure(error, plugin))
+
+
+get_full_meta = read
+"""The name by which NexusLIMS's users know it; it returns a :class:`Reading`, not a dict."""
 
 
 def _settled(reading: Reading) -> Reading:

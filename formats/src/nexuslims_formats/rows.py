@@ -1,9 +1,11 @@
 """A dataset as a row of a table: columns with units in their names, and plain values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from nexuslims_contracts.datasets import Dataset
+from nexuslims_formats.errors import MissingLibraryError
 
 _QUANTITY: Final = {"value", "unit"}
 
@@ -24,6 +26,23 @@ def row_of(dataset: Dataset) -> dict[str, Any]:
         **dict(columns_of(dataset.metadata)),
         **dict(columns_of(dataset.extensions)),
     }
+
+
+def data_frame(datasets: Sequence[Dataset]) -> Any:
+    """Return a ``pandas.DataFrame`` of datasets, a row each.
+
+    Raises
+    ------
+    MissingLibraryError
+        pandas is not installed.
+    """
+    try:
+        pandas = import_module("pandas")
+    except ImportError as error:
+        raise MissingLibraryError(
+            "a table needs pandas, which is an extra: pip install 'nexuslims-formats[pandas]'"
+        ) from error
+    return pandas.DataFrame([row_of(dataset) for dataset in datasets])
 
 
 def columns_of(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
