@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nexuslims_console.database import Database
+from nexuslims_console.lists import Filter, SessionLists
 from nexuslims_console.projection import Projection
 from nexuslims_console.queries import ReadModel, Window
 from nexuslims_contracts.events import FilesAwaited, Instrument
@@ -101,6 +102,44 @@ async def test_due_work_is_what_the_sessions_wait_for_and_since_when(
     ]
     assert {one.since for one in due(START + HOUR)} == {START}
     assert [one.sessions for one in due(until) if one.service == "indexer"] == [2]
+    waiting = SessionLists(database).waiting
+    assert waiting(START - HOUR, 9) == []
+    assert len(waiting(START + HOUR, 9)) == 3
+    assert len(waiting(START + HOUR, 2)) == 2
+    found = waiting(until, 9)
+    assert (found[-1].session.session, found[-1].since) == ("d", until)
+    assert [one.since for one in found[:-1]] == [START] * 3
+
+
+async def test_text_is_found_in_names_titles_and_instruments(
+    database: Database, model: ReadModel
+) -> None:
+    lists = SessionLists(database)
+    for text, expected in [("QUANTA", "cf"), ("quan%", ""), ("_", "")]:
+        chosen = Filter(text=text)
+        rows = lists.page(chosen, sort="session", descending=False, page=1, size=9)
+        assert names(rows) == expected
+        assert lists.count(chosen) == len(expected)
+    assert lists.count(Filter(text=model.sessions(only="d")[0].title.upper())) > 0
+
+
+async def test_troubled_sessions_are_those_with_unread_files_or_an_end_that_is_not_well(
+    database: Database, history: Any
+) -> None:
+    store = MemoryEventStore()
+    unread, refused, well = session("a", 0), session("b", 1), session("c", 2)
+    for events in (
+        [*unread.inputs(), unread.built(99, failures=1)],
+        [*refused.inputs(), refused.rejected(99)],
+        [*well.inputs(), well.built(99)],
+    ):
+        for event in events:
+            await history.tell(store, event)
+    await Projection(store, database).catch_up()
+    lists = SessionLists(database)
+    rows = lists.page(Filter(trouble=True), sort="start", descending=False, page=1, size=9)
+    assert [(row.session, row.failures) for row in rows] == [("a", 1), ("b", 0)]
+    assert lists.count(Filter(trouble=True)) == 2
 
 
 async def test_names_are_listed_without_the_rest(model: ReadModel) -> None:

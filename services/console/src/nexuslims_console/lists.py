@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from nexuslims_console.queries import conditions_of, session_of
 from nexuslims_console.views import EventRow, SessionRow
-from nexuslims_shared.session.status import FINAL, WELL
 from nexuslims_shared.session.window import ALWAYS, Window
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 SORTED_BY: Final = ("start", "session", "status", "instrument", "files", "failures")
 """Columns that a list can be sorted by."""
-
-TROUBLE: Final = tuple(sorted(FINAL - WELL))
-"""Statuses that need somebody's attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +146,14 @@ class SessionLists:
 
     def _read_instruments(self) -> list[InstrumentCount]:
         with self._database.reading() as (connection, tables):
-            columns = tables.sessions.c
+            columns, newest = tables.sessions.c, tables.sessions.alias()
+            name = select(newest.c.instrument).where(
+                newest.c.instrument_pid == columns.instrument_pid
+            )
             query = (
                 select(
                     columns.instrument_pid,
-                    func.max(columns.instrument),
+                    name.order_by(newest.c.start.desc().nulls_last()).limit(1).scalar_subquery(),
                     func.count(),
                     func.max(columns.start),
                 )
@@ -183,17 +182,10 @@ class SessionLists:
             How many at most.
         """
         with self._database.reading() as (connection, tables):
-            sessions, events = tables.sessions, tables.events
-            query = (
-                select(sessions, events.c.time.label("since"))
-                .join(events, events.c.sequence == sessions.c.through)
-                .where(sessions.c.waits_for != "")
-                .where(or_(sessions.c.not_before.is_(None), sessions.c.not_before <= now))
-                .order_by(sessions.c.through)
-                .limit(limit)
-            )
-            rows = connection.execute(query).all()
-        return [_waiting(session_of(row), datetime.fromisoformat(row.since)) for row in rows]
+            table = tables.sessions
+            query = select(table).where(table.c.due_at <= now)
+            rows = connection.execute(query.order_by(table.c.due_at).limit(limit)).all()
+        return [Waiting(session_of(row), row.due_at) for row in rows]
 
     def people(self, sessions: Sequence[str]) -> Mapping[str, list[str]]:
         """Return the ids of the people that events of sessions name, by session."""
@@ -286,15 +278,10 @@ FILE_EVENTS: Final = (
 def _conditions(table: "Table", mentions: "Table", chosen: Filter) -> list["ColumnElement[bool]"]:
     found = conditions_of(table, chosen.status, chosen.instrument, chosen.window)
     if chosen.text:
-        columns = (table.c.session, table.c.title, table.c.instrument)
-        found.append(or_(*(one.icontains(chosen.text, autoescape=True) for one in columns)))
+        found.append(table.c.search.contains(chosen.text.casefold(), autoescape=True))
     if chosen.trouble:
-        found.append(or_(table.c.status.in_(TROUBLE), table.c.failures > 0))
+        found.append(table.c.troubled.is_(True))
     if chosen.people is not None:
         named = select(mentions.c.session).where(mentions.c.person.in_(chosen.people))
         found.append(table.c.session.in_(named))
     return found
-
-
-def _waiting(row: SessionRow, changed: datetime) -> Waiting:
-    return Waiting(row, max(changed, row.not_before or changed))

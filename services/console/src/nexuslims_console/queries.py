@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, or_, select
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 _COMPARED_AT_ONCE: Final = 500
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,18 +201,14 @@ class ReadModel:
             The time; what becomes due later is left out.
         """
         with self._database.reading() as (connection, tables):
-            sessions, events = tables.sessions, tables.events
+            columns = tables.sessions.c
             query = (
-                select(sessions.c.waits_for, sessions.c.not_before, events.c.time)
-                .join(events, events.c.sequence == sessions.c.through)
-                .where(sessions.c.waits_for != "")
+                select(columns.waits_for, func.count(), func.min(columns.due_at))
+                .where(columns.due_at <= now)
+                .group_by(columns.waits_for)
+                .order_by(columns.waits_for)
             )
-            since: defaultdict[str, list[datetime]] = defaultdict(list)
-            for row in connection.execute(query):
-                due = max(datetime.fromisoformat(row.time), row.not_before or _LONG_AGO)
-                if due <= now:
-                    since[row.waits_for].append(due)
-        return [DueWork(name, len(times), min(times)) for name, times in sorted(since.items())]
+            return [DueWork(*row) for row in connection.execute(query)]
 
     def waiting_for(self, service: str) -> list[str]:
         """Return the names of the sessions that wait for a service."""

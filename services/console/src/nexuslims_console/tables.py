@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 6
+SCHEMA = 7
 """Raised whenever the tables, or what is put into them, change: the read model is then rebuilt."""
 
 _METADATA = MetaData()
@@ -128,13 +129,13 @@ def _sequence() -> "Column[int]":
 
 
 def _sessions(name: str, metadata: MetaData) -> Table:
-    return Table(
+    table = Table(
         name,
         metadata,
         Column("session", String(100), primary_key=True),
         Column("instrument_pid", Text, nullable=False),
         Column("instrument", Text, nullable=False),
-        Column("start", UtcDateTime, index=True),
+        Column("start", UtcDateTime),
         Column("end", UtcDateTime),
         Column("title", Text, nullable=False),
         Column("status", String(32), nullable=False),
@@ -149,12 +150,27 @@ def _sessions(name: str, metadata: MetaData) -> Table:
         Column("looks_until", UtcDateTime),
         Column("record_sha256", String(64), nullable=False),
         Column("uploads", JSON, nullable=False),
-        Column("waits_for", String(32), index=True, nullable=False),
+        Column("waits_for", String(32), nullable=False),
         Column("not_before", UtcDateTime),
+        Column("due_at", UtcDateTime),
+        Column("troubled", Boolean, nullable=False),
+        Column("search", Text, nullable=False),  # lower case
         Column("built_at", BigInteger, nullable=False),
         Column("through", BigInteger, nullable=False),
-        Index(f"{name}_by_status", "status", "start"),  # lists are of one status, newest first
     )
+    columns = table.c
+    start, session, due = columns.start, columns.session, columns.due_at.is_not(None)
+    Index(f"{name}_by_status", columns.status, start)  # lists are of one status, newest first
+    Index(f"{name}_by_instrument", columns.instrument_pid, start)
+    Index(f"{name}_by_work", columns.waits_for, columns.due_at)
+    Index(f"{name}_by_due", columns.due_at, sqlite_where=due, postgresql_where=due)
+    troubled = columns.troubled.is_(True)
+    Index(f"{name}_troubled", start, session, sqlite_where=troubled, postgresql_where=troubled)
+    # SQLite looks for text in the index, and at rows only where it is found; PostgreSQL takes no
+    # long text into an index.
+    Index(f"{name}_text", start, session, columns.search).ddl_if(dialect="sqlite")
+    Index(f"{name}_by_start", start).ddl_if(dialect="postgresql")
+    return table
 
 
 def _events(name: str, metadata: MetaData) -> Table:

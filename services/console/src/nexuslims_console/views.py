@@ -38,8 +38,9 @@ from nexuslims_contracts.events import (
     WithdrawalRequested,
 )
 from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.session.status import holding, looks_until, progress
+from nexuslims_shared.session.status import FINAL, WELL, Progress, holding, looks_until, progress
 
+_TROUBLE: Final = FINAL - WELL
 _MOST_CURATED: Final = 3
 _LONGEST_TEXT: Final = 60
 _CUT: Final = "…"
@@ -63,7 +64,8 @@ class SessionRow:
     ``built_at`` is the sequence of the latest RecordBuilt or RecordRejected, 0 before the first;
     ``through`` the last sequence that the row takes into account. Until ``looks_until`` late files
     are looked for often; None if that is not known yet. ``waits_for`` is the service whose work is
-    due, if any is, and ``not_before`` when it becomes due; None for at once.
+    due, if any is, and ``not_before`` when it becomes due; None for at once. ``due_at`` is when it
+    became due, or will; None if no work is due.
     """
 
     session: str
@@ -88,6 +90,7 @@ class SessionRow:
     looks_until: datetime | None = None
     waits_for: str = ""
     not_before: datetime | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,18 @@ def session_row(state: SessionState) -> SessionRow:
         looks_until=looks_until(state),
         waits_for=at.waits_for,
         not_before=at.not_before,
+        due_at=_due_at(state, at),
     )
+
+
+def is_troubled(row: SessionRow) -> bool:
+    """Tell whether a session needs somebody's attention, or has files that could not be read."""
+    return row.status in _TROUBLE or row.failures > 0
+
+
+def search_text(row: SessionRow) -> str:
+    """Return what a session is found by, in lower case."""
+    return f"{row.session}\n{row.title}\n{row.instrument}".casefold()
 
 
 def event_row(recorded: Recorded) -> EventRow:
@@ -160,6 +174,12 @@ def event_row(recorded: Recorded) -> EventRow:
         causation=envelope.causation,
         summary=summary(event),
     )
+
+
+def _due_at(state: SessionState, at: Progress) -> datetime | None:
+    if not at.waits_for or state.changed_at is None:
+        return None
+    return max(state.changed_at, at.not_before or state.changed_at)
 
 
 def _times(state: SessionState) -> tuple[Instrument | None, datetime | None, datetime | None]:

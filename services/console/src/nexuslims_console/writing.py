@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
+from nexuslims_console.views import EventRow, SessionRow, UnreadableRow, is_troubled, search_text
 from nexuslims_contracts.periods import ALL, Period
 from nexuslims_shared.store.positions import Positions
 
@@ -144,7 +144,11 @@ def _put_sessions(connection: "Connection", table: "Table", rows: Sequence[Sessi
         set_={name: new[name] for name in table.c.keys() if name != "session"},  # noqa: SIM118 - not a dict
         where=table.c.through <= new.through,
     )
-    connection.execute(statement, [asdict(row) for row in rows])
+    connection.execute(statement, list(map(_session_values, rows)))
+
+
+def _session_values(row: SessionRow) -> dict[str, Any]:
+    return {**asdict(row), "troubled": is_troubled(row), "search": search_text(row)}
 
 
 def _put_once(connection: "Connection", table: "Table", rows: Sequence[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ request to read all files again, which looks at each of them, and leads to an ev
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import singledispatch
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -150,6 +151,8 @@ class SessionState:
     """What each service could not handle last, or has handled since."""
     last_input: int = 0
     through: int = 0
+    changed_at: datetime | None = None
+    """When the event at ``through`` happened."""
 
     def curated_datasets(self) -> tuple[CuratedDataset, ...]:
         """Return what people added to datasets, at whichever destination; the later one counts."""
@@ -219,6 +222,7 @@ def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionSt
         State so far.
     """
     session, through, last_input = state.session, state.through, state.last_input
+    changed_at = state.changed_at
     of_files: list[Recorded] = []
     for recorded in events:
         event, sequence = recorded.event, recorded.sequence
@@ -229,12 +233,15 @@ def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionSt
                 state, of_files = _with_files(state, of_files), []
             state = _apply(event, state, sequence)
         session = event.session
-        through = max(through, sequence)
+        if sequence > through:
+            through, changed_at = sequence, recorded.envelope.time
         if type(event) in _INPUTS:
             last_input = max(last_input, sequence)
     if of_files:
         state = _with_files(state, of_files)
-    return replace(state, session=session, through=through, last_input=last_input)
+    return replace(
+        state, session=session, through=through, changed_at=changed_at, last_input=last_input
+    )
 
 
 def _later(current: Register[E] | None, sequence: int, event: E) -> Register[E]:
