@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test wedges check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak secrets sbom hostile \
+.PHONY: help install demo test wedges check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak secrets sbom wheels hostile \
 	contracts dashboards npm-files \
 	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
@@ -61,6 +61,9 @@ sbom: install ## what each image holds, as CycloneDX, in build/sbom
 	@for lock in $(filter-out dev,$(patsubst requirements/%.txt,%,$(wildcard requirements/*.txt))); do \
 		$(BIN)/cyclonedx-py requirements requirements/$$lock.txt --output-reproducible -o build/sbom/$$lock.json || exit 1; \
 	done
+
+wheels: install ## each distribution as a wheel, in build/wheels
+	$(BIN)/uv build --quiet --wheel --all-packages --out-dir build/wheels
 
 soak: install ## memory of each service over many small sessions (SESSIONS=5000)
 	$(BIN)/python -m benchmarks.soak --sessions $(or $(SESSIONS),5000)
