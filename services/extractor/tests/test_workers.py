@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing import forkserver
 from pathlib import Path
@@ -195,3 +197,27 @@ async def test_a_large_file_is_hashed_apart_from_its_reading(run, monkeypatch):
     assert (unknown.outcome, unknown.file.sha256) == ("unsupported", digest)
     # what killed a worker is not read again
     assert (crash.failure, crash.file.sha256) == ("crashed", "")
+
+
+def test_workers_start_where_the_temporary_folder_has_a_long_path(tmp_path: Path) -> None:
+    """The server's socket lies in it, and the path of a socket has 107 bytes at most."""
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    code = (
+        "from nexuslims_extractor.workers import start_clean_server\n"
+        "from multiprocessing import forkserver\n"
+        "import tempfile\n"
+        "if __name__ == '__main__':\n"
+        "    start_clean_server()\n"
+        "    print(forkserver._forkserver._forkserver_pid, tempfile.gettempdir())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pid, place = done.stdout.split()
+    assert int(pid) > 0
+    assert place == str(folder)

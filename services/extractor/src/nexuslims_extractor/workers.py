@@ -16,13 +16,16 @@ import multiprocessing
 import os
 import resource
 import signal
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
@@ -288,6 +291,11 @@ def _plain_facts(path: Path) -> FileFacts:
     return FileFacts(str(path), status.st_size, from_mtime(status.st_mtime).isoformat(), "")
 
 
+_LONGEST_FOLDER: Final = 70
+"""Bytes; multiprocessing adds the name of a folder and of a socket to it."""
+_SHORT_FOLDER: Final = "/tmp"  # noqa: S108 - a folder of its own is made in it
+
+
 def _begin(memory: int) -> None:
     """Set a worker's limits; Ctrl-C is the parent's business, and so is standard output."""
     os.dup2(2, 1)
@@ -320,7 +328,23 @@ def start_clean_server() -> None:
     try:
         forget_environment()
         os.environ["PYTHONSAFEPATH"] = "1"
-        forkserver.ensure_running()
+        with _room_for_a_socket():
+            forkserver.ensure_running()
     finally:
         os.environ.clear()
         os.environ.update(kept)
+
+
+@contextmanager
+def _room_for_a_socket() -> Iterator[None]:
+    """Have the server's socket in a folder whose path is short enough for one.
+
+    The path of a socket has 107 bytes (``sun_path`` of unix(7)); that of ``TMPDIR`` may be longer.
+    """
+    folder = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
+        tempfile.tempdir = _SHORT_FOLDER
+    try:
+        yield
+    finally:
+        tempfile.tempdir = folder
