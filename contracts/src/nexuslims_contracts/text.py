@@ -7,6 +7,9 @@ import unicodedata
 _LINE_SEPARATORS = re.compile("\r\n|[\r\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud800-\udfff]")
 
+_BEYOND_ASCII = re.compile("[^\n\t -~]")
+"""What a terminal might obey, or not show; most of a long text need not be looked at."""
+
 _NO_UNICODE = re.compile("[\udc80-\udcff]")
 """Bytes of a file's name that are no UTF-8, as Python holds them (PEP 383)."""
 
@@ -26,20 +29,20 @@ def terminal_text(text: str) -> str:
     Escape sequences, other control characters, what changes the direction of writing, and what is
     no Unicode are shown as escapes. Lines, tabulators and spaces of every width stay.
     """
-    return "".join(
-        letter if letter in "\n\t" or unicodedata.category(letter) == "Zs" else printable(letter)
-        for letter in text
-    )
+    return _BEYOND_ASCII.sub(lambda found: _for_terminal(found[0]), text)
 
 
 def terminal_json(document: str) -> str:
     """Return a JSON document in which JSON's own escapes stand for what a terminal would obey."""
-    if document.isprintable():
-        return document
-    return "".join(
-        letter if letter == terminal_text(letter) else json.dumps(letter)[1:-1]
-        for letter in document
-    )
+    return _BEYOND_ASCII.sub(lambda found: _for_terminal_json(found[0]), document)
+
+
+def _for_terminal(letter: str) -> str:
+    return letter if unicodedata.category(letter) == "Zs" else printable(letter)
+
+
+def _for_terminal_json(letter: str) -> str:
+    return letter if letter == _for_terminal(letter) else json.dumps(letter)[1:-1]
 
 
 def printable(text: str) -> str:

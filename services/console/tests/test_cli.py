@@ -73,6 +73,16 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert min(used for used, _ in checks) <= HELP_BAR_S
 
 
+def test_lists_load_no_server_and_no_other_database() -> None:
+    program = (
+        "import sys; from nexuslims_console.actions import sessions; "
+        "from nexuslims_console.tables import tables_of; tables_of(1); print(*sys.modules)"
+    )
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert "sqlalchemy" in loaded
+    assert not {"faststream", "uvicorn", "sqlalchemy.dialects.postgresql"} & {*loaded}
+
+
 def test_all_commands_are_listed(call: Callable[..., Result]) -> None:
     output = call("--help").stdout
     for name in ("up", "run", "build-records", "sessions", "rebuild", "dead-letters", "doctor"):

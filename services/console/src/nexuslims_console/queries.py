@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _COMPARED_AT_ONCE: Final = 500
+_COLUMNS: Final = tuple(one.name for one in fields(SessionRow) if one.name != "uploads")
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +292,6 @@ def _event(row: "Row[Any]") -> EventRow:
 
 def session_of(row: "Row[Any]") -> SessionRow:
     """Return a row of the sessions' table as the session it is."""
-    values = {field.name: getattr(row, field.name) for field in fields(SessionRow)}
-    uploads = tuple(UploadRow(**upload) for upload in values.pop("uploads"))
-    return SessionRow(**values, uploads=uploads)
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name
+    uploads = tuple(UploadRow(**upload) for upload in values["uploads"])
+    return SessionRow(**{name: values[name] for name in _COLUMNS}, uploads=uploads)

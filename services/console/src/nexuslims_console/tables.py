@@ -159,13 +159,12 @@ def _sessions(name: str, metadata: MetaData) -> Table:
         Column("through", BigInteger, nullable=False),
     )
     columns = table.c
-    start, session, due = columns.start, columns.session, columns.due_at.is_not(None)
+    start, session = columns.start, columns.session
     Index(f"{name}_by_status", columns.status, start)  # lists are of one status, newest first
     Index(f"{name}_by_instrument", columns.instrument_pid, start)
     Index(f"{name}_by_work", columns.waits_for, columns.due_at)
-    Index(f"{name}_by_due", columns.due_at, sqlite_where=due, postgresql_where=due)
-    troubled = columns.troubled.is_(True)
-    Index(f"{name}_troubled", start, session, sqlite_where=troubled, postgresql_where=troubled)
+    Index(f"{name}_by_due", columns.due_at)
+    Index(f"{name}_troubled", columns.troubled, start, session)
     # SQLite looks for text in the index, and at rows only where it is found; PostgreSQL takes no
     # long text into an index.
     Index(f"{name}_text", start, session, columns.search).ddl_if(dialect="sqlite")

@@ -1,15 +1,18 @@
 """``nexuslims approve``: what a calendar would take from records, and an operator decides."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from nexuslims_console.errors import ConsoleError
 from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
-from nexuslims_shared.doctor import Finding
+from nexuslims_shared.context import service_context
 from nexuslims_shared.errors import TopologyError
-from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from nexuslims_shared.doctor import Finding
 
 EVERYTHING = ""
 """Approves what waits of all calendars."""
@@ -42,8 +45,10 @@ def approve(what: str, *, as_json: bool) -> None:
         say(f"approved: {count}; it is done when {', '.join(approved)} is asked the next time")
 
 
-async def check_waiting(settings: Settings) -> list[Finding]:
+async def check_waiting(settings: Settings) -> "list[Finding]":
     """Say in ``nexuslims doctor`` what waits for an operator."""
+    from nexuslims_shared.doctor import Finding  # noqa: PLC0415 - heavy: `sessions` starts fast
+
     try:
         waiting = await _waiting(settings)
     except TopologyError:  # reported by the check of the broker

@@ -66,7 +66,7 @@ def show_all(
     }
     listing = run(_list(filters, limit, page))
     if as_json:
-        print_json([asdict(row) for row in listing.rows])
+        print_json(listing.rows)
     else:
         print_sessions(listing.rows)
     if len(listing.rows) < listing.count:
