@@ -11,6 +11,7 @@ from nexuslims_sanitiser import hdf5
 from nexuslims_sanitiser.formats import recognise
 from nexuslims_sanitiser.job import sanitise
 from nexuslims_sanitiser.plan import SanitiseError, write_copy
+from nexuslims_sanitiser.sidecars import related
 
 SECRET = b"\x07\x11\x13\x17" * 64
 
@@ -83,13 +84,15 @@ def test_all_elements_of_a_series_are_zeroed_and_their_times_stay(zeroed, tmp_pa
     assert sum(a != b for a, b in zip(raw, content, strict=True)) == 5 * 64
 
 
-def test_an_emi_keeps_its_descriptions_and_nothing_of_the_data(zeroed, tmp_path):
+@pytest.mark.parametrize("end", [b"\r\n`\0\5\6\0\0Normalp\0\0", b"\2tail", b"\r\n`\0" + SECRET])
+def test_an_emi_keeps_its_descriptions_and_nothing_of_the_data(zeroed, tmp_path, end):
     path = tmp_path / "image.emi"
     found = b"<ObjectInfo><Uuid>1</Uuid></ObjectInfo>"
-    path.write_bytes(SECRET + found + b"\2" + SECRET + found + b"\2tail")
+    path.write_bytes(SECRET + found + b"\2" + SECRET + found + end)
     content = zeroed(path)
     size = len(SECRET)
-    assert content == bytes(size) + found + b"\2" + bytes(size) + found + b"\2tail"
+    left = end if b"Normal" in end else end[:1] + bytes(len(end) - 1)
+    assert content == bytes(size) + found + b"\2" + bytes(size) + found + left
 
 
 def test_an_emi_without_description_is_refused_unless_it_is_words(zeroed, tmp_path):
@@ -221,3 +224,25 @@ def test_damage_anywhere_gives_a_reason_or_a_whole_copy(container, tmp_path):
             assert not list(out.iterdir())
         else:
             copy.unlink()
+
+
+@pytest.mark.parametrize(("rest", "copies"), [(b"", 2), (b"\xd3" * 700, 1)])
+def test_an_mrc_takes_its_mdoc_along_unless_more_is_in_it(tmp_path, rest, copies):
+    head = bytearray(1024)
+    struct.pack_into("<4i", head, 0, 8, 8, 4, 0)
+    struct.pack_into("<6i", head, 16, 0, 0, 0, 8, 8, 4)
+    head[208:214] = b"MAP \x44\x44"
+    path = tmp_path / "tilt.mrc"
+    path.write_bytes(bytes(head) + SECRET)
+    text = (
+        b"Version = 4.1\r\nImageFile = tilt.mrc\r\n\r\n[T = Tilt axis = 84.8]\r\n[ZValue = 0]\r\n"
+    )
+    (tmp_path / "tilt.mrc.mdoc").write_bytes(text + rest)
+    assert len([path, *related(path)]) == copies
+    if copies == 1:
+        return
+    written = sanitise(path, tmp_path / "out").written
+    assert {each.name for each in written} == {
+        "tilt_dataZeroed.mrc",
+        "tilt_dataZeroed.mrc.mdoc",
+    }

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nexuslims_formats.testing import DmFile
 from nexuslims_sanitiser import tiff
 from nexuslims_sanitiser.byte_check import check_bytes
+from nexuslims_sanitiser.independent import OURS
 from nexuslims_sanitiser.job import sanitise
 from nexuslims_sanitiser.plan import SanitiseError
 
@@ -193,6 +194,83 @@ def in_dataset(path, image):
     with h5py.File(path, "w") as file:
         file["Metadata/image"] = np.frombuffer(image, np.uint8)
         file["image"] = np.frombuffer(image, np.uint8).reshape(64, -1)
+
+
+DESCRIBED = b"<ObjectInfo><Uuid>1</Uuid>%s</ObjectInfo>"
+END = b"\r\n`\0\5Normalp\0"
+
+
+def emi(before=b"", within=b"", between=b"", end=END):
+    """Return a writer of an ``.emi`` that has an image in the place of a mark."""
+
+    def write(path, image):
+        content = before + DESCRIBED % within + between + DESCRIBED % b"" + end
+        path.write_bytes(content.replace(b"IMAGE", image.replace(b"\0", b"\1")))
+
+    return write
+
+
+def blockfile(place):
+    """Return a writer of a blockfile with an image at a place, or behind its end."""
+
+    def write(path, image):
+        head = struct.pack("<6sHIIIHHHH", b"IMGBLO", 0x102, 8192, 16384, 0, 8, 0, 2, 2)
+        frames = b"".join(struct.pack("<HI", 0x55AA, n) + bytes(64) for n in range(4))
+        content = bytearray(head.ljust(16384, b"\0") + frames)
+        at = len(content) if place is None else place
+        content[at : at + len(image)] = image
+        path.write_bytes(content)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("image.emi", emi(before=b"IMAGE")),
+        ("image.emi", emi(within=b"IMAGE")),
+        ("image.emi", emi(within=b"<!--IMAGE-->")),
+        ("image.emi", emi(within=b"<Uuid>IMAGE</Uuid>")),
+        ("image.emi", emi(within=b"<![CDATA[IMAGE]]>")),
+        ("image.emi", emi(between=b"IMAGE")),
+        ("image.emi", emi(end=END + b"IMAGE")),
+        *(("scan.blo", blockfile(place)) for place in (64, 240, 1024, 8196, 9000, None)),
+    ],
+)
+@settings(max_examples=8, deadline=None)
+@given(depth=st.sampled_from(DEPTHS), seed=st.integers(0, 2**32 - 1))
+def test_no_image_is_left_in_any_place_of_an_emi_or_a_blockfile(name, write, depth, seed):
+    image = hidden(depth, seed)
+    before, after = copy_of(write, name, image)
+    assert left_of(image.replace(b"\0", b"\1") if name == "image.emi" else image, before)
+    assert not left_of(image, after)
+
+
+def test_pixels_of_a_series_that_are_left_in_its_emi_are_found(tmp_path):
+    """What is between descriptions are copies of the series beside: the check looks for those."""
+    folder, copies = tmp_path / "session", tmp_path / "copies"
+    folder.mkdir()
+    copies.mkdir()
+    pixels = np.random.default_rng(5).integers(1, 60000, (32, 32)).astype("<u2")
+    (folder / "map_1.ser").write_bytes(series_of(pixels))
+    emi()(folder / "map.emi", b"")
+    (copies / "map.emi").write_bytes((folder / "map.emi").read_bytes())
+    check_bytes(folder / "map.emi", copies / "map.emi", OURS)
+    with (copies / "map.emi").open("ab") as file:
+        file.write(pixels[:4].byteswap().tobytes())
+    with pytest.raises(SanitiseError, match="still in the copy"):
+        check_bytes(folder / "map.emi", copies / "map.emi", OURS)
+
+
+def series_of(pixels):
+    """Return a TIA series of one image."""
+    head = b"II\x97\x01" + struct.pack("<HIIIII", 0x210, 0x4122, 0x4152, 1, 1, 30)
+    start = 30 + 8  # no dimensions; the table of places
+    full = struct.pack("<ddIddIHII", 0, 1, 0, 0, 1, 0, 2, *pixels.shape[::-1])
+    tags = start + len(full) + pixels.nbytes
+    return (
+        head.ljust(30, b"\0") + struct.pack("<II", start, tags) + full + pixels.tobytes() + bytes(8)
+    )
 
 
 @pytest.mark.parametrize(("name", "write"), [("image.dm3", in_dm), ("image.h5", in_dataset)])

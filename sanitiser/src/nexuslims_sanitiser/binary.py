@@ -5,9 +5,9 @@ import mmap
 import re
 import string
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef, read_tags
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
@@ -20,6 +20,7 @@ from nexuslims_sanitiser.plan import (
     Span,
     zero_spans,
 )
+from nexuslims_sanitiser.proven import is_metadata
 
 _NO_DATA = ("CLUT", "PageSetup")  # colour tables, and what a printer driver wants
 _MRC_HEADER = 1024
@@ -28,12 +29,18 @@ _MRC_STAMP = 212
 _MRC_MOST_PIXELS = 64  # for each byte there is: files are cut short, but not so much
 _MRC_BIG_ENDIAN = b"\x11\x11"
 _BLO_HEADER = struct.Struct("<6sHIIIHHHH")
-_BLO_FRAME_HEADER = 6
+_BLO_HEADER_END = 64
+_BLO_CENTRES = struct.Struct("<22d")  # where patterns have their centre, and their distortion
+_BLO_NUMBER = struct.Struct("<HI")  # before each pattern
+_BLO_MARK = 0x55AA
+_BLO_SMALLEST, _BLO_LARGEST = 1e-6, 1e6  # a centre in parts of the pattern, or in its pixels
+_BLO_LONGEST_NOTE = 1 << 16
 _SPC_DATA_START, _SPC_FILE_HEAD = 28, 34
 _COUNT_BYTES = 4
 _MSA_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")
 _DESCRIPTION = re.compile(rb"<ObjectInfo>[^\0]*?</ObjectInfo>")
-_EMI_TAIL = 1024
+_EMI_TAIL = re.compile(rb"\r\n`\0[^\0]{0,24}(?:\0+[^\0]{1,24})*\0*")
+_EMI_LONGEST_TAIL = 1024
 _LETTERS = string.ascii_letters.encode() + b" '.,\n"
 _STRANGE_PART = 0.05
 
@@ -63,7 +70,8 @@ def plan_series(path: Path) -> Plan:
 def plan_emi(path: Path) -> Plan:
     """Keep the descriptions in an ``.emi`` and zero the copies of the data between them.
 
-    Its layout is not public, but for the XML. What follows the last description is of fixed size.
+    Its layout is not public, but for the XML. What follows the last description are small numbers
+    and words: without a zero among 25 bytes they are something else, and zeroed too.
 
     Raises
     ------
@@ -77,10 +85,22 @@ def plan_emi(path: Path) -> Plan:
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        kept = [Span(match.start(), len(match[0]) + 1) for match in _DESCRIPTION.finditer(content)]
-        if not kept:
+        found = list(_DESCRIPTION.finditer(content))
+        if not found:
             return _words_only(content)
-    kept.append(Span(kept[-1].end, max(0, min(_EMI_TAIL, size - kept[-1].end))))
+        tail = content[found[-1].end() :]
+        kept = [
+            Span(match.start(), len(match[0]) + 1)
+            for match in found
+            if is_metadata(bytes(match[0]))
+        ]
+    if len(tail) <= _EMI_LONGEST_TAIL and _EMI_TAIL.fullmatch(tail):
+        kept.append(Span(size - len(tail), len(tail)))
+    return _zero_all_but(size, kept)
+
+
+def _zero_all_but(size: int, kept: Sequence[Span]) -> Plan:
+    """Return the plan of a copy that keeps nothing but some spans, in the order of the file."""
     starts = [0, *(span.end for span in kept)]
     ends = [*(span.offset for span in kept), size]
     gaps = (Span(start, end - start) for start, end in zip(starts, ends, strict=True))
@@ -124,20 +144,37 @@ def plan_mrc(path: Path) -> Plan:
 
 
 def plan_blockfile(path: Path) -> Plan:
-    """Zero the virtual image and the patterns; the number before each pattern stays."""
+    """Keep the headers, the note and the number before each pattern; zero all else."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_BLO_HEADER.size)
-    if len(head) < _BLO_HEADER.size or not head.startswith(b"IMGBLO"):
-        raise UnreadableFileError("not a blockfile: the file does not start like one")
-    _, _, image, patterns, _, side, _, columns, rows = _BLO_HEADER.unpack(head)
-    step = side * side + _BLO_FRAME_HEADER
-    spans = [Span(image, columns * rows)]
-    spans += [
-        Span(at + _BLO_FRAME_HEADER, side * side)
-        for at in range(patterns, min(size, patterns + columns * rows * step), step)
-    ]
-    return zero_spans(size, spans)
+        if len(head) < _BLO_HEADER.size or not head.startswith(b"IMGBLO"):
+            raise UnreadableFileError("not a blockfile: the file does not start like one")
+        _, _, image, patterns, _, side, _, columns, rows = _BLO_HEADER.unpack(head)
+        kept = [Span(0, min(size, _BLO_HEADER_END)), *_kept_notes(file, min(image, patterns, size))]
+        step = side * side + _BLO_NUMBER.size
+        first = max(patterns, kept[-1].end)
+        for at in range(first, min(size, first + columns * rows * step), step):
+            file.seek(at)
+            number = file.read(_BLO_NUMBER.size)
+            if number == _BLO_NUMBER.pack(_BLO_MARK, (at - first) // step):
+                kept.append(Span(at, len(number)))
+    return _zero_all_but(size, kept)
+
+
+def _kept_notes(file: BinaryIO, end: int) -> Iterator[Span]:
+    """Yield where centres and the note are, if that is what they are, before the data of a scan."""
+    file.seek(_BLO_HEADER_END)
+    centres = file.read(_BLO_CENTRES.size)
+    start = _BLO_HEADER_END + _BLO_CENTRES.size
+    if start > end:
+        return
+    values = map(abs, _BLO_CENTRES.unpack(centres))
+    if all(value == 0 or _BLO_SMALLEST < value < _BLO_LARGEST for value in values):
+        yield Span(_BLO_HEADER_END, len(centres))
+    note = file.read(min(end - start, _BLO_LONGEST_NOTE))
+    if is_metadata(note):
+        yield Span(start, len(note))
 
 
 def plan_spc(path: Path) -> Plan:

@@ -11,7 +11,7 @@ from nexuslims_formats.tia.ser import SERIES_HEAD
 from nexuslims_formats.tiff.tags import is_tiff
 from nexuslims_sanitiser import binary
 from nexuslims_sanitiser.hdf5 import plan_hdf5
-from nexuslims_sanitiser.independent import H5PY, TIFFFILE
+from nexuslims_sanitiser.independent import H5PY, OURS, TIFFFILE
 from nexuslims_sanitiser.plan import Plan, SanitiseError
 from nexuslims_sanitiser.tiff import plan_tiff
 
@@ -31,7 +31,7 @@ _MRC = Format("MRC", binary.plan_mrc, "mrc")
 _BY_NAME = {
     ".mrc": _MRC,
     ".ser": Format("damaged TIA series", binary.plan_unreadable),
-    ".emi": Format("TIA description", binary.plan_emi),
+    ".emi": Format("TIA description", binary.plan_emi, OURS),
     ".spc": Format("EDAX spectrum", binary.plan_spc, "edax"),
 }
 
@@ -65,7 +65,7 @@ def _by_content(path: Path, head: bytes) -> Format | None:
     if is_hdf5(head):
         return Format("HDF5", plan_hdf5, H5PY)
     if head.startswith(b"IMGBLO"):
-        return Format("blockfile", binary.plan_blockfile)
+        return Format("blockfile", binary.plan_blockfile, OURS)
     if head.startswith(b"#FORMAT"):
         return Format("EMSA/MAS", binary.plan_msa, "msa")
     if head[_MRC_MAGIC] == b"MAP ":

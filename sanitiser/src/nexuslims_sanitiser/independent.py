@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nexuslims_formats.registry import HEAD_BYTES, choose
 from nexuslims_formats.tiff import tags
 from nexuslims_sanitiser.hdf5 import blocks
 from nexuslims_sanitiser.hdf5_datasets import datasets_of
@@ -18,11 +19,14 @@ Fact: TypeAlias = str | tuple[str]
 """A text; or what a number or a list is, in a tuple of its own, for it is no text to scrub."""
 
 TIFFFILE, H5PY = "tifffile", "h5py"
+OURS = "nexuslims_formats"
+"""Our own readers, which know nothing of sanitising, for formats that no other library reads."""
 _PLACES = (
     tags.STRIP_OFFSETS, tags.STRIP_BYTES, tags.TILE_OFFSETS, tags.TILE_BYTES,
     tags.SUB_DIRECTORIES, tags.JPEG_OFFSET,
 )  # fmt: skip
 _LONG = 512
+_PICTURE = 2  # dimensions
 _WHOLE = ("msa", "edax")  # modules that know no lazy reading
 
 
@@ -34,7 +38,8 @@ def facts(path: Path, reader: str) -> dict[str, Fact]:
     path
         The file.
     reader
-        ``tifffile``, ``h5py``, or a module of rosettasciio.
+        ``tifffile``, ``h5py``, or a module of rosettasciio. Of our own readers it returns nothing:
+        what they tell is compared apart.
 
     Raises
     ------
@@ -45,6 +50,8 @@ def facts(path: Path, reader: str) -> dict[str, Fact]:
         return dict(_tiff_facts(path))
     if reader == H5PY:
         return _hdf5_facts(path)
+    if reader == OURS:
+        return {}
     return {
         f"{index}/{place}": value
         for index, signal in enumerate(_signals(path, reader))
@@ -86,6 +93,8 @@ def arrays(path: Path, reader: str) -> "Iterator[np.ndarray]":
         yield from _tiff_pages(path)
     elif reader == H5PY:
         yield from _hdf5_blocks(path)
+    elif reader == OURS:
+        yield from _own_blocks(path)
     else:
         yield from _rosettasciio_blocks(path, reader)
 
@@ -168,6 +177,15 @@ def _hdf5_blocks(path: Path) -> "Iterator[np.ndarray]":
     with h5py.File(path, "r") as file:
         for dataset in datasets_of(file):
             yield from blocks(dataset)
+
+
+def _own_blocks(path: Path) -> "Iterator[np.ndarray]":
+    with path.open("rb") as file:
+        extractor = choose(path, file.read(HEAD_BYTES))
+    for signal in extractor.open(path).signals:
+        pixels = signal.pixels() if signal.pixels else None
+        if pixels is not None:
+            yield from pixels if pixels.ndim > _PICTURE else [pixels]
 
 
 def _signals(path: Path, reader: str) -> list[dict[str, Any]]:

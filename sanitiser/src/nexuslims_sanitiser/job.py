@@ -21,7 +21,8 @@ from nexuslims_sanitiser.sidecars import is_sidecar, related
 MARK = "_dataZeroed"
 _SERIES = re.compile(r"^(?P<stem>.+)(?P<end>_\d+)$")
 _HEADER = re.compile(r"^(?P<stem>.+)(?P<end>-tiff?)$")  # NAME-tif.hdr beside NAME.tif
-_ENDS = {".ser": _SERIES, ".hdr": _HEADER}
+_STACK = re.compile(r"^(?P<stem>.+)(?P<end>\.\w+)$")  # NAME.mrc.mdoc beside NAME.mrc
+_ENDS = {".ser": _SERIES, ".hdr": _HEADER, ".mdoc": _STACK}
 
 
 @dataclass(frozen=True, slots=True)

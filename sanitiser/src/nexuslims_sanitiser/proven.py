@@ -27,7 +27,7 @@ _LINE = re.compile(
     r"|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
     r"|\d{4}:\d\d:\d\d \d\d:\d\d:\d\d"
     r"|[A-Z]{2,3}_[A-Z0-9_]{1,60}\s*"  # the names that SmartSEM writes above its lines
-    rf"|\$+[A-Z]\w{{1,60}}(?:[ \t=]{_VALUE})?"  # JEOL
+    rf"|\$+[A-Z][\w%]{{1,60}}(?:[ \t=]{_VALUE})?"  # JEOL
     rf"|\d?[^\W\d_][\w .:%()#/°µ-]{{0,60}}?\s*[=:]{_VALUE}"
 )
 _NAMED = re.compile(r"[\]=:_]|\$")

@@ -1,4 +1,4 @@
-"""The files that belong to another: a series' description, the header file of a TIFF."""
+"""The files that belong to another: a series' description, a TIFF's header, an ``.mdoc``."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,15 @@ from pathlib import Path
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.tiff.tags import is_tiff
 from nexuslims_sanitiser.check import name_in
+from nexuslims_sanitiser.proven import is_metadata
 
 _TIA = (".emi", ".ser")
-_SIDECARS = (".hdr", ".txt")
+_MDOC = ".mdoc"
+_SIDECARS = (".hdr", ".txt", _MDOC)
 _LARGEST = 1 << 20
 # Tescan's and Hitachi's sections, JEOL's commands; text of another kind may be data
 _HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\[\w+\]|\$(?:CM|SEM|\$SM)_)")
+_MDOC_SECTION = re.compile(rb"^\[(\w+ =[^\r\n]*)\]", re.MULTILINE)
 
 
 def is_sidecar(path: Path) -> bool:
@@ -38,6 +41,9 @@ def related(source: Path) -> list[Path]:
             and name_in(path) == name_in(source)
             and is_usable(path)
         ]
+    described = source.with_name(f"{source.name}{_MDOC}")
+    if described in beside:
+        return [described] if _is_header(described) else []
     with source.open("rb") as file:
         if not is_tiff(file.read(4)):
             return []
@@ -48,5 +54,8 @@ def related(source: Path) -> list[Path]:
 def _is_header(path: Path) -> bool:
     if not (is_sidecar(path) and is_usable(path)) or path.stat().st_size > _LARGEST:
         return False
-    content = path.read_bytes().replace(b"\0", b"").removeprefix(b"\xff\xfe")
-    return _HEAD.match(content) is not None
+    content = path.read_bytes()
+    if path.suffix.lower() == _MDOC:
+        return is_metadata(_MDOC_SECTION.sub(rb"\1", content))
+    head = content.replace(b"\0", b"").removeprefix(b"\xff\xfe")
+    return _HEAD.match(head) is not None and is_metadata(content)
