@@ -19,8 +19,9 @@ from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_uploader.findings import Verification
 from nexuslims_uploader.testing.cdcs import FakeCdcs
-from nexuslims_uploader.verify import Verification, verify
+from nexuslims_uploader.verify import Scope, verify
 
 LATENCY_S = 0.02
 
@@ -45,7 +46,7 @@ async def measure(folder: Path, cdcs: FakeCdcs, count: int) -> tuple[float, Veri
         del cdcs.records[number]
     cdcs.latency = LATENCY_S
     begin = time.perf_counter()
-    outcome = await verify(settings, "", "", lambda _done, _total: None, repair=False)
+    outcome = await verify(settings, Scope(), lambda _done, _total: None)
     took = time.perf_counter() - begin
     await client.close()
     broker.stop()

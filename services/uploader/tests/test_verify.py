@@ -26,11 +26,12 @@ from nexuslims_uploader.cli import verify as verify_command
 from nexuslims_uploader.elabftw.client import ElabftwClient
 from nexuslims_uploader.elabftw.destination import ElabftwDestination
 from nexuslims_uploader.elabftw.settings import ElabftwSettings
+from nexuslims_uploader.findings import Finding
 from nexuslims_uploader.guarded_calls import ATTEMPTS_BEFORE_FAILURE
 from nexuslims_uploader.testing import FakeDestination, small_record_xml
 from nexuslims_uploader.testing.cdcs import FakeCdcs
 from nexuslims_uploader.testing.elabftw import FakeElabftw
-from nexuslims_uploader.verify import Finding, Verifier, sessions_with_uploads
+from nexuslims_uploader.verify import Verifier, sessions_with_uploads
 
 SESSIONS = [f"file-{number}" for number in range(6)]
 

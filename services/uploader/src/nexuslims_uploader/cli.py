@@ -76,39 +76,64 @@ def verify(
         str, typer.Option(metavar="D", help="Only at this destination, such as cdcs.")
     ] = "",
     repair: Annotated[
-        bool, typer.Option("--repair", help="Have missing records uploaded again.")
+        bool, typer.Option("--repair", help="Have what is missing uploaded or made again.")
+    ] = False,
+    hashing: Annotated[
+        bool, typer.Option("--hash", help="Read the instruments' files too, and compare them.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Do not go on where a look before was stopped.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Look whether each destination holds the records that it took.
+    """Look whether records, artifacts and instruments' files are where the events say.
 
-    What is missing there is uploaded again with --repair. What a person changed is only listed.
-    The exit code is 0 if every record is there, or on its way again.
+    Instruments' files are not read without --hash, so that nothing comes back from tape. What is
+    missing is uploaded or made again with --repair; what a person changed is only listed. A look
+    that was stopped goes on where it was. The exit code is 0 if all is there, or on its way again.
     """
     if bool(session) == everything:
         raise typer.BadParameter("give one of --session ID and --all")
+    if destination and hashing:
+        raise typer.BadParameter("--hash is about files, --destination about records there")
 
     from nexuslims_shared.cli.asynchronous import run  # noqa: PLC0415 - heavy
     from nexuslims_shared.cli.output import print_json, print_table, say  # noqa: PLC0415 - heavy
     from nexuslims_shared.cli.progress import counted_progress  # noqa: PLC0415 - heavy
     from nexuslims_shared.settings import read_settings  # noqa: PLC0415 - heavy
     from nexuslims_uploader.errors import UploaderError  # noqa: PLC0415 - heavy
+    from nexuslims_uploader.verify import Scope  # noqa: PLC0415 - heavy
     from nexuslims_uploader.verify import verify as work  # noqa: PLC0415 - heavy
 
     settings = read_settings()
+    scope = Scope(session, destination, hashing, repair, restart)
     try:
         with counted_progress("sessions") as update:
-            result = run(work(settings, session, destination, update, repair=repair))
+            result = run(work(settings, scope, update))
     except UploaderError as error:
         raise typer.BadParameter(str(error)) from None
     if as_json:
-        print_json({"records": result.records, "ok": result.ok, "findings": result.findings})
+        print_json(
+            {
+                "records": result.records,
+                "files": result.files,
+                "ok": result.ok,
+                "findings": result.findings,
+            }
+        )
     else:
         rows = [
-            (one.session, one.destination, one.problem, one.detail, "yes" if one.sent_again else "")
+            (
+                one.session,
+                one.destination,
+                one.path,
+                one.problem,
+                one.detail,
+                "yes" if one.sent_again else "",
+            )
             for one in result.findings
         ]
-        columns = ("session", "destination", "problem", "what", "sent again")
-        print_table(columns, rows, nothing="every record is where it should be")
-        say(f"{result.records} records looked at")
+        columns = ("session", "where", "file", "problem", "what", "again")
+        print_table(columns, rows, nothing="everything is where it should be")
+        say(f"{result.records} records and {result.files} files looked at")
     raise typer.Exit(0 if result.ok else 1)

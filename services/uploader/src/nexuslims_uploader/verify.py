@@ -1,14 +1,15 @@
-"""Holding the destinations against the events: whether each record is where they say."""
+"""Holding destinations and disks against the events: whether all is where they say."""
 
 import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.errors import UnreadableRecordError
-from nexuslims_contracts.events import RecordLost, RecordUploaded, UploadPlan
+from nexuslims_contracts.events import RecordBuilt, RecordLost, RecordUploaded, UploadPlan
+from nexuslims_contracts.identifiers import digest
 from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.errors import ArtifactError, ConflictError
@@ -19,51 +20,16 @@ from nexuslims_shared.store.port import EventStore, Unreadable
 from nexuslims_uploader.destination import Destination, load_destinations
 from nexuslims_uploader.destination_calls import DestinationCalls
 from nexuslims_uploader.errors import PermanentUploadError, UploaderError
+from nexuslims_uploader.findings import Finding, Verification
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 from nexuslims_uploader.outcomes import record_lost
 from nexuslims_uploader.record_reader import RecordReader
 from nexuslims_uploader.record_state import RecordState
+from nexuslims_uploader.verify_files import SOURCE, FileVerifier
+from nexuslims_uploader.verify_position import Position
 
-SOURCE: Final = "nexuslims/verify"
 _AT_ONCE: Final = 8
 """Sessions that are looked at together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A record that is not as the events say.
-
-    Parameters
-    ----------
-    session, destination
-        Which record, and where.
-    problem
-        ``missing`` at the destination, ``changed`` there by a person, or ``unknown`` where nobody
-        could say.
-    detail
-        For people.
-    sent_again
-        Whether it was requested that the record is uploaded again.
-    """
-
-    session: str
-    destination: str
-    problem: Literal["missing", "changed", "unknown"]
-    detail: str
-    sent_again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was looked at, and what is not as it should be."""
-
-    records: int
-    findings: tuple[Finding, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every record is there, or on its way again."""
-        return all(one.sent_again for one in self.findings)
 
 
 class Verifier:
@@ -79,6 +45,8 @@ class Verifier:
         Who is at work where, of all uploaders.
     repair
         Whether to state that a missing record is lost: then the uploader uploads it again.
+    files
+        Looks at artifacts and instruments' files; None if nobody is to.
     """
 
     def __init__(
@@ -88,7 +56,9 @@ class Verifier:
         leases: Leases,
         *,
         repair: bool,
+        files: FileVerifier | None = None,
     ) -> None:
+        self._files = files
         some = tuple(destinations)
         self._names = tuple(one.name for one in some)
         self._store = context.store
@@ -98,8 +68,10 @@ class Verifier:
         self._plan = UploadPlan(strategy=context.settings.export_strategy, destinations=self._names)
         self._repair = repair
 
-    async def verify(self, sessions: Iterable[str], update: Update) -> Verification:
-        """Look at the records of sessions, several at once.
+    async def verify(
+        self, sessions: Iterable[str], update: Update, position: Position | None = None
+    ) -> Verification:
+        """Look at sessions, several at once.
 
         Parameters
         ----------
@@ -107,23 +79,40 @@ class Verifier:
             Their tokens.
         update
             Takes the progress.
+        position
+            What an attempt before found to be well; it is left out, and counted.
         """
         every = list(sessions)
-        waiting = iter(every)
-        records, findings, done = 0, list[Finding](), 0
+        well = position.well if position else {}
+        waiting = iter([one for one in every if one not in well])
+        records = sum(well[one][0] for one in every if one in well)
+        files = sum(well[one][1] for one in every if one in well)
+        findings, done = list[Finding](), sum(one in well for one in every)
 
         async def work() -> None:
-            nonlocal records, done
+            nonlocal records, files, done
             for session in waiting:
-                found = await self._look(session)
-                records += len(found)
-                findings.extend(one for one in found if one is not None)
-                done += 1
+                count, looked_at, found = await self._look_at(session)
+                if position is not None and not found:
+                    position.add(session, count, looked_at)
+                records, files, done = records + count, files + looked_at, done + 1
+                findings.extend(found)
                 update(done, len(every))
 
         await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
-        findings.sort(key=lambda one: (one.session, one.destination))
-        return Verification(records, tuple(findings))
+        if self._files is not None:
+            findings = await self._files.name_moved(findings)
+        findings.sort(key=lambda one: (one.session, one.destination, one.path))
+        return Verification(records, tuple(findings), files)
+
+    async def _look_at(self, session: str) -> tuple[int, int, list[Finding]]:
+        """Return how many records and files of a session were looked at, and what is not well."""
+        found = await self._look(session)
+        findings = [one for one in found if one is not None]
+        if self._files is None:
+            return len(found), 0, findings
+        look = await self._files.look(session)
+        return len(found), look.files, [*findings, *look.findings]
 
     async def _look(self, session: str) -> list[Finding | None]:
         """Look at one session's record everywhere; None for each that is well."""
@@ -165,48 +154,94 @@ class Verifier:
         return True
 
 
+async def sessions_with_records(store: EventStore) -> list[str]:
+    """List the sessions of which a record was ever built, in the order of the log."""
+    return await _sessions_with(store, RecordBuilt.filter())
+
+
 async def sessions_with_uploads(store: EventStore) -> list[str]:
     """List the sessions of which a record was ever uploaded, in the order of the log."""
+    return await _sessions_with(store, RecordUploaded.filter())
+
+
+async def _sessions_with(store: EventStore, subject: str) -> list[str]:
     found: dict[str, None] = {}
-    async with aclosing(store.read(filters=(RecordUploaded.filter(),))) as items:
+    async with aclosing(store.read(filters=(subject,))) as items:
         async for item in items:
             if not isinstance(item, Unreadable):
                 found[item.event.session] = None
     return list(found)
 
 
-async def verify(
-    settings: Settings, session: str, destination: str, update: Update, *, repair: bool
-) -> Verification:
-    """Look at the records of one session or of all.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What to verify.
+
+    Parameters
+    ----------
+    session
+        Its token; empty for all.
+    destination
+        Only this one, and no files; empty for all that are in use, and the files.
+    hashing
+        Whether instruments' files are read, too.
+    repair
+        Whether what is missing is to be uploaded or made again.
+    restart
+        Whether to forget how far an attempt before came.
+    """
+
+    session: str = ""
+    destination: str = ""
+    hashing: bool = False
+    repair: bool = False
+    restart: bool = False
+
+    def position(self, settings: Settings) -> Position:
+        """Return where it is kept how far this came.
+
+        Parameters
+        ----------
+        settings
+            The facility's.
+        """
+        same = (self.session, self.destination, self.hashing, self.repair)
+        name = digest([repr(same), settings.nats_url or ""])[:16]
+        return Position(settings.state_path / "verify" / name, restart=self.restart)
+
+
+async def verify(settings: Settings, scope: Scope, update: Update) -> Verification:
+    """Look at records, artifacts and files of one session or of all.
 
     Parameters
     ----------
     settings
         The facility's.
-    session
-        Its token; empty for all.
-    destination
-        The only one to look at; empty for all that are in use.
+    scope
+        What to look at.
     update
         Takes the progress.
-    repair
-        Whether missing records are to be uploaded again.
 
     Raises
     ------
     UploaderError
-        If the destination is not in use.
+        If the destination is not in use, or the state folder cannot be written.
     """
     destinations = load_destinations(settings)
-    chosen = [one for one in destinations if destination in ("", one.name)]
+    chosen = [one for one in destinations if scope.destination in ("", one.name)]
     async with AsyncExitStack() as stack:
         for one in destinations:
             stack.push_async_callback(one.close)
         if not chosen:
             names = ", ".join(one.name for one in destinations)
-            raise UploaderError(f"{destination} is not in use: NX_DESTINATIONS has {names}")
+            raise UploaderError(f"{scope.destination} is not in use: NX_DESTINATIONS has {names}")
         context = await stack.enter_async_context(service_context(settings, "verify"))
-        verifier = Verifier(context, chosen, BucketLeases(context.jetstream), repair=repair)
-        every = [session] if session else await sessions_with_uploads(context.store)
-        return await verifier.verify(every, update)
+        files, listed = None, sessions_with_uploads
+        if not scope.destination:
+            files = FileVerifier(context, hashing=scope.hashing, repair=scope.repair)
+            listed = sessions_with_records
+        leases = BucketLeases(context.jetstream)
+        verifier = Verifier(context, chosen, leases, repair=scope.repair, files=files)
+        every = [scope.session] if scope.session else await listed(context.store)
+        with scope.position(settings) as position:
+            return await verifier.verify(every, update, position)
