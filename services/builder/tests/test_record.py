@@ -15,6 +15,7 @@ from nexuslims_builder.signals import SignalReader, separate, text_of
 from nexuslims_builder.validation import validate
 from nexuslims_contracts.datasets import Axis, CuratedDataset
 from nexuslims_contracts.events import Sample
+from nexuslims_contracts.metadata import FIELDS
 from nexuslims_contracts.record.model import Parameter
 from nexuslims_contracts.record.writer import write_record
 
@@ -200,10 +201,11 @@ def test_the_structure_is_the_incumbents(make_record, make_file, corpus) -> None
         assert [one.text for one in ours.iterfind(where, NEXUS)] == [
             one.text for one in theirs.iterfind(where, NEXUS)
         ]
-    activity_of = "n:acquisitionActivity/n:setup/n:param"
-    for record in (ours, theirs):
-        names = [one.get("name") for one in record.find(f"{activity_of}/..", NEXUS)]
-        assert names == sorted(names, key=str.casefold)
+    setup = [one.get("name") for one in ours.find("n:acquisitionActivity/n:setup", NEXUS)]
+    fields = [field.display_name for field in FIELDS.values()]
+    by_subject = [name for name in fields if name in setup]
+    rest = sorted({*setup} - {*fields}, key=str.casefold)
+    assert setup == by_subject + rest, "theirs are by name: ours by what they are about"
 
 
 @pytest.mark.corpus
