@@ -50,6 +50,7 @@ CALLS = {
     "notify": ["notify"],
     "people": ["people", "list"],
     "periods": ["periods"],
+    "plugin": ["plugin", "new", "format", "acme"],
     "provision": ["provision"],
     "read-model": ["read-model", "rebuild"],
     "rebuild": ["rebuild", "--all"],

@@ -21,6 +21,7 @@ PROJECTS = {
 }
 DATA = {
     "contracts": ["record/nexus-experiment.xsd"],
+    "shared": ["plugin_templates/format/pyproject.toml.template"],
     "services/console": ["web/static/console.js", "web/templates/base.html.j2"],
     "services/uploader": ["templates/record.html.j2"],
 }

@@ -1,6 +1,8 @@
 """People are told of sessions that need them: at least once, and not twice a day."""
 
+import json
 import smtplib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -22,6 +24,7 @@ from nexuslims_console.notifications.channels import (
 )
 from nexuslims_console.notifications.digest import Digest, Told, make_digest, to_tell, trouble_of
 from nexuslims_console.notifications.notify import notify
+from nexuslims_console.notifications.testing import ChannelBehaviour
 from nexuslims_console.views import SessionRow, session_row
 from nexuslims_contracts.testing import SessionEvents, recorded
 from nexuslims_shared.network import Network
@@ -166,3 +169,35 @@ def test_a_web_hook_gets_text_and_groups() -> None:
     assert b'"sessions":["a"]' in asked[0].content
     with pytest.raises(NotificationError, match="does not take a message"):
         hook.send(make_digest([row("a")]))
+
+
+class TestWebhook(ChannelBehaviour):
+    """A web hook is a channel like those of plugins."""
+
+    @pytest.fixture
+    def answers(self) -> list[int]:
+        return [200, 200]
+
+    @pytest.fixture
+    def bodies(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def channel(self, answers: list[int], bodies: list[str]) -> Webhook:
+        def handle(request: httpx.Request) -> httpx.Response:
+            status = answers.pop()
+            if status == 200:
+                bodies.append(json.loads(request.content)["text"])
+            return httpx.Response(status)
+
+        address = SecretStr("https://chat.example.org/hooks/1")
+        client = httpx.Client(transport=httpx.MockTransport(handle))
+        return Webhook(WebhookSettings(url=address), client)
+
+    @pytest.fixture
+    def taken(self, bodies: list[str]) -> Callable[[], list[str]]:
+        return lambda: list(bodies)
+
+    @pytest.fixture
+    def refuse(self, answers: list[int]) -> Callable[[], None]:
+        return lambda: answers.append(503)

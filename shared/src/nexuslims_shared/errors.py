@@ -87,3 +87,7 @@ class DiskError(ArtifactError):
 
 class AlreadyRunningError(SharedError):
     """The facility's services run already, in another process."""
+
+
+class PluginTemplateError(SharedError):
+    """No plugin of that kind or name can be written here; the message names what can."""
