@@ -86,8 +86,14 @@ async def facility(running_facility: Facility, monkeypatch: pytest.MonkeyPatch) 
     for name in list(os.environ):
         if name.startswith("NX_") or name == "NATS_URL":
             monkeypatch.delenv(name)
+    assert running_facility.up.poll() is None, log_of(running_facility)
     await until(lambda findings: not findings)
     return running_facility
+
+
+def log_of(facility: Facility) -> str:
+    """What `nexuslims up` printed last."""
+    return (facility.folder / "up.log").read_text()[-2000:]
 
 
 async def problems() -> dict[str, Finding]:
