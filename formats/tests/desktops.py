@@ -143,3 +143,21 @@ def dectris(folder, *, frames=(4, 2)):
             link = h5py.ExternalLink(name, "/entry/data/data")
             file[f"entry/data/data_{number:06d}"] = link
     return path
+
+
+def merlin(folder, *, kind="U16", depth="12", lines=2, length=3, hdr="", jitter=0, count=None):
+    """Write a Merlin's frames of 8 x 4 pixels; the first of each line comes 50 us later."""
+    bits = {"U08": 8, "U16": 16, "R64": 16}[kind]
+    at, frames = 123_456_000, []
+    for index in range(count or lines * length):
+        at += 1_000_000 + (50_000 if index % length == 0 else jitter * (index % 2))
+        head = (
+            f"MQ1,{index + 1:06},00384,01,0008,0004,{kind},   1x1,01,2021-06-01 14:00:01.123456,"
+            f"0.001000,0,0,0,3RX,MQ1A,2021-06-01T12:00:01.{at:09}Z,1000000ns,{depth},"
+        )
+        frames.append(head.encode().ljust(384, b"\0") + bytes([index]) * (8 * 4 * bits // 8))
+    path = folder / "scan.mib"
+    path.write_bytes(b"".join(frames))
+    if hdr:
+        path.with_suffix(".hdr").write_text(f"HDR,\t\n{hdr}End\t")
+    return path

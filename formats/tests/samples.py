@@ -312,6 +312,7 @@ SAMPLES = {
     "gatan_tiff": gatan_tiff,
     "jeol_station": stations.jeol_project,
     "jeol_tiff": lambda folder: tiff(folder / "jeol.tif", description=JEOL),
+    "merlin": desktops.merlin,
     "openfibsem": lambda folder: tiff(folder / "lamella.tif", description=OPENFIBSEM),
     "mrc": mrc,
     "oxford_patterns": oxford_patterns,

@@ -72,3 +72,57 @@ def test_a_master_file_alone_tells_what_was_asked_for(tmp_path):
     found = read(path)
     assert (found.outcome, found.datasets[0].shape) == ("partial", (6, 3, 5))
     assert "scan_data_000001.h5" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("hdr", "shape"),
+    [
+        ("", (2, 3, 4, 8)),
+        ("Frames in Acquisition (Number):\t6\nFrames per Trigger (Number):\t1\n", (2, 3, 4, 8)),
+        ("Frames in Acquisition (Number):\t6\nFrames per Trigger (Number):\t2\n", (3, 2, 4, 8)),
+    ],
+)
+def test_lines_of_a_merlin_are_told_by_the_trigger_or_by_when_frames_came(tmp_path, hdr, shape):
+    found = read(desktops.merlin(tmp_path, hdr=hdr))
+    assert (found.outcome, found.extractor.name) == ("extracted", "merlin"), found.reason
+    (dataset,) = found.datasets
+    assert (dataset.shape, dataset.dtype) == (shape, "uint16")
+    assert [axis.navigate for axis in dataset.axes] == [True, True, False, False]
+    assert dataset.metadata["exposure_time"] == {"value": pytest.approx(0.001), "unit": "s"}
+    assert dataset.creation_time.isoformat() == "2021-06-01T12:00:01+00:00"
+    assert found.pixels().shape == shape
+
+
+def test_frames_that_come_unevenly_are_a_series(tmp_path):
+    found = read(desktops.merlin(tmp_path, lines=4, length=5, jitter=60_000))
+    assert found.datasets[0].shape == (20, 4, 8)
+    assert read(desktops.merlin(tmp_path, count=1)).datasets[0].shape == (4, 8)
+
+
+def test_raw_frames_of_a_merlin_have_their_shape_and_no_picture(tmp_path):
+    found = read(desktops.merlin(tmp_path, kind="R64"))
+    assert (found.outcome, found.datasets[0].shape) == ("extracted", (2, 3, 4, 8))
+    assert (found.datasets[0].dtype, found.preview()) == ("uint16", None)
+
+
+@pytest.mark.parametrize("with_hdr", [True, False])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_frames_of_a_merlin_that_are_missing_are_counted(tmp_path, with_hdr, share):
+    hdr = "Frames in Acquisition (Number):\t6\n" if with_hdr else ""
+    path = desktops.merlin(tmp_path, hdr=hdr)
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[: int(size * share)])
+    found = read(path)
+    assert found.outcome == "partial"
+    assert f"holds {int(6 * share)} of its" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b",U16,", b",U17,"), (b",0008,", b",9e99,"), (b",00384,", b",00000,")]
+)
+def test_a_damaged_header_of_a_merlin_is_named(tmp_path, old, new):
+    path = desktops.merlin(tmp_path)
+    path.write_bytes(path.read_bytes().replace(old, new))
+    found = read(path)
+    assert found.outcome == "failed"
+    assert "first frame" in found.reason

@@ -196,8 +196,6 @@ def test_a_large_zspy_tells_its_shape_and_shows_no_preview(tmp_path):
 @pytest.mark.parametrize(
     ("module", "tree", "expected"),
     [
-        ("quantumdetector", {"mib_properties": {"exposure": 100.0}},
-         {"exposure_time": (100.0, "ms"), "dwell_time": (100.0, "ms")}),
         ("pantarhei", {"scan_generator.detector": "pnADF", "scan_generator.dwell_time": 1.5e-5},
          {"detector_type": "pnADF", "dwell_time": (1.5e-5, "s")}),
         ("emd", {"microscope": {"voltage": "300kV", "name": "Titan"}},

@@ -14,14 +14,6 @@ def missing(path, module, data_bytes=0):
     return list(what_is_missing(path, module, data_bytes))
 
 
-def merlin(path, *, frames=4, header=True):
-    head = b"MQ1,000001,00384,01,0016,0008,U16,   1x1,01,".ljust(384, b"\0")
-    path.write_bytes((head + bytes(16 * 8 * 2)) * frames)
-    if header:
-        words = f"HDR,\nFrames in Acquisition (Number):\t{frames}\nEnd"
-        path.with_suffix(".hdr").write_text(words)
-
-
 def semper(path):
     records = (bytes(12), bytes(512), *(bytes(16) for _ in range(4)))
     path.write_bytes(
@@ -32,8 +24,6 @@ def semper(path):
 @pytest.mark.parametrize(
     ("module", "write"),
     [
-        ("quantumdetector", merlin),
-        ("quantumdetector", lambda path: merlin(path, header=False)),
         ("semper", semper),
     ],
 )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
-from nexuslims_contracts.file_kinds import Companion
 from nexuslims_contracts.text import clean_text
 from nexuslims_contracts.units import known_unit
 from nexuslims_formats.energy import calibration
@@ -34,7 +33,6 @@ _EAGER_BYTES = 256 << 20
 
 # extension -> rosettasciio's modules in the order to try, and how such a file starts
 _READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
-    "mib": (("quantumdetector",), b""),
     "app5": (("topspin",), SIGNATURE),
     "h5": (("delmic", "arina", "hspy"), SIGNATURE),
     "hdf5": (("delmic", "hspy"), SIGNATURE),
@@ -105,7 +103,6 @@ class RosettaSciIOExtractor:
     version = "1.0"
     priority = 50
     extensions = tuple(_READERS)
-    companions = (Companion(ending=".hdr", of=("mib",)),)
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the extension, and by the first bytes where the format has a magic number."""
@@ -171,13 +168,8 @@ def _modules(path: Path) -> tuple[str, ...]:
 
 def _companions(path: Path) -> list[Path]:
     """Return what the library's readers look for beside a file, where they look for it."""
-    match path.suffix.lower():
-        case ".mib":
-            return [Path(str(path).replace(".mib", ".hdr"))]
-        case ".mrc" if match := DE_MOVIE.match(path.name):
-            return [one for one in path.parent.iterdir() if one.name.startswith(match[0])]
-        case _:
-            return []
+    match = DE_MOVIE.match(path.name) if path.suffix.lower() == ".mrc" else None
+    return [one for one in path.parent.iterdir() if match and one.name.startswith(match[0])]
 
 
 def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:

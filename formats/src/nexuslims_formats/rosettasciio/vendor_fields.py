@@ -14,12 +14,6 @@ from nexuslims_formats.trees import nested
 Table: TypeAlias = tuple[Row, ...]
 
 _TABLES: Final[Mapping[str, Table]] = {
-    "quantumdetector": (
-        ("exposure_time", "mib_properties/exposure", "ms"),
-        ("dwell_time", "mib_properties/exposure", "ms"),
-        ("acquisition_device", "hdr_file/Readout System", "text"),
-        ("software", "hdr_file/Software Version", "text"),
-    ),
     "pantarhei": (
         ("detector_type", "scan_generator.detector", "text"),
         ("dwell_time", "scan_generator.dwell_time", "s"),
