@@ -137,6 +137,7 @@ def test_a_local_profile_replaces_a_built_in_one(local):
         ("bad.py", "import nowhere_at_all", "bad.py cannot be executed: ModuleNotFoundError"),
         ("bad.py", "def (", "bad.py cannot be executed: SyntaxError"),
         ("bad.py", "from nexusLIMS.extractors.base import X", "a profile for NexusLIMS 2.8"),
+        ("bad.py", "from nexusLIMS.utils import set_nested", "No module named 'nexusLIMS.utils'"),
         ("second.py", LOCAL, "second.py has a second profile of here"),
     ],
 )

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import ModuleType
 
 from nexuslims_extractor.errors import ProfileError
+from nexuslims_extractor.profiles.incumbent import NAME as INCUMBENT
+from nexuslims_extractor.profiles.incumbent import InstrumentProfile, adapted, registering
 from nexuslims_extractor.profiles.profile import Profile
 from nexuslims_extractor.profiles.titan import TITAN_STEM, TITAN_TEM
 
 log = logging.getLogger(__name__)
 
-_INCUMBENT = "nexusLIMS"
 BUILT_IN = {profile.instrument: profile for profile in (TITAN_STEM, TITAN_TEM)}
 
 
@@ -61,7 +62,8 @@ def _read(folder: Path | None) -> tuple[dict[str, Profile], list[str]]:
     problems: list[str] = []
     for path in sorted(folder.glob("[!_]*.py")):
         try:
-            profiles = _profiles(_execute(path))
+            module, registered = _execute(path)
+            profiles = [*_profiles(module), *(adapted(one, path) for one in registered)]
         except ProfileError as error:
             problems.append(str(error))
             continue
@@ -74,25 +76,28 @@ def _read(folder: Path | None) -> tuple[dict[str, Profile], list[str]]:
     return found, problems
 
 
-def _execute(path: Path) -> ModuleType:
+def _execute(path: Path) -> tuple[ModuleType, list[InstrumentProfile]]:
+    """Execute a file; return its module, and the profiles that it registers as NexusLIMS's do."""
     name = f"nexuslims_local_profiles.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ProfileError(f"{path} is no Python file")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with registering() as registered:
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith(_INCUMBENT):
+        if isinstance(error, ImportError) and (error.name or "").startswith(INCUMBENT):
             raise ProfileError(
-                f"{path} is a profile for NexusLIMS 2.8: make it a nexuslims_extractor Profile, see"
-                " Instrument profiles in docs/operators.md; files are read without it"
+                f"{path} is a profile for NexusLIMS 2.8 that needs more of it than profiles are"
+                f" documented to ({error}): take that out, or make it a nexuslims_extractor"
+                " Profile, see Instrument profiles in docs/operators.md; files are read without it"
             ) from error
         raise ProfileError(
             f"{path} cannot be executed: {type(error).__name__}: {error}; correct it, or remove it"
         ) from error
-    return module
+    return module, registered
 
 
 def _profiles(module: ModuleType) -> list[Profile]:
