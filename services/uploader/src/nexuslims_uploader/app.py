@@ -1,5 +1,6 @@
 """The uploader service: takes records to the destinations that lack them, and withdraws them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -8,8 +9,10 @@ from nexuslims_shared.consume import Handler, by_session
 from nexuslims_shared.leases import BucketLeases
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.tasks import end
 from nexuslims_uploader.destination import Destination, load_destinations
 from nexuslims_uploader.guarded_calls import GuardedCalls
+from nexuslims_uploader.look import keep_looking
 from nexuslims_uploader.uploader import Uploader
 
 
@@ -36,4 +39,8 @@ async def _work(
         for destination in destinations:
             stack.push_async_callback(destination.close)
         leases = BucketLeases(context.jetstream)
-        yield Uploader(context, destinations, calls, leases).handle
+        uploader = Uploader(context, destinations, calls, leases)
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(keep_looking(context, uploader, leases))
+            yield uploader.handle
+            await end(looking)

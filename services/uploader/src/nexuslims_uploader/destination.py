@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.errors import PluginError
@@ -225,6 +225,32 @@ class Destination(Protocol):
 
     async def close(self) -> None:
         """Give back connections; called once, when the service stops."""
+        ...
+
+
+@runtime_checkable
+class CuratedDestination(Protocol):
+    """A destination that can say what people added to a record, and changes nothing there."""
+
+    async def additions(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> tuple[CuratedDataset, ...] | None:
+        """Return all that people have added there, by dataset; None if there is nothing new.
+
+        Parameters
+        ----------
+        record
+            The session's current record, which was uploaded.
+        previous
+            As in :meth:`Destination.upload`.
+
+        Raises
+        ------
+        TransientUploadError
+            If the same call may succeed later.
+        PermanentUploadError
+            If the destination refuses to say.
+        """
         ...
 
 

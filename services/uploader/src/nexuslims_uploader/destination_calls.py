@@ -3,14 +3,26 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 from nexuslims_shared.errors import LeaseHeldError
 from nexuslims_shared.leases import Leases
-from nexuslims_uploader.destination import Destination, Holding, RecordToUpload, UploadResult
+from nexuslims_uploader.destination import (
+    CuratedDestination,
+    Destination,
+    Holding,
+    RecordToUpload,
+    UploadResult,
+)
 from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
-from nexuslims_uploader.outcomes import UploadOutcome, WithdrawalOutcome, Withdrawn
+from nexuslims_uploader.outcomes import (
+    AdditionsOutcome,
+    UploadOutcome,
+    WithdrawalOutcome,
+    Withdrawn,
+)
 
 RETRY_AFTER_OTHERS: Final = timedelta(seconds=2)
 """When to come again for what another uploader is at work on."""
@@ -72,6 +84,32 @@ class DestinationCalls:
         """
         destination = self._destinations[name]
         return await self._call(destination, record, lambda: destination.inspect(record, previous))
+
+    def read_back(self) -> tuple[str, ...]:
+        """Return the destinations that can say what people added."""
+        return tuple(
+            name for name, one in self._destinations.items() if isinstance(one, CuratedDestination)
+        )
+
+    async def additions(
+        self, name: str, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> AdditionsOutcome:
+        """Ask what people added to a record; None if there is nothing new.
+
+        Parameters
+        ----------
+        name
+            One of :meth:`read_back`.
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
+        destination = self._destinations[name]
+        if not isinstance(destination, CuratedDestination):
+            return None
+        ask = partial(destination.additions, record, previous)
+        return await self._call(destination, record, ask)
 
     async def withdraw(
         self, name: str, record: RecordToUpload, previous: Mapping[str, UploadResult]

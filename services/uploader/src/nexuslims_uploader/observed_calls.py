@@ -7,19 +7,19 @@ from nexuslims_shared.telemetry import tracing
 from nexuslims_shared.telemetry.metrics import DESTINATION_CALLS
 from nexuslims_uploader.errors import PermanentUploadError
 from nexuslims_uploader.guarded_calls import Deferred
-from nexuslims_uploader.outcomes import UploadOutcome, WithdrawalOutcome
+from nexuslims_uploader.outcomes import AdditionsOutcome, UploadOutcome, WithdrawalOutcome
 
 
 @contextmanager
 def observed(
     operation: str, destination: str
-) -> Iterator[Callable[[UploadOutcome | WithdrawalOutcome], None]]:
+) -> Iterator[Callable[[UploadOutcome | WithdrawalOutcome | AdditionsOutcome], None]]:
     """Observe one call; what it yields is called with the outcome.
 
     Parameters
     ----------
     operation
-        ``upload`` or ``withdraw``.
+        ``upload``, ``withdraw`` or ``look``.
     destination
         Its name.
     """
@@ -28,7 +28,7 @@ def observed(
         DESTINATION_CALLS.timing(operation, destination) as ends,
     ):
 
-        def note(outcome: UploadOutcome | WithdrawalOutcome) -> None:
+        def note(outcome: UploadOutcome | WithdrawalOutcome | AdditionsOutcome) -> None:
             result = result_of(outcome)
             ends(result)
             span.set({tracing.OUTCOME: result})
@@ -36,7 +36,7 @@ def observed(
         yield note
 
 
-def result_of(outcome: UploadOutcome | WithdrawalOutcome) -> str:
+def result_of(outcome: UploadOutcome | WithdrawalOutcome | AdditionsOutcome) -> str:
     """Return in one word what a destination answered."""
     match outcome:
         case PermanentUploadError():

@@ -38,6 +38,7 @@ class Withdrawn:
 
 
 WithdrawalOutcome: TypeAlias = PermanentUploadError | Deferred | Withdrawn
+AdditionsOutcome: TypeAlias = PermanentUploadError | Deferred | tuple[CuratedDataset, ...] | None
 
 
 def upload_events(
@@ -82,6 +83,27 @@ def _curated(
     former = state.session.curations.get(facts["destination"])
     after = max(facts["after"], former.sequence if former else 0)
     return (RecordCurated(**{**facts, "after": after}, datasets=additions),)
+
+
+def additions_events(
+    outcome: AdditionsOutcome, state: RecordState, plan: UploadPlan, name: str
+) -> tuple[DestinationEvent, ...]:
+    """Return the event that states what people added, none if there is nothing new to state.
+
+    Parameters
+    ----------
+    outcome
+        What the destination answered.
+    state
+        The record of the session, as it was when the destination was asked.
+    plan
+        The destinations and the strategy in use.
+    name
+        The destination.
+    """
+    if isinstance(outcome, PermanentUploadError | Deferred):
+        return ()
+    return _curated(outcome, state, _facts(state, plan, name))
 
 
 def withdrawal_events(

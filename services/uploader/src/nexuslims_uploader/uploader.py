@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
-from nexuslims_contracts.events import RecordCurated, UploadPlan
+from nexuslims_contracts.events import RecordCurated, RecordUploaded, UploadPlan
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.errors import ArtifactError, ConflictError, LeaseError
 from nexuslims_shared.leases import Leases, MemoryLeases
@@ -27,6 +27,7 @@ from nexuslims_uploader.outcomes import (
     DestinationEvent,
     UploadOutcome,
     WithdrawalOutcome,
+    additions_events,
     after_conflict,
     describe,
     upload_events,
@@ -93,6 +94,39 @@ class Uploader:
                 await self._handle(batch[-1])
         except LeaseError as error:
             raise RetryLater(RETRY_AFTER_OTHERS, str(error)) from error
+
+    async def read_back(self, session: str) -> None:
+        """State what people added to a session's current record, wherever it is.
+
+        Parameters
+        ----------
+        session
+            Its token.
+
+        Raises
+        ------
+        LeaseHeldError
+            If an uploader is at work on the session.
+        ArtifactError
+            If the record's file is not there.
+        UnreadableRecordError
+            If it is no record.
+        """
+        async with self._leases.hold(session):
+            for name in self._calls.read_back():
+                state = await self._open(session, 0)
+                if not state.may_upload or not isinstance(
+                    (upload := state.uploads.get(name)) and upload.event, RecordUploaded
+                ):
+                    continue
+                record = await RecordReader(self._records).to_upload(state)
+                record = await self._with_additions(record, state, name)
+                with observed("look", name) as ends:
+                    outcome = await self._calls.additions(name, record, state.results())
+                    ends(outcome)
+                events = additions_events(outcome, state, self._plan, name)
+                for event in await self._with_news(events, state):
+                    await self._append_event(event, state, None)
 
     async def _handle(self, cause: Recorded) -> None:
         """Do one action after the other, each decided from the events so far."""
@@ -181,7 +215,7 @@ class Uploader:
             ) from error
 
     async def _append_event(
-        self, event: DestinationEvent, state: RecordState, cause: Envelope
+        self, event: DestinationEvent, state: RecordState, cause: Envelope | None
     ) -> int:
         """Append an event; if another uploader appended one first, what is still true after it.
 

@@ -134,3 +134,16 @@ async def test_what_is_no_record_any_more_is_held(cdcs, destination, damage) -> 
         await destination.upload(TWO, {"cdcs": first})
     await destination.upload(replace(TWO, overwrite=True), {"cdcs": first})
     assert cdcs.held() == {"file-1": [TWO.xml]}
+
+
+async def test_what_people_added_is_read_back_without_a_change(cdcs, destination) -> None:
+    first = await destination.upload(ONE, {})
+    assert await destination.additions(ONE, {"cdcs": first}) is None
+    person(cdcs, rate(5))
+    before = cdcs.held()
+    (addition,) = await destination.additions(ONE, {"cdcs": first})
+    assert addition.rating == 5
+    assert cdcs.held() == before
+    cdcs.records.clear()
+    assert await destination.additions(ONE, {"cdcs": first}) is None
+    assert await destination.additions(ONE, {}) is None

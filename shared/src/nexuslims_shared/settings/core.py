@@ -151,6 +151,9 @@ class Settings(Environment):
         Literal["all", "first_success", "best_effort"],
         Field(description="Which destinations have to hold a record"),
     ] = "all"
+    curation_look_hours: Annotated[
+        float, Field(ge=0, description="How often what people added is looked for; 0: never")
+    ] = 24.0
     upload_concurrency: Annotated[int, Field(ge=1, description="Sessions uploaded at once")] = 4
     destinations: Annotated[
         tuple[str, ...] | None,

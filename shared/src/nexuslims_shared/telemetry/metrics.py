@@ -124,6 +124,10 @@ DESTINATION_WAITING: Final = Gauge(
     "Sessions that wait for a destination that does not answer",
     ("destination",),
 )
+CURATION_LOOKED: Final = Gauge(
+    "nexuslims_curation_looked_timestamp_seconds",
+    "When the uploader last looked for what people added to a record, in seconds since 1970",
+)
 POLLS: Final = Durations(
     "nexuslims_poll_seconds", "Asking a calendar: answered, failed", ("calendar", "result")
 )

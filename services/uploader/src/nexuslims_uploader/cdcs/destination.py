@@ -102,7 +102,7 @@ class CdcsDestination:
 
     def _merged(self, record: RecordToUpload, data: Data, known: UploadResult | None) -> Content:
         """Keep what people added to the record that is there."""
-        written = Written.parse(known.written) if known and known.written else None
+        written = _written(known)
         content = merged_content(record, data.xml_content, written)
         if isinstance(content, Edited):
             raise EditedError(content.what, destination=self.name, session=record.session)
@@ -124,13 +124,34 @@ class CdcsDestination:
         ours = await self._ours(record, known.record_id if known else "")
         if not ours:
             return "missing"
-        written = Written.parse(known.written) if known and known.written else None
+        written = _written(known)
         there = ours[0].xml_content
         if written is not None and written.is_of(there):
             return "current"
         return (
             "changed" if isinstance(merged_content(record, there, written), Edited) else "current"
         )
+
+    async def additions(
+        self, record: RecordToUpload, previous: Mapping[str, UploadResult]
+    ) -> tuple[CuratedDataset, ...] | None:
+        """Return what people have added to the record there; None if there is nothing new.
+
+        Parameters
+        ----------
+        record
+            The record.
+        previous
+            Where the session's record is by what the events say, by destination.
+        """
+        known = previous.get(self.name)
+        if known is None:
+            return None
+        ours = await self._ours(record, known.record_id)
+        written = _written(known)
+        if not ours or (written is not None and written.is_of(ours[0].xml_content)):
+            return None
+        return additions_there(record, ours[0].xml_content, written)
 
     async def withdraw(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
@@ -148,7 +169,7 @@ class CdcsDestination:
         data = await self._found(record, known.record_id if known else "")
         additions = None
         if data is not None:
-            written = Written.parse(known.written) if known and known.written else None
+            written = _written(known)
             additions = additions_there(record, data.xml_content, written)
             await self._client.delete("data", data.id, record.session)
         await self._previews.remove(record.session)
@@ -197,6 +218,11 @@ class CdcsDestination:
             await self._client.change(data.id, session, content.xml)
         if place.workspace is not None and str(data.workspace) != str(place.workspace):
             await self._client.assign("data", data.id, place.workspace, session)
+
+
+def _written(known: UploadResult | None) -> Written | None:
+    """Return what we wrote last; None if the events do not know."""
+    return Written.parse(known.written) if known and known.written else None
 
 
 def _text(record: RecordToUpload) -> str:
