@@ -77,6 +77,12 @@ FACILITY = Dashboard(
                 "{{destination}}",
             ),
             Chart(
+                "People's additions: since the last look",
+                "time() - max (nexuslims_curation_looked_timestamp_seconds > 0)",
+                "last look",
+                "s",
+            ),
+            Chart(
                 "Calls, by result",
                 rate(f"{DESTINATION}_count", "operation, destination, result"),
                 "{{operation}} {{destination}}: {{result}}",

@@ -76,6 +76,7 @@ class AdditionsLook:
         if not self._left:
             await self._begin_round()
         if not self._left:
+            CURATION_LOOKED.set(self._now().timestamp())
             return _NOTHING_S
         wait = (self._at + self._pause - self._now()).total_seconds() if self._at else 0.0
         if wait > 0:
@@ -92,6 +93,7 @@ class AdditionsLook:
         every = await sessions_with_uploads(self._store)
         if self._at is None:
             self._session, self._at = await asyncio.to_thread(read_position, self._records)
+            CURATION_LOOKED.set(self._at.timestamp() if self._at else 0)
             if self._session in every[:-1]:
                 self._left.extend(every[every.index(self._session) + 1 :])
         if not self._left:
