@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, requires
 
 import numpy as np
 import pytest
+from formats.tests.samples import SAMPLES
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -112,3 +113,32 @@ def test_installing_it_installs_no_broker(name):
     installed = closure(name)
     assert "numpy" in installed
     assert not installed & (BROKER | {"nexuslims-shared", "nexuslims-extractor"})
+
+
+@pytest.mark.parametrize(
+    ("sample", "beside"),
+    [("fei_tia", "line.emi"), ("mrc", "stack.mrc.mdoc"), ("merlin", "scan.hdr")],
+)
+def test_a_link_out_beside_a_file_costs_what_it_would_tell(tmp_path, sample, beside):
+    folder = tmp_path / "session"
+    folder.mkdir()
+    path = SAMPLES[sample](folder)
+    shape = read(path).datasets[0].shape
+    (tmp_path / "elsewhere").write_text("HDR,\nFrames in Acquisition (Number):\t1\n")
+    (folder / beside).unlink(missing_ok=True)
+    (folder / beside).symlink_to(tmp_path / "elsewhere")
+    found = read(path)
+    assert (found.outcome, found.datasets[0].shape) == ("partial", shape)
+    assert f"{beside} beside it leads outside its folder" in found.reason
+
+
+def test_one_series_that_is_a_link_out_does_not_cost_the_others(tmp_path):
+    folder = tmp_path / "session"
+    folder.mkdir()
+    path = SAMPLES["fei_tia"](folder)
+    (folder / "line_2.ser").symlink_to(tmp_path / "elsewhere.ser")
+    (tmp_path / "elsewhere.ser").write_bytes(path.read_bytes())
+    (folder / "line.emi").write_bytes(b"<ObjectInfo><Uuid>1</Uuid></ObjectInfo>")
+    found = read(folder / "line.emi")
+    assert (found.outcome, len(found.datasets)) == ("partial", 1)
+    assert "line_2.ser beside it leads outside its folder" in found.reason

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_contracts.file_kinds import Companion
-from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
+from nexuslims_formats.errors import LimitExceededError, UnreadableFileError, UnsafeFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.quantities import number, quantity
-from nexuslims_formats.sidecars import is_usable
+from nexuslims_formats.sidecars import is_usable, refuse_odd
 from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.values import leaves
 
@@ -80,7 +80,8 @@ class MerlinExtractor:
 
     def open(self, path: Path) -> ParsedFile:
         """Read what the first frame and the file beside it tell, and count the frames."""
-        frames, beside = _read_frames(path), _read_hdr(path)
+        frames = _read_frames(path)
+        beside, problems = _read_hdr(path)
         held = path.stat().st_size // frames.step
         begun = -(-path.stat().st_size // frames.step)
         count = int(number(beside.get("Frames in Acquisition (Number)")) or 0) or begun
@@ -105,7 +106,9 @@ class MerlinExtractor:
             problems=(missing,) if missing else (),
         )
         native: dict[str, Any] = {"frame": dict(frames.fields), "hdr": beside}
-        return ParsedFile(signals=[signal], native=native, reader=f"merlin {self.version}")
+        return ParsedFile(
+            signals=[signal], native=native, reader=f"merlin {self.version}", problems=problems
+        )
 
 
 def _read_frames(path: Path) -> _Frames:
@@ -132,15 +135,21 @@ def _read_frames(path: Path) -> _Frames:
     return _Frames(offset, width, height, bits, is_raw, fields)
 
 
-def _read_hdr(path: Path) -> dict[str, str]:
-    """Return the lines of the ``.hdr`` beside a file; empty without one."""
-    for suffix in (".hdr", ".HDR"):
-        beside = path.with_suffix(suffix)
-        if is_usable(beside) and beside.stat().st_size <= _LARGEST_HDR:
+def _read_hdr(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the lines of the ``.hdr`` beside a file, and why one that is there is not read."""
+    for beside in (path.with_suffix(".hdr"), path.with_suffix(".HDR")):
+        try:
+            refuse_odd([beside])
+            if not is_usable(beside) or beside.stat().st_size > _LARGEST_HDR:
+                continue
             lines = decode(beside.read_bytes())[0].splitlines()
-            pairs = (line.partition(":\t") for line in lines)
-            return {name.strip(): value.strip() for name, between, value in pairs if between}
-    return {}
+        except UnsafeFileError as error:
+            return {}, (str(error),)
+        except OSError as error:
+            return {}, (f"{beside.name} beside it cannot be read: {error.strerror}",)
+        pairs = (line.partition(":\t") for line in lines)
+        return {name.strip(): value.strip() for name, between, value in pairs if between}, ()
+    return {}, ()
 
 
 def _lines(

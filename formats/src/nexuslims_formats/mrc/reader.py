@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.file_kinds import Companion
-from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.errors import UnreadableFileError, UnsafeFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Signal, Value
 from nexuslims_formats.mrc.extended import Acquisition, read_fei, read_mdoc, read_serialem
@@ -58,6 +58,8 @@ class MrcExtractor:
         parts = [_extended(header)]
         try:
             parts.insert(0, _mdoc_beside(path, header))
+        except UnsafeFileError as error:
+            problems.append(str(error))
         except (OSError, UnreadableFileError) as error:
             problems.append(f"{path.name}.mdoc beside it cannot be read: {error}")
         acquisition = Acquisition(

@@ -65,15 +65,15 @@ class TiaExtractor:
         if path.suffix.lower() == ".emi":
             return self._open_all(path)
         match = _SERIES_NAME.match(path.stem)
-        emi = _beside(path, match["stem"] if match else path.stem, ".emi")
+        stem = match["stem"] if match else path.stem
         series = read_series(path)
         problems: list[str] = []
         blocks: list[_Block] = []
-        if emi is not None:
-            try:
-                blocks = _read_blocks(emi)
-            except (ExtractorError, OSError) as error:
-                problems.append(f"{emi.name}: {error}")
+        try:
+            emi = _beside(path, stem, ".emi")
+            blocks = _read_blocks(emi) if emi else []
+        except (ExtractorError, OSError) as error:
+            problems.append(f"{stem}.emi: {error}")
         index = int(match["number"]) - 1 if match else 0
         block = _matching(blocks, index, series)
         return self._parsed([_signal(series, block)], blocks, problems)
@@ -84,6 +84,8 @@ class TiaExtractor:
         signals: list[Signal] = []
         for index, partner in enumerate(_all_series(path)):
             try:
+                if not is_usable(partner):
+                    continue
                 series = read_series(partner)
             except (ExtractorError, OSError) as error:
                 problems.append(f"{partner.name}: {error}")
@@ -124,8 +126,7 @@ def _all_series(path: Path) -> list[Path]:
         match = _SERIES_NAME.match(candidate.stem)
         if match is None or match["stem"] != path.stem or candidate.suffix.lower() != ".ser":
             continue
-        if is_usable(candidate):
-            found.append((int(match["number"]), candidate))
+        found.append((int(match["number"]), candidate))
     return [candidate for _, candidate in sorted(found)]
 
 

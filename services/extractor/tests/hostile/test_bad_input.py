@@ -375,12 +375,15 @@ async def test_a_companion_that_is_a_link_out_is_not_read(judged, whole, store, 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "device"])
 @pytest.mark.parametrize("pair", ["x.mib x.hdr", "x.spd x.spc", "x.spd x.ipr"])
-def test_what_is_no_file_where_a_library_looks_for_one(judged, odd, store, pair, kind):
+def test_what_is_no_file_where_a_reader_looks_for_one(judged, odd, store, pair, kind):
     """At a pipe it would wait for ever."""
     name, companion = pair.split()
     numbers = struct.pack("<8i", 1, 1, 1, 1, 8, 1, 180, 1)
-    head = b"MAPSPECTRA_DATA\0" + numbers + b"x.bmp" if name == "x.spd" else b""
-    (store / name).write_bytes(head.ljust(4096, b"\0" if head else b"\1"))
+    heads = {
+        "x.spd": b"MAPSPECTRA_DATA\0" + numbers + b"x.bmp",
+        "x.mib": b"MQ1,000001,00384,01,0008,0004,U08,",
+    }
+    (store / name).write_bytes(heads[name].ljust(4096, b"\0"))
     odd(kind, companion)
     assert companion in judged(store / name).reason
 
