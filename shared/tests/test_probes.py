@@ -9,9 +9,10 @@ import pytest
 from nats.aio.client import Client
 from nats.js import api
 
+from nexuslims_contracts.periods import Period
 from nexuslims_contracts.topology import EVENTS, PROBES
 from nexuslims_shared import probes
-from nexuslims_shared.broker import provision
+from nexuslims_shared.broker import open_period, provision
 from nexuslims_shared.embedded import EmbeddedBroker
 from nexuslims_shared.probes import (
     check_dead_letters,
@@ -56,6 +57,17 @@ async def test_a_limit_of_the_log_is_named_and_lifted_by_provisioning(client: Cl
     assert f"{EVENTS.name} is limited to 1,000,000 messages" in await check.problem()
     await provision(jetstream)
     assert await check.problem() == ""
+
+
+async def test_a_limit_of_a_period_is_named(client: Client) -> None:
+    jetstream, year = client.jetstream(), Period.named("2024")
+    await open_period(jetstream, year)
+    check = check_limits(jetstream)
+    assert await check.problem() == ""
+    config = (await jetstream.stream_info(year.stream)).config
+    config.max_bytes = 1_000_000_000
+    await jetstream.update_stream(config)
+    assert f"{year.stream} is limited to 1,000,000,000 bytes" in await check.problem()
 
 
 async def test_dead_letters_are_counted_by_who_wrote_them(client: Client) -> None:

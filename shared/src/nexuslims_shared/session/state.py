@@ -417,15 +417,25 @@ def _with_subject(state: SessionState, sequence: int, event: Event) -> Map[str, 
 def _with_files(state: SessionState, events: Iterable[Recorded]) -> SessionState:
     """Return a state in which the registers of files hold what they do after events about them."""
     indexed, settled = state.indexed_count, state.settled_count
-    files = state.files.mutate()
+    changed: dict[str, dict[str, Any]] = {}
     for recorded in events:
         event: Any = recorded.event
-        before = files.get(event.file, _UNKNOWN)
+        registers = changed.setdefault(event.file, {})
         name = _FILE_REGISTERS[type(event)]
-        latest = _later(getattr(before, name), recorded.sequence, event)
-        files[event.file] = after = replace(before, **{name: latest})
-        indexed += after.is_current - before.is_current
-        settled += _counts_as_settled(state, after) - _counts_as_settled(state, before)
+        known = registers.get(name) or getattr(state.files.get(event.file, _UNKNOWN), name)
+        registers[name] = _later(known, recorded.sequence, event)
+    files = state.files.mutate()
+    for token, registers in changed.items():
+        before = files.get(token)
+        if before is None:
+            after = FileState(**registers)
+        else:
+            after = replace(before, **registers)
+            indexed -= before.is_current
+            settled -= _counts_as_settled(state, before)
+        files[token] = after
+        indexed += after.is_current
+        settled += _counts_as_settled(state, after)
     return replace(state, files=files.finish(), indexed_count=indexed, settled_count=settled)
 
 
