@@ -131,6 +131,8 @@ class Period:
 
     def without(self, in_stream: str) -> str:
         """Return the subject of an event whose subject in the stream is given."""
+        if not self.number:
+            return in_stream
         return f"{subjects.PREFIX}{in_stream.removeprefix(self.prefix)}"
 
 

@@ -91,8 +91,9 @@ class BrokerClient(Client):
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        lines = raw.decode("utf-8", "replace").split("\r\n")
-        plain = _read_plain_headers(raw, lines)
+        text = raw.decode("utf-8", "replace")
+        lines = text.split("\r\n")
+        plain = _read_plain_headers(text, lines)
         if plain is not None:
             return plain
         headers: dict[str, str] = {}
@@ -103,9 +104,9 @@ class BrokerClient(Client):
         return headers
 
 
-def _read_plain_headers(raw: bytes, lines: list[str]) -> dict[str, str] | None:
+def _read_plain_headers(text: str, lines: list[str]) -> dict[str, str] | None:
     """Read headers of which each is a name, a colon, one space and a value; None for others."""
-    if b":  " in raw or b" \r" in raw or b"\t" in raw:
+    if ":  " in text or " \r" in text or "\t" in text:
         return None
     try:
         headers = dict([line.split(": ", 1) for line in lines if line])
