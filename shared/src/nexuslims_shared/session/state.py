@@ -222,7 +222,7 @@ def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionSt
         State so far.
     """
     session, through, last_input = state.session, state.through, state.last_input
-    changed_at = state.changed_at
+    at = state.changed_at
     of_files: list[Recorded] = []
     for recorded in events:
         event, sequence = recorded.event, recorded.sequence
@@ -234,14 +234,12 @@ def fold(events: Iterable[Recorded], state: SessionState = INITIAL) -> SessionSt
             state = _apply(event, state, sequence)
         session = event.session
         if sequence > through:
-            through, changed_at = sequence, recorded.envelope.time
+            through, at = sequence, recorded.envelope.time
         if type(event) in _INPUTS:
             last_input = max(last_input, sequence)
     if of_files:
         state = _with_files(state, of_files)
-    return replace(
-        state, session=session, through=through, changed_at=changed_at, last_input=last_input
-    )
+    return replace(state, session=session, through=through, changed_at=at, last_input=last_input)
 
 
 def _later(current: Register[E] | None, sequence: int, event: E) -> Register[E]:
@@ -426,16 +424,10 @@ def _with_files(state: SessionState, events: Iterable[Recorded]) -> SessionState
         registers[name] = _later(known, recorded.sequence, event)
     files = state.files.mutate()
     for token, registers in changed.items():
-        before = files.get(token)
-        if before is None:
-            after = FileState(**registers)
-        else:
-            after = replace(before, **registers)
-            indexed -= before.is_current
-            settled -= _counts_as_settled(state, before)
-        files[token] = after
-        indexed += after.is_current
-        settled += _counts_as_settled(state, after)
+        before = files.get(token, _UNKNOWN)
+        files[token] = after = replace(before, **registers)
+        indexed += after.is_current - before.is_current
+        settled += _counts_as_settled(state, after) - _counts_as_settled(state, before)
     return replace(state, files=files.finish(), indexed_count=indexed, settled_count=settled)
 
 
