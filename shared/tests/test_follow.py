@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event, SessionEnded, SessionRevised, SessionStarted
-from nexuslims_contracts.testing import SessionEvents, recorded
+from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.session.follow import FollowedSessions
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.store.memory import MemoryEventStore
-from nexuslims_shared.store.port import EVERYTHING, Unreadable
+from nexuslims_shared.store.port import EVERYTHING, Unreadable, read_session
 
 KINDS = (SessionStarted, SessionEnded, SessionRevised)
 ONE, TWO = SessionEvents("file-1"), SessionEvents("file-2")
@@ -68,7 +68,8 @@ async def test_no_file_and_no_record_is_held() -> None:
     sessions = FollowedSessions(store, KINDS)
     await sessions.catch_up()
     state = sessions.states["file-1"]
-    assert state == fold(one for one in recorded(ONE.history()) if isinstance(one.event, KINDS))
+    whole = await read_session(store, "file-1")
+    assert state == fold(one for one in whole if isinstance(one.event, KINDS))
     assert (len(state.files), state.record, state.booking) == (0, None, None)
 
 
