@@ -150,6 +150,8 @@ def test_reading_needs_no_script(browser: Any, facility: Facility) -> None:
     visitor.open("/")
     visitor.page.get_by_label("Search").fill("gold")
     visitor.page.get_by_role("button", name="Apply").click()
+    visitor.page.wait_for_url("**q=gold**")
+    assert visitor.reads("tbody tr")
     assert visitor.page.locator("tbody tr").count() == 1
     visitor.page.get_by_role("link", name="file-1001").click()
     assert visitor.page.locator(".waterfall tr").count() > 10

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import FileIndexed, SessionIndexed
@@ -66,6 +67,17 @@ class Shift:
             await self.client.flush()
 
     async def unsettled(self) -> int:
+        """How many messages wait, or are not acknowledged; the broker takes up acks a bit later."""
+        retrying = AsyncRetrying(
+            retry=retry_if_result(bool),
+            wait=wait_fixed(0.05),
+            stop=stop_after_delay(10),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        )
+        count: int = await retrying(self._unsettled)
+        return count
+
+    async def _unsettled(self) -> int:
         info = await self.js.consumer_info(EVENTS.name, INDEXER.name)
         return (info.num_pending or 0) + (info.num_ack_pending or 0)
 

@@ -283,3 +283,26 @@ TestShare.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+def test_a_file_that_becomes_nobodys_leaves_its_record() -> None:
+    """While it is written nothing is known of it; then it lies far from its session's time."""
+    share = Share()
+    share.the_sessions_are_over()
+    share.a_file_is_written(name="a/x.dm3", minute=1)
+    share.it_is_looked(seconds=1)
+    share.a_file_is_being_written(name="a/x.dm3")
+    share.it_is_looked(seconds=1)
+    share.teardown()
+
+
+def test_a_file_that_becomes_anothers_leaves_its_record() -> None:
+    share = Share()
+    share.the_sessions_are_over()
+    share.a_file_is_written(name="a/x.dm3", minute=1)
+    share.it_is_looked(seconds=1)
+    share.a_file_is_written(name="a/x.dm3", minute=66)
+    for seconds in (1, 10):
+        share.it_is_looked(seconds=seconds)
+        share.no_file_is_in_two_records()
+    share.teardown()

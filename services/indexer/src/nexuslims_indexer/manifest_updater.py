@@ -317,16 +317,19 @@ class ManifestUpdater:
             return
         asked = max(tracked.scheduled, tracked.asked)
         state = await self._events.sessions.open(one.session, through=tracked.scanned)
+        found = await self._found(one, claims, state, seen, now)
         statement = decide(
             state,
             Window(tracked.instrument, tracked.start, tracked.end),
-            await self._found(one, claims, state, seen, now),
+            found,
             lambda file: self._evidence.claim(file, sessions),
             strategy=self._policy.strategy,
             now=now,
             delay=self._policy.delay,
         )
         self._note_doubts(one, claims, statement, tracked, now)
+        if any(path in found.growing for path in paths_of(state)):
+            self._doubtful.add(one.session)  # what a file of it becomes may lie far from its time
         await self._state(one.session, statement, self.causes.get(one.session))
         self.causes.pop(one.session, None)
         tracked.decided = asked
