@@ -22,7 +22,13 @@ from nexuslims_console.notifications.channels import (
     Webhook,
     WebhookSettings,
 )
-from nexuslims_console.notifications.digest import Digest, Told, make_digest, to_tell, trouble_of
+from nexuslims_console.notifications.digest import (
+    Digest,
+    Notified,
+    make_digest,
+    to_notify,
+    trouble_of,
+)
 from nexuslims_console.notifications.notify import notify
 from nexuslims_console.notifications.testing import ChannelBehaviour
 from nexuslims_console.views import SessionRow, session_row
@@ -96,18 +102,18 @@ _TROUBLES = st.lists(
 
 @given(_TROUBLES)
 def test_nobody_is_told_twice_a_day_of_one_session(story: list[tuple[int, str]]) -> None:
-    told: dict[str, Told] = {}
+    notified: dict[str, Notified] = {}
     last: datetime | None = None
     moment = NOW
     for hours, reason in story:
         moment += timedelta(hours=hours)
         now = row("a", reason=reason) if reason else row("a", "COMPLETED")
-        if to_tell([now], told, moment):
+        if to_notify([now], notified, moment):
             if last is not None:
                 assert moment - last >= timedelta(days=1)
-            last, told["a"] = moment, Told(trouble_of(now), moment)
+            last, notified["a"] = moment, Notified(trouble_of(now), moment)
     if any(reason for _, reason in story):
-        assert told
+        assert notified
 
 
 def test_a_mail_is_sent_by_the_incumbents_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ _REMEDIES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notified:
     """What was said last of a session, and when."""
 
     trouble: str
@@ -55,8 +55,8 @@ def trouble_of(row: SessionRow) -> str:
     return "" if waits else f"{row.status}: {row.reason or row.phase}"
 
 
-def to_tell(
-    rows: Iterable[SessionRow], told: Mapping[str, Told], now: datetime
+def to_notify(
+    rows: Iterable[SessionRow], notified: Mapping[str, Notified], now: datetime
 ) -> list[SessionRow]:
     """Return the sessions in trouble of which nobody was told yet.
 
@@ -64,14 +64,14 @@ def to_tell(
     ----------
     rows
         All sessions that may be in trouble.
-    told
+    notified
         What was said before, by session.
     now
         The time: of one session there are no two messages a day.
     """
     news = []
     for row in rows:
-        before = told.get(row.session)
+        before = notified.get(row.session)
         known = before and (before.trouble == trouble_of(row) or now - before.at < AGAIN_AFTER)
         if trouble_of(row) and not known:
             news.append(row)

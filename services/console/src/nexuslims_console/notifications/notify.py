@@ -9,7 +9,13 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from nexuslims_console.notifications.channels import Channel, NotificationError
-from nexuslims_console.notifications.digest import Digest, Told, make_digest, to_tell, trouble_of
+from nexuslims_console.notifications.digest import (
+    Digest,
+    Notified,
+    make_digest,
+    to_notify,
+    trouble_of,
+)
 from nexuslims_console.views import SessionRow
 from nexuslims_shared.artifacts import write_artifact
 
@@ -17,7 +23,7 @@ log = logging.getLogger(__name__)
 
 FILE: Final = "notified.json"
 """In NX_STATE_PATH: what was said of which session. Without it everything is said again."""
-_TOLD: Final = TypeAdapter(dict[str, dict[str, Told]])
+_NOTIFIED: Final = TypeAdapter(dict[str, dict[str, Notified]])
 
 
 def notify(
@@ -39,11 +45,11 @@ def notify(
         The time.
     """
     rows = list(rows)
-    told = _read(state / FILE)
+    notified = _read(state / FILE)
     sent: dict[str, Digest] = {}
     for name, channel in channels.items():
-        before = told.get(name, {})
-        news = to_tell(rows, before, now)
+        before = notified.get(name, {})
+        news = to_notify(rows, before, now)
         if not news:
             continue
         digest = make_digest(news)
@@ -52,16 +58,16 @@ def notify(
         except NotificationError as error:
             log.warning("%s: %s", name, error)
             continue
-        said = {row.session: Told(trouble_of(row), now.astimezone(UTC)) for row in news}
-        told[name] = {**before, **said}
-        write_artifact(state, FILE, _TOLD.dump_json(told))
+        fresh = {row.session: Notified(trouble_of(row), now.astimezone(UTC)) for row in news}
+        notified[name] = {**before, **fresh}
+        write_artifact(state, FILE, _NOTIFIED.dump_json(notified))
         sent[name] = digest
     return sent
 
 
-def _read(path: Path) -> dict[str, dict[str, Told]]:
+def _read(path: Path) -> dict[str, dict[str, Notified]]:
     try:
-        return _TOLD.validate_json(path.read_bytes())
+        return _NOTIFIED.validate_json(path.read_bytes())
     except FileNotFoundError:
         return {}
     except ValidationError:
