@@ -14,7 +14,9 @@ from nexuslims_shared.secrets import HIDDEN, hide, hide_in, is_secret, remember_
 from nexuslims_shared.settings import Environment
 
 PASSWORD = st.text(st.characters(categories=["L", "N"]), min_size=6)
-SIGNS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x2FF), min_size=6)
+SIGNS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x2FF), min_size=6).filter(
+    lambda text: len(text.strip()) >= 6  # U+0085 is a blank; what is shorter is not searched for
+)
 
 
 @pytest.fixture(autouse=True)
