@@ -48,13 +48,13 @@ def map_shape(
     images
         Rows and columns of the images beside it.
     """
-    told = _scanned_part(stream_settings(streams[0]), tree)
+    scanned = _scanned_part(stream_settings(streams[0]), tree)
     others = list(dict.fromkeys(images))
-    if told in others or not others:
-        return told
+    if scanned in others or not others:
+        return scanned
     points = _points(streams[0])
-    candidates = [one for one in (told, *others) if one is not None]
-    return next((one for one in candidates if points and points % (one[0] * one[1]) == 0), told)
+    candidates = [one for one in (scanned, *others) if one is not None]
+    return next((one for one in candidates if points and points % (one[0] * one[1]) == 0), scanned)
 
 
 def _scanned_part(settings: Mapping[str, Any], tree: Mapping[str, Any]) -> tuple[int, int] | None:

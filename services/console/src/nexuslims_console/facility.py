@@ -165,8 +165,8 @@ def console_address(state: Path) -> str:
     except FileNotFoundError:
         return ""
     host = read(ConsoleSettings).host
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - only compared
-    return f"http://{shown}:{port}/" if runs_here(state) and port != "0" else ""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - only compared
+    return f"http://{reachable}:{port}/" if runs_here(state) and port != "0" else ""
 
 
 def _console_port() -> int:

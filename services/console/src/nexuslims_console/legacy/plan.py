@@ -218,12 +218,12 @@ def _obstacle(planned: PlannedSession) -> str:
 
 
 def _purpose(record: LegacyRecord) -> dict[str, Any]:
-    said = record.experiment
+    experiment = record.experiment
     return {
         "record": record.ref,
-        "title": said.title,
-        "purpose": said.motivation,
-        "url": said.url,
+        "title": experiment.title,
+        "purpose": experiment.motivation,
+        "url": experiment.url,
         "samples": tuple(
             Sample(
                 id=one.id or f"sample-{number}",
@@ -232,7 +232,7 @@ def _purpose(record: LegacyRecord) -> dict[str, Any]:
                 description="\n".join(one.descriptions),
                 elements=one.elements,
             )
-            for number, one in enumerate(said.samples, start=1)
+            for number, one in enumerate(experiment.samples, start=1)
         ),
         "projects": tuple(
             Project(
@@ -242,6 +242,6 @@ def _purpose(record: LegacyRecord) -> dict[str, Any]:
                 group=one.group,
                 ref=one.ref,
             )
-            for one in said.projects
+            for one in experiment.projects
         ),
     }

@@ -178,17 +178,23 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _entry(planned: PlannedSession) -> dict[str, Any]:
     """Return a session as a calendar's entry, with what its record says it was for."""
-    said = planned.record.experiment if planned.record else None
+    experiment = planned.record.experiment if planned.record else None
     entry: dict[str, Any] = {
         "id": planned.calendar_event,
         "instrument": planned.session.instrument,
         "start": planned.session.start.isoformat(),
         "end": planned.session.end.isoformat() if planned.session.end else None,
-        "user": _user(said.experimenters[0] if said and said.experimenters else "", planned),
+        "user": _user(
+            experiment.experimenters[0] if experiment and experiment.experimenters else "", planned
+        ),
         "consent": True,
     }
-    if said:
-        entry |= {"title": said.title, "purpose": said.motivation, "url": said.url}
+    if experiment:
+        entry |= {
+            "title": experiment.title,
+            "purpose": experiment.motivation,
+            "url": experiment.url,
+        }
         entry["samples"] = [
             {
                 "name": one.name,
@@ -196,9 +202,11 @@ def _entry(planned: PlannedSession) -> dict[str, Any]:
                 "description": "\n".join(one.descriptions),
                 "elements": one.elements,
             }
-            for one in said.samples
+            for one in experiment.samples
         ]
-        entry["projects"] = [{"project_id": one.id, "name": one.name} for one in said.projects]
+        entry["projects"] = [
+            {"project_id": one.id, "name": one.name} for one in experiment.projects
+        ]
     return {name: value for name, value in entry.items() if value not in (None, "")}
 
 
