@@ -154,6 +154,7 @@ def test_reading_needs_no_script(browser: Any, facility: Facility) -> None:
     assert visitor.reads("tbody tr")
     assert visitor.page.locator("tbody tr").count() == 1
     visitor.page.get_by_role("link", name="file-1001").click()
+    visitor.page.wait_for_url("**/sessions/file-1001")
     assert visitor.page.locator(".waterfall tr").count() > 10
     visitor.context.close()
 
