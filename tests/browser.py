@@ -61,11 +61,11 @@ class Facility:
         return answer.text
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for something, a minute and a half at most."""
-        end = time.monotonic() + 90
+        """Wait for something, four minutes at most."""
+        end = time.monotonic() + 240
         while not condition():
             if time.monotonic() > end:
-                raise AssertionError(f"{what}: not within 90 s; see {self.folder}")
+                raise AssertionError(f"{what}: not within 240 s; see {self.folder}")
             time.sleep(0.2)
 
     def pid(self, service: str) -> int:

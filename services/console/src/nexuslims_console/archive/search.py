@@ -25,6 +25,8 @@ from nexuslims_console.archive.question import Condition, Question
 from nexuslims_console.archive.rows import RecordRow, first_id
 from nexuslims_console.archive.tables import ArchiveDatabase, ArchiveTables
 from nexuslims_console.archive.words import Matches, folded, matching
+from nexuslims_console.writing import read_positions
+from nexuslims_shared.store.positions import Positions
 
 COUNTED: Final = 1000
 """Matches that are counted, and that facets are of: the newest."""
@@ -159,6 +161,11 @@ class Archive:
             records = select(func.count()).select_from(tables.records)
             datasets = select(func.coalesce(func.sum(tables.records.c.datasets), 0))
             return int(connection.scalar(records) or 0), int(connection.scalar(datasets) or 0)
+
+    def positions(self) -> Positions:
+        """Return how far the archive is."""
+        with self._database.reading() as (connection, tables):
+            return read_positions(connection, tables)
 
     def newest_file(self, instrument: str) -> tuple[str, datetime] | None:
         """Return the dataset that was acquired last at an instrument: its location, and when."""

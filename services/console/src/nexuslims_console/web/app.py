@@ -86,7 +86,7 @@ def make_app(site: Site) -> Starlette:
     app.state.site = site
     app.state.sign_in = sign_in
     app.state.served = {}
-    app.state.positions = live.Positions(site.model)
+    app.state.positions = live.Positions(site)
     app.state.stopping = asyncio.Event()
     return app
 

@@ -100,6 +100,14 @@ class Site:
     names: Names
     sessions: SessionRepository
 
+    async def position(self) -> int:
+        """Return how far the tables are that pages are made from; it changes when they do."""
+        return await asyncio.to_thread(self._position)
+
+    def _position(self) -> int:
+        sessions, archive = self.model.position().positions, self.archive.positions()
+        return sessions.messages + archive.messages
+
 
 def make_site(
     context: ServiceContext,

@@ -53,6 +53,7 @@ def environment() -> Environment:
         "tone": lambda status: _STATUS.get(status, (status, "quiet"))[1],
         "static": static,
         "unit": written_unit,
+        "written": written,
         "clock": lambda moment: local(moment, "%H:%M:%S"),
     }
     made.globals |= {"query": query, "statuses": list(_STATUS), "zone": zone}
@@ -94,6 +95,15 @@ def local(moment: datetime | None, form: str) -> str:
         As ``strftime`` takes it.
     """
     return moment.astimezone().strftime(form) if moment else ""
+
+
+def written(text: str) -> str:
+    """Write a time of a record in the zone of this machine; one without a zone as it stands."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{moment.astimezone() if moment.tzinfo else moment:%Y-%m-%d %H:%M}"
 
 
 def zone() -> str:

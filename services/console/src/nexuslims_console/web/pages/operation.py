@@ -39,6 +39,7 @@ class InstrumentView:
 async def show_operation(request: Request) -> HTMLResponse:
     """Show what is slow now, and what is down since when."""
     site, now = site_of(request), datetime.now(UTC)
+    at = await site.position()
     lags, health, letters = await asyncio.gather(
         consumers(site.context.jetstream), services(site), _letters(site)
     )
@@ -51,6 +52,7 @@ async def show_operation(request: Request) -> HTMLResponse:
     return page(
         request,
         "operation",
+        at=at,
         waiting=waiting,
         due={one.service: one for one in due},
         consumers=lags,

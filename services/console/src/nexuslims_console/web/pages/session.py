@@ -54,7 +54,9 @@ class Files:
 
 async def show_session(request: Request) -> HTMLResponse:
     """Show one session: its story, its activities, its files, its uploads."""
-    site, row = site_of(request), await _row(request)
+    site = site_of(request)
+    at = await site.position()  # first: what comes while the page is made is sent after it
+    row = await _row(request)
     name = row.session
     counts, events, unreadable, in_archive, files, people = await asyncio.gather(
         asyncio.to_thread(site.lists.count_events, name),
@@ -70,6 +72,7 @@ async def show_session(request: Request) -> HTMLResponse:
     return page(
         request,
         "session",
+        at=at,
         row=row,
         notice=notice_of(row),
         people=people[name],

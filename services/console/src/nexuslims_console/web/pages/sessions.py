@@ -28,6 +28,7 @@ async def show_sessions(request: Request) -> HTMLResponse:
     descending = values["order"] != "up"
     asked = request.query_params.get("page", "")
     number = int(asked) if asked.isdecimal() else 1
+    at = await site.position()  # first: what comes while the page is made is sent after it
     by_status, instruments, position = await asyncio.gather(
         asyncio.to_thread(site.lists.by_status),
         asyncio.to_thread(site.lists.instruments),
@@ -49,6 +50,7 @@ async def show_sessions(request: Request) -> HTMLResponse:
     return page(
         request,
         "sessions",
+        at=at,
         values=values,
         filtered=chosen != Filter(),
         rows=rows,

@@ -5,6 +5,8 @@
   const live = document.querySelector("[data-live]");
   let asked = false;
   let running = false;
+  let postponed = false;
+  let connection = "";
 
   const refresh = async () => {
     if (running) { asked = true; return; }
@@ -21,21 +23,29 @@
 
   const replace = (html) => {
     const focused = document.activeElement;
-    if (live.contains(focused) && focused.matches("input, select, textarea, summary")) return;
+    postponed = live.contains(focused) && focused.matches("input, select, textarea, summary");
+    if (postponed) return;
     const address = live.contains(focused) && focused.getAttribute("href");
     const open = new Set([...live.querySelectorAll("details[open][id]")].map((one) => one.id));
     live.innerHTML = html;
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     if (address) live.querySelector(`a[href="${CSS.escape(address)}"]`)?.focus();
+    report(connection);
+  };
+
+  const report = (text) => {
+    connection = text;
+    const state = document.querySelector("[data-live-state]");
+    if (state) state.textContent = text;
   };
 
   if (live && window.EventSource) {
-    const state = document.querySelector("[data-live-state]");
-    const source = new EventSource("/live");
-    source.addEventListener("open", () => { if (state) state.textContent = "live"; });
-    source.addEventListener("error", () => { if (state) state.textContent = "not connected"; });
+    const source = new EventSource(`/live?at=${live.dataset.live}`);
+    source.addEventListener("open", () => report("live"));
+    source.addEventListener("error", () => report("not connected"));
     source.addEventListener("position", () => { if (!document.hidden) refresh(); });
     document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+    live.addEventListener("focusout", () => { if (postponed) refresh(); });
   }
 
   document.addEventListener("keydown", (event) => {
