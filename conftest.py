@@ -8,7 +8,7 @@ from shutil import which
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,7 +17,9 @@ from tests.absent import CorpusFiles, absent, summary
 from tests.corpus import find_corpus
 
 # how long one example takes depends on what else the machine does: pytest-timeout bounds a test
-settings.register_profile("without deadline", deadline=None)
+settings.register_profile(
+    "without deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("without deadline")
 
 # pytest-xdist sets it for its workers; tables fit themselves to it
