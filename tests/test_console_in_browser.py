@@ -13,7 +13,12 @@ from scripts.npm import AXE
 from tests.absent import absent
 from tests.browser import Facility, chromium, facility_with_trouble
 
-pytestmark = [pytest.mark.broker, pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.browser,
+    pytest.mark.timeout(600),  # a facility is started, which takes long on a busy machine
+    pytest.mark.xdist_group("browser"),
+]
 
 PAGES = {
     "sessions": "/",
