@@ -39,7 +39,10 @@ async def write_sessions(
     """
     records = {
         f"file-{number}": small_record_xml(
-            f"Körner {number}", datasets=size // _DATASET_BYTES, number=number
+            f"Körner {number}",
+            datasets=size // _DATASET_BYTES,
+            number=number,
+            session=f"file-{number}",
         )
         for number in range(1, count + 1)
     }

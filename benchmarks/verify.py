@@ -60,7 +60,7 @@ def _uploaded(cdcs: FakeCdcs, session: str, xml: bytes) -> Envelope:
         destination="cdcs",
         record_sha256=hashlib.sha256(xml).hexdigest(),
         plan=UploadPlan(strategy="all", destinations=("cdcs",)),
-        record_id=str(cdcs.put(session, xml.decode())),
+        record_id=str(cdcs.put(f"2018-11-13_FEI-Titan-TEM_{session}", xml.decode())),
         after=0,
     )
     return envelop(event, source="nexuslims/bench")

@@ -41,7 +41,7 @@ async def held(harness):
     harness.fake.looked_at = []
     harness.use(harness.fake)
     for number, session in enumerate(SESSIONS):
-        events, xml = SessionEvents(session), small_record_xml(number=number)
+        events, xml = SessionEvents(session), small_record_xml(number=number, session=session)
         artifact = write_artifact(harness.settings.records, f"{number}.xml", xml)
         await harness.append(
             events.matched(), events.ended(), events.built(2, xml, record=artifact)

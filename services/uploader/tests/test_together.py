@@ -12,6 +12,7 @@ from nexuslims_uploader.cdcs.client import CdcsClient
 from nexuslims_uploader.cdcs.destination import CdcsDestination
 from nexuslims_uploader.cdcs.previews import Previews
 from nexuslims_uploader.cdcs.settings import CdcsSettings
+from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.testing import FakeDestination, record_to_upload, small_record_xml
 from nexuslims_uploader.testing.cdcs import FakeCdcs
 from nexuslims_uploader.uploader import Uploader
@@ -54,16 +55,23 @@ async def test_many_records_are_under_way_at_once(tmp_path) -> None:
         settings = CdcsSettings(url=cdcs.url, token="admin-token")  # noqa: S106 - a fake's
         client = CdcsClient(settings, Network())
         destination = CdcsDestination(client, settings, Previews(client, tmp_path))
-        xml = small_record_xml(datasets=400)
         room = asyncio.Semaphore(5)
+        records = [
+            record_to_upload(
+                small_record_xml(datasets=400, number=number, session=f"file-{number}"),
+                session=f"file-{number}",
+                file_name=f"{number}.xml",
+            )
+            for number in range(20)
+        ]
 
-        async def upload(number: int) -> None:
+        async def upload(record: RecordToUpload) -> None:
             async with room:
-                await destination.upload(record_to_upload(xml, session=f"file-{number}"), {})
+                await destination.upload(record, {})
 
-        await asyncio.gather(*(upload(number) for number in range(20)))
+        await asyncio.gather(*map(upload, records))
         await destination.close()
         assert cdcs.busiest == 5
-        assert cdcs.held() == {f"file-{number}": [xml] for number in range(20)}
+        assert cdcs.held() == {record.session: [record.xml] for record in records}
         places = [one for one in cdcs.requests if "template" in one.path]
         assert len(places) == 1

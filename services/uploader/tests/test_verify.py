@@ -39,7 +39,7 @@ SESSIONS = [f"file-{number}" for number in range(6)]
 async def begin(harness, session: str) -> bytes:
     """Have the record of a session built."""
     number = int(session.rpartition("-")[2])
-    events, xml = SessionEvents(session), small_record_xml(number=number)
+    events, xml = SessionEvents(session), small_record_xml(number=number, session=session)
     artifact = write_artifact(harness.settings.records, f"2018_{number}.xml", xml)
     await harness.append(events.matched(), events.ended(), events.built(2, xml, record=artifact))
     return xml
@@ -86,7 +86,7 @@ async def test_every_second_record_is_lost_at_three_destinations_and_comes_back(
         for number in (1, 3, 5):
             (records / "uploaded" / f"2018_{number}.xml").unlink()
             cdcs.records.pop(
-                next(i for i, r in cdcs.records.items() if r.title == f"file-{number}")
+                next(i for i, r in cdcs.records.items() if r.session == f"file-{number}")
             )
             elabftw.experiments[sorted(elabftw.experiments)[number]].state = 3
         seen = await verify(harness, *destinations)

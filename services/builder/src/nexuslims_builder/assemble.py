@@ -24,10 +24,10 @@ from nexuslims_contracts.record.model import (
     Sample,
     TextEntry,
 )
+from nexuslims_contracts.record.provenance import SOURCE, made_of
 
 _NOT_FILE_NAME: Final = re.compile(r"[^\w.+-]+")
 _LONGEST_NAME: Final = 150
-_SOURCE: Final = "NexusLIMS"
 _MOST_NAMES: Final = 20
 
 _FAR: Final = timedelta(days=1)
@@ -66,7 +66,7 @@ def assemble(
         samples=tuple(map(_sample, record.samples)),
         projects=tuple(map(_project, record.projects)),
         activities=tuple(_activity(files, record) for files in activities),
-        notes=(Notes((TextEntry(_remarks(record)),), source=_SOURCE),),
+        notes=(Notes((TextEntry(_remarks(record)),), source=SOURCE),),
     )
     return curated(experiment, record.additions, judgements=False)
 
@@ -85,8 +85,7 @@ def _remarks(record: RecordInput) -> tuple[str, ...]:
         )
         if files
     ]
-    made_of = f"the events of {record.session} up to {record.through}, SHA-256 {record.digest}"
-    return (*remarks, f"Made by NexusLIMS of {made_of}")
+    return (*remarks, made_of(record.session, record.through, record.digest))
 
 
 def _listed(files: Sequence[FileInput]) -> str:

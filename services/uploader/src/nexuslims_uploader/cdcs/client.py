@@ -1,22 +1,29 @@
 """The calls of CDCS's REST API that we need, as a CDCS 2.18 core answers them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final
 
 import httpx
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from nexuslims_shared.network import Network
 from nexuslims_uploader.answers import error_text
 from nexuslims_uploader.cdcs.settings import CdcsSettings
+from nexuslims_uploader.cdcs.shapes import (
+    Blob,
+    Data,
+    Id,
+    Page,
+    Task,
+    Template,
+    User,
+    Workspace,
+)
 from nexuslims_uploader.destination import UploadResult
 from nexuslims_uploader.http import Api, open_client
 from nexuslims_uploader.peer import Peer
-
-Id: TypeAlias = int | str
-"""Numbers, that are texts in some answers."""
 
 _RECORDS: Final = re.compile(r"rest/(admin/)?data/(\d+/)?$")
 _REFUSALS: Final = re.compile(
@@ -33,46 +40,10 @@ _REFUSALS: Final = re.compile(
 """What stands in a 500 that the same record would get again; others are the server's trouble."""
 
 
-class Data(BaseModel):
-    """A record as CDCS holds it."""
-
-    id: Id
-    title: str
-    workspace: Id | None = None
-    xml_content: str
-
-
-class Workspace(BaseModel):
-    """A place that says who sees a record."""
-
-    id: Id
-    title: str
-
-
-class Template(BaseModel):
-    """A schema with its versions; records are made with the current one."""
-
-    title: str
-    current: Id
-    is_disabled: bool = False
-
-
-class User(BaseModel):
-    """An account."""
-
-    id: Id
-    username: str
-
-
-class Blob(BaseModel):
-    """A file beside the records."""
-
-    id: Id
-    filename: str
-
-
 _DATA = TypeAdapter(Data)
 _MANY_DATA = TypeAdapter(list[Data])
+_PAGE = TypeAdapter(Page)
+_TASK = TypeAdapter(Task)
 _WORKSPACES = TypeAdapter(list[Workspace])
 _TEMPLATES = TypeAdapter(list[Template])
 _USER = TypeAdapter(User)
@@ -91,8 +62,6 @@ class Place:
 
 class CdcsClient:
     """A connection to one CDCS; every method raises as :meth:`nexuslims_uploader.http.Api.send`.
-
-    The title of a record is the token of its session.
 
     Parameters
     ----------
@@ -146,14 +115,29 @@ class CdcsClient:
         session
             Token of the session it is about; empty for none.
         """
-        query = {"query": {}, "title": {"$in": list(titles)}, "all": "true"}
+        return await self._query({"query": {}, "title": {"$in": list(titles)}}, session)
+
+    async def find_content(self, content: Mapping[str, Any], session: str) -> list[Data]:
+        """Return the records that contain something, oldest first.
+
+        Parameters
+        ----------
+        content
+            A query of paths like ``Experiment.summary.@ref`` and their values, in MongoDB's
+            language. CDCS has made numbers of the texts that look like one.
+        session
+            Token of the session it is about; empty for none.
+        """
+        return await self._query({"query": dict(content)}, session)
+
+    async def _query(self, query: dict[str, Any], session: str) -> list[Data]:
         found = await self.api.read(
             _MANY_DATA,
             "POST",
             "rest/data/query/",
             session=session,
             repeatable=True,
-            json=query,
+            json={**query, "all": "true"},
         )
         return sorted(found, key=lambda data: (len(str(data.id)), str(data.id)))
 
@@ -171,19 +155,23 @@ class CdcsClient:
         response = await self.api.send_unless_gone("GET", path, session=session)
         return None if response is None else self.api.shaped(_DATA, response, session=session)
 
-    async def create(self, title: str, xml: str, place: Place, owner: Id | None) -> Data:
+    async def create(
+        self, title: str, xml: str, place: Place, owner: Id | None, session: str
+    ) -> Data:
         """Make a record, at once in its workspace and with its owner (None: the token's).
 
         Parameters
         ----------
         title
-            Of the template.
+            Of the record.
         xml
             The content.
         place
             Template and workspace.
         owner
             Number of the account it will belong to; the token's own if not given.
+        session
+            Token of the session it is about.
         """
         document = {"template": place.template, "title": title, "xml_content": xml}
         if place.workspace is not None:
@@ -191,9 +179,9 @@ class CdcsClient:
         path = "rest/data/"
         if owner is not None:
             path, document["user_id"] = "rest/admin/data/", str(owner)
-        return await self.api.read(_DATA, "POST", path, session=title, json=document)
+        return await self.api.read(_DATA, "POST", path, session=session, json=document)
 
-    async def change(self, record: Id, title: str, xml: str) -> None:
+    async def change(self, record: Id, title: str, xml: str, session: str) -> None:
         """Give a record its title and another content.
 
         Parameters
@@ -201,12 +189,73 @@ class CdcsClient:
         record
             Number of the record.
         title
-            Of the template.
+            Of the record.
         xml
             The content.
+        session
+            Token of the session it is about.
         """
         document = {"title": title, "xml_content": xml}
-        await self.api.send("PATCH", f"rest/data/{record}/", session=title, json=document)
+        await self.api.send("PATCH", f"rest/data/{record}/", session=session, json=document)
+
+    async def owned(self, title: str, session: str) -> list[Data]:
+        """Return the records with a title that belong to the token's own account.
+
+        Parameters
+        ----------
+        title
+            Of the records.
+        session
+            Token of the session it is about.
+        """
+        found = await self.api.read(
+            _PAGE, "GET", "rest/data/", session=session, params={"title": title}
+        )
+        return found.results
+
+    async def change_owner(self, record: Id, owner: Id, session: str) -> None:
+        """Give a record to another account; wants a superuser's token.
+
+        Parameters
+        ----------
+        record
+            Number of the record.
+        owner
+            Number of the account.
+        session
+            Token of the session it is about.
+        """
+        await self.api.send("PATCH", f"rest/data/{record}/change-owner/{owner}", session=session)
+
+    async def begin_migration(self, record: Id, template: Id, session: str) -> str:
+        """Have CDCS put a record under another version of its template; wants a superuser's token.
+
+        Returns the number of the task that does it, after CDCS has found the record to be valid.
+
+        Parameters
+        ----------
+        record
+            Number of the record.
+        template
+            Number of the template's version.
+        session
+            Token of the session it is about.
+        """
+        path = f"rest/data/template/{template}/migrate/"
+        return str(await self.api.json("POST", path, session=session, json={"data": [str(record)]}))
+
+    async def migration(self, task: str, session: str) -> str:
+        """Return the state of such a task, in Celery's words, such as ``PENDING``.
+
+        Parameters
+        ----------
+        task
+            Its number.
+        session
+            Token of the session it is about.
+        """
+        path = f"rest/data/migration/task/{task}/progress/"
+        return (await self.api.read(_TASK, "GET", path, session=session)).state
 
     async def assign(self, kind: str, record: Id, workspace: Id, session: str) -> None:
         """Put a record (``data``) or a file (``blob``) into a workspace.

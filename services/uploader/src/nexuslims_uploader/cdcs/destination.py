@@ -1,21 +1,18 @@
 """Taking records to CDCS, so that it holds one of each session whatever happened before.
 
-CDCS has no key of ours and lets titles repeat. So a record's title is the session's token, which is
-no number (CDCS turns such texts into numbers, and finds them no more), and a record counts as ours
-if it also names the session's address in the calendar, or without one our instrument and the
-calendar's number of the session. So does what the incumbent made, under its own title. What is
-found is changed in place. Whoever makes a record looks again afterwards: of several, which two
-uploaders at once or a lost answer may leave, the oldest stays.
+What is found of a session (:mod:`nexuslims_uploader.cdcs.search`) is changed in place. Whoever
+makes a record looks again afterwards: of several, which two uploaders at once or a lost answer may
+leave, one stays. What the incumbent made twice is left, because links to it were given out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from nexuslims_contracts.datasets import CuratedDataset
-from nexuslims_contracts.errors import UnreadableRecordError
-from nexuslims_contracts.record.reader import read_record
+from nexuslims_contracts.record.curation import merged_additions
 from nexuslims_shared.settings import Settings, read
-from nexuslims_uploader.cdcs.client import CdcsClient, Data, Place
+from nexuslims_uploader.cdcs.client import CdcsClient, Place
 from nexuslims_uploader.cdcs.content import (
     Content,
     Edited,
@@ -26,9 +23,14 @@ from nexuslims_uploader.cdcs.content import (
 )
 from nexuslims_uploader.cdcs.places import Places
 from nexuslims_uploader.cdcs.previews import Previews
+from nexuslims_uploader.cdcs.search import find_records, is_by_us, title_for
 from nexuslims_uploader.cdcs.settings import CdcsSettings
+from nexuslims_uploader.cdcs.shapes import Data
 from nexuslims_uploader.destination import Holding, RecordToUpload, UploadResult
 from nexuslims_uploader.errors import EditedError, RefusedError, UploadError
+
+_ATTEMPTS: Final = 5
+"""How often a record is merged anew that people change while it is about to be written."""
 
 
 def create(settings: Settings) -> "CdcsDestination":
@@ -86,27 +88,18 @@ class CdcsDestination:
         """
         place = await self._places.place(record.session)
         known = previous.get(self.name)
-        data = await self._found(record, known.record_id if known else "")
-        former = data.xml_content if data else ""
-        if data is None:
+        found = await find_records(self._client, record, known.record_id if known else "")
+        former = found[0].xml_content if found else ""
+        if found:
+            data, content = await self._change(found, record, place, known)
+        else:
             content = new_content(record)
             data = await self._make(record, content, place)
-        else:
-            content = self._merged(record, data, known)
-            await self._bring_up_to_date(data, record.session, content, place)
         if self._settings.previews:
             await self._previews.bring(record, data.id, place.workspace)
             await self._previews.drop(record, former)
         where = self._client.result(data.id)
         return replace(where, written=str(content.written), additions=content.additions)
-
-    def _merged(self, record: RecordToUpload, data: Data, known: UploadResult | None) -> Content:
-        """Keep what people added to the record that is there."""
-        written = _written(known)
-        content = merged_content(record, data.xml_content, written)
-        if isinstance(content, Edited):
-            raise EditedError(content.what, destination=self.name, session=record.session)
-        return content
 
     async def inspect(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
@@ -121,16 +114,15 @@ class CdcsDestination:
             Where the session's record is by what the events say, by destination.
         """
         known = previous.get(self.name)
-        ours = await self._ours(record, known.record_id if known else "")
+        ours = await find_records(self._client, record, known.record_id if known else "")
         if not ours:
             return "missing"
-        written = _written(known)
+        record, written = _as_written(ours[0], record, known)
         there = ours[0].xml_content
         if written is not None and written.is_of(there):
             return "current"
-        return (
-            "changed" if isinstance(merged_content(record, there, written), Edited) else "current"
-        )
+        is_edited = isinstance(merged_content(record, there, written), Edited)
+        return "changed" if is_edited else "current"
 
     async def additions(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
@@ -147,9 +139,11 @@ class CdcsDestination:
         known = previous.get(self.name)
         if known is None:
             return None
-        ours = await self._ours(record, known.record_id)
-        written = _written(known)
-        if not ours or (written is not None and written.is_of(ours[0].xml_content)):
+        ours = await find_records(self._client, record, known.record_id)
+        if not ours:
+            return None
+        record, written = _as_written(ours[0], record, known)
+        if written is not None and written.is_of(ours[0].xml_content):
             return None
         return additions_there(record, ours[0].xml_content, written)
 
@@ -166,12 +160,13 @@ class CdcsDestination:
             Where the session's record is by what the events say, by destination.
         """
         known = previous.get(self.name)
-        data = await self._found(record, known.record_id if known else "")
+        found = await find_records(self._client, record, known.record_id if known else "")
         additions = None
-        if data is not None:
-            written = _written(known)
-            additions = additions_there(record, data.xml_content, written)
-            await self._client.delete("data", data.id, record.session)
+        for data in found:
+            ours, written = _as_written(data, record, known)
+            some = additions_there(ours, data.xml_content, written)
+            additions = some if additions is None else merged_additions((), some or (), additions)
+        await self._delete(found, record)
         await self._previews.remove(record.session)
         return additions
 
@@ -179,25 +174,8 @@ class CdcsDestination:
         """Close the connections."""
         await self._client.api.close()
 
-    async def _found(self, record: RecordToUpload, known: str) -> Data | None:
-        """Return the session's record there, under our title or the incumbent's; remove others."""
-        ours = await self._ours(record, known)
-        for other in ours[1:]:
-            await self._client.delete("data", other.id, record.session)
-        return ours[0] if ours else None
-
-    async def _ours(self, record: RecordToUpload, known: str) -> list[Data]:
-        """Return the session's records there, first the one that the events know."""
-        session = record.session
-        titled = await self._client.find((session, record.artifact.stem), session)
-        ours = [data for data in titled if str(data.id) == known or _is_ours(data, record)]
-        ours.sort(key=lambda data: str(data.id) != known)
-        if ours or not known:
-            return ours
-        renamed = await self._client.get(known, session)
-        return [renamed] if renamed is not None and _is_ours(renamed, record) else []
-
     async def _make(self, record: RecordToUpload, content: Content, place: Place) -> Data:
+        """Make the session's record; look again, for what another uploader made meanwhile."""
         try:
             made = await self._post(record, content, place)
         except RefusedError:
@@ -205,39 +183,73 @@ class CdcsDestination:
             if place_now == place:
                 raise
             made = await self._post(record, content, place_now)
-        return await self._found(record, "") or made
+        kept, *others = await find_records(self._client, record, "") or [made]
+        await self._delete(others, record)
+        return kept
 
     async def _post(self, record: RecordToUpload, content: Content, place: Place) -> Data:
         owner = await self._places.owner(record.experiment.experimenters, record.session)
-        return await self._client.create(record.session, content.xml, place, owner)
+        title, session = record.artifact.stem, record.session
+        return await self._client.create(title, content.xml, place, owner, session)
 
-    async def _bring_up_to_date(
-        self, data: Data, session: str, content: Content, place: Place
-    ) -> None:
-        if (data.title, data.xml_content) != (session, content.xml):
-            await self._client.change(data.id, session, content.xml)
+    async def _change(
+        self, found: list[Data], record: RecordToUpload, place: Place, known: UploadResult | None
+    ) -> tuple[Data, Content]:
+        """Bring a record up to date, and remove those of the same session that we made beside it.
+
+        CDCS cannot be asked to change a record only if nobody changed it meanwhile. So it is read
+        again right before.
+        """
+        data, *others = found
+        spare = [one for one in others if is_by_us(one, record)]
+        record = self._with_additions_of(spare, record, known)
+        session = record.session
+        content = self._merged(record, data, known)
+        for _ in range(_ATTEMPTS):
+            title = title_for(data, record)
+            if (data.title, data.xml_content) == (title, content.xml):
+                break
+            now = await self._client.get(str(data.id), session)
+            if now is None or (now.title, now.xml_content) == (data.title, data.xml_content):
+                await self._client.change(data.id, title, content.xml, session)
+                break
+            data, content = now, self._merged(record, now, known)
+        else:
+            raise self._client.api.peer.transient("people are changing the record", session)
         if place.workspace is not None and str(data.workspace) != str(place.workspace):
             await self._client.assign("data", data.id, place.workspace, session)
+        await self._delete(spare, record)
+        return data, content
+
+    def _merged(self, record: RecordToUpload, data: Data, known: UploadResult | None) -> Content:
+        """Keep what people added to the record that is there."""
+        record, written = _as_written(data, record, known)
+        content = merged_content(record, data.xml_content, written)
+        if isinstance(content, Edited):
+            raise EditedError(content.what, destination=self.name, session=record.session)
+        return content
+
+    def _with_additions_of(
+        self, others: list[Data], record: RecordToUpload, known: UploadResult | None
+    ) -> RecordToUpload:
+        """Have our record know what people added to records that are about to be removed."""
+        for other in others:
+            additions = self._merged(record, other, known).additions
+            record = replace(record, additions=additions, last_additions=None)
+        return record
+
+    async def _delete(self, others: Iterable[Data], record: RecordToUpload) -> None:
+        for other in others:
+            await self._client.delete("data", other.id, record.session)
 
 
-def _written(known: UploadResult | None) -> Written | None:
-    """Return what we wrote last; None if the events do not know."""
-    return Written.parse(known.written) if known and known.written else None
+def _as_written(
+    data: Data, record: RecordToUpload, known: UploadResult | None
+) -> tuple[RecordToUpload, Written | None]:
+    """Return what the events say of a record that is there: what we wrote last; None if nothing.
 
-
-def _text(record: RecordToUpload) -> str:
-    return record.xml.decode("utf-8")
-
-
-def _is_ours(data: Data, record: RecordToUpload) -> bool:
-    """Tell a record of the session from another tool's that has the same title, or the same id."""
-    if data.xml_content == _text(record):
-        return True
-    try:
-        there = read_record(data.xml_content.encode())
-    except UnreadableRecordError:
-        return False
-    here = record.experiment
-    if there.url and here.url:
-        return there.url == here.url
-    return (there.id, there.instrument_pid) == (here.id, here.instrument_pid)
+    Of a record that we did not make they know nothing, neither of what people added to it.
+    """
+    if (known is None or known.record_id != str(data.id)) and not is_by_us(data, record):
+        return replace(record, last_additions=()), None
+    return record, Written.parse(known.written) if known and known.written else None

@@ -6,8 +6,9 @@ import secrets
 import time
 from typing import Final
 
-from nexuslims_uploader.cdcs.client import CdcsClient, Id, Place
+from nexuslims_uploader.cdcs.client import CdcsClient, Place
 from nexuslims_uploader.cdcs.settings import CdcsSettings
+from nexuslims_uploader.cdcs.shapes import Id
 from nexuslims_uploader.errors import RefusedError
 
 _FRESH_S: Final = 300.0

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.artifacts import resolve
-from nexuslims_uploader.cdcs.client import CdcsClient, Id
+from nexuslims_uploader.cdcs.client import CdcsClient
+from nexuslims_uploader.cdcs.shapes import Id
 from nexuslims_uploader.destination import RecordToUpload
 
 

@@ -7,7 +7,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from nexuslims_contracts.events import Instrument
-from nexuslims_contracts.record.model import Activity, Dataset, Experiment, Parameter
+from nexuslims_contracts.record.model import (
+    Activity,
+    Dataset,
+    Experiment,
+    Notes,
+    Parameter,
+    TextEntry,
+)
+from nexuslims_contracts.record.provenance import SOURCE, made_of
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_contracts.record.writer import write_record
 from nexuslims_uploader.destination import RecordToUpload
@@ -19,7 +27,9 @@ _ZONE: Final = "America/Denver"
 _START: Final = datetime(2018, 11, 13, 9, tzinfo=ZoneInfo(_ZONE))
 
 
-def small_record_xml(title: str = "A title", *, datasets: int = 1, number: int = 204) -> bytes:
+def small_record_xml(
+    title: str = "A title", *, datasets: int = 1, number: int = 204, session: str = "file-1"
+) -> bytes:
     """Write a small valid record.
 
     Parameters
@@ -30,7 +40,10 @@ def small_record_xml(title: str = "A title", *, datasets: int = 1, number: int =
         How many it has, in one activity, each with a preview.
     number
         The session's in the calendar.
+    session
+        Token of the session, which the record names as ours do; empty for another tool's record.
     """
+    remarks = TextEntry((made_of(session, 3, "d" * 64),))
     return write_record(
         Experiment(
             title=title,
@@ -49,6 +62,7 @@ def small_record_xml(title: str = "A title", *, datasets: int = 1, number: int =
                     datasets=tuple(map(_dataset, range(datasets))),
                 ),
             ),
+            notes=(Notes((remarks,), source=SOURCE),) if session else (),
         )
     )
 
@@ -85,7 +99,7 @@ def record_to_upload(
     file_name
         Name of the record's file.
     """
-    content = small_record_xml() if xml is None else xml
+    content = small_record_xml(session=session) if xml is None else xml
     return RecordToUpload(
         session=session,
         xml=content,

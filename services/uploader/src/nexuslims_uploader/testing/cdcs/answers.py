@@ -6,6 +6,10 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any, Final, TypeAlias
 
+from nexuslims_contracts.errors import UnreadableRecordError
+from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.record.provenance import session_of
+from nexuslims_contracts.record.reader import read_record
 from nexuslims_uploader.testing.server import Answer, Request
 
 Document: TypeAlias = dict[str, Any]
@@ -32,6 +36,19 @@ class Record:
     owner: int
     title: str
     xml: str
+
+    @property
+    def experiment(self) -> Experiment:
+        """What it says; nothing if it is no record."""
+        try:
+            return read_record(self.xml.encode())
+        except UnreadableRecordError:
+            return Experiment()
+
+    @property
+    def session(self) -> str:
+        """The session that it was made of, as it says itself."""
+        return session_of(self.experiment)
 
     def document(self, *, admin: bool = False) -> Document:
         """Return it as the API gives it."""
@@ -155,9 +172,36 @@ def matches(record: Record, query: Document) -> bool:
     workspaces = [int(one["id"]) for one in query.get("workspaces", [])]
     return (
         record.title in titles
+        and (not query["query"] or _contains(record.experiment, query["query"]))
         and (not templates or record.template in templates)
         and (not workspaces or record.workspace in workspaces)
     )
+
+
+def _contains(experiment: Experiment, query: Document) -> bool:
+    """Tell whether a record contains what a query of paths asks for.
+
+    Raises
+    ------
+    StopError
+        If it asks with an operator, or for a path, that this server does not know.
+    """
+    number = int(experiment.id) if experiment.id.isdecimal() else experiment.id
+    known = {
+        "Experiment.summary.@ref": experiment.url,
+        "Experiment.id": number,
+        "Experiment.summary.instrument.@pid": experiment.instrument_pid,
+        "Experiment.summary.reservationStart": experiment.start,
+    }
+    for path, value in query.items():
+        if path == "$and":
+            if not all(_contains(experiment, one) for one in value):
+                return False
+        elif path not in known or isinstance(value, dict):
+            raise StopError(500, {"message": "Unsupported operator found"})
+        elif known[path] != value:
+            return False
+    return True
 
 
 def body_of(request: Request) -> Document:
