@@ -5,7 +5,9 @@ import shutil
 import kubernetes_validate
 import pytest
 import yaml
-from scripts.nack import FILE, rendered
+from cloudcoil.models.keda.v1alpha1 import ScaledObject
+from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
+from scripts import nack, prometheus_rule
 
 from nexuslims_contracts.topology import BUCKETS, CONSUMERS, STREAMS
 from tests.manifests import CHECKOUT, SERVICES, kubectl, only_container
@@ -17,7 +19,9 @@ PART = "app.kubernetes.io/part-of"
 COMPONENT = "app.kubernetes.io/component"
 NATS = {COMPONENT: "nats"}
 KINDS = {"Stream": STREAMS, "Consumer": CONSUMERS, "KeyValue": BUCKETS}
-COMPONENTS = ("autoscaling-keda", "autoscaling-hpa", "prometheus-operator")
+COMPONENTS = ("autoscaling-keda", "autoscaling-hpa", "prometheus-operator", "console-sign-in")
+OPERATORS = {one.__name__: one for one in (ScaledObject, PodMonitor, PrometheusRule)}
+"""What the operators' own definitions of their resources allow."""
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +180,62 @@ def test_people_reach_the_console(renderings):
     assert rule["host"] in ingress["spec"]["tls"][0]["hosts"]
 
 
+def test_the_console_is_reached_by_the_name_that_it_knows(renderings):
+    """It refuses others; and who signs in comes back to that address."""
+    (ingress,) = of_kind(renderings["large"], "Ingress").values()
+    (rule,) = ingress["spec"]["rules"]
+    assert console_settings(renderings["large"])["NX_CONSOLE_ADDRESS"] == f"https://{rule['host']}"
+
+
+def console_settings(documents):
+    container = only_container(of_kind(documents, "Deployment")["console"])
+    return {one["name"]: one["value"] for one in container["env"]}
+
+
+def test_people_sign_in_with_secrets_from_files(renderings):
+    given = console_settings(renderings["large"])
+    assert given["NX_CONSOLE_SIGN_IN"] == "oidc"
+    assert {"NX_CONSOLE_OIDC_CLIENT_SECRET", "NX_CONSOLE_SECRET"}.isdisjoint(given)
+    for name in ("NX_CONSOLE_OIDC_CLIENT_SECRET_FILE", "NX_CONSOLE_SECRET_FILE"):
+        assert given[name].startswith("/run/secrets/nexuslims/")
+    assert "NX_CONSOLE_SIGN_IN" not in console_settings(renderings["small"])
+
+
+def test_the_console_reaches_the_health_of_every_service(rendering):
+    """The uploader says there which destination does not answer."""
+    network, services = Network(rendering), of_kind(rendering, "Service")
+    asked = console_settings(rendering)["NX_CONSOLE_SERVICES"].split(",")
+    addresses = dict(one.split("=") for one in asked)
+    assert addresses.keys() == set(SERVICES) - {"console"}
+    for name, address in addresses.items():
+        assert address == f"http://{name}:8080"
+        service = services[name]["spec"]
+        assert service["selector"].items() <= ours(name).items()
+        assert service["publishNotReadyAddresses"], "who is not ready says why"
+        assert network.connects(ours("console"), ours(name), 8080)
+        assert not network.allows("Egress", ours(name), 8080, ours("console"))
+
+
+# --- operators' resources --------------------------------------------------------------------
+
+
+def test_resources_of_operators_are_what_they_define(renderings):
+    """Nothing is in them that the definition of the resource does not know."""
+    found = [one for one in renderings["large"] if one["kind"] in OPERATORS]
+    assert {one["kind"] for one in found} == OPERATORS.keys()
+    for document in found:
+        read = OPERATORS[document["kind"]].model_validate(document)
+        assert read.model_dump(mode="json", by_alias=True, exclude_unset=True) == document
+
+
+def test_alerts_are_those_of_prometheus(renderings):
+    text = prometheus_rule.FILE.read_text()
+    assert text == prometheus_rule.rendered(), "run `python -m scripts.prometheus_rule`"
+    (rule,) = of_kind(renderings["large"], "PrometheusRule").values()
+    alerts = CHECKOUT / "operations" / "prometheus" / "alerts.yml"
+    assert rule["spec"] == yaml.safe_load(alerts.read_text())
+
+
 # --- autoscaling -----------------------------------------------------------------------------
 
 
@@ -184,7 +244,7 @@ def test_components_can_be_used(name, tmp_path):
     folder = CHECKOUT / "k8s" / "components" / name
     document = yaml.safe_load((folder / "kustomization.yaml").read_text())
     assert document["kind"] == "Component"
-    for resource in document["resources"]:
+    for resource in document.get("resources", ()):
         for one in yaml.safe_load_all((folder / resource).read_text()):
             if one["apiVersion"] == "autoscaling/v2":
                 kubernetes_validate.validate(one, "1.32", strict=True)
@@ -206,8 +266,8 @@ def test_extractors_are_scaled_by_due_work(renderings):
 
 
 def test_resources_of_nack_are_those_of_the_topology():
-    assert FILE.read_text() == rendered(), "run `python -m scripts.nack`"
-    documents = list(yaml.safe_load_all(FILE.read_text()))
+    assert nack.FILE.read_text() == nack.rendered(), "run `python -m scripts.nack`"
+    documents = list(yaml.safe_load_all(nack.FILE.read_text()))
     for kind, specs in KINDS.items():
         assert len(of_kind(documents, kind)) == len(specs)
     for document in documents:
