@@ -241,6 +241,19 @@ def staged_owners(folder: Path) -> set[str]:
     return {found["owner"] for found in names if found}
 
 
+def staged_files(folder: Path, owner: str) -> list[Path]:
+    """Return what is staged for an owner.
+
+    Parameters
+    ----------
+    folder
+        Where it lies.
+    owner
+        As it was staged.
+    """
+    return [path for path, _, _ in _staged(folder, owner)]
+
+
 def discard_staged(folder: Path, owner: str, *, older_than: float | None = None) -> None:
     """Remove what is staged for an owner.
 
@@ -269,11 +282,28 @@ def is_intact(root: Path, ref: ArtifactRef) -> bool:
     ref
         As the event names it.
     """
+    return sha256_of(root, ref.path) == ref.sha256
+
+
+def sha256_of(root: Path, relative: str) -> str | None:
+    """Return the SHA-256 of what stands in an artifact's place; None if nothing can be read there.
+
+    Parameters
+    ----------
+    root
+        The data folder.
+    relative
+        Path below it, with forward slashes.
+
+    Raises
+    ------
+    ArtifactError
+        If the path leaves the folder.
+    """
     try:
-        read_artifact(root, ref)
-    except ArtifactError:
-        return False
-    return True
+        return hashlib.sha256(resolve(root, relative).read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def read_artifact(root: Path, ref: ArtifactRef) -> bytes:

@@ -134,7 +134,7 @@ class Builder:
     async def _compose(self, state: SessionState) -> tuple[RecordBuilt | RecordRejected, bytes]:
         names = await read_names(self._people, state)
         signals = await read_signals(self._store, state, self._settings, names)
-        state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
+        state = await with_long_texts(state, self._settings.data_path)
         with tracing.span("build record") as span, BUILD.timing() as ends:
             outcome, xml = await asyncio.to_thread(compose, state, names, signals, self._settings)
             result = "built" if isinstance(outcome, RecordBuilt) else "rejected"
@@ -154,13 +154,13 @@ class Builder:
         if isinstance(outcome, RecordRejected):
             stored = await self._store.append(envelope)
         else:
-            staged = await self._files.stage(outcome, xml)
+            await self._files.stage(outcome, xml, after=state)
             expected = state.record.sequence if state.record else 0
             try:
                 stored = await self._store.append(envelope, expect=expected)
             except ConflictError:
                 log.info("another builder was faster")
-                await asyncio.to_thread(staged.discard)
+                await self._files.discard(state.session)
                 return await self._store.last_sequence(outcome.subject)
         log.info("%s", _describe(outcome))
         return stored.sequence

@@ -119,7 +119,7 @@ async def read_names(people: People, state: SessionState) -> dict[str, str]:
     return names
 
 
-def with_long_texts(state: SessionState, data_path: Path) -> SessionState:
+async def with_long_texts(state: SessionState, data_path: Path) -> SessionState:
     """Put texts that were too long for the booking's event back, from its artifact.
 
     The title stays as short as in that event: the record's event and its destinations have it too.
@@ -141,7 +141,8 @@ def with_long_texts(state: SessionState, data_path: Path) -> SessionState:
         return state
     if booking.complete is None:
         return state
-    texts = BookingTexts.model_validate_json(read_artifact(data_path, booking.complete))
+    content = await asyncio.to_thread(read_artifact, data_path, booking.complete)
+    texts = BookingTexts.model_validate_json(content)
     whole = booking.model_copy(update={**dict(texts), "title": booking.title})
     return replace(state, booking=replace(state.booking, event=whole))
 

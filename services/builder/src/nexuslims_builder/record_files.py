@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,9 @@ from nexuslims_shared.artifacts import (
     discard_staged,
     keep_aside,
     resolve,
+    sha256_of,
     stage_artifact,
+    staged_files,
     staged_owners,
 )
 from nexuslims_shared.session.state import Register, SessionState
@@ -30,6 +33,15 @@ from nexuslims_shared.store.port import EventStore
 
 _ABANDONED_AFTER_S: Final = 3600.0
 """A record that was staged so long ago and that no event names was left by a dead process."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A record that this process staged, and the one whose place it takes; None if it is the first.
+    """
+
+    staged: Staged
+    former: ArtifactRef | None
 
 
 class RecordFiles:
@@ -46,8 +58,12 @@ class RecordFiles:
     def __init__(self, folder: Path, store: EventStore) -> None:
         self._folder = folder
         self._store = store
+        self._written: dict[str, _Written] = {}
+        """By session, what was staged for an event that is stored only if none came in between."""
 
-    async def stage(self, built: RecordBuilt, xml: bytes) -> Staged:
+    async def stage(
+        self, built: RecordBuilt, xml: bytes, *, after: SessionState | None = None
+    ) -> None:
         """Write a record that no event names yet.
 
         Parameters
@@ -56,14 +72,28 @@ class RecordFiles:
             The event that is to be stored.
         xml
             The record.
+        after
+            The state that it was built from, if the event is stored only while that state's record
+            is the newest one: then :meth:`settle` need not look for the ones before.
 
         Raises
         ------
         DiskError
             If the disk does not take it.
         """
-        path = built.record.path
-        return await asyncio.to_thread(stage_artifact, self._folder, path, xml, owner=built.session)
+        staged = await asyncio.to_thread(
+            stage_artifact, self._folder, built.record.path, xml, owner=built.session
+        )
+        self._written.pop(built.session, None)
+        if after is not None:
+            former = after.record.event.record if after.record else None
+            self._written[built.session] = _Written(staged, former)
+
+    async def discard(self, session: str) -> None:
+        """Remove the record that was staged last: its event was not stored."""
+        written = self._written.pop(session, None)
+        if written is not None:
+            await asyncio.to_thread(written.staged.discard)
 
     async def settle(self, state: SessionState) -> bool:
         """Have what the newest event says stand in the folder; False if that record is lost.
@@ -82,6 +112,14 @@ class RecordFiles:
         """
         if state.record is None:
             return True
+        written = self._written.pop(state.session, None)
+        if (
+            written is not None
+            and written.staged.ref == state.record.event.record
+            and not withdrawn(state)
+            and await asyncio.to_thread(self._replace, state.session, written)
+        ):
+            return True
         ever = await self._ever(state.session)
         former = _paths(ever, before=state.record.sequence) - {state.record.event.record.path}
         if withdrawn(state):
@@ -90,6 +128,18 @@ class RecordFiles:
             return True
         return await asyncio.to_thread(
             self._commit, state.session, state.record.event.record, former, _contents(ever)
+        )
+
+    async def stands(self, state: SessionState) -> bool:
+        """Tell whether the newest record stands in the folder, and nothing waits beside it.
+
+        Parameters
+        ----------
+        state
+            Of a session that may have a record.
+        """
+        return state.record is not None and await asyncio.to_thread(
+            self._stands, state.session, state.record.event.record
         )
 
     def staged_sessions(self) -> set[str]:
@@ -108,6 +158,26 @@ class RecordFiles:
             async for item in self._store.read(filters=(subject,))
             if isinstance(item, Recorded) and isinstance(item.event, RecordBuilt)
         ]
+
+    def _stands(self, session: str, ref: ArtifactRef) -> bool:
+        nothing_waits = not staged_files(self._folder, session)
+        return nothing_waits and sha256_of(self._folder, ref.path) == ref.sha256
+
+    def _replace(self, session: str, written: _Written) -> bool:
+        """Put what we staged in the place of the record before it; False if more is to be seen to.
+
+        That is so where another process staged something, too, or what stands there is not ours.
+        The former file goes first: whoever finds the staged one later need not look for it.
+        """
+        ref, former = written.staged.ref, written.former
+        if staged_files(self._folder, session) != [written.staged.path]:
+            return False
+        in_place = sha256_of(self._folder, ref.path)
+        if in_place not in (None, ref.sha256, former.sha256 if former else None):
+            return False
+        if former is not None and former.path != ref.path:
+            resolve(self._folder, former.path).unlink(missing_ok=True)
+        return commit_artifact(self._folder, ref, owner=session)
 
     def _commit(
         self, session: str, ref: ArtifactRef, former: Iterable[str], contents: Container[str]

@@ -14,11 +14,14 @@ from typing import Final
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Recorded
-from nexuslims_shared.session.state import INITIAL, SessionState, evolve, fold
+from nexuslims_shared.session.state import INITIAL, SessionState, fold
 from nexuslims_shared.store.port import MOST_SUBJECTS, EventStore, Unreadable
 
 _SUBJECTS_OF_A_FILE: Final = 2
 """A file was found, and was read; where it could not be read before, there is a third."""
+
+_FOLDED_AT_ONCE: Final = 256
+"""Many events cost less together, and are held until then."""
 
 
 class SessionRepository:
@@ -78,14 +81,18 @@ class SessionRepository:
         BrokerUnavailableError
             If the broker does not answer.
         """
-        known = self._remembered.get(session, INITIAL)
-        state = known
-        async with aclosing(self._news(session, known, through)) as items:
+        state = self._remembered.get(session, INITIAL)
+        news: list[Recorded] = []
+        async with aclosing(self._news(session, state, through)) as items:
             async for item in items:
                 if isinstance(item, Recorded):
-                    state = evolve(state, item)
+                    news.append(item)
                 elif item.newer and not self._skip_unreadable:
                     raise item.error(session)
+                if len(news) >= _FOLDED_AT_ONCE:
+                    state, news = fold(news, state), []
+        if news:
+            state = fold(news, state)
         self._remember(session, state)
         return state
 

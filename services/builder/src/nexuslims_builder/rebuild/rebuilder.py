@@ -18,7 +18,7 @@ from nexuslims_shared.artifacts import read_artifact
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import ArtifactError, ConflictError, DiskError
 from nexuslims_shared.session.repository import SessionRepository
-from nexuslims_shared.session.state import SessionState
+from nexuslims_shared.session.state import SessionState, evolve
 from nexuslims_shared.session.status import WITHOUT_RECORD, is_stale, progress
 from nexuslims_shared.telemetry import tracing
 
@@ -166,7 +166,7 @@ class Rebuilder:
     async def _compose(self, state: SessionState) -> tuple[RecordBuilt | RecordRejected, bytes]:
         names = await read_names(self._people, state)
         signals = await signals_held(state, self._settings, names)
-        state = await asyncio.to_thread(with_long_texts, state, self._settings.data_path)
+        state = await with_long_texts(state, self._settings.data_path)
         return await asyncio.to_thread(compose, state, names, signals, self._settings)
 
     async def _settle(self, state: SessionState, built: RecordBuilt, xml: bytes) -> Outcome:
@@ -187,18 +187,37 @@ class Rebuilder:
             }
         )
         expected = former.sequence if former else 0
-        staged = await self._files.stage(event, xml)
+        envelope = envelop(event, source=SOURCE)
+        await self._files.stage(event, xml, after=state)
         try:
-            stored = await self._store.append(envelop(event, source=SOURCE), expect=expected)
+            stored = await self._store.append(envelope, expect=expected)
         except ConflictError:
-            await asyncio.to_thread(staged.discard)
+            await self._files.discard(state.session)
             raise
-        await self._files.settle(await self._sessions.open(state.session, through=stored.sequence))
+        recorded = Recorded(envelope, stored.sequence, envelope.time)
+        await self._settle_newest(evolve(state, recorded))
         return outcome
+
+    async def _settle_newest(self, state: SessionState) -> None:
+        """Have the newest record stand in the folder: ours, or that of who was here meanwhile.
+
+        Raises
+        ------
+        ConflictError
+            If that record is lost.
+        """
+        while True:
+            stands = await self._files.settle(state)
+            last = await self._store.last_sequence(subjects.of_session(state.session))
+            if last == state.through:
+                break
+            state = await self._sessions.open(state.session, through=last)
+        if not stands:
+            raise ConflictError(f"the record of {state.session} was replaced meanwhile")
 
     async def _write_if_lost(self, state: SessionState, built: RecordBuilt, xml: bytes) -> None:
         """Write the file of a record again that is missing or damaged."""
-        if not await self._files.settle(state):
+        if not await self._files.stands(state) and not await self._files.settle(state):
             await self._files.stage(built, xml)
             await self._files.settle(state)
 
