@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from typing import Final
 
+from nexuslims_builder.collector import collect_rarely
 from nexuslims_builder.rebuild.rebuilder import Job, Outcome, Rebuilder
 from nexuslims_shared.context import service_context
 from nexuslims_shared.processes import die_with_parent
@@ -51,6 +52,7 @@ def start(settings: Settings, job: Job, parent: int) -> None:
     if arrange_end is not None:
         arrange_end()
     os.nice(NICENESS)
+    collect_rarely()
     Finalize(None, tracing.shutdown, exitpriority=1)
     runner = asyncio.Runner()
     connection = AsyncExitStack()
