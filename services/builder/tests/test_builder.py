@@ -281,6 +281,40 @@ async def test_the_next_builder_commits_what_a_dead_one_stated(facility) -> None
     assert [path.name for path in facility.settings.records.iterdir()] == [built.record.path]
 
 
+async def test_nothing_is_read_of_the_log_to_take_away_the_record_before(
+    facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await facility.tell(*EVENTS.inputs())
+    read: list[Any] = []
+    monkeypatch.setattr(facility.builder._files, "_ever", read.append)
+    await facility.tell(EVENTS.revised(start=EVENTS.start - timedelta(days=2), after=3))
+    _, second = await facility.outcomes()
+    assert [path.name for path in facility.settings.records.iterdir()] == [second.record.path]
+    assert read == []
+
+
+@pytest.mark.parametrize("died_at", ["commit_artifact", "staged_files"])
+async def test_a_builder_that_dies_between_leaves_no_former_record(
+    facility, monkeypatch: pytest.MonkeyPatch, died_at: str
+) -> None:
+    """Its record has another name than the one before, and so has the next builder's again."""
+
+    def die(*_: object, **__: object) -> None:
+        raise RuntimeError("died")
+
+    await facility.tell(*EVENTS.inputs())
+    moved = EVENTS.revised(start=EVENTS.start - timedelta(days=2), after=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"nexuslims_builder.record_files.{died_at}", die)
+        with pytest.raises(RuntimeError, match="died"):
+            await facility.tell(moved)
+    moved = EVENTS.revised(start=EVENTS.start - timedelta(days=4), after=12)
+    await facility.tell(moved, builder=facility.another())
+    *_, newest = await facility.outcomes()
+    assert [path.name for path in facility.settings.records.iterdir()] == [newest.record.path]
+    assert is_intact(facility.settings.records, newest.record)
+
+
 async def test_a_lost_file_of_a_record_is_written_again(facility) -> None:
     await facility.tell(*EVENTS.inputs())
     (built,) = await facility.outcomes()

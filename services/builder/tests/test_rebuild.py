@@ -1,5 +1,7 @@
 """Rebuilding records from the log: what is written, what is left out, where a job goes on."""
 
+import asyncio
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,11 +12,12 @@ from hypothesis import strategies as st
 
 from nexuslims_builder.build import builder_version
 from nexuslims_builder.errors import BuilderError
-from nexuslims_builder.readings import signals_held
+from nexuslims_builder.readings import RecentPeople, signals_held
 from nexuslims_builder.rebuild.journal import Journal
 from nexuslims_builder.rebuild.rebuilder import Job, Kind, Outcome, Rebuilder
 from nexuslims_builder.rebuild.selection import Selection, Share, select
 from nexuslims_builder.rebuild.workers import rebuild_all
+from nexuslims_builder.record_files import RecordFiles
 from nexuslims_builder.signals import SignalReader
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import (
@@ -27,9 +30,10 @@ from nexuslims_contracts.events import (
 from nexuslims_contracts.testing import END, START, SessionEvents
 from nexuslims_shared.artifacts import read_artifact, write_artifact
 from nexuslims_shared.errors import DiskError
-from nexuslims_shared.people import MemoryPeople
+from nexuslims_shared.people import MemoryPeople, Person
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
@@ -126,6 +130,76 @@ async def test_a_missing_or_damaged_file_is_written_again(
     path.unlink() if damage is None else path.write_bytes(damage)
     assert (await rebuilt.rebuild()).kind is Kind.UNCHANGED
     assert rebuilt.on_disk(record) == before
+
+
+class FrozenRebuild:
+    """A rebuild that stands still between its event and its file until it is released."""
+
+    def __init__(self, facility: Facility, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stands, self.goes_on = asyncio.Event(), asyncio.Event()
+        settle = RecordFiles.settle
+
+        async def settle_later(files: RecordFiles, state: SessionState) -> bool:
+            if not self.stands.is_set():
+                self.stands.set()
+                await self.goes_on.wait()
+            return await settle(files, state)
+
+        monkeypatch.setattr(RecordFiles, "settle", settle_later)
+        self.work = asyncio.create_task(facility.rebuild())
+
+    async def release(self) -> Outcome:
+        self.goes_on.set()
+        return await self.work
+
+
+@pytest.mark.parametrize("start", [START, START - timedelta(days=2)])
+async def test_a_rebuild_that_wakes_late_does_not_matter(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch, start: datetime
+) -> None:
+    await facility.tell(*EVENTS.history())
+    frozen = FrozenRebuild(facility, monkeypatch)
+    await frozen.stands.wait()
+    await facility.tell(EVENTS.revised(start=start, end=END + HOUR, after=3))
+    await facility.rebuild()
+    newest = (await facility.records())[-1]
+    assert (await frozen.release()).kind is Kind.CHANGED
+    names = [path.name for path in facility.settings.records.iterdir()]
+    assert (names, facility.on_disk(newest)[:5]) == ([newest.record.path], b"<?xml")
+
+
+async def test_a_rebuild_that_wakes_after_a_withdrawal_leaves_no_record(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await facility.tell(*EVENTS.history())
+    frozen = FrozenRebuild(facility, monkeypatch)
+    await frozen.stands.wait()
+    await facility.tell(EVENTS.declined(after=2))
+    await frozen.release()
+    assert list(facility.settings.records.iterdir()) == []
+
+
+async def test_a_record_that_is_removed_while_it_is_rebuilt_is_written_again(
+    facility: Facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await facility.tell(*EVENTS.history())
+    frozen = FrozenRebuild(facility, monkeypatch)
+    await frozen.stands.wait()
+    shutil.rmtree(facility.settings.records)
+    assert (await frozen.release()).kind is Kind.UNCHANGED
+    assert facility.on_disk((await facility.records())[-1]).startswith(b"<?xml")
+
+
+async def test_names_count_for_a_moment_only() -> None:
+    people, now = MemoryPeople(), [0.0]
+    recent = RecentPeople(people, seconds=1.0, clock=lambda: now[0])
+    who = await people.remember("file", Person(username="ned"))
+    assert await recent.find(who) == Person(username="ned")
+    await people.forget(who)
+    now[0] = 0.9
+    assert await recent.find(who) == Person(username="ned")
+    now[0] = 1.0
+    assert await recent.find(who) is None
 
 
 async def test_what_was_kept_here_can_be_uploaded_later(facility: Facility) -> None:

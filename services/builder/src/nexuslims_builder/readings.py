@@ -2,11 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Collection, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 from nexuslims_builder.decide import Signals, people_of
 from nexuslims_builder.signals import Signal, SignalReader
@@ -17,7 +19,7 @@ from nexuslims_contracts.subjects import file_subject
 from nexuslims_shared.artifacts import commit_artifact, owner_of, read_artifact
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.errors import ArtifactError
-from nexuslims_shared.people import People
+from nexuslims_shared.people import Person
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore, Unreadable
@@ -101,7 +103,46 @@ async def signals_held(
     return signals
 
 
-async def read_names(people: People, state: SessionState) -> dict[str, str]:
+class Lookup(Protocol):
+    """Finds people by the ids that events have."""
+
+    async def find(self, person_id: str) -> Person | None:
+        """Return a person's names, None if they were forgotten."""
+        ...
+
+
+class RecentPeople:
+    """People as they were looked up a moment ago: many records in a row name the same ones.
+
+    Parameters
+    ----------
+    people
+        Where names are.
+    seconds
+        How long an answer counts: a record that is begun that long after a name was erased is
+        without it.
+    clock
+        Tells the time in seconds.
+    """
+
+    def __init__(
+        self, people: Lookup, *, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._people, self._seconds, self._clock = people, seconds, clock
+        self._found: dict[str, Person | None] = {}
+        self._until = 0.0
+
+    async def find(self, person_id: str) -> Person | None:
+        """Return a person's names, None if they were forgotten."""
+        if self._clock() >= self._until:
+            self._found, self._until = {}, self._clock() + self._seconds
+        found = self._found
+        if person_id not in found:
+            found[person_id] = await self._people.find(person_id)
+        return found[person_id]
+
+
+async def read_names(people: Lookup, state: SessionState) -> dict[str, str]:
     """Read the names of the people in a record, by id, without those who were forgotten.
 
     Parameters

@@ -37,8 +37,7 @@ _ABANDONED_AFTER_S: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A record that this process staged, and the one whose place it takes; None if it is the first.
-    """
+    """A record that this process staged, and the one before it; None where there was none."""
 
     staged: Staged
     former: ArtifactRef | None

@@ -8,7 +8,7 @@ from typing import Final
 
 from nexuslims_builder.build import builder_version, compose
 from nexuslims_builder.decide import is_complete
-from nexuslims_builder.readings import read_names, signals_held, with_long_texts
+from nexuslims_builder.readings import RecentPeople, read_names, signals_held, with_long_texts
 from nexuslims_builder.record_files import RecordFiles
 from nexuslims_contracts import subjects
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
@@ -83,7 +83,7 @@ class Rebuilder:
 
     def __init__(self, context: ServiceContext, job: Job) -> None:
         self._store, self._settings, self._job = context.store, context.settings, job
-        self._people = context.people
+        self._people = RecentPeople(context.people)
         self._files = RecordFiles(context.settings.records, context.store)
         self._sessions = SessionRepository(context.store, datasets=True, capacity=1)
 
