@@ -108,6 +108,39 @@ async def test_every_second_record_is_lost_at_three_destinations_and_comes_back(
         assert len(list((records / "uploaded").glob("*.xml"))) == len(SESSIONS)
 
 
+async def test_a_restored_backup_and_an_old_title_are_repaired(harness, tmp_path) -> None:
+    """Of two records one is an earlier one of ours, the other as an earlier release titled it."""
+    async with FakeCdcs().running() as cdcs:
+        own = CdcsSettings(url=cdcs.url, token="admin-token")  # noqa: S106 - a fake's
+        client = CdcsClient(own, Network())
+        destination = CdcsDestination(client, own, Previews(client, tmp_path))
+        harness.use(destination)
+        for session in SESSIONS[:2]:
+            await begin(harness, session)
+            await handle(harness, session)
+        former = cdcs.records[1].xml
+        events, xml = (
+            SessionEvents(SESSIONS[0]),
+            small_record_xml("Two", number=0, session=SESSIONS[0]),
+        )
+        artifact = write_artifact(harness.settings.records, "2018_0.xml", xml)
+        await harness.append(events.built(4, xml, record=artifact))
+        await handle(harness, SESSIONS[0])
+        assert cdcs.held()[SESSIONS[0]] == [xml]
+
+        cdcs.records[1].xml, cdcs.records[2].title = former, SESSIONS[1]
+        seen = await verify(harness, destination)
+        assert {one.problem for one in seen.findings} == {"outdated"}
+        assert (len(seen.findings), seen.ok) == (2, False)
+        assert (await verify(harness, destination, repair=True)).ok
+        for session in SESSIONS[:2]:
+            await handle(harness, session)
+        assert (await verify(harness, destination)).findings == ()
+        assert cdcs.held()[SESSIONS[0]] == [xml]
+        assert [one.title for one in cdcs.records.values()] == ["2018_0", "2018_1"]
+        await destination.close()
+
+
 async def test_what_a_person_changed_is_listed_and_left_alone(harness) -> None:
     fake = FakeDestination()
     harness.use(fake)

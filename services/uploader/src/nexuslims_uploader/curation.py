@@ -94,6 +94,23 @@ def additions_uploaded(history: Sequence[Recorded], destination: str) -> tuple[C
     return fold(contained).curated_datasets()
 
 
+def written_before(history: Iterable[Recorded], destination: str) -> tuple[str, ...]:
+    """Return what a destination recognised its own changes by, at each upload, oldest first.
+
+    Parameters
+    ----------
+    history
+        The events of the session, in order.
+    destination
+        Where it was uploaded.
+    """
+    return tuple(
+        one.event.written or one.event.record_sha256
+        for one in history
+        if isinstance(one.event, RecordUploaded) and one.event.destination == destination
+    )
+
+
 def brought_up_to_date(
     event: RecordCurated, before: SessionState, now: SessionState
 ) -> RecordCurated | None:

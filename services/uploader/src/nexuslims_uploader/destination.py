@@ -25,8 +25,9 @@ _ALWAYS: Final = "archive"
 """The destination that needs no settings."""
 
 
-Holding: TypeAlias = Literal["current", "missing", "changed"]
-"""What a destination has of a record: it, nothing (or not all), or something that people made."""
+Holding: TypeAlias = Literal["current", "missing", "outdated", "changed"]
+"""What a destination has of a record: it, nothing (or not all), an earlier one of ours or not as
+the settings say now, or something that people made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class RecordToUpload:
         What people added to the session's record at destinations, by dataset.
     last_additions
         What of that the record contained that was uploaded here last; None if it is the same.
+    former
+        What the destination recognised its own changes by at all uploads of the session's records
+        to it, oldest first; given only where it took what is there for a person's change: a
+        backup may have brought back one of them.
     overwrite
         Whether the operator decided that what people changed at this destination, and what cannot
         be kept beside the record, is to be overwritten.
@@ -78,6 +83,7 @@ class RecordToUpload:
     end: datetime
     additions: tuple[CuratedDataset, ...] = ()
     last_additions: tuple[CuratedDataset, ...] | None = None
+    former: tuple[str, ...] = ()
     overwrite: bool = False
 
     @property

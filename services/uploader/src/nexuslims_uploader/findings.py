@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Problem: TypeAlias = Literal["missing", "changed", "moved", "unknown"]
+Problem: TypeAlias = Literal["missing", "outdated", "changed", "moved", "unknown"]
 
 ARTIFACTS: Final = "artifacts"
 """Where a finding is about a record's file, a metadata document or a preview."""
@@ -20,7 +20,8 @@ class Finding:
     session, destination
         Whose, and where: a destination, :data:`ARTIFACTS` or :data:`FILES`.
     problem
-        ``missing``; ``changed`` by somebody else; ``moved``, of an instrument's file; ``unknown``
+        ``missing``; ``outdated``, of a record that is not as the settings say now, or an earlier
+        one; ``changed`` by somebody else; ``moved``, of an instrument's file; ``unknown``
         where nobody could say.
     detail
         For people.

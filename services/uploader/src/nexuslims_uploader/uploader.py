@@ -17,10 +17,15 @@ from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.store.port import read_session
-from nexuslims_uploader.curation import additions_uploaded, brought_up_to_date
+from nexuslims_uploader.curation import (
+    additions_uploaded,
+    brought_up_to_date,
+    written_before,
+)
 from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_action
 from nexuslims_uploader.destination import Destination, RecordToUpload
 from nexuslims_uploader.destination_calls import RETRY_AFTER_OTHERS, DestinationCalls
+from nexuslims_uploader.errors import EditedError
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 from nexuslims_uploader.observed_calls import observed
 from nexuslims_uploader.outcomes import (
@@ -179,7 +184,12 @@ class Uploader:
             record = await self._with_additions(await self._read(reader, state), state, name)
             record = replace(record, overwrite=state.may_overwrite(name))
             with observed("upload", name) as ends:
-                outcome = uploaded = await self._calls.upload(name, record, results)
+                uploaded = await self._calls.upload(name, record, results)
+                if isinstance(uploaded, EditedError):
+                    history = await read_session(self._store, record.session, files=False)
+                    record = replace(record, former=written_before(history, name))
+                    uploaded = await self._calls.upload(name, record, results)
+                outcome = uploaded
                 ends(outcome)
             events = upload_events(uploaded, state, plan, name)
         else:

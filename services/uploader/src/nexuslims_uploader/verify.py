@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from nexuslims_contracts.envelope import envelop
@@ -16,7 +16,8 @@ from nexuslims_shared.errors import ArtifactError, ConflictError
 from nexuslims_shared.leases import BucketLeases, Leases
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.settings import Settings
-from nexuslims_shared.store.port import EventStore, Unreadable
+from nexuslims_shared.store.port import EventStore, Unreadable, read_session
+from nexuslims_uploader.curation import written_before
 from nexuslims_uploader.destination import Destination, load_destinations
 from nexuslims_uploader.destination_calls import DestinationCalls
 from nexuslims_uploader.errors import PermanentUploadError, UploaderError
@@ -30,6 +31,10 @@ from nexuslims_uploader.verify_position import Position
 
 _AT_ONCE: Final = 8
 """Sessions that are looked at together."""
+_DETAILS: Final = {
+    "missing": "not all of it is there",
+    "outdated": "an earlier one is there, or it is not as the settings say now",
+}
 
 
 class Verifier:
@@ -132,14 +137,18 @@ class Verifier:
         except (ArtifactError, UnreadableRecordError) as error:
             return Finding(session, name, "unknown", f"{error}; `nexuslims rebuild` makes it again")
         outcome = await self._calls.inspect(name, record, state.results())
+        if outcome == "changed":
+            history = await read_session(self._store, session, files=False)
+            record = replace(record, former=written_before(history, name))
+            outcome = await self._calls.inspect(name, record, state.results())
         match outcome:
             case "current":
                 return None
             case "changed":
                 return Finding(session, name, "changed", "it is not what we wrote last")
-            case "missing":
+            case "missing" | "outdated":
                 sent = self._repair and await self._state_loss(name, state)
-                return Finding(session, name, "missing", "not all of it is there", sent)
+                return Finding(session, name, outcome, _DETAILS[outcome], sent)
             case Deferred(reason=reason) | PermanentUploadError(explanation=reason):
                 return Finding(session, name, "unknown", reason)
 

@@ -17,7 +17,7 @@ from nexuslims_contracts.record.curation import additions_to, curated, merged_ad
 from nexuslims_contracts.record.model import Experiment
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_contracts.record.writer import write_record
-from nexuslims_uploader.destination import RecordToUpload
+from nexuslims_uploader.destination import Holding, RecordToUpload
 
 _MOST_TEXTS: Final = 500
 _TOO_MANY: Final = "?"
@@ -123,7 +123,7 @@ def merged_content(record: RecordToUpload, there: str, written: Written | None) 
     written
         What we wrote last; None if the events do not know.
     """
-    if written is not None and written.is_of(there):
+    if any(one.is_of(there) for one in (*([written] if written else []), *_former(record))):
         return _content(record, record.additions)
     try:
         theirs = read_record(there.encode())
@@ -134,9 +134,35 @@ def merged_content(record: RecordToUpload, there: str, written: Written | None) 
     now = Written.of(there, theirs)
     if written is not None and now.frame != written.frame and not record.overwrite:
         ours = Written.of("", record.experiment)
-        if now.frame != ours.frame:
+        former = next((one for one in _former(record) if one.frame == now.frame), None)
+        if now.frame != ours.frame and former is None:
             return Edited("more than descriptions and ratings of datasets")
+        written = former or written
     return _content(record, _all_additions(record, record.experiment, theirs, written))
+
+
+def compared(record: RecordToUpload, there: str, written: Written | None) -> Holding:
+    """Compare what is there with our record: it, an older one of ours, or changed by people.
+
+    Parameters
+    ----------
+    record
+        Our record.
+    there
+        The XML that is there.
+    written
+        What we wrote last; None if the events do not know.
+    """
+    if written is not None and written.is_of(there):
+        return "current"
+    content = merged_content(record, there, written)
+    if isinstance(content, Edited):
+        return "changed"
+    try:
+        theirs = read_record(there.encode())
+    except UnreadableRecordError:
+        return "outdated"
+    return "current" if Written.of(there, theirs).frame == content.written.frame else "outdated"
 
 
 def additions_there(
@@ -173,6 +199,11 @@ def additions_there(
     else:
         return None
     return _all_additions(record, ours, theirs, written)
+
+
+def _former(record: RecordToUpload) -> list[Written]:
+    """Return what we wrote there before, newest first."""
+    return [Written.parse(one) for one in reversed(record.former)]
 
 
 def _all_additions(

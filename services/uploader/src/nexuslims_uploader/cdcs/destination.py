@@ -12,12 +12,14 @@ from typing import Final
 from nexuslims_contracts.datasets import CuratedDataset
 from nexuslims_contracts.record.curation import merged_additions
 from nexuslims_shared.settings import Settings, read
+from nexuslims_uploader.cdcs.applied import AppliedSettings
 from nexuslims_uploader.cdcs.client import CdcsClient, Place
 from nexuslims_uploader.cdcs.content import (
     Content,
     Edited,
     Written,
     additions_there,
+    compared,
     merged_content,
     new_content,
 )
@@ -63,6 +65,7 @@ class CdcsDestination:
         self._settings = settings
         self._previews = previews
         self._places = Places(client, settings)
+        self._applied = AppliedSettings(client, settings, self._places, previews)
 
     async def check(self) -> list[str]:
         """Say whether we are let in, and find the template and the workspace."""
@@ -91,13 +94,11 @@ class CdcsDestination:
         found = await find_records(self._client, record, known.record_id if known else "")
         former = found[0].xml_content if found else ""
         if found:
-            data, content = await self._change(found, record, place, known)
+            data, content = await self._change(found, record, known)
         else:
             content = new_content(record)
             data = await self._make(record, content, place)
-        if self._settings.previews:
-            await self._previews.bring(record, data.id, place.workspace)
-            await self._previews.drop(record, former)
+        await self._applied.apply(data, record, former)
         where = self._client.result(data.id)
         return replace(where, written=str(content.written), additions=content.additions)
 
@@ -114,15 +115,19 @@ class CdcsDestination:
             Where the session's record is by what the events say, by destination.
         """
         known = previous.get(self.name)
-        ours = await find_records(self._client, record, known.record_id if known else "")
-        if not ours:
+        found = await find_records(self._client, record, known.record_id if known else "")
+        if not found:
             return "missing"
-        record, written = _as_written(ours[0], record, known)
-        there = ours[0].xml_content
-        if written is not None and written.is_of(there):
-            return "current"
-        is_edited = isinstance(merged_content(record, there, written), Edited)
-        return "changed" if is_edited else "current"
+        data, *others = found
+        ours, written = _as_written(data, record, known)
+        holding = compared(ours, data.xml_content, written)
+        if holding != "current":
+            return holding
+        is_known = known is None or known.record_id == str(data.id)
+        is_alone = not any(is_by_us(one, record) for one in others)
+        is_titled = data.title == title_for(data, record)
+        as_set = is_known and is_alone and is_titled
+        return "current" if as_set and await self._applied.are_applied(data, record) else "outdated"
 
     async def additions(
         self, record: RecordToUpload, previous: Mapping[str, UploadResult]
@@ -193,7 +198,7 @@ class CdcsDestination:
         return await self._client.create(title, content.xml, place, owner, session)
 
     async def _change(
-        self, found: list[Data], record: RecordToUpload, place: Place, known: UploadResult | None
+        self, found: list[Data], record: RecordToUpload, known: UploadResult | None
     ) -> tuple[Data, Content]:
         """Bring a record up to date, and remove those of the same session that we made beside it.
 
@@ -201,6 +206,7 @@ class CdcsDestination:
         again right before.
         """
         data, *others = found
+        data = await self._applied.migrated(data, record.session)
         spare = [one for one in others if is_by_us(one, record)]
         record = self._with_additions_of(spare, record, known)
         session = record.session
@@ -216,10 +222,8 @@ class CdcsDestination:
             data, content = now, self._merged(record, now, known)
         else:
             raise self._client.api.peer.transient("people are changing the record", session)
-        if place.workspace is not None and str(data.workspace) != str(place.workspace):
-            await self._client.assign("data", data.id, place.workspace, session)
         await self._delete(spare, record)
-        return data, content
+        return data.model_copy(update={"title": title}), content
 
     def _merged(self, record: RecordToUpload, data: Data, known: UploadResult | None) -> Content:
         """Keep what people added to the record that is there."""

@@ -9,7 +9,7 @@ from typing import Final
 from nexuslims_uploader.cdcs.client import CdcsClient, Place
 from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.cdcs.shapes import Id
-from nexuslims_uploader.errors import RefusedError
+from nexuslims_uploader.errors import MisconfiguredError, RefusedError
 
 _FRESH_S: Final = 300.0
 """How long ids are used before they are asked for again: administrators change them rarely."""
@@ -25,6 +25,7 @@ class Places:
         self._until = 0.0
         self._asking = asyncio.Lock()
         self._users: dict[str, Id] = {}
+        self._superuser: bool | None = None
 
     async def place(self, session: str, *, anew: bool = False) -> Place:
         """Return where records go.
@@ -45,7 +46,40 @@ class Places:
             if self._place is None or anew or time.monotonic() > self._until:
                 self._place = Place(await self._template(session), await self._workspace(session))
                 self._until = time.monotonic() + _FRESH_S
+                self._superuser = None
             return self._place
+
+    async def is_superuser(self, session: str) -> bool:
+        """Tell whether the token is a superuser's, who may do more with records.
+
+        Parameters
+        ----------
+        session
+            Whose record asks; empty for none.
+        """
+        if self._superuser is None:
+            try:
+                await self._learn_users(session)
+            except MisconfiguredError:
+                self._superuser = False
+            else:
+                self._superuser = True
+        return self._superuser
+
+    async def account(self, experimenters: tuple[str, ...], session: str) -> Id | None:
+        """Return the account that a record is to belong to; None if there is none yet.
+
+        Parameters
+        ----------
+        experimenters
+            As the record names them.
+        session
+            Token of the session it is about; empty for none.
+        """
+        username = self._username(experimenters)
+        if username and username not in self._users:
+            await self._learn_users(session)
+        return self._users.get(username)
 
     async def owner(self, experimenters: tuple[str, ...], session: str) -> Id | None:
         """Return the account of a record's first experimenter; None for the token's own.
@@ -59,14 +93,16 @@ class Places:
         session
             Token of the session it is about; empty for none.
         """
-        if not self._settings.user_owned_records or not experimenters:
-            return None
-        username = username_of(experimenters[0])
-        if username not in self._users:
-            await self._learn_users(session)
-        if username not in self._users:
+        there = await self.account(experimenters, session)
+        username = self._username(experimenters)
+        if there is None and username:
             await self._make_user(username, session)
-        return self._users[username]
+        return self._users.get(username)
+
+    def _username(self, experimenters: tuple[str, ...]) -> str:
+        """Return whose a record is to be; empty if it is to be the token's."""
+        is_theirs = self._settings.user_owned_records and bool(experimenters)
+        return username_of(experimenters[0]) if is_theirs else ""
 
     async def _template(self, session: str) -> Id:
         title = self._settings.template

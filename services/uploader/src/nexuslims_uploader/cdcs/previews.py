@@ -46,6 +46,21 @@ class Previews:
                 name = blob_name(record.session, preview.path)
                 await self._bring_one(name, content, record.session, data, workspace)
 
+    async def are_there(self, record: RecordToUpload) -> bool:
+        """Tell whether all pictures that are on our disk are there, whatever they show.
+
+        Parameters
+        ----------
+        record
+            The record.
+        """
+        for preview in record.previews:
+            if await asyncio.to_thread(resolve(self._data, preview.path).is_file):
+                name = blob_name(record.session, preview.path)
+                if not await self._client.blobs(name, record.session):
+                    return False
+        return True
+
     async def drop(self, record: RecordToUpload, former: str) -> None:
         """Remove the pictures of an earlier record, by its XML, that this one no longer has.
 

@@ -47,6 +47,11 @@ class FakeCdcs(FakeServer):
         What it holds, by id.
     assign_ends_in_slash
         Whether the path that assigns a workspace is a later release's.
+    tasks, task_states
+        States of the tasks that move records to another template, and those that a new one will
+        go through.
+    refusing_templates
+        Numbers of the versions that no record is valid under.
     """
 
     ADMIN: Final = 1
@@ -60,6 +65,9 @@ class FakeCdcs(FakeServer):
         self.records: dict[int, Record] = {}
         self.blobs: dict[int, Blob] = {}
         self.assign_ends_in_slash = False
+        self.tasks: dict[str, list[str]] = {}
+        self.task_states: list[str] = []
+        self.refusing_templates: set[int] = set()
         self._last = 0
 
     def put(self, title: str, xml: str, *, workspace: int | None = 1, id: int = 0) -> int:  # noqa: A002 - CDCS's word
@@ -110,12 +118,13 @@ class FakeCdcs(FakeServer):
         for pattern, routes in self._ROUTES.items():
             match = re.fullmatch(pattern, path)
             if match:
-                return self._routed(routes, request, [int(part) for part in match.groups()])
+                parts = [int(part) if part.isdecimal() else part for part in match.groups()]
+                return self._routed(routes, request, parts)
         if re.fullmatch(r"rest/(data|user|blob)", path):
             return Answer(301, headers={"Location": f"/{path}/"})
         return Answer(404, _PAGE, "text/html; charset=utf-8")
 
-    def _routed(self, routes: dict[str, Route], request: Request, ids: list[int]) -> Answer:
+    def _routed(self, routes: dict[str, Route], request: Request, ids: list[int | str]) -> Answer:
         if request.method not in routes:
             return Answer.json(405, {"detail": f'Method "{request.method}" not allowed.'})
         try:
@@ -256,6 +265,25 @@ class FakeCdcs(FakeServer):
         found = [one.document() for one in self.records.values() if matches(one, document)]
         return Answer.json(200, found) if document.get("all") else paged(found)
 
+    def _migrate(self, request: Request, user: int, template: int) -> Answer:
+        """Put records under a version of the template that they are valid under; 3.18 as run."""
+        self._superuser(user)
+        task = f"task-{len(self.tasks) + 1}"
+        for number in body_of(request)["data"]:
+            record = self._record(int(number))
+            if template not in self.refusing_templates:
+                record.template = template
+        self.tasks[task] = self.task_states or ["SUCCESS"]
+        return Answer.json(200, task)
+
+    def _task_progress(self, request: Request, user: int, task: str) -> Answer:
+        """Answer with the state of a task, the next one with each question."""
+        del request
+        self._superuser(user)
+        states = self.tasks.get(task, ["PENDING"])
+        state = states.pop(0) if len(states) > 1 else states[0]
+        return Answer.json(200, {"state": state, "details": None})
+
     # --- files ---
 
     def _make_blob(self, request: Request, user: int) -> Answer:
@@ -355,6 +383,8 @@ class FakeCdcs(FakeServer):
             "PATCH": _change,
             "DELETE": _delete,
         },
+        rf"rest/data/template/{_ID}/migrate/": {"POST": _migrate},
+        r"rest/data/migration/task/([\w-]+)/progress/": {"GET": _task_progress},
         rf"rest/data/download/{_ID}/": {"GET": _download},
         rf"rest/data/{_ID}/assign/{_ID}": {"PATCH": _assign},
         rf"rest/data/{_ID}/change-owner/{_ID}": {"PATCH": _change_owner},
