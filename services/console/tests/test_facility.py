@@ -12,9 +12,10 @@ import psutil
 import pytest
 
 from nexuslims_console import facility as facility_module
-from nexuslims_console.facility import _saying, at_work, read_services, running, runs_here
+from nexuslims_console.facility import _saying, at_work, read_services, running
 from nexuslims_console.supervisor import Program
 from nexuslims_shared.errors import AlreadyRunningError
+from nexuslims_shared.facility import runs_here
 from nexuslims_shared.service import service_context
 from nexuslims_shared.settings import Settings, read_settings
 

@@ -15,7 +15,7 @@ from nexuslims_contracts.envelope import envelop
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import say
 from nexuslims_shared.errors import ConflictError
-from nexuslims_shared.service import service_context
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings, read_settings
@@ -57,7 +57,7 @@ def of_session(
 async def _of_session(
     settings: Settings, session: str, split: Sequence[str], merge: Sequence[str]
 ) -> Grouping:
-    async with service_context(settings, "builder") as context:
+    async with command_context(settings, "builder") as context:
         activities = await correct(context.store, settings, session, split, merge)
     if split or merge:
         say(f"{session}: corrected; its record is built again")

@@ -19,7 +19,7 @@ from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import PROJECTION
 from nexuslims_shared.broker import consumers_without_service
 from nexuslims_shared.errors import TopologyError
-from nexuslims_shared.facility import lock_facility, runs_here
+from nexuslims_shared.facility import locked_for_services, services_run_here
 from nexuslims_shared.service import (
     SERVICES,
     Mount,
@@ -51,7 +51,7 @@ async def at_work(
     without
         Services that are not needed.
     """
-    if runs_here(settings.state_path) or await _runs_elsewhere(settings):
+    if services_run_here(settings.state_path) or await _runs_elsewhere(settings):
         with _saying(say, "the services go on by themselves: nothing that was asked for is lost"):
             yield {name: at["port"] for name, at in read_services(settings.state_path).items()}
         return
@@ -98,27 +98,26 @@ async def running(
     """
     make_folder(settings.state_path, "NX_STATE_PATH")
     make_folder(settings.logs, "NX_LOG_PATH")
-    with lock_facility(settings.state_path):
-        async with broker_at_work(settings, say):
-            await provision_broker(settings)
-            ports = _free_ports([name for name in installed(SERVICES) if name not in without])
-            file = settings.state_path / SERVICES_FILE
-            console_port = _console_port() if pages else 0
-            (settings.state_path / CONSOLE_FILE).write_text(str(console_port))
-            programs = [_program(name, port, settings) for name, port in ports.items()]
-            supervisor = Supervisor(
-                [_with_console(program, console_port) for program in programs],
-                say=say,
-                changed=lambda pids: _write_services(file, pids, ports),
-                grace=settings.shutdown_grace + 5,
-            )
-            try:
-                await supervisor.start()
-                yield ports
-            finally:
-                await supervisor.stop()
-                file.unlink(missing_ok=True)
-                (settings.state_path / CONSOLE_FILE).unlink(missing_ok=True)
+    async with locked_for_services(settings.state_path, say), broker_at_work(settings, say):
+        await provision_broker(settings)
+        ports = _free_ports([name for name in installed(SERVICES) if name not in without])
+        file = settings.state_path / SERVICES_FILE
+        console_port = _console_port() if pages else 0
+        (settings.state_path / CONSOLE_FILE).write_text(str(console_port))
+        programs = [_program(name, port, settings) for name, port in ports.items()]
+        supervisor = Supervisor(
+            [_with_console(program, console_port) for program in programs],
+            say=say,
+            changed=lambda pids: _write_services(file, pids, ports),
+            grace=settings.shutdown_grace + 5,
+        )
+        try:
+            await supervisor.start()
+            yield ports
+        finally:
+            await supervisor.stop()
+            file.unlink(missing_ok=True)
+            (settings.state_path / CONSOLE_FILE).unlink(missing_ok=True)
 
 
 def require_folders(settings: Settings) -> None:
@@ -139,7 +138,7 @@ def require_folders(settings: Settings) -> None:
 
 def read_services(state: Path) -> dict[str, dict[str, int]]:
     """Process ids and HTTP ports of the services that run here, by name."""
-    if not runs_here(state):
+    if not services_run_here(state):
         return {}
     try:
         services: dict[str, dict[str, int]] = json.loads((state / SERVICES_FILE).read_text())
@@ -166,7 +165,7 @@ def console_address(state: Path) -> str:
         return ""
     host = read(ConsoleSettings).host
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - only compared
-    return f"http://{reachable}:{port}/" if runs_here(state) and port != "0" else ""
+    return f"http://{reachable}:{port}/" if services_run_here(state) and port != "0" else ""
 
 
 def _console_port() -> int:

@@ -11,6 +11,7 @@ from nexuslims_console.queries import ReadModel
 from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end
 
@@ -53,7 +54,7 @@ async def live_view(settings: Settings) -> AsyncIterator[tuple[ServiceContext, R
     """
     database = Database(settings.read_model_url)
     try:
-        async with service_context(settings, "console") as context, asyncio.TaskGroup() as group:
+        async with command_context(settings, "console") as context, asyncio.TaskGroup() as group:
             projection = await open_read_model(context.store, database)
             await projection.catch_up()
             keeping = group.create_task(_keep(projection))

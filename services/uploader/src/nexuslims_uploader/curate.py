@@ -7,8 +7,9 @@ from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.events import RecordCurated, UploadPlan
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.artifacts import read_artifact
-from nexuslims_shared.context import ServiceContext, service_context
+from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import ArtifactError, ConflictError
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.settings import Settings
@@ -50,7 +51,7 @@ async def curate(
     CurationError
         If the session has no record, or the dataset is not in it.
     """
-    async with service_context(settings, "curate") as context:
+    async with command_context(settings, "curate") as context:
         if change is not None:
             await state_change(context, session, dataset, change)
         elif (await SessionRepository(context.store, files=False).open(session)).record is None:

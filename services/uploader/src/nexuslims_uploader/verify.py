@@ -11,8 +11,9 @@ from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.events import RecordBuilt, RecordLost, RecordUploaded, UploadPlan
 from nexuslims_contracts.identifiers import digest
 from nexuslims_shared.cli.progress import Update
-from nexuslims_shared.context import ServiceContext, service_context
+from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import ArtifactError, ConflictError
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.leases import BucketLeases, Leases
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.settings import Settings
@@ -244,7 +245,7 @@ async def verify(settings: Settings, scope: Scope, update: Update) -> Verificati
         if not chosen:
             names = ", ".join(one.name for one in destinations)
             raise UploaderError(f"{scope.destination} is not in use: NX_DESTINATIONS has {names}")
-        context = await stack.enter_async_context(service_context(settings, "verify"))
+        context = await stack.enter_async_context(command_context(settings, "verify"))
         files, listed = None, sessions_with_uploads
         if not scope.destination:
             files = FileVerifier(context, hashing=scope.hashing, repair=scope.repair)

@@ -32,10 +32,10 @@ def provision(
     """Create or update what the system needs on the broker; running it again changes nothing."""
     from nexuslims_shared.cli import asynchronous  # noqa: PLC0415 - heavy
     from nexuslims_shared.cli.output import say  # noqa: PLC0415 - heavy
-    from nexuslims_shared.service import provision_broker  # noqa: PLC0415 - heavy
+    from nexuslims_shared.facility import provision_at_hand  # noqa: PLC0415 - heavy
     from nexuslims_shared.settings import read_settings  # noqa: PLC0415 - heavy
 
-    asynchronous.run(provision_broker(read_settings(), wait=wait))
+    asynchronous.run(provision_at_hand(read_settings(), wait=wait))
     say("the broker has all streams, consumers and buckets")
 
 

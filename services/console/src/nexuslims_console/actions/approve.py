@@ -9,6 +9,7 @@ from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.context import service_context
 from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ EVERYTHING = ""
 
 def show_waiting(*, as_json: bool) -> None:
     """Show what waits, of all calendars."""
-    _show(run(_waiting(read_settings())), as_json=as_json)
+    _show(run(_held(read_settings())), as_json=as_json)
 
 
 def approve(what: str, *, as_json: bool) -> None:
@@ -50,7 +51,8 @@ async def check_waiting(settings: Settings) -> "list[Finding]":
     from nexuslims_shared.doctor import Finding  # noqa: PLC0415 - heavy: `sessions` starts fast
 
     try:
-        waiting = await _waiting(settings)
+        async with service_context(settings, "console") as context:
+            waiting = await CalendarNotes.on(context.jetstream).held()
     except TopologyError:  # reported by the check of the broker
         return []
     return [Finding("approval", describe_waiting(waiting))]
@@ -67,13 +69,13 @@ def describe_waiting(waiting: Mapping[str, Mapping[str, str]]) -> str:
     )
 
 
-async def _waiting(settings: Settings) -> dict[str, dict[str, str]]:
-    async with service_context(settings, "console") as context:
+async def _held(settings: Settings) -> dict[str, dict[str, str]]:
+    async with command_context(settings, "console") as context:
         return await CalendarNotes.on(context.jetstream).held()
 
 
 async def _approve(what: str) -> dict[str, dict[str, str]]:
-    async with service_context(read_settings(), "console") as context:
+    async with command_context(read_settings(), "console") as context:
         return await approve_held(CalendarNotes.on(context.jetstream), what)
 
 

@@ -10,7 +10,7 @@ from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import ConsentDeclined, ReservationMatched, ReservationMissing
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
-from nexuslims_shared.context import service_context
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.store.port import EventStore
 
@@ -65,7 +65,7 @@ def show_answers(*, everything: bool, as_json: bool) -> None:
 
 
 async def _read(settings: Settings) -> list[AnswerGiven]:
-    async with service_context(settings, "console") as context:
+    async with command_context(settings, "console") as context:
         return answers_given(await refusals(context.store), settings.consent_answers)
 
 

@@ -8,7 +8,7 @@ from nexuslims_console.database import Database
 from nexuslims_console.projection import rebuild
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import say
-from nexuslims_shared.context import service_context
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.settings import Settings, read_settings
 from nexuslims_shared.store.positions import Positions
 
@@ -22,7 +22,7 @@ async def _rebuild(settings: Settings) -> Positions:
     database = Database(settings.read_model_url)
     archive = ArchiveDatabase(settings.read_model_url)
     try:
-        async with service_context(settings, "console") as context:
+        async with command_context(settings, "console") as context:
             await asyncio.to_thread(database.prepare)
             positions = await rebuild(context.store, database)
             await asyncio.to_thread(archive.prepare)

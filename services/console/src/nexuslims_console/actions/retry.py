@@ -12,8 +12,9 @@ from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.subjects import session_of
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
-from nexuslims_shared.context import ServiceContext, service_context
-from nexuslims_shared.settings import read_settings
+from nexuslims_shared.context import ServiceContext
+from nexuslims_shared.facility import command_context, services_run_here
+from nexuslims_shared.settings import Settings, read_settings
 
 
 def retry_session(name: str, *, overwrite: bool = False) -> None:
@@ -26,12 +27,20 @@ def retry_session(name: str, *, overwrite: bool = False) -> None:
     overwrite
         Whether to overwrite what people changed in the record at a destination.
     """
-    run(_retry_session(name, overwrite=overwrite))
-    say(f"{name}: what failed is tried again; `nexuslims session {name}` shows how it goes")
+    settings = read_settings()
+    run(_retry_session(settings, name, overwrite=overwrite))
+    say(f"{name}: what failed is tried again{_by_whom(settings)}")
 
 
-async def _retry_session(name: str, *, overwrite: bool) -> None:
-    async with live_view(read_settings()) as (context, model):
+def _by_whom(settings: Settings) -> str:
+    """Say who works on what was requested, where no service runs all the time."""
+    if settings.nats_url or services_run_here(settings.state_path):
+        return "; `nexuslims session ID` shows how it goes"
+    return " by the next `nexuslims build-records`, or `nexuslims up`"
+
+
+async def _retry_session(settings: Settings, name: str, *, overwrite: bool) -> None:
+    async with live_view(settings) as (context, model):
         await asyncio.to_thread(required, model, name)
         await request_retry(context.store, name, overwrite=overwrite)
 
@@ -45,11 +54,13 @@ def retry_all(status: str) -> None:
         If there is no such status.
     """
     wanted = read_status(status)
-    say(f"{run(_retry_all(wanted))} sessions in {wanted}: what failed is tried again")
+    settings = read_settings()
+    count = run(_retry_all(settings, wanted))
+    say(f"{count} sessions in {wanted}: what failed is tried again{_by_whom(settings)}")
 
 
-async def _retry_all(status: str) -> int:
-    async with live_view(read_settings()) as (context, model):
+async def _retry_all(settings: Settings, status: str) -> int:
+    async with live_view(settings) as (context, model):
         names = await asyncio.to_thread(model.names, status=status)
         for name in names:
             await request_retry(context.store, name)
@@ -70,7 +81,7 @@ def list_letters(*, as_json: bool) -> None:
 
 
 async def _letters() -> list[DeadLetter]:
-    async with service_context(read_settings(), "console") as context:
+    async with command_context(read_settings(), "console") as context:
         return [letter async for letter in context.dead_letters.read()]
 
 
@@ -80,7 +91,7 @@ def show_letter(number: int) -> None:
 
 
 async def _letter_and_event(number: int) -> dict[str, Any]:
-    async with service_context(read_settings(), "console") as context:
+    async with command_context(read_settings(), "console") as context:
         letter = await letter_of(context, number)
         item = await context.store.get(letter.sequence) if letter.sequence else None
     event = item.event.model_dump(mode="json") if isinstance(item, Recorded) else None
@@ -93,7 +104,7 @@ def retry_letter(number: int) -> None:
 
 
 async def _retry_letter(number: int) -> str:
-    async with service_context(read_settings(), "console") as context:
+    async with command_context(read_settings(), "console") as context:
         return await retry_dead_letter(context, await letter_of(context, number))
 
 

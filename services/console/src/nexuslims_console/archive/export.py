@@ -17,8 +17,8 @@ from nexuslims_contracts.metadata.fields import FIELDS
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import say
 from nexuslims_shared.cli.progress import counted_progress
-from nexuslims_shared.context import service_context
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.settings import Settings, read_settings
 
 _AT_ONCE: Final = 20_000
@@ -58,7 +58,7 @@ async def _catch_up(settings: Settings) -> None:
     """Bring the archive up to date, if the broker can be reached; else say so."""
     database = ArchiveDatabase(settings.read_model_url)
     try:
-        async with service_context(settings, "console") as context:
+        async with command_context(settings, "console") as context:
             await (await open_archive(context.store, database)).catch_up()
     except (TopologyError, BrokerUnavailableError) as error:
         say(f"as the archive was last: {error}")
