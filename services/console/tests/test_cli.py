@@ -159,13 +159,25 @@ def test_without_a_broker_the_read_model_says_as_of_when(
     assert "no broker" in result.stderr
 
 
-def test_without_a_broker_nothing_can_be_asked_for(
+def test_where_nothing_runs_a_command_has_a_broker_of_its_own(
     call: Callable[..., Result], facility: Path
 ) -> None:
+    assert call("provision").exit_code == 0
+    assert "no dead letters" in call("dead-letters", "list").output
+    result = call("retry", "file-1")
+    assert result.exit_code == 1
+    assert "there is no session 'file-1'" in result.stderr
+    assert not (facility / "state" / "broker.json").exists()
+
+
+def test_a_broker_that_is_configured_and_away_is_named(
+    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
     for arguments in (["retry", "file-1"], ["dead-letters", "list"], ["provision"]):
         result = call(*arguments)
         assert result.exit_code == 1
-        assert "nexuslims up" in result.stderr
+        assert "127.0.0.1:1" in result.stderr
 
 
 @pytest.mark.parametrize(
