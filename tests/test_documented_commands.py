@@ -92,7 +92,7 @@ def named():
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         found = [*INLINE.findall(text), *(one for one in lines(page))]
-        for call in {" ".join(one.split()).removeprefix(".venv/bin/") for one in found}:
+        for call in sorted({" ".join(one.split()).removeprefix(".venv/bin/") for one in found}):
             if call.startswith("nexuslims ") and call not in INVENTED:
                 yield pytest.param(call, id=f"{page.relative_to(CHECKOUT)}: {call}")
 

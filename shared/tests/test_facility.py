@@ -95,6 +95,7 @@ async def test_services_wait_for_a_command_and_then_are_alone(settings):
 
 
 def test_the_lock_names_the_process_that_has_it(settings):
-    with lock_facility(settings.state_path), pytest.raises(AlreadyRunningError, match="process"):
-        with lock_facility(settings.state_path):
-            pass
+    state = settings.state_path
+    refused = pytest.raises(AlreadyRunningError, match="process")
+    with lock_facility(state), refused, lock_facility(state):
+        pass
