@@ -202,3 +202,18 @@ def test_a_colour_image_has_two_sizes_of_a_pixel(tmp_path, dm_file):
 
 def test_a_kind_of_colours_that_nobody_reads_is_unsupported(tmp_path, dm_file):
     assert an_image(tmp_path / "a.dm3", dm_file, {}, code=8).outcome == "unsupported"
+
+
+@pytest.mark.parametrize("scale", [0.0, float("nan")])
+def test_a_scale_that_is_none_is_not_one(tmp_path, dm_file, scale):
+    calibration = {"Origin": (6, 0.0), "Scale": (6, scale), "Units": "nm"}
+    data = {
+        "Calibrations": {"Dimension": {"a": calibration, "b": calibration}},
+        "Data": b"\0" * 16, "DataType": (5, 2), "Dimensions": {"a": (5, 2), "b": (5, 2)},
+    }  # fmt: skip
+    path = tmp_path / "a.dm3"
+    path.write_bytes(dm_file(3).bytes({"ImageList": {"a": {"ImageData": data}}}))
+    (dataset,) = read(path).datasets
+    assert [axis.unit for axis in dataset.axes] == ["", ""]
+    assert "pixel_width" not in dataset.metadata
+    assert any("the scale of axis 'x'" in words for words in dataset.warnings)

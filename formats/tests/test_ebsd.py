@@ -108,6 +108,14 @@ def test_a_ctf_may_have_decimal_commas(tmp_path):
     assert reading.pixels(0)[0].tolist() == [100, 101, 102, 103]
 
 
+def test_no_number_of_microsofts_library_is_one(tmp_path):
+    path = write_ctf(tmp_path / "m.ctf")
+    path.write_text(path.read_text().replace("\tKV\t20", "\tKV\t1.#QNAN"))
+    dataset, reading = only(path, "partial")
+    assert "acceleration_voltage" not in dataset.metadata
+    assert "1.#QNAN" in reading.reason
+
+
 @pytest.mark.parametrize("points", [0, 5, 11])
 def test_a_map_that_ends_early_says_so(tmp_path, points):
     _, reading = only(write_ctf(tmp_path / "m.ctf", points=points), "partial")

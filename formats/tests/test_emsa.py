@@ -34,8 +34,8 @@ def spectrum(tmp_path, text):
         ("Y", ".", "1.5, 2.5, 3.5\n4.5\n"), ("Y", ".", "1.5,\n2.5,\n3.5,\n4.5,\n"),
         ("Y", ",", "1,5\n2,5\n3,5\n4,5\n"), ("Y", ",", "1,5 2,5\n3,5 4,5\n"),
         ("Y", ",", "1,5; 2,5;\n3,5; 4,5\n"),
-        ("XY", ".", "0.0, 1.5\n10.0, 2.5\n20.0, 3.5\n30.0, 4.5\n"),
-        ("XY", ",", "0,0 1,5\n10,0 2,5\n20,0 3,5\n30,0 4,5\n"),
+        ("XY", ".", "-2.5, 1.5\n8.0, 2.5\n18.5, 3.5\n29.0, 4.5\n"),
+        ("XY", ",", "-2,5 1,5\n8,0 2,5\n18,5 3,5\n29,0 4,5\n"),
     ],
 )  # fmt: skip
 def test_counts_with_decimal_points_or_commas(tmp_path, kind, point, rows):
@@ -50,6 +50,41 @@ def test_counts_with_decimal_points_or_commas(tmp_path, kind, point, rows):
     assert dataset.metadata["acceleration_voltage"] == {"value": 15.5, "unit": "kV"}
     assert dataset.metadata["probe_current"] == {"value": 7, "unit": "pA"}
     assert dataset.creation_time.isoformat() == "2019-10-21T14:05:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("xs", "scale", "offset", "reason"),
+    [
+        ((0, 10, 20, 30), 10.0, 0.0, "are 10 apart from 0, but XPERCHAN and OFFSET tell 10.5"),
+        ((0, 10, 25, 30), 1.0, 0.0, "are not evenly spaced"),
+    ],
+)
+def test_the_points_of_pairs_tell_the_axis(tmp_path, xs, scale, offset, reason):
+    rows = "".join(f"{x}.0, 1.0\n" for x in xs)
+    found = spectrum(tmp_path, HEAD.format(kind="XY", scale=10.5, point=".") + rows + END)
+    (axis,) = found.datasets[0].axes
+    assert (axis.scale, axis.offset, found.outcome) == (scale, offset, "partial")
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "scale", "offset"),
+    [
+        ("#XPERCHAN    :", "#XPERCHAN -keV:", 10500.0, -2.5),
+        ("#OFFSET      : -2.5", "#OFFSET : -0.2 keV", 10.5, -200.0),
+    ],
+)
+def test_a_scale_may_have_a_unit_of_its_own(tmp_path, old, new, scale, offset):
+    head = HEAD.format(kind="Y", scale=10.5, point=".").replace(old, new)
+    (axis,) = spectrum(tmp_path, f"{head}1.0, 2.0, 3.0, 4.0\n{END}").datasets[0].axes
+    assert (axis.scale, axis.offset, axis.unit) == (scale, offset, "eV")
+
+
+def test_points_that_are_missing_are_reported(tmp_path):
+    head = HEAD.format(kind="Y", scale=10.5, point=".")
+    found = spectrum(tmp_path, f"{head}1.0, 2.0, 3.0\n{END}")
+    assert (found.outcome, found.datasets[0].shape) == ("partial", (3,))
+    assert "it has 3 points, but NPOINTS tells 4" in found.reason
 
 
 def test_a_spectrum_without_its_end_is_partial(tmp_path):

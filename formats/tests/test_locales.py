@@ -21,7 +21,7 @@ DAY = datetime(2016, 5, 17, 15, 4, 5)
 @pytest.mark.parametrize(
     ("date", "clock"),
     [
-        ("5/17/2016", "3:04:05 PM"), ("17/05/16", "15:04:05"), ("17-May-16", "15:04:05"),
+        ("5/17/2016", "3:04:05 PM"), ("17/05/2016", "15:04:05"), ("17-May-16", "15:04:05"),
         ("17-5-2016", "15:04:05"), ("17.5.2016", "15.04.05"), ("2016-05-17", "15:04:05"),
         ("17. května 2016", "15:04:05"), ("17 Mayıs 2016 Salı", "15:04:05"),
         ("Dienstag, 17. Mai 2016", "15:04:05"), ("17 mai 2016", "15h04m05s"),
@@ -34,6 +34,8 @@ DAY = datetime(2016, 5, 17, 15, 4, 5)
         ("May 17, 2016", "3:04:05 p.m."), ("17. toukokuuta 2016", "15.04.05"),
         ("17.05.2016 15:04:05", ""), ("5/17/2016 3:04:05 PM", ""), ("2016-05-17T15:04:05", ""),
         ("Tue May 17 15:04:05 2016", ""), ("2016:05:17 15:04:05", ""),
+        ("H28.5.17", "15:04:05"), ("H28/05/17", "午後3:04:05"), ("17 Mai 2016", "15.04.05 Uhr"),
+        ("١٧/٠٥/٢٠١٦", "١٥:٠٤:٠٥"), ("17.05.16", "15:04:05"), ("17. Mai 16", "15:04:05"),
     ],
 )  # fmt: skip
 def test_one_moment_in_many_locales(date, clock):
@@ -71,6 +73,45 @@ def test_a_date_of_two_readings_keeps_the_other():
     assert read_datetime("03.04.2020", "10:00:00").others == ()
     settled = read_datetime("03/04/2020", "10:00:00", near=datetime(2020, 3, 4, 9))
     assert (settled.when, settled.others) == (day, ())
+
+
+@pytest.mark.parametrize(
+    ("date", "when", "others"),
+    [
+        ("17/05/16", (2016, 5, 17), [(2017, 5, 16)]),
+        ("19/05/08", (2008, 5, 19), [(2019, 5, 8)]),
+        ("10-11-12", (2012, 11, 10), [(2012, 10, 11), (2010, 11, 12)]),
+    ],
+)
+def test_two_digits_may_be_a_year_in_front(date, when, others):
+    """JEOL and Hitachi of Japan write 19/05/08 for what is 08/05/19 in Britain."""
+    reading = read_datetime(date, "15:04:05")
+    assert reading.when == datetime(*when, 15, 4, 5)
+    assert [(one.year, one.month, one.day) for one in reading.others] == others
+    assert read_datetime(date, "15:04:05", near=datetime(*when, 15)).others == ()
+
+
+def test_nothing_is_acquired_after_its_file_was_written():
+    found = read_datetime("16/05/31", "15:04:05", near=datetime(2019, 7, 1))
+    assert (found.when, found.others) == (datetime(2016, 5, 31, 15, 4, 5), ())
+    early = read_datetime("16/05/31", "15:04:05", near=datetime(1980, 1, 1))
+    assert len(early.others) == 1  # the clock of the file's computer is wrong: nothing is settled
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("2016-05-17 15:04:05 JST", 9), ("Tue May 17 15:04:05 CEST 2016", 2),
+        ("17.05.2016 15:04:05 MESZ", 2), ("05/17/2016 03:04:05 PM PDT", -7),
+    ],
+)  # fmt: skip
+def test_named_zones_are_kept(text, hours):
+    zone = timezone(timedelta(hours=hours))
+    assert read_datetime(text).when == DAY.replace(tzinfo=zone)
+
+
+def test_a_name_of_two_zones_is_none():
+    assert read_datetime("2016-05-17 15:04:05 CST").when == DAY
 
 
 def test_offsets_are_kept():
@@ -120,7 +161,9 @@ def test_no_bytes_make_it_raise(raw, cut):
         ("1,5e-3", (0.0015, "")), ("\u22125 mm", (-5.0, "mm")), ("-,5", (-0.5, "")),
         ("1,234,567", (1234567.0, "")), ("0,123", (0.123, "")), ("１２．５", (12.5, "")),
         ("8.2 mm.", (8.2, "mm")), ("1,234", None), ("12,3,4", None), ("5.0.1", None), ("", None),
-        ("kV 5", None), ("1e400", None),
+        ("kV 5", None), ("1e400", None), ("1.#INF", None), ("-1.#IND", None), ("1.#QNAN", None),
+        ("3,000E+004", (30000.0, "")), ("1.5x10^-5 Pa", (1.5e-5, "Pa")), ("2,5·10⁻⁵", (2.5e-5, "")),
+        ("1.5 × 10−5 mbar", (1.5e-5, "mbar")), ("512 x 10", (512.0, "x 10")),
     ],
 )  # fmt: skip
 def test_numbers(text, expected):
@@ -158,6 +201,11 @@ def test_a_number_is_the_same_in_every_locale(number):
         ("gb18030", "张伟"), ("gb18030", "用户：李明"), ("cp949", "시료: 강철 시편, 김철수"),
         ("cp1251", "Иванов И.И., образец стали"), ("cp1254", "Öğrenci Işık, 17 Ağustos"),
         ("utf-8", "3 µm 鉄"), ("utf-16", "3 µm 鉄"), ("utf-16-le", "3 µm"),
+        ("utf-16-le", "試料=steel\nuser=山田"), ("utf-16-be", "試料=steel\nuser=山田"),
+        ("cp932", "山田 ｻﾝﾌﾟﾙ 試料"), ("iso2022_jp", "試料 3"),
+        ("cp1250", "Jiří Dvořák, vzorek č. 3"),
+        ("cp1250", "Łukasz Żółć, próbka"), ("cp1252", "José Peña"), ("cp1252", "Søren Kjær, 20 °C"),
+        ("cp1252", "São Paulo, déjà vu, Müller"),
     ],
 )  # fmt: skip
 def test_encodings_are_decided_by_the_letters(encoding, text):
@@ -167,6 +215,8 @@ def test_encodings_are_decided_by_the_letters(encoding, text):
 def test_bytes_that_may_be_anything_are_kept():
     assert decode(b"a\xff\x01\x81")[0] == "a\\xff\x01\\x81"
     assert decode("caf\xc3".encode("latin-1"), cut=True) == ("caf", "utf-8")
+    assert decode("Δείγμα".encode("cp1253"))[1] == "ascii"
+    assert decode(b"abc\0\0\0\0\0") == ("abc\0\0\0\0\0", "utf-8")
 
 
 def test_a_date_that_cannot_be_read_makes_the_file_partial(tmp_path, dm_file):

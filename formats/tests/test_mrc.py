@@ -34,6 +34,16 @@ def test_a_compressed_volume(tmp_path):
     np.testing.assert_array_equal(read(path).pixels(), STACK)
 
 
+@pytest.mark.parametrize("cut", [1, 8, 30])
+def test_a_compressed_volume_that_was_cut_is_partial(tmp_path, cut):
+    plain = write_mrc(tmp_path / "plain.map", np.arange(9000, dtype="i2").reshape(10, 30, 30))
+    path = tmp_path / "volume.map.gz"
+    path.write_bytes(gzip.compress(plain.read_bytes())[:-cut])
+    found = read(path)
+    assert (found.outcome, found.datasets[0].shape) == ("partial", (10, 30, 30))
+    assert "does not end" in found.reason
+
+
 @pytest.mark.parametrize(
     ("stamp", "flags", "greatest", "dtype"),
     [(0, 0, 1.0, "int8"), (0, 0, 200.0, "uint8"), (1146047817, 0, 1.0, "uint8"),

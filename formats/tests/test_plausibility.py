@@ -87,3 +87,27 @@ def test_pixels_of_impossible_sizes_are_not_calibrated(scale, unit, partial):
     assert (dataset.axes[1].scale, dataset.axes[1].unit) == (2, "nm")
     assert "axis 'y'" in dataset.warnings[0]
     assert bool(problems) == partial
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [(39.0, True), (50.0, True), (0.039, False), (39e3, False)]
+)
+def test_a_pixel_that_is_told_twice_is_told_alike(size, kept):
+    """A unit that is lost in one of two places is a factor of a thousand."""
+    axes = tuple(Axis(name=name, size=8, scale=39.0625, unit="nm") for name in "yx")
+    dataset, _ = published({"pixel_width": (size, "nm")}, axes=axes, shape=(8, 8))
+    assert ("pixel_width" in dataset.metadata) == kept
+    assert any("contradicts" in words for words in dataset.warnings) != kept
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e36, 0.0), (1e-30, 0.0), (0.01, 1e36)])
+def test_placeholders_are_no_scales_of_any_axis(scale, offset):
+    axis = Axis(name="energy", size=8, scale=scale, offset=offset, unit="keV")
+    dataset, _ = published(kind="Spectrum", axes=(axis,), shape=(8,))
+    assert (dataset.axes[0].scale, dataset.axes[0].unit) == (1.0, "")
+    assert "not plausible" in dataset.warnings[0]
+
+
+def test_a_tem_of_200_volts_is_one_of_200_kilovolts():
+    dataset, _ = published({"acceleration_voltage": (200.0, "V")}, data_type="TEM_Imaging")
+    assert "acceleration_voltage" not in dataset.metadata

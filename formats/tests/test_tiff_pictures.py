@@ -119,6 +119,14 @@ def test_the_scale_of_imagej_is_read(tmp_path, unit):
     assert dataset.metadata["pixel_width"] == {"value": pytest.approx(12.3, rel=1e-4), "unit": "nm"}
 
 
+def test_imagej_may_have_another_unit_for_rows(tmp_path):
+    description = "ImageJ=1.53t\nunit=nm\nyunit=micron\n"
+    path = written(tmp_path / "fiji.tif", RAMP, resolution=(2, 4), description=description,
+                   metadata=None)  # fmt: skip
+    y, x = read(path).datasets[0].axes
+    assert ((x.scale, x.unit), (y.scale, y.unit)) == ((0.5, "nm"), (250, "nm"))
+
+
 @pytest.mark.parametrize("unit", ["pixel", "sec", ""])
 def test_a_unit_of_imagej_that_is_no_length_is_no_scale(tmp_path, unit):
     path = written(

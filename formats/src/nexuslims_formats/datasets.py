@@ -7,7 +7,7 @@ from nexuslims_contracts.metadata import ValidMetadata, partition_metadata
 from nexuslims_contracts.text import clean_text
 from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.model import InstrumentContext, Signal
-from nexuslims_formats.plausibility import implausible, sound_axis
+from nexuslims_formats.plausibility import contradicting, implausible, sound_axis
 from nexuslims_formats.quantities import spelled_unit
 from nexuslims_formats.times import PlacedTime, place
 
@@ -48,9 +48,8 @@ def to_dataset(
     valid, invalid = _validated(signal, time, file)
     problems = tuple(filter(None, (*invalid, time.problem, *unsound)))
     metadata, extensions = dict(valid.metadata), dict(valid.extensions)
-    for name, words in implausible(
-        metadata, dataset_type=signal.dataset_type, data_type=valid.data_type
-    ):
+    refused = implausible(metadata, dataset_type=signal.dataset_type, data_type=valid.data_type)
+    for name, words in {**dict(contradicting(metadata, axes)), **dict(refused)}.items():
         extensions[name if name not in extensions else f"{name}_refused"] = metadata.pop(name)
         doubts.append(words)
     dataset = Dataset(

@@ -19,7 +19,17 @@ from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.locales.numbers import has_decimal_commas
 from nexuslims_formats.model import ParsedFile, Signal, Value
-from nexuslims_formats.quantities import TEXT, Row, mapped, number, quantity
+from nexuslims_formats.quantities import (
+    TEXT,
+    Quantity,
+    Row,
+    converted,
+    mapped,
+    measures,
+    number,
+    quantity,
+    spelled_unit,
+)
 from nexuslims_formats.times import moment
 from nexuslims_formats.values import leaves, lines_of
 
@@ -31,6 +41,8 @@ _LARGEST: Final = 256 << 20
 _MULTILINE: Final = ("TITLE", "COMMENT")
 _ENTRY: Final = re.compile(r"#\s*([A-Z0-9_#]+)\s*(?:-\s*([^:]*?))?\s*:\s?(.*)", re.IGNORECASE)
 _QUANTITY_AND_UNIT: Final = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
+_UNEVEN: Final = 0.1
+"""Of a step: what rounding may move a point."""
 _SEM_KV: Final = 30.0
 """Scanning microscopes do not go beyond it; few programs say which microscope it was."""
 _TECHNIQUES: Final = {
@@ -82,13 +94,17 @@ class EmsaExtractor:
         entries, units, rows, ends = _parse(decode(path.read_bytes())[0])
         comma = has_decimal_commas(entries.values())
         points = int(number(entries.get("NPOINTS")) or 0)
-        counts = _counts(rows, points, pairs=entries.get("DATATYPE", "").upper() == "XY")
+        places, counts = _points(rows, points, pairs=_is_pairs(entries))
         if not counts:
             raise UnreadableFileError("the file holds no spectrum")
         metadata = _metadata(entries, units)
-        axis = _axis(entries, units, len(counts), comma=comma)
+        axis, doubt = _placed(_axis(entries, units, len(counts), comma=comma), places)
         metadata |= calibration([axis])
-        problems = () if ends else ("the file ends within its spectrum",)
+        problems = [doubt] if doubt else []
+        if not ends:
+            problems.append("the file ends within its spectrum")
+        elif points and points != len(counts):
+            problems.append(f"it has {len(counts)} points, but NPOINTS tells {points}")
         signal = Signal(
             name=entries.get("TITLE") or path.stem,
             dataset_type="Spectrum",
@@ -101,7 +117,7 @@ class EmsaExtractor:
             acquired=moment("EMSA DATE and TIME", entries.get("DATE"), entries.get("TIME")),
             pixels=_opener(counts),
             warnings=("operator",) if "operator" in metadata else (),
-            problems=problems,
+            problems=tuple(problems),
         )
         native = {f"{name} -{units[name]}" if name in units else name: text
                   for name, text in entries.items()}  # fmt: skip
@@ -136,18 +152,46 @@ def _parse(text: str) -> tuple[dict[str, str], dict[str, str], list[str], bool]:
     return entries, units, rows, False
 
 
-def _counts(rows: list[str], points: int, *, pairs: bool) -> list[float]:
-    """Return the counts of the rows, with decimal points or commas, whichever gives the points."""
+def _is_pairs(entries: Mapping[str, str]) -> bool:
+    return entries.get("DATATYPE", "").upper() == "XY"
+
+
+def _points(rows: list[str], points: int, *, pairs: bool) -> tuple[list[float], list[float]]:
+    """Return where the points are, which pairs tell, and their counts.
+
+    Numbers have decimal points or commas, whichever gives the number of points.
+    """
     readings = []
     for separators in (r"[,\s;]+", r"[\s;]+|,\s+|,$"):
         values = [_numbers(row, separators) for row in rows]
         if any(value is None for value in values):
             continue
-        flat = [one for value in values if value for one in (value[1::2] if pairs else value)]
-        readings.append(flat)
+        flat = [one for value in values if value for one in value]
+        readings.append((flat[::2], flat[1::2]) if pairs else ([], flat))
     if not readings:
         raise UnreadableFileError("the spectrum holds what is no number")
-    return next((one for one in readings if len(one) == points), readings[0])
+    return next((one for one in readings if len(one[1]) == points), readings[0])
+
+
+def _placed(axis: Axis, places: list[float]) -> tuple[Axis, str]:
+    """Return an axis as the places of the points tell it, and what speaks against its scale."""
+    if len(places) < 2:  # noqa: PLR2004 - of one point no scale is known
+        return axis, ""
+    scale = (places[-1] - places[0]) / (len(places) - 1)
+    even = all(
+        abs(place - places[0] - index * scale) <= _UNEVEN * abs(scale)
+        for index, place in enumerate(places)
+    )
+    if not even:
+        plain = Axis(name=axis.name, size=axis.size)
+        return plain, "its points are not evenly spaced: the axis has no one scale"
+    doubt = ""
+    if abs(axis.scale - scale) + abs(axis.offset - places[0]) > _UNEVEN * abs(scale):
+        doubt = (
+            f"its points are {scale:g} apart from {places[0]:g}, but XPERCHAN and OFFSET tell"
+            f" {axis.scale:g} and {axis.offset:g}"
+        )
+    return axis.model_copy(update={"scale": scale, "offset": places[0]}), doubt
 
 
 def _numbers(row: str, separators: str) -> list[float] | None:
@@ -178,12 +222,21 @@ def _axis(
         unit = match[1]
     unit = known_unit(unit) or unit
     name = entries.get("XLABEL", "")
-    scale = quantity(entries.get("XPERCHAN"), comma=comma)
-    offset = quantity(entries.get("OFFSET"), comma=comma)
-    if scale is None or not scale[0]:
+    scale, start = (
+        _in_unit(quantity(entries.get(one), units.get(one, ""), comma=comma), unit)
+        for one in ("XPERCHAN", "OFFSET")
+    )
+    if not scale:
         return Axis(name=name, size=size)
-    start = offset[0] if offset else 0.0
-    return Axis(name=name, size=size, scale=scale[0], offset=start, unit=unit)
+    return Axis(name=name, size=size, scale=scale, offset=start or 0.0, unit=unit)
+
+
+def _in_unit(value: Quantity | None, unit: str) -> float | None:
+    """Return a number in the unit of the axis: it may come with one of its own."""
+    if value is None:
+        return None
+    found = converted((value[0], spelled_unit(value[1])), unit) if measures(unit) else None
+    return value[0] if found is None else found
 
 
 def _data_type(entries: Mapping[str, str], metadata: Mapping[str, Value]) -> str:

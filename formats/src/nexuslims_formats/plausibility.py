@@ -12,12 +12,13 @@ References
 - TEM stages: the eucentric goniometers of JEOL and Thermo Fisher travel +-1 to +-1.25 mm in x and
   y, and less than +-1 mm in z; no holder tilts beyond 90 degrees.
 - SEM stages: those of the largest chambers (Tescan, Zeiss, Thermo Fisher) travel 150 to 300 mm.
+- TEM: the lowest voltage of one that is made is 5 kV (LVEM 5); 0.2 kV are 200 kV in another unit.
 - Scans: an image is scanned with ns to ms per pixel; spectra and 4D scans may take minutes at each.
 - Magnification: TEMs reach 1.5e6 x, STEMs and SEMs indicate up to 1e8 x, light microscopes 1 x.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,15 +71,18 @@ _POSITIVE: Final = {
     "convergence_angle": 2000, "collection_angle": 2000, "working_distance": 500,
     "temperature": 3000, "pressure": 1e6, "chamber_pressure": 1e6, "acquisition_time": 1e7,
     "exposure_time": 1e6, "dwell_time": 1e9, "frame_time": 1e7, "flyback_time": 1e8,
-    "horizontal_field_width": 1e6, "vertical_field_width": 1e6, "pixel_width": 1e6,
-    "pixel_height": 1e6, "live_time": 1e7, "real_time": 1e7, "process_time": 1e6,
-    "detector_energy_resolution": 1e3, "channel_size": 1e4, "slit_width": 1e3, "dispersion": 1e3,
+    "horizontal_field_width": 1e6, "vertical_field_width": 1e6, "live_time": 1e7,
+    "real_time": 1e7, "process_time": 1e6, "detector_energy_resolution": 1e3, "channel_size": 5e3,
+    "slit_width": 1e3, "dispersion": 1e3,
 }  # fmt: skip
 """Fields that are above zero, and the most that they can be."""
 
 RANGES: Final = (
     *(Range(field, 0, high, above=True) for field, high in _POSITIVE.items()),
     Range("acceleration_voltage", 0, 60, kinds=("SEM_", "FIB_", "HIM_")),
+    Range("acceleration_voltage", 1, 3500, kinds=_TEM),
+    Range("pixel_width", 1e-4, 1e6),
+    Range("pixel_height", 1e-4, 1e6),
     Range("magnification", 0.1, 1e9),
     Range("camera_length", 1, 1e5),
     Range("defocus", -1e5, 1e5),
@@ -109,6 +113,10 @@ RANGES: Final = (
 )
 _PIXEL: Final = (1e-13, 1e-3)
 """Metres: no lens resolves less, and a pixel of more than a millimetre is in the wrong unit."""
+_SCALE: Final = (1e-20, 1e15)
+"""Of any axis, in its unit: beyond are placeholders, and bytes that are no number."""
+_SAME: Final = 2.0
+"""What is told twice may differ by rounding, or by binning, but not by a factor of thousand."""
 
 
 def implausible(
@@ -156,9 +164,36 @@ def sound_axis(axis: Axis, dataset_type: str) -> tuple[Axis, str]:
         return plain, f"the scale of axis {name!r} is not finite"
     if axis.scale == 0:
         return plain, f"the scale of axis {name!r} is zero"
+    if not _SCALE[0] <= abs(axis.scale) <= _SCALE[1] or abs(axis.offset) > _SCALE[1]:
+        amount = f"{axis.scale:g} {written_unit(axis.unit)}".strip()
+        place = f"from {axis.offset:g} along axis {name!r}"
+        return plain, f"a scale of {amount} {place} is not plausible"
     if dataset_type == "Image" and measures(axis.unit) == "length":
         metres = abs(converted((axis.scale, axis.unit), "m") or 0.0)
         if not _PIXEL[0] <= metres <= _PIXEL[1]:
             length = f"{axis.scale:g} {written_unit(axis.unit)}"
             return plain, f"a pixel of {length} along axis {name!r} is not plausible"
     return axis, ""
+
+
+def contradicting(metadata: Mapping[str, Any], axes: Sequence[Axis]) -> Iterator[tuple[str, str]]:
+    """Yield the sizes of a pixel that are not those of the axes, and why, in words.
+
+    Parameters
+    ----------
+    metadata
+        Core fields in their normalised form.
+    axes
+        Those of the dataset.
+    """
+    for field, name in (("pixel_width", "x"), ("pixel_height", "y")):
+        scales = [axis for axis in axes if axis.name == name and measures(axis.unit) == "length"]
+        value = metadata.get(field)
+        if not scales or not isinstance(value, Mapping):
+            continue
+        stated = converted((value["value"], value["unit"]), "m") or 0.0
+        scale = abs(converted((scales[0].scale, scales[0].unit), "m") or 0.0)
+        if not scale / _SAME <= stated <= scale * _SAME:
+            stated_as = f"{field} of {value['value']:g} {written_unit(value['unit'])}"
+            length = f"{scales[0].scale:g} {written_unit(scales[0].unit)}"
+            yield field, f"{stated_as} contradicts the scale of axis {name!r}, {length}"

@@ -206,7 +206,8 @@ def _axes(data: Tree, sizes: tuple[int, ...], technique: str) -> tuple[Axis, ...
         zip(sizes, reversed(calibrations[: len(sizes)]), strict=True)
     ):
         unit = spelled_unit(given.get("Units"))
-        scale = number(given.get("Scale")) or 1.0
+        scale = number(given.get("Scale", 1.0))
+        scale = float("nan") if scale is None else scale  # reported, as zero is
         name = names[min(len(sizes) - index - 1, 4)]
         if measures(unit) == "energy":
             name = "energy_loss" if technique == "EELS" else "energy"

@@ -110,7 +110,7 @@ _CTF_FIELDS: tuple[Row, ...] = (
     ("operator", "Author", TEXT),
 )
 _CTF_COLUMNS = "Phase\tX\tY"
-_CTF_PAIRS = re.compile(r"\t([A-Za-z]\w*)\t(-?[\d.,]+)")
+_CTF_PAIRS = re.compile(r"\t([A-Za-z]\w*)\t([^\t]+)")
 _PHASES = "Phases"
 
 

@@ -15,7 +15,10 @@ from typing import Final
 from nexuslims_formats.locales.months import MONTHS, folded
 
 _ERAS: Final = {"令和": 2018, "平成": 1988, "昭和": 1925, "民国": 1911, "民國": 1911}
-_ERA: Final = re.compile(rf"({'|'.join(_ERAS)})\s*(元|\d+)")
+_ERAS_IN_SHORT: Final = {"R": "令和", "H": "平成", "S": "昭和"}
+_ERA: Final = re.compile(
+    rf"({'|'.join(_ERAS)}|(?<![^\W\d_])[{''.join(_ERAS_IN_SHORT)}](?=\d))\s*(元|\d+)"
+)
 _BUDDHIST: Final = range(2400, 2700)
 _CENTURY: Final = 69
 """Two digits of a year from here on are of the twentieth century, as in POSIX."""
@@ -43,6 +46,13 @@ _BARE_HOUR: Final = re.compile(r"(?P<hour>[0-9]{1,2})\s*(?P<after>[^\W\d_][^\W\d
 _ZONE: Final = re.compile(
     r"(?:Z|UTC|GMT)?\s*(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)$|(?:\bUTC|\bGMT|(?<=\d)Z)$"
 )
+_ZONES: Final = {
+    "JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2,
+    "EEST": 3, "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+    "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
+}  # fmt: skip
+"""Hours before UTC by the names that mean one zone only: a CST is China's or America's."""
+_NAMED_ZONE: Final = re.compile(rf"\b({'|'.join(_ZONES)})\b")
 _NUMBERS: Final = re.compile(r"[0-9]+")
 _WORDS: Final = re.compile(r"[^\W\d_]+")
 _DAY: Final = timedelta(days=1)
@@ -119,7 +129,7 @@ def read_datetime(
         return None
     time = read_clock(clock) if clock.strip() else timedelta()
     times = [(day + (time or timedelta())).replace(tzinfo=zone) for day in readings]
-    if len(times) > 1 and _of_24_hours(date, clock):
+    if len(times) > 1 and times[0].year == times[1].year and _of_24_hours(date, clock):
         times[:2] = reversed(times[:2])
     problem = "" if time is not None else f"the time of day {clock.strip()!r} cannot be read"
     reading = DateReading(times[0], tuple(times[1:]), problem)
@@ -127,7 +137,10 @@ def read_datetime(
 
 
 def settled(reading: DateReading, near: datetime) -> DateReading:
-    """Return a reading of two without the other, if a time near to one of them settles it.
+    """Return a reading of several without those that the time of the file rules out.
+
+    One that is near to it is the one; one that is later cannot be, as nothing is written before
+    it is acquired.
 
     Parameters
     ----------
@@ -137,15 +150,19 @@ def settled(reading: DateReading, near: datetime) -> DateReading:
         A local time without a zone, such as that at which the file was written.
     """
     times = (reading.when, *reading.others)
-    close = [one for one in times if abs(one.replace(tzinfo=None) - near) <= _NEAR]
-    if len(times) == 1 or len(close) != 1:
+    if len(times) == 1:
         return reading
-    return DateReading(close[0], (), reading.problem)
+    late = near + _NEAR
+    close = [one for one in times if near - _NEAR <= one.replace(tzinfo=None) <= late]
+    earlier = [one for one in times if one.replace(tzinfo=None) <= late]
+    kept = close if len(close) == 1 else earlier or times
+    return DateReading(kept[0], tuple(kept[1:]), reading.problem)
 
 
 def _tidy(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text.translate(_DIRECTIONS))
-    return " ".join(plain.split())
+    digits = (str(unicodedata.decimal(one)) if one.isdecimal() else one for one in plain)
+    return " ".join("".join(digits).split())
 
 
 def _iso(text: str) -> datetime | None:
@@ -162,7 +179,10 @@ def _iso(text: str) -> datetime | None:
 def _split(text: str) -> tuple[str, str, timezone | None]:
     """Return the date, the time of day and the offset that stand in one text."""
     zone = None
-    if match := _ZONE.search(text):
+    if match := _NAMED_ZONE.search(text):
+        zone = timezone(timedelta(hours=_ZONES[match[1]]))
+        text = f"{text[: match.start()]} {text[match.end() :]}"
+    elif match := _ZONE.search(text):
         sign = -1 if match["sign"] == "-" else 1
         offset = timedelta(hours=int(match["hours"] or 0), minutes=int(match["minutes"] or 0))
         looks_like_year = match["sign"] == "-" and ":" not in text[: match.start()]
@@ -199,7 +219,8 @@ def _time_of(match: "re.Match[str]") -> timedelta | None:
 
 
 def _year_of_era(era: str, year: str) -> str:
-    return str(_ERAS[era] + (1 if year == "元" else int(year)))
+    start = _ERAS[_ERAS_IN_SHORT.get(era, era)]
+    return str(start + (1 if year == "元" else int(year)))
 
 
 def _year(text: str) -> int:
@@ -240,8 +261,9 @@ def _of_numbers(numbers: Sequence[str], text: str) -> list[datetime]:
     american = _day_of(third, int(first), second)
     readings = [*american, *european] if "/" in text else [*european, *american]
     if "." in text:
-        readings = european
-    return readings or _day_of(first, int(second), third)
+        return european or _day_of(first, int(second), third)
+    # Japan, China and Sweden put the year first, in two digits too
+    return [*readings, *_day_of(first, int(second), third)] if len(third) < 3 else readings  # noqa: PLR2004
 
 
 def _of_24_hours(date: str, clock: str) -> bool:

@@ -9,14 +9,33 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-_BOMS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_BOMS: Final = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"\xef\xbb\xbf": "utf-8-sig",
+}
 _LATIN: Final = frozenset(
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜàáâãäåæçèéêëìíîïñòóôõöøùúûüÿßœŒµ°±²³·×®©™€§«»–—‘’“”•…º¹\xa0"
 )
+_WESTERN: Final = tuple(map(frozenset, (
+    "äöüß", "àâæçéèêëîïôœùûüÿ", "áéíñóúü", "áâãàçéêíóôõúü", "àèéìíîòóùú", "æøåéèêóôü", "åäöéüà",
+    "áèéêëíïóöúü", "áðéíóúýþæö", "äöõüšž", "àçèéíïòóúü",
+)))  # fmt: skip
+"""Letters of German, French, Spanish, Portuguese, Italian, Danish, Swedish, Dutch, Icelandic,
+Estonian and Catalan."""
+_CENTRAL: Final = tuple(map(frozenset, (
+    "áčďéěíňóřšťúůýž", "ąćęłńóśźż", "áéíóöőúüű", "áäčďéíĺľňóôŕšťúýž", "čćđšž", "ăâîșțşţ",
+)))  # fmt: skip
+"""Letters of Czech, Polish, Hungarian, Slovak, Croatian and Romanian."""
+_TELLING: Final = 3
+"""Different letters that must fit a language before it counts for another code page."""
 _RARE: Final = 2
 """How much more a character that speaks against an encoding counts."""
 _SHORTEST_CYRILLIC: Final = 3
 _DISTINCTIVE: Final = 10
+_ESCAPED: Final = "iso2022_jp"
+_KANJI_IN: Final = re.compile(rb"\x1b\$[@B]")
 _RUN: Final = re.compile(rb"[\x80-\xff]+")
 
 
@@ -37,7 +56,7 @@ def decode(raw: bytes, *, cut: bool = False) -> tuple[str, str]:
     """
     marked = _by_mark(raw)
     if marked:
-        return raw.decode(marked, "replace"), marked
+        return raw.decode(marked, "replace" if marked != _ESCAPED else "strict"), marked
     try:
         return raw.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
@@ -59,10 +78,21 @@ def _by_mark(raw: bytes) -> str:
     for mark, encoding in _BOMS.items():
         if raw.startswith(mark):
             return encoding
+    kept = raw.rstrip(b"\0")
     for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if len(raw) > 1 and raw[place] == 0 and raw[1 - place] != 0:
+        starts = len(raw) > 1 and raw[place] == 0 and raw[1 - place] != 0
+        zeros, others = kept[place::2].count(0), kept[1 - place :: 2].count(0)
+        if starts or (not others and zeros > 1 and 4 * zeros >= len(kept)):
             return encoding
-    return ""
+    return _ESCAPED if _KANJI_IN.search(raw) and _is(raw, _ESCAPED) else ""
+
+
+def _is(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _likely(raw: bytes) -> str:
@@ -81,12 +111,27 @@ def _likely(raw: bytes) -> str:
 
 def _latin(text: str, raw: bytes) -> float:
     """Count accented letters and signs; words of them alone are words of another alphabet."""
-    good = sum(letter in _LATIN for letter in text)
+    good = float(sum(letter in _LATIN for letter in text))
     strange = sum(letter not in _LATIN for letter in text if ord(letter) > 127)  # noqa: PLR2004
     together = sum(
         len(run) for run in _RUN.findall(raw.replace(b"\xa0", b"")) if len(run) > 1 and _wide(run)
     )
+    if not _of_one_language(text, _WESTERN):
+        good /= 2
     return good - _RARE * strange - 0.75 * together
+
+
+def _of_one_language(text: str, alphabets: tuple[frozenset[str], ...]) -> bool:
+    letters = {one for one in text.lower() if one > "\x7f" and one.isalpha() and one not in "µªº"}
+    return any(letters <= alphabet for alphabet in alphabets)
+
+
+def _central(text: str, raw: bytes) -> float:
+    """Count the letters of a language of Central Europe, if there are several and of one."""
+    del raw
+    letters = [one for one in text.lower() if one > "\x7f" and one.isalpha() and one != "µ"]
+    fits = len(set(letters)) >= _TELLING and _of_one_language(text, _CENTRAL)
+    return len(letters) if fits else 0.0
 
 
 def _wide(run: bytes) -> bool:
@@ -117,15 +162,17 @@ def _cased(word: str) -> bool:
 def _japanese(text: str, raw: bytes) -> float:
     """Count kana and everyday kanji (JIS level 1, whose first byte is below 0x98)."""
     del raw
-    good = against = 0
+    good = against = narrow = 0
     for letter in text:
         if ord(letter) < 128:  # noqa: PLR2004 - ASCII
             continue
         code = letter.encode("cp932")
         everyday = len(code) > 1 and 0x81 <= code[0] <= 0x98  # noqa: PLR2004 - as above
+        narrow += len(code) == 1
         good += 2 * everyday
-        against += not everyday
-    return good - _RARE * against
+        against += len(code) > 1 and not everyday
+    # katakana of half a width: of one byte each, as the letters of other code pages
+    return good - _RARE * (against if good else against + narrow)
 
 
 def _in_range(
@@ -157,6 +204,7 @@ def _in_range(
 
 _JUDGES: Final[dict[str, Callable[[str, bytes], float]]] = {
     "cp1252": _latin,
+    "cp1250": _central,
     "cp1254": _turkish,
     "cp932": _japanese,
     "gb18030": _in_range((0xB0, 0xD7), "gb18030"),

@@ -23,7 +23,7 @@ _ROWS: Final = (
     ),
     (
         "bre brezen brezna kov kovas kovo maalis maaliskuu maaliskuuta maart mar marc marca "
-        "march marcius marco marec maret mars mart martie marts marz marzec marzo mrt ozu "
+        "march marcius marco mrz marec maret mars mart martie marts marz marzec marzo mrt ozu "
         "ozujak ozujka μαρ μαρτιοσ μαρτιου бер березень березня мар март марта מרץ مارس"
     ),
     (

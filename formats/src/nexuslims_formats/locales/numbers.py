@@ -10,11 +10,16 @@ _PLAIN: Final = str.maketrans(
      "\uff0c": ","} | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
 )  # fmt: skip
 """Signs and digits of Asian keyboards, and typographers' minus signs, as ASCII."""
+_POWERS: Final = re.compile("10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_RAISED: Final = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
 _GROUP: Final = "'\u2019\u00a0\u202f\u2009"
 """Separators of thousands that are nothing else; a plain space may separate two numbers."""
 _HEAD: Final = re.compile(
-    rf"\s*(?P<mantissa>[-+]?(?:\d[\d.,{_GROUP}]*|[.,]\d+))(?P<exponent>[eE][-+]?\d+)?"
+    rf"\s*(?P<mantissa>[-+]?(?:\d[\d.,{_GROUP}]*|[.,]\d+))"
+    r"(?:[eE](?P<exponent>[-+]?\d+)|\s*[x×*·]\s*10(?:\^|\*\*|(?=[-+]))(?P<power>[-+]?\d+))?"
 )
+_NO_NUMBER: Final = "#"
+"""What Microsoft's C library writes for infinity and NaN: ``1.#INF``, ``-1.#IND``, ``1.#QNAN``."""
 _GROUPS: Final = {
     mark: re.compile(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+") for mark in (",", ".", *_GROUP)
 }
@@ -37,17 +42,26 @@ def split_number(text: str, *, comma: bool | None = None) -> tuple[float, str] |
         None where the text starts with no finite number, or with one that has two readings:
         ``1,234`` is 1.234 or 1234, unless ``comma`` settles it.
     """
-    match = _HEAD.match(text.translate(_PLAIN))
-    if match is None:
+    text = _written_out(text)
+    match = _HEAD.match(text)
+    if match is None or text.startswith(_NO_NUMBER, match.end()):
         return None
     mantissa = match["mantissa"].rstrip(f".,{_GROUP}")
-    plain = _plain(mantissa, comma=comma)
+    exponent = match["exponent"] or match["power"]
+    # before an exponent nobody groups digits: 3,000E+04 has a decimal comma
+    plain = _plain(mantissa, comma=True if exponent and "." not in mantissa else comma)
     if plain is None:
         return None
-    number = float(plain + (match["exponent"] or ""))
+    number = float(f"{plain}e{exponent}" if exponent else plain)
     # a mark behind the digits is no part of the number, unless an exponent follows: "1.e5"
-    end = match.end() if match["exponent"] else match.start("mantissa") + len(mantissa)
+    end = match.end() if exponent else match.start("mantissa") + len(mantissa)
     return (number, text[end:].strip(" \t\r\n\0.,;")) if math.isfinite(number) else None
+
+
+def _written_out(text: str) -> str:
+    """Return a text with signs and digits in ASCII, and powers of ten in one line."""
+    raised = _POWERS.sub(lambda found: f"10^{found[1].translate(_RAISED)}", text)
+    return raised.translate(_PLAIN)
 
 
 def _plain(mantissa: str, *, comma: bool | None) -> str | None:
@@ -105,10 +119,12 @@ def has_decimal_commas(texts: Iterable[str]) -> bool | None:
 
 
 def _vote(text: str) -> bool | None:
-    match = _HEAD.match(text.translate(_PLAIN))
+    match = _HEAD.match(_written_out(text))
     if match is None:
         return None
     digits = match["mantissa"].lstrip("+-").rstrip(".,")
+    if (match["exponent"] or match["power"]) and digits.count(",") == 1 and "." not in digits:
+        return True
     if "," in digits and "." in digits:
         return digits.rfind(",") > digits.rfind(".")
     for mark, vote in ((",", True), (".", False)):

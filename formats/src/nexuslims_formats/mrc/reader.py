@@ -1,7 +1,9 @@
 """MRC files under any name, plain or compressed by gzip, with SerialEM's ``.mdoc`` beside them."""
 
 import math
+import os
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +25,9 @@ DE_MOVIE: Final = re.compile(r"\d{8}_\d+")
 """How Direct Electron's files of one acquisition begin; a movie is read with all of them."""
 _GZIP: Final = b"\x1f\x8b"
 _UNPACKED_BYTES: Final = 256 << 20
+_MODULO: Final = 1 << 32
+_BEHIND: Final = 1 << 20
+"""Bytes that may stand behind the values."""
 _LARGEST_MDOC: Final = 16 << 20
 _EVEN: Final = 0.02
 """Of a step: what still counts as evenly spaced."""
@@ -98,11 +103,19 @@ def _mdoc_beside(path: Path, header: MrcHeader) -> Acquisition:
 
 
 def _missing(path: Path, header: MrcHeader) -> str:
-    """Return in words what of the values is not in the file; unknown of a compressed one."""
-    if path.suffix.lower() == ".gz":
-        return ""
+    """Return in words what of the values is not in the file.
+
+    Of a compressed file the last four bytes tell its size (RFC 1952), modulo 4 GiB; cut, they
+    tell anything.
+    """
     end = header.data_offset + math.prod(header.shape) * _ITEM[header.dtype]
     size = path.stat().st_size
+    if path.suffix.lower() == ".gz":
+        with path.open("rb") as file:
+            file.seek(-4, os.SEEK_END)
+            (unpacked,) = struct.unpack("<I", file.read(4))
+        missing = unpacked < end % _MODULO or unpacked > end % _MODULO + _BEHIND
+        return "the file does not end as the compressed file of its values would" if missing else ""
     return f"the data ends at byte {end}, but the file at {size}" if end > size else ""
 
 

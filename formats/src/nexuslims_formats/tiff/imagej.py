@@ -2,9 +2,10 @@ r"""What ImageJ and Fiji write: lines of ``name=value`` in the description of th
 
 References
 ----------
-The resolution tags count pixels in ``unit``; what is outside of ASCII is escaped (``\u00B5m``).
-A stack of more than 4 GB, and every stack that is saved raw, has one directory: its ``images`` lie
-one after the other behind the first (ImageJ's TiffEncoder and TiffDecoder).
+The resolution tags count pixels in ``unit``, of rows in ``yunit`` if that is another. What is
+outside of ASCII is escaped (``\u00B5m``). A stack of more than 4 GB, and every stack that is saved
+raw, has one directory: its ``images`` lie one after the other behind the first (ImageJ's
+TiffEncoder and TiffDecoder).
 """
 
 import math
@@ -48,8 +49,9 @@ def imagej_pixel_size(tiff: Tiff, entries: Mapping[str, str]) -> tuple[float, fl
     entries
         Those of its description.
     """
-    unit = spelled_unit(entries.get("unit", ""))
-    down, across = (_size(tiff, code, unit) for code in (Y_RESOLUTION, X_RESOLUTION))
+    unit = entries.get("unit", "")
+    down = _size(tiff, Y_RESOLUTION, spelled_unit(entries.get("yunit", unit)))
+    across = _size(tiff, X_RESOLUTION, spelled_unit(unit))
     return (down, across) if down and across else None
 
 

@@ -98,7 +98,7 @@ class Settings(Environment):
     ] = "exclusive"
     ignore_patterns: Annotated[
         tuple[str, ...], Field(description="Names that are never a session's files")
-    ] = ("*.mib", "*.db", "*.emi", "*.hdr")
+    ] = ("*.db", "*.emi", "*.hdr")
     file_delay_days: Annotated[
         float, Field(gt=0, description="How long after its end files of a session may appear")
     ] = 2.0
