@@ -108,6 +108,15 @@ def test_a_ctf_may_have_decimal_commas(tmp_path):
     assert reading.pixels(0)[0].tolist() == [100, 101, 102, 103]
 
 
+@pytest.mark.parametrize("cells", ["-5", "0", "999999999", "1e308", "nan", "many"])
+def test_a_map_of_no_size_is_no_map(tmp_path, cells):
+    path = write_ctf(tmp_path / "m.ctf")
+    path.write_text(path.read_text().replace("YCells\t3", f"YCells\t{cells}"))
+    dataset, reading = only(path, "partial")
+    assert (dataset.shape, reading.preview()) == ((), None)
+    assert "does not tell how many points" in reading.reason
+
+
 def test_no_number_of_microsofts_library_is_one(tmp_path):
     path = write_ctf(tmp_path / "m.ctf")
     path.write_text(path.read_text().replace("\tKV\t20", "\tKV\t1.#QNAN"))

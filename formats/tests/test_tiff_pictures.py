@@ -119,6 +119,14 @@ def test_the_scale_of_imagej_is_read(tmp_path, unit):
     assert dataset.metadata["pixel_width"] == {"value": pytest.approx(12.3, rel=1e-4), "unit": "nm"}
 
 
+def test_the_xml_of_ome_that_cannot_be_read_is_reported(tmp_path):
+    text = '<?xml version="1.0"?><OME><Image><Pixels PhysicalSizeX="0.1"'
+    path = written(tmp_path / "a.ome.tif", RAMP, description=text, metadata=None)
+    found = read(path)
+    assert found.outcome == "partial"
+    assert "of OME: the XML metadata is damaged" in found.reason
+
+
 def test_imagej_may_have_another_unit_for_rows(tmp_path):
     description = "ImageJ=1.53t\nunit=nm\nyunit=micron\n"
     path = written(tmp_path / "fiji.tif", RAMP, resolution=(2, 4), description=description,

@@ -51,7 +51,7 @@ class PlainTiffExtractor:
         """Read the directories."""
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
-        ome = ome_image(tiff)
+        ome, problem = ome_image(tiff)
         size = ome_pixel_size(ome) or imagej_pixel_size(tiff, imagej_entries(tiff))
         described = Described(
             data_type="Image",
@@ -64,6 +64,7 @@ class PlainTiffExtractor:
             signals=image_signals(tiff, described),
             native=texts,
             reader=f"tiff tags {self.version}",
+            problems=(problem,) if problem else (),
         )
 
 

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 import nexuslims_extractor
+from nexuslims_extractor.cage import reading
 from nexuslims_extractor.cli import extract
 from nexuslims_extractor.printing import as_record
 from nexuslims_formats.model import InstrumentContext
@@ -205,3 +207,33 @@ def test_the_instruments_file_and_profiles_of_an_env_file_are_used(run, tmp_path
     assert json.loads(result.stdout)["datasets"][0]["creation_time"].endswith("+09:00")
     (tmp_path / ".env").write_text("NX_INSTRUMENTS_FILE=ours.toml\nNX_LOCAL_PROFILES_PATH=gone\n")
     assert "NX_LOCAL_PROFILES_PATH" in run("a.txt", "--instrument", "titan").output
+
+
+def test_a_name_that_is_no_unicode_costs_neither_its_file_nor_another(run, tmp_path):
+    for name in (b"bad\xff.txt", b"esc\x1b[31m.txt", b"new\nline.txt", b"fine.txt"):
+        (tmp_path / os.fsdecode(name)).write_text("words\n")
+    out = tmp_path / "previews"
+    result = run(*sorted(tmp_path.iterdir()), "--json", "--preview", out)
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["outcome"] for record in records] == ["extracted"] * 4
+    assert len(list(out.iterdir())) == 4
+    assert result.exit_code == 0
+
+
+def test_a_reader_that_says_what_nobody_understands_costs_its_file_alone(
+    run, tmp_path, monkeypatch
+):
+    real = reading.from_bytes
+
+    def misunderstood(content, path):
+        if path.name == "odd.txt":
+            raise ValueError("odd")
+        return real(content, path)
+
+    monkeypatch.setattr(reading, "from_bytes", misunderstood)
+    for name in ("odd.txt", "plain.txt"):
+        (tmp_path / name).write_text("words\n")
+    result = run(tmp_path / "odd.txt", tmp_path / "plain.txt", "--json")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["outcome"] for record in records] == ["failed", "extracted"]
+    assert "nobody understands" in records[0]["reason"]

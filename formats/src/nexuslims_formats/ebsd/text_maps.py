@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _HEAD_BYTES, _TAIL_BYTES = 1 << 16, 4096
+_LONGEST_SIDE = 1 << 18
 _NEARLY = 0.5
 """A point nearer to the last one than half a step is the last one."""
 
@@ -145,12 +146,18 @@ def _ang_entries(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]], 
 
 def _ang_grid(entries: Mapping[str, str]) -> Grid | None:
     names = ("NROWS", "NCOLS_ODD", "NCOLS_EVEN")
-    rows, odd, even = (number(entries.get(name)) for name in names)
-    if not rows or not odd:
+    rows, odd, even = (_side(entries.get(name)) for name in names)
+    if rows is None or odd is None:
         return None
     hexagonal = "hex" in entries.get("GRID", "").lower()
     step_y, step_x = number(entries.get("YSTEP")), number(entries.get("XSTEP"))
-    return Grid(int(rows), int(odd), step_y, step_x, int(even or odd) if hexagonal else None)
+    return Grid(rows, odd, step_y, step_x, (even or odd) if hexagonal else None)
+
+
+def _side(text: str | None) -> int | None:
+    """Return how many points a row or column has; None where that is not told, or no map's."""
+    found = number(text)
+    return int(found) if found is not None and 1 <= found <= _LONGEST_SIDE else None
 
 
 def _ctf_entries(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]], list[str], int]:
@@ -174,10 +181,10 @@ def _ctf_entries(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]], 
 
 
 def _ctf_grid(entries: Mapping[str, str]) -> Grid | None:
-    rows, columns = number(entries.get("YCells")), number(entries.get("XCells"))
-    if not rows or not columns:
+    rows, columns = _side(entries.get("YCells")), _side(entries.get("XCells"))
+    if rows is None or columns is None:
         return None
-    return Grid(int(rows), int(columns), number(entries.get("YStep")), number(entries.get("XStep")))
+    return Grid(rows, columns, number(entries.get("YStep")), number(entries.get("XStep")))
 
 
 def _parsed(

@@ -18,16 +18,19 @@ from nexuslims_formats.trees import parse_xml
 _DEFAULT_UNIT = "um"
 
 
-def ome_image(tiff: Tiff) -> Any:
-    """Return the element of the first image; None for the file of another program."""
+def ome_image(tiff: Tiff) -> tuple[Any, str]:
+    """Return the element of the first image, and why one that is there cannot be read, in words.
+
+    The element is None for the file of another program.
+    """
     raw = tiff.raw(DESCRIPTION).rstrip(b"\0")
-    if b"<OME" not in raw[:4096]:
-        return None
+    if b"<OME" not in raw:
+        return None, ""
     try:
         root = parse_xml(raw)
-    except UnreadableFileError:
-        return None
-    return root.find("{*}Image")
+    except UnreadableFileError as error:
+        return None, f"of OME: {error}"
+    return root.find("{*}Image"), ""
 
 
 def ome_pixel_size(image: Any) -> tuple[float, float] | None:

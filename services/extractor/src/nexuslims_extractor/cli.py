@@ -153,7 +153,8 @@ async def _extractions(
     # whatever is imported here is shared with the forked workers, and safe from their birth
     from nexuslims_extractor import core  # noqa: F401, PLC0415 - imported for its cost
     from nexuslims_extractor.cage.warm import warm  # noqa: PLC0415 - the command line starts fast
-    from nexuslims_extractor.workers import Limits, WorkerPool  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_extractor.errors import WorkerError  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_extractor.workers import Limits, WorkerPool, not_read  # noqa: PLC0415 - the command line starts fast
     from nexuslims_formats import registry  # noqa: PLC0415 - the command line starts fast
 
     registry.installed()
@@ -168,19 +169,25 @@ async def _extractions(
             asyncio.ensure_future(pool.extract(replace(template, path=file, relative_path=name)))
             for file, name in zip(files, names, strict=True)
         ]
-        for job in jobs:
-            yield await job
+        for file, job in zip(files, jobs, strict=True):
+            try:
+                yield await job
+            except WorkerError as error:  # the other files are read all the same
+                yield not_read(file, str(error))
 
 
 def _unique_names(files: "Sequence[Path]") -> list[str]:
-    """Return the files' names, numbered where two folders hold the same one."""
+    """Return the files' names as previews have them, numbered where two folders hold the same."""
+    from nexuslims_contracts.paths import readable  # noqa: PLC0415 - the command line starts fast
+
     taken: set[str] = set()
     names = []
     for file in files:
-        name, number = file.name, 1
+        plain = readable(file.name)
+        name, number = plain, 1
         while name in taken:
             number += 1
-            name = f"{number}-{file.name}"
+            name = f"{number}-{plain}"
         taken.add(name)
         names.append(name)
     return names

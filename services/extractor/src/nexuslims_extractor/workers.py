@@ -260,6 +260,19 @@ def _unhashed(found: Extraction, job: Job, failure: FailureKind, problem: str) -
     return replace(found, outcome="failed", reason=reason, failure=failure, datasets=())
 
 
+def not_read(path: Path, problem: str) -> Extraction:
+    """Return the outcome of a file whose reading failed for a reason that is not the file's.
+
+    Parameters
+    ----------
+    path
+        The file.
+    problem
+        What went wrong, in words.
+    """
+    return _lost(Job(path=path), NOBODY, "failed", problem)
+
+
 def _lost(job: Job, extractor: ExtractorVersion, failure: FailureKind, fate: str) -> Extraction:
     """Return the outcome of a file whose worker cannot tell it any more."""
     who = f"{extractor.name} {extractor.version}: " if extractor.version else ""
