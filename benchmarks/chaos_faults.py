@@ -1,22 +1,25 @@
 """Faults, and the scheduler that lets them loose by the numbers of a seed."""
 
 import asyncio
-import os
 import random
 import signal
-import stat
+import sqlite3
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import nats.errors
 import nats.js.errors
+from nats.js.api import DiscardPolicy
 
+from benchmarks import chaos_disks
+from benchmarks.chaos_facts import ask_doctor
+from benchmarks.chaos_read_model import disturb, drop
 from benchmarks.chaos_system import SERVICES, ChaosSystem
+from benchmarks.chaos_waits import StalledError, bounded
 from nexuslims_contracts.topology import CONSUMERS, EVENTS
-from nexuslims_shared.broker import provision
 from nexuslims_shared.errors import SharedError
 from nexuslims_uploader.testing import Fault as AnswerFault
 
@@ -26,6 +29,15 @@ _LONGEST_S: Final = 90.0
 _MOST_FROZEN: Final = 2
 _DOUBLED: Final = SERVICES[:-1]
 _ANSWERS: Final[tuple[AnswerFault, ...]] = ("busy", "broken", "cut before", "cut after")
+
+_EXPECTED: Final = (
+    StalledError,
+    nats.errors.Error,
+    nats.js.errors.Error,
+    sqlite3.OperationalError,
+    SharedError,
+)
+"""What a fault may meet because of another one."""
 
 Act: TypeAlias = Callable[[ChaosSystem, random.Random], Awaitable[None]]
 
@@ -62,62 +74,82 @@ async def double(system: ChaosSystem, chance: random.Random) -> None:
 
 
 async def kill_broker(system: ChaosSystem, chance: random.Random) -> None:
-    """Kill the broker; it is started again on its files."""
-    await system.restart_broker(kill=True, away=chance.uniform(0, 3))
+    """Kill a broker; it is started again on its files."""
+    await system.brokers.restart(chance, kill=True, away=chance.uniform(0, 3))
 
 
 async def restart_broker(system: ChaosSystem, chance: random.Random) -> None:
-    """Restart the broker in order."""
-    await system.restart_broker(kill=False, away=chance.uniform(0, 1))
+    """Restart a broker in order."""
+    await system.brokers.restart(chance, kill=False, away=chance.uniform(0, 1))
+
+
+async def fill_broker(system: ChaosSystem, chance: random.Random) -> None:
+    """Have a broker's disk be full for some seconds; without one, its log reaches a limit."""
+    seconds = chance.uniform(2, 8)
+    if await system.brokers.fill(chance, seconds):
+        return
+    jetstream = system.client.jetstream(timeout=5)
+    config = (info := await jetstream.stream_info(EVENTS.name)).config
+    config.max_bytes, config.discard = info.state.bytes, DiscardPolicy.NEW
+    try:
+        await jetstream.update_stream(config)
+        await asyncio.sleep(seconds)
+    finally:
+        await system.provision()
 
 
 async def cut(system: ChaosSystem, chance: random.Random) -> None:
     """Cut all connections to the broker."""
     del chance
-    system.proxy.cut()
+    system.network.cut()
 
 
 async def hold(system: ChaosSystem, chance: random.Random) -> None:
     """Let nothing through between services and broker for some seconds."""
-    system.proxy.hold()
+    system.network.hold()
     await asyncio.sleep(chance.uniform(1, 6))
-    system.proxy.release()
+    system.network.release()
 
 
 async def deafen(system: ChaosSystem, chance: random.Random) -> None:
     """Let services' messages through, but no answer; then cut."""
-    system.proxy.deafen()
+    system.network.deafen()
     await asyncio.sleep(chance.uniform(0.5, 4))
-    system.proxy.release()
+    system.network.release()
 
 
 async def read_only(system: ChaosSystem, chance: random.Random) -> None:
     """Have the records folder refuse new files for some seconds."""
     folder = system.facility.data / "records"
-    if await asyncio.to_thread(_lock, folder):
+    if await asyncio.to_thread(chaos_disks.lock, folder):
         try:
             await asyncio.sleep(chance.uniform(2, 8))
         finally:
-            await asyncio.to_thread(_unlock, folder)
+            await asyncio.to_thread(chaos_disks.unlock, folder)
 
 
 async def delete_consumer(system: ChaosSystem, chance: random.Random) -> None:
-    """Delete a service's consumer; it is provisioned again."""
-    jetstream = system.client.jetstream(timeout=5)
+    """Delete a service's consumer; it is provisioned again when the doctor was asked about it."""
+    name = chance.choice(CONSUMERS).name
     try:
-        await jetstream.delete_consumer(EVENTS.name, chance.choice(CONSUMERS).name)
-        await asyncio.sleep(chance.uniform(0, 2))
+        await system.client.jetstream(timeout=5).delete_consumer(EVENTS.name, name)
+        if await asyncio.to_thread(ask_doctor, system):
+            system.greens.append(f"the consumer {name} was deleted, and the doctor found nothing")
     finally:
-        await provision(jetstream)
+        await system.provision()
 
 
 async def delete_read_model(system: ChaosSystem, chance: random.Random) -> None:
-    """Delete the database of the read model, and restart what keeps it."""
+    """Delete the tables of the read model, and restart what keeps it."""
     del chance
     await system.end("console")
-    for path in (system.folder / "state").glob("nexuslims.db*"):
-        path.unlink()
+    await asyncio.to_thread(drop, system.database)
     system.mend()
+
+
+async def disturb_database(system: ChaosSystem, chance: random.Random) -> None:
+    """Have the database of the read model be held by somebody else, or cut its connections."""
+    await asyncio.to_thread(disturb, system.database, chance.uniform(1, 6))
 
 
 async def edit_calendar(system: ChaosSystem, chance: random.Random) -> None:
@@ -140,21 +172,23 @@ WEIGHTS: Final[Mapping[Act, int]] = {
     double: 8,
     kill_broker: 5,
     restart_broker: 3,
+    fill_broker: 4,
     cut: 8,
     hold: 5,
     deafen: 5,
     read_only: 6,
     delete_consumer: 5,
     delete_read_model: 3,
+    disturb_database: 3,
     edit_calendar: 24,
     fail_destination: 6,
 }
 _ONE_AT_A_TIME: Final = (
-    {kill_broker, restart_broker, delete_consumer},
+    {kill_broker, restart_broker, fill_broker, delete_consumer},
     {hold, deafen},
     {read_only},
     {fail_destination},
-    {delete_read_model},
+    {delete_read_model, disturb_database},
 )
 
 
@@ -196,10 +230,7 @@ class Scheduler:
             task.add_done_callback(self._tasks.discard)
         while self._tasks:
             await asyncio.gather(*self._tasks)
-        for name in list(self.system.frozen):
-            self.system.thaw(name)
-        self.system.proxy.release()
-        self.system.mend()
+        await self.system.recover()
 
     def _is_under_way(self, act: Act) -> bool:
         """Tell whether a fault of a kind of which there is one at a time is not over."""
@@ -209,38 +240,9 @@ class Scheduler:
 
     async def _attempt(self, act: Act, chance: random.Random) -> None:
         """Do harm; that the broker is away meanwhile is no error of ours."""
+        begun = time.monotonic()
         try:
-            async with asyncio.timeout(_LONGEST_S):
-                await act(self.system, chance)
-        except TimeoutError:
-            print(f"  {act.__name__}: not done within {_LONGEST_S:.0f} s")
-        except (nats.errors.Error, nats.js.errors.Error, SharedError) as error:
-            print(f"  {act.__name__}: {error or type(error).__name__}")
-
-
-def _lock(folder: Path) -> bool:
-    """Have a folder refuse new files; False where that is not possible, as for root."""
-    if not folder.is_dir() or os.geteuid() == 0:
-        return _mount_read_only(folder)
-    folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    return True
-
-
-def _unlock(folder: Path) -> None:
-    if os.geteuid() == 0:
-        os.system(f"umount -l '{folder}'")  # noqa: S605 - our own folder
-    else:
-        folder.chmod(stat.S_IRWXU)
-
-
-def _mount_read_only(folder: Path) -> bool:
-    """Mount a folder onto itself for reading: root is kept from writing by nothing else."""
-    if not folder.is_dir() or os.geteuid() != 0:
-        return False
-    bound = os.system(f"mount --bind '{folder}' '{folder}' 2>/dev/null")  # noqa: S605 - as above
-    if bound:
-        return False
-    if os.system(f"mount -o remount,ro,bind '{folder}' 2>/dev/null"):  # noqa: S605 - as above
-        _unlock(folder)
-        return False
-    return True
+            await bounded(act.__name__, _LONGEST_S, act(self.system, chance))
+        except _EXPECTED as error:
+            after = time.monotonic() - begun
+            print(f"  {act.__name__}, {after:.0f} s: {error or type(error).__name__}")

@@ -1,7 +1,8 @@
-"""A network between the services and their broker that can be cut, held, and made deaf."""
+"""A network between the services and their brokers that can be cut, held, and made deaf."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -71,6 +72,10 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
+        if ours.get_extra_info("sockname") == ours.get_extra_info("peername"):
+            ours.transport.abort()  # nobody listens, and the kernel connected it with itself
+            writer.transport.abort()
+            return
         self._writers |= {writer, ours}
         for task in (
             asyncio.create_task(self._pass(reader, ours, self._flows)),
@@ -92,3 +97,49 @@ class Proxy:
         finally:
             self._writers.discard(writer)
             writer.transport.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """All ways to the brokers, which fail together.
+
+    Parameters
+    ----------
+    proxies
+        One for each broker.
+    """
+
+    proxies: tuple[Proxy, ...]
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, ports: Iterable[int]) -> AsyncIterator[Self]:
+        """Open a way to each port of this machine, as long as the context lasts."""
+        async with AsyncExitStack() as stack:
+            proxies = [await stack.enter_async_context(Proxy(port)) for port in ports]
+            yield cls(tuple(proxies))
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports that services are to use."""
+        return tuple(proxy.port for proxy in self.proxies)
+
+    def cut(self) -> None:
+        """End all connections; see :meth:`Proxy.cut`."""
+        for proxy in self.proxies:
+            proxy.cut()
+
+    def hold(self) -> None:
+        """Let nothing through; see :meth:`Proxy.hold`."""
+        for proxy in self.proxies:
+            proxy.hold()
+
+    def deafen(self) -> None:
+        """Let no answer through; see :meth:`Proxy.deafen`."""
+        for proxy in self.proxies:
+            proxy.deafen()
+
+    def release(self) -> None:
+        """Let everything through again; see :meth:`Proxy.release`."""
+        for proxy in self.proxies:
+            proxy.release()

@@ -24,13 +24,14 @@ from nexuslims_shared.processes import die_with_parent
 
 NAMES: Final = ("broker-1", "broker-2", "broker-3")
 _PATIENCE_S: Final = 60.0
+_END_S: Final = 20.0
 
 _CONFIG: Final = """\
 server_name: {name}
 host: 127.0.0.1
 port: {port}
 jetstream {{ store_dir: {store} }}
-cluster {{ name: chaos, listen: "127.0.0.1:{route}", routes: {routes} }}
+cluster {{ name: chaos, listen: "127.0.0.1:{route}", routes: {routes}, no_advertise: {hidden} }}
 {authorization}"""
 
 
@@ -52,8 +53,14 @@ class Cluster:
         urls = ",".join(f"nats://127.0.0.1:{self.ports[name]}" for name in NAMES)
         return Access.of(urls, seed=read_seed(self.credentials, user))
 
-    def configure(self) -> None:
-        """Write what each broker is started with."""
+    def configure(self, *, advertise: bool = True) -> None:
+        """Write what each broker is started with.
+
+        Parameters
+        ----------
+        advertise
+            Whether brokers tell clients of each other's addresses.
+        """
         free = _free_ports(2 * len(NAMES))
         self.ports = dict(zip(NAMES, free, strict=False))
         routes = dict(zip(NAMES, free[len(NAMES) :], strict=True))
@@ -64,6 +71,7 @@ class Cluster:
                 port=self.ports[name],
                 store=json.dumps(str(self.folder / name)),
                 route=routes[name],
+                hidden=str(not advertise).lower(),
                 routes=json.dumps([f"nats://127.0.0.1:{port}" for port in routes.values()]),
                 authorization=users,
             )
@@ -85,6 +93,16 @@ class Cluster:
         process.kill()
         process.wait()
 
+    def terminate(self, name: str) -> None:
+        """Ask a broker to end; one that takes too long is killed. Blocks."""
+        process = self.processes.pop(name)
+        process.terminate()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
     def stop(self) -> None:
         """Kill all that are left."""
         for name in list(self.processes):
@@ -99,7 +117,7 @@ async def running(folder: Path) -> AsyncIterator[Cluster]:
     try:
         for name in NAMES:
             cluster.start(name)
-        await _wait_for_cluster(cluster)
+        await wait_for_cluster(cluster)
         yield cluster
     finally:
         cluster.stop()
@@ -126,7 +144,7 @@ async def leader_of(jetstream: JetStreamContext, stream: str) -> str:
             await asyncio.sleep(0.1)
 
 
-async def _wait_for_cluster(cluster: Cluster) -> None:
+async def wait_for_cluster(cluster: Cluster) -> None:
     """Wait until a stream can be held by all three."""
     client = await connect(cluster.access(), name="cluster")
     jetstream = client.jetstream()

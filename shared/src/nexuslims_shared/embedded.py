@@ -105,14 +105,26 @@ class EmbeddedBroker:
 
         A stream that the server could not write to once refuses everything from then on.
         """
-        mark = f"[{self.process.pid}]"
-        log = self.state / "broker" / "server.log"
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _LOG_TAIL))
-            lines = file.read().decode(errors="replace").splitlines()
-        own = [line for line in lines if line.startswith(mark)]
-        found = [line for line in own if any(text in line for text in _REFUSED)]
-        return found[-1].partition("[ERR] ")[2] if found else ""
+        return find_refusals(self.state / "broker" / "server.log", self.process.pid)
+
+
+def find_refusals(log: Path, pid: int) -> str:
+    """Return what a server logged last of messages that it could not store, if any.
+
+    Parameters
+    ----------
+    log
+        File of its log.
+    pid
+        The server's process; what earlier ones logged does not count.
+    """
+    mark = f"[{pid}]"
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LOG_TAIL))
+        lines = file.read().decode(errors="replace").splitlines()
+    own = [line for line in lines if line.startswith(mark)]
+    found = [line for line in own if any(text in line for text in _REFUSED)]
+    return found[-1].partition("[ERR] ")[2] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
