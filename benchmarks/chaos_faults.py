@@ -6,9 +6,9 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import nats.errors
 import nats.js.errors
@@ -39,7 +39,7 @@ _EXPECTED: Final = (
 )
 """What a fault may meet because of another one."""
 
-Act: TypeAlias = Callable[[ChaosSystem, random.Random], Awaitable[None]]
+Act: TypeAlias = Callable[[ChaosSystem, random.Random], Coroutine[Any, Any, None]]
 
 
 async def kill(system: ChaosSystem, chance: random.Random) -> None:

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.timeout(400)]
 
 
 async def test_a_short_chaos_leaves_nothing_lost_twice_stuck_or_divergent(tmp_path: Path) -> None:
-    outcome = await endure(tmp_path, 3, Surroundings(8), faults=10, rest=240)
+    outcome = await endure(tmp_path, 3, Surroundings(8), faults=10, rest=120)
     assert outcome.violations == []
     assert outcome.faults.total() >= 10
     assert outcome.planted == len(PLANTED)

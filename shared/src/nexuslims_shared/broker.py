@@ -1,15 +1,14 @@
 """Connecting to the broker, provisioning what the system needs there, and checking it."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from nats.js import api
 
 from nexuslims_contracts.periods import ALL, Period, PeriodLength, upcoming
@@ -27,6 +26,7 @@ from nexuslims_contracts.topology import (
     events_of,
 )
 from nexuslims_shared.accounts.access import Access
+from nexuslims_shared.broker_client import BrokerClient
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.store.period_directory import periods_away, periods_there
 
@@ -34,86 +34,6 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
 log = logging.getLogger(__name__)
-
-
-Receive: TypeAlias = Callable[[dict[str, str], bytes], None]
-"""Takes headers and payload of a message."""
-
-_PLAIN: Final = b"NATS/1.0\r\n"
-
-
-class BrokerClient(Client):
-    """nats-py's client, reading headers and batches of messages faster.
-
-    2.16 looks for white space in header names character by character, which takes more than half
-    of the time of receiving an event with its CloudEvents attributes. This reads the same names and
-    values from well-formed headers, and skips lines that are none. Headers as this client and the
-    server write them are read at once.
-
-    A message for a callback takes a place in a queue, a task and an object in 2.16, which is a
-    third of the time of receiving it; :meth:`receive_directly` does without.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._receivers: dict[int, Receive] = {}
-
-    @asynccontextmanager
-    async def receive_directly(self, subject: str, receive: Receive) -> AsyncIterator[None]:
-        """Subscribe for a while; nothing bounds what arrives but what was asked for.
-
-        Parameters
-        ----------
-        subject
-            The subject.
-        receive
-            Called with each message as it arrives; it must not block.
-        """
-        subscription = await self.subscribe(subject)
-        number = subscription._id  # noqa: SLF001 - not public; messages are told apart by it
-        self._receivers[number] = receive
-        try:
-            yield
-        finally:
-            del self._receivers[number]
-            await subscription.unsubscribe()
-
-    async def _process_msg(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
-    ) -> None:
-        receive = self._receivers.get(sid)
-        if receive is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-        elif headers.startswith(_PLAIN):
-            receive(self._parse_header_lines(headers[len(_PLAIN) :]), data)
-        else:
-            receive(await self._process_headers(headers) or {}, data)
-
-    @staticmethod
-    def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        text = raw.decode("utf-8", "replace")
-        lines = text.split("\r\n")
-        plain = _read_plain_headers(text, lines)
-        if plain is not None:
-            return plain
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, colon, value = line.partition(":")
-            if colon and " " not in name and name.isascii():
-                headers[name] = value.strip()
-        return headers
-
-
-def _read_plain_headers(text: str, lines: list[str]) -> dict[str, str] | None:
-    """Read headers of which each is a name, a colon, one space and a value; None for others."""
-    if ":  " in text or " \r" in text or "\t" in text:
-        return None
-    try:
-        headers = dict([line.split(": ", 1) for line in lines if line])
-    except ValueError:
-        return None
-    names = "".join(headers)
-    return headers if names.isascii() and " " not in names and ":" not in names else None
 
 
 async def connect(access: Access | str, *, name: str, wait: bool = True) -> BrokerClient:

@@ -20,7 +20,7 @@ from nexuslims_shared.store.port import EventStore
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
-    from nexuslims_shared.broker import BrokerClient
+    from nexuslims_shared.broker_client import BrokerClient
 
 _NO_SUCH_SEQUENCE: Final = 10043
 _LONGEST_REASON: Final = 4000

@@ -29,6 +29,23 @@ class BrokerUnavailableError(StoreError):
     """The broker did not answer for longer than we wait."""
 
 
+class MissingRightError(BrokerUnavailableError):
+    """The broker does not let this user do what was asked; others may.
+
+    Parameters
+    ----------
+    subject
+        What the user may not send to.
+    """
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(
+            f"the broker does not let this user send to {subject}: its rights are of another"
+            " release, or the key is another user's; write them again with `nexuslims broker init`"
+            " and reload the broker"
+        )
+
+
 class PeriodAwayError(BrokerUnavailableError):
     """The stream of a session's period was removed after a backup: the session has to wait.
 

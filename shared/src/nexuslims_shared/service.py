@@ -36,7 +36,7 @@ from nexuslims_shared.context import (
     provision_broker,
     service_context,
 )
-from nexuslims_shared.errors import SettingsError, TopologyError
+from nexuslims_shared.errors import BrokerUnavailableError, SettingsError, TopologyError
 from nexuslims_shared.health import Check, Health, Notes, check_broker
 from nexuslims_shared.log_identity import (
     LogIdentity,
@@ -81,6 +81,8 @@ SERVICES: Final = "nexuslims.services"
 
 
 _PATIENCE_S: Final = 5.0
+_NOT_READY: Final = (OSError, nats.errors.Error, TopologyError, BrokerUnavailableError)
+"""What a service waits out at its start."""
 
 Work: TypeAlias = Callable[[ServiceContext], AbstractAsyncContextManager[Handler | None]]
 """Opens what the service needs and gives its handler; closes it again at the end."""
@@ -361,7 +363,7 @@ class _Process:
         """Wait until the broker answers and has what the service needs; log what is missing."""
         wanted = [self.service.consumer] if self.service.consumer else []
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type((OSError, nats.errors.Error, TopologyError)),
+            retry=retry_if_exception_type(_NOT_READY),
             wait=wait_exponential(multiplier=0.1, max=3),
             before_sleep=_say_what_is_missing,
         ):

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import nats.js.errors
 from nats.js import api
 
-from nexuslims_shared.errors import IncompleteAnswerError
+from nexuslims_shared.errors import IncompleteAnswerError, MissingRightError
 
 if TYPE_CHECKING:
-    from nexuslims_shared.broker import BrokerClient
+    from nexuslims_shared.broker_client import BrokerClient
 
 _MEBIBYTE: Final = 1024 * 1024
 _BATCH: Final = {"batch": 1_000, "max_bytes": 4 * _MEBIBYTE}
@@ -164,8 +164,12 @@ class DirectReader:
             elif not ended.done():
                 ended.set_result(headers)
 
+        def refuse(error: MissingRightError) -> None:
+            if not ended.done():
+                ended.set_exception(error)
+
         inbox = self._client.new_inbox()
-        async with self._client.receive_directly(inbox, receive):
+        async with self._client.receive_directly(inbox, receive, refuse):
             await self._client.publish(self._subject, json.dumps(request).encode(), reply=inbox)
             while not ended.done():
                 left = silent_since + patience - loop.time()

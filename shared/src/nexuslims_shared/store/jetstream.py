@@ -23,7 +23,7 @@ from nexuslims_shared.tasks import end as cancel
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
-    from nexuslims_shared.broker import BrokerClient
+    from nexuslims_shared.broker_client import BrokerClient
 
 _LATEST: Final = 2
 """Periods in which most happens; the others are asked less often for what is new."""

@@ -38,7 +38,7 @@ from nexuslims_shared.telemetry.tracing import sending
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
-    from nexuslims_shared.broker import BrokerClient
+    from nexuslims_shared.broker_client import BrokerClient
 
 _EXPECTED: Final = api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value
 _WINDOW: Final = 256
