@@ -8,7 +8,7 @@ import pytest
 from demo.facility import make_facility
 
 from nexuslims_contracts.envelope import encode, envelop
-from nexuslims_contracts.events import RetryRequested
+from nexuslims_contracts.events import ReservationMatched, RetryRequested
 from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.broker import connect
 from nexuslims_shared.session.status import Status
@@ -17,6 +17,7 @@ from tests.system import running
 pytestmark = pytest.mark.broker
 
 SESSION = "file-1001"
+TITLE = "Gold nanoparticles on carbon"
 FORGED = SessionEvents(SESSION)
 
 
@@ -42,6 +43,16 @@ async def test_forged_and_malformed_messages_do_not_stop_a_session(tmp_path: Pat
         )
         await client.flush()
         await client.close()
+        calendar = tmp_path / "calendar.toml"
+        new = calendar.with_suffix(".new")
+        new.write_text(calendar.read_text().replace(TITLE, "As it was corrected"))
+        new.replace(calendar)
+        await system.wait_until(
+            lambda item: (
+                isinstance(item.event, ReservationMatched)
+                and item.event.title == "As it was corrected"
+            )
+        )
         after = await system.store.last_sequence()
         await system.append(RetryRequested(session=SESSION, request="after the repair"))
         await system.wait_for_status([SESSION], (Status.COMPLETED,), after=after)

@@ -81,10 +81,11 @@ async def test_two_that_catch_up_at_once_read_the_log_once() -> None:
     assert store.read_sequences == [1, 2, 3]
 
 
-async def test_a_session_with_an_event_that_cannot_be_read_is_named(caplog) -> None:
+async def test_a_session_with_an_event_of_a_newer_release_is_left_alone(caplog) -> None:
     store = MemoryEventStore()
     await stored(store, [ONE.started(), TWO.started()])
-    await store.append_raw(ONE.ended().subject, {"ce-type": ONE.ended().type_name()}, b"{]")
+    newer = {"ce-id": "x", "ce-type": "nexuslims.session.ended.v99", "ce-source": "next"}
+    await store.append_raw(ONE.ended().subject, newer, b"{}")
     await stored(store, [TWO.ended()])
     sessions = FollowedSessions(store, KINDS)
     for _ in range(2):
@@ -92,3 +93,15 @@ async def test_a_session_with_an_event_that_cannot_be_read_is_named(caplog) -> N
     assert sessions.unreadable == {"file-1"}
     assert sessions.states["file-2"].schedule.event == TWO.ended()
     assert caplog.text.count("session file-1 is left alone: its event 3 cannot be read") == 1
+
+
+async def test_what_is_no_event_does_not_count(caplog) -> None:
+    store = MemoryEventStore()
+    await stored(store, [ONE.started()])
+    await store.append_raw(ONE.ended().subject, {"ce-type": ONE.ended().type_name()}, b"{]")
+    await stored(store, [ONE.ended()])
+    sessions = FollowedSessions(store, KINDS)
+    await sessions.catch_up()
+    assert sessions.unreadable == set()
+    assert sessions.states["file-1"].schedule.event == ONE.ended()
+    assert "session file-1: message 2 is no event, and does not count" in caplog.text

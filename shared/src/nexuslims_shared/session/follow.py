@@ -36,7 +36,7 @@ class FollowedSessions:
     def __init__(self, store: EventStore, kinds: Iterable[type[Event]]) -> None:
         self.states: dict[str, SessionState] = {}
         self.unreadable: set[str] = set()
-        """Sessions of which an event of these kinds cannot be read: nobody may decide on them."""
+        """Sessions with an event of a newer release: nobody may decide on half of their history."""
         self._store = store
         self._filters = tuple(kind.filter() for kind in kinds)
         self._through = START
@@ -55,12 +55,18 @@ class FollowedSessions:
                 if isinstance(item, Recorded):
                     session = item.event.session
                     self.states[session] = evolve(self.states.get(session, INITIAL), item)
-                else:
-                    session = session_of(item.subject)
-                    self.unreadable.add(session)
+                elif item.newer:
+                    self.unreadable.add(session_of(item.subject))
                     log.error(
                         "session %s is left alone: its event %d cannot be read: %s",
-                        session,
+                        session_of(item.subject),
+                        item.sequence,
+                        item.reason,
+                    )
+                else:  # whose consumer it comes to writes a dead letter
+                    log.warning(
+                        "session %s: message %d is no event, and does not count: %s",
+                        session_of(item.subject),
                         item.sequence,
                         item.reason,
                     )
