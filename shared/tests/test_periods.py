@@ -6,6 +6,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import nats.errors
 import pytest
 from nats.aio.client import Client
 
@@ -24,6 +25,7 @@ from nexuslims_shared.errors import (
 )
 from nexuslims_shared.session.follow import FollowedSessions
 from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.store import period_directory
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore, read_session
 from nexuslims_shared.store.positions import START, Positions
@@ -162,6 +164,21 @@ async def test_all_periods_are_read_and_positions_are_of_each(new_store: NewStor
     assert [[item.sequence for item in batch] for batch in batches] == [[YEARS[1].sequence(2)]]
     assert ends.reach(after)
     assert not after.reach(ends)
+
+
+async def test_what_is_known_of_periods_is_used_while_a_cluster_has_no_leader(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(_: object) -> tuple[Period, ...]:
+        raise nats.errors.TimeoutError
+
+    store = JetStreamEventStore(client.jetstream(), patience=0)
+    await tell(store, started("a", NEW))
+    monkeypatch.setattr(period_directory, "LOOK_S", 0)
+    monkeypatch.setattr(period_directory, "periods_there", silent)
+    assert Period.of(await tell(store, ended("a", NEW))) == ALL
+    with pytest.raises(BrokerUnavailableError):
+        await store.periods.there(now=True)
 
 
 async def test_following_notices_a_new_period_and_an_old_one_that_grows(

@@ -54,14 +54,15 @@ def retrying(patience: float) -> AsyncRetrying:
         Seconds.
     """
     return AsyncRetrying(
-        retry=retry_if_exception(_is_silence),
+        retry=retry_if_exception(is_silence),
         wait=wait_exponential_jitter(multiplier=0.1, max=0.5),
         stop=stop_after_delay(patience),
         retry_error_callback=_give_up,
     )
 
 
-def _is_silence(error: BaseException) -> bool:
+def is_silence(error: BaseException) -> bool:
+    """Tell whether the broker did not answer, in the client's words or in ours."""
     return is_passing(error) or type(error) is BrokerUnavailableError
 
 

@@ -23,7 +23,7 @@ from nexuslims_contracts.periods import ALL, Period, PeriodLength
 from nexuslims_contracts.topology import PERIODS, SESSIONS
 from nexuslims_shared.bucket import BrokerBucket
 from nexuslims_shared.errors import PeriodAwayError, TopologyError
-from nexuslims_shared.store.broker_errors import retrying
+from nexuslims_shared.store.broker_errors import is_silence, retrying
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -35,6 +35,8 @@ OpenPeriod: TypeAlias = Callable[[Period], Awaitable[None]]
 
 LOOK_S: Final = 5.0
 """How often a process looks whether there are new periods, while it reads or writes."""
+
+_GLANCE_S: Final = 0.5
 
 T = TypeVar("T")
 
@@ -201,14 +203,34 @@ class PeriodDirectory:
         async with self._looking:
             asked_at = time.monotonic()
             if now or asked_at - self._looked_at >= LOOK_S:
-                there = await self._persist(lambda: periods_there(self._js))
-                away = await self._persist(lambda: periods_away(self._js))
-                if not there:
-                    raise TopologyError(
-                        "the broker has no stream of events: run `nexuslims provision`"
-                    )
-                self._periods, self._looked_at = (there, away - set(there)), asked_at
+                found = await (self._ask() if now or not self._periods[0] else self._glance())
+                if found is not None:
+                    there, away = found
+                    if not there:
+                        raise TopologyError(
+                            "the broker has no stream of events: run `nexuslims provision`"
+                        )
+                    self._periods = (there, away - set(there))
+                self._looked_at = asked_at
         return self._periods
+
+    async def _ask(self) -> tuple[tuple[Period, ...], frozenset[Period]]:
+        there = await self._persist(lambda: periods_there(self._js))
+        return there, await self._persist(lambda: periods_away(self._js))
+
+    async def _glance(self) -> tuple[tuple[Period, ...], frozenset[Period]] | None:
+        """Ask once, and not for long; None where the broker does not answer.
+
+        Only the leader of a whole cluster lists streams. Until there is a new one, what is known is
+        as good, and the leader of a stream takes events seconds earlier.
+        """
+        try:
+            async with asyncio.timeout(_GLANCE_S):
+                return await periods_there(self._js), await periods_away(self._js)
+        except Exception as error:
+            if is_silence(error):
+                return None
+            raise
 
     async def _persist(self, ask: Callable[[], Awaitable[T]]) -> T:
         async for attempt in retrying(self._patience):
