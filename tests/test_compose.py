@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 import pytest
 import yaml
 
+from nexuslims_console.broker_files import write_all
 from nexuslims_contracts.topology import MIN_SERVER
 from tests.manifests import CHECKOUT, SERVICES, compose, nested
 
@@ -54,7 +55,18 @@ def test_a_profile_has_the_brokers_that_it_names(profile):
 def test_settings_of_a_profile_reach_the_services():
     named = set(re.findall(r"\$\{(\w+)", (CHECKOUT / "compose.yaml").read_text()))
     for profile in ("small", "full"):
-        assert variables(profile).keys() - {"COMPOSE_PROFILES"} <= named
+        assert variables(profile).keys() - {"COMPOSE_FILE", "COMPOSE_PROFILES"} <= named
+
+
+@pytest.mark.parametrize("profile", ["small", "full"])
+def test_a_profile_gives_the_broker_and_each_service_their_keys(profile, tmp_path):
+    own, keys = variables(profile)["COMPOSE_FILE"].split(":")
+    assert CHECKOUT / own == CHECKOUT / "compose.yaml"
+    brokers = tuple(name for name in services(profile) if name in BROKERS)
+    folder = tmp_path / PurePosixPath(keys).parent
+    write_all(folder, servers=brokers, names=(), tls=True)
+    written = yaml.safe_load((tmp_path / keys).read_text())["services"]
+    assert written.keys() == {*SERVICES, "provision", *brokers}
 
 
 def test_images_of_others_are_pinned_by_digest():

@@ -129,7 +129,20 @@ def test_no_service_sees_the_secrets_of_another(rendering):
     for name, deployment in of_kind(rendering, "Deployment").items():
         volumes = deployment["spec"]["template"]["spec"]["volumes"]
         secrets = {one["secret"]["secretName"] for one in volumes if "secret" in one}
-        assert secrets <= {f"nexuslims-{name}"}
+        assert f"nexuslims-nats-{name}" in secrets, "each has a key of its own at the broker"
+        assert secrets <= {f"nexuslims-{name}", f"nexuslims-nats-{name}"}
+
+
+@pytest.mark.parametrize("overlay", ["small", "three-broker"])
+def test_the_broker_lets_nobody_in_without_a_key(overlay, renderings):
+    broker = of_kind(renderings[overlay], "StatefulSet")["nats"]
+    container = only_container(broker)
+    assert "--config=/etc/nats/nats.conf" in container["args"]
+    assert not [one for one in container["args"] if one.startswith("--jetstream")]
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    assert mounts["configuration"] == "/etc/nats"
+    volumes = {one["name"]: one for one in broker["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["configuration"]["secret"]["secretName"] == "nexuslims-nats-server"
 
 
 def test_images_have_a_tag(rendering):
@@ -161,8 +174,7 @@ def test_pods_have_requests_and_limits_and_are_spread(rendering):
 def test_three_brokers_are_a_cluster_on_three_nodes(renderings):
     broker = of_kind(renderings["three-broker"], "StatefulSet")["nats"]
     assert broker["spec"]["replicas"] == 3
-    routes = next(one for one in only_container(broker)["args"] if one.startswith("--routes"))
-    assert routes.count("nats://nats-") == 3
+    assert "--config=/etc/nats/nats.conf" in only_container(broker)["args"]
     (spread,) = broker["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert spread["whenUnsatisfiable"] == "DoNotSchedule"
     resources = only_container(broker)["resources"]

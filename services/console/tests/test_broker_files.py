@@ -156,18 +156,19 @@ def test_kubernetes_has_a_secret_for_each_user_with_its_own_key_alone(made: Path
         assert not [user for user, seed in seeds.items() if seed in path.read_text()]
 
 
-def test_the_component_patches_what_the_base_has(made: Path) -> None:
-    component = yaml.safe_load((made / "k8s" / "kustomization.yaml").read_text())
-    base = "".join(path.read_text() for path in (ROOT / "k8s" / "base").rglob("*.yaml"))
-    patches = [json.loads(each["patch"]) for each in component["patches"]]
-    assert {patch["metadata"]["name"] for patch in patches} == {*SERVICES, "provision"}
-    for patch in patches:
-        (container,) = patch["spec"]["template"]["spec"]["containers"]
-        name = patch["metadata"]["name"]
-        assert re.search(rf"kind: {patch['kind']}\nmetadata:\n  name: {name}\n", base)
-        assert container["name"] == "service"
-    for resource in component["resources"]:
-        assert (made / "k8s" / resource).exists()
+def test_one_call_makes_all_secrets_that_the_manifests_mount(made: Path) -> None:
+    kustomization = yaml.safe_load((made / "k8s" / "kustomization.yaml").read_text())
+    secrets = [json.loads((made / "k8s" / one).read_text()) for one in kustomization["resources"]]
+    files = {one["metadata"]["name"]: set(one["stringData"]) for one in secrets}
+    component = (ROOT / "k8s" / "components" / "broker-keys" / "kustomization.yaml").read_text()
+    mounted = re.findall(r"secretName: (nexuslims-nats-\S+)", component)
+    assert mounted == [secret_of(user) for user in (*SERVICES, OPERATOR)]
+    assert set(mounted) <= files.keys()
+    named = set(re.findall(r"value: /run/secrets/nats/(\S+)", component))
+    assert all(named == files[name] for name in mounted)
+    for overlay in ("small", "three-broker"):
+        manifest = (ROOT / "k8s" / "overlays" / overlay / "nats.yaml").read_text()
+        assert set(re.findall(r"key: (\S+),", manifest)) == files["nexuslims-nats-server"]
 
 
 def test_the_command_lists_what_it_wrote(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""A Secret for each service, and a kustomize component that mounts it there.
+"""A Secret for each service and for the servers, to be applied before the overlays that mount them.
 
-What is written is JSON, which is YAML too.
+What is written is JSON, which is YAML too. ``k8s/components/broker-keys`` mounts the Secrets.
 """
 
 import json
@@ -13,12 +13,12 @@ from nexuslims_shared.accounts.keys import read_seed
 from nexuslims_shared.accounts.rights import OBSERVER, OPERATOR, SERVICES
 from nexuslims_shared.settings import make_folder
 
-MOUNTED: Final = "/run/secrets/nats"
+_NAMESPACE: Final = "nexuslims"
 _SERVER: Final = "nexuslims-nats-server"
 
 
 def write(folder: Path, home: Path, *, tls: bool) -> dict[Path, str]:
-    """Write Secrets, and a component of kustomize for them.
+    """Write Secrets, and what `kubectl apply -k` makes all of them from.
 
     Parameters
     ----------
@@ -35,17 +35,14 @@ def write(folder: Path, home: Path, *, tls: bool) -> dict[Path, str]:
         path = _write(folder / f"{secret_of(user)}.json", _secret_of_user(user, home, tls=tls))
         written[path] = f"Secret for {user} alone"
     server = _write(folder / f"{_SERVER}.json", _secret(_SERVER, _files_of_server(home, tls=tls)))
-    patches = [_patch("Deployment", name, name, tls=tls) for name in SERVICES]
-    patches.append(_patch("Job", "provision", OPERATOR, tls=tls))
-    names = sorted(path.name for path in written)
-    component = {
-        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
-        "kind": "Component",
-        "resources": [*names, server.name],
-        "patches": [{"patch": json.dumps(patch)} for patch in patches],
-    }
     written[server] = "Secret for the servers: configuration and certificates"
-    written[_write(folder / "kustomization.yaml", component)] = "component of kustomize"
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": _NAMESPACE,
+        "resources": sorted(path.name for path in written),
+    }
+    written[_write(folder / "kustomization.yaml", kustomization)] = "all Secrets, for kubectl"
     return written
 
 
@@ -75,28 +72,6 @@ def _secret(name: str, files: dict[str, str]) -> dict[str, Any]:
         "metadata": {"name": name, "labels": {"app.kubernetes.io/part-of": "nexuslims"}},
         "type": "Opaque",
         "stringData": files,
-    }
-
-
-def _patch(kind: str, name: str, user: str, *, tls: bool) -> dict[str, Any]:
-    settings = {"NX_NATS_NKEY_FILE": f"{MOUNTED}/nkey"}
-    if tls:
-        settings["NX_NATS_CA"] = f"{MOUNTED}/{AUTHORITY}"
-    container = {
-        "name": "service",
-        "env": [{"name": name, "value": value} for name, value in settings.items()],
-        "volumeMounts": [{"name": "nats", "mountPath": MOUNTED, "readOnly": True}],
-    }
-    mode = 0o440
-    volume = {"name": "nats", "secret": {"secretName": secret_of(user), "defaultMode": mode}}
-    pod: dict[str, Any] = {"containers": [container], "volumes": [volume]}
-    if kind == "Job":
-        pod["securityContext"] = {"fsGroup": 10001}
-    return {
-        "apiVersion": "batch/v1" if kind == "Job" else "apps/v1",
-        "kind": kind,
-        "metadata": {"name": name},
-        "spec": {"template": {"spec": pod}},
     }
 
 
