@@ -26,7 +26,7 @@ from nexuslims_shared.errors import BackupError
 from nexuslims_shared.store.direct import Stored
 
 if TYPE_CHECKING:
-    from nexuslims_shared.broker import BrokerClient
+    from nexuslims_shared.broker_client import BrokerClient
 
 log = logging.getLogger(__name__)
 

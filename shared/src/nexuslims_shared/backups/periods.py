@@ -26,7 +26,7 @@ from nexuslims_shared.store.direct import Stored
 from nexuslims_shared.store.period_directory import periods_away, periods_there
 
 if TYPE_CHECKING:
-    from nexuslims_shared.broker import BrokerClient
+    from nexuslims_shared.broker_client import BrokerClient
 
 _AT_ONCE: Final = 200
 _CLOSED: Final = "nexus.closed"

@@ -22,7 +22,7 @@ from nexuslims_shared.store.direct import DirectReader, Stored
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
-    from nexuslims_shared.broker import BrokerClient
+    from nexuslims_shared.broker_client import BrokerClient
 
 See: TypeAlias = Callable[[Stored], None]
 """Is called with each message that is read."""

@@ -21,7 +21,7 @@ from nexuslims_shared.store.period_directory import periods_there
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
-    from nexuslims_shared.broker import BrokerClient
+    from nexuslims_shared.broker_client import BrokerClient
 
 _BUCKETS: Final = tuple(f"KV_{bucket.name}" for bucket in BUCKETS if bucket.ttl is None)
 """Those that keep something for good."""
