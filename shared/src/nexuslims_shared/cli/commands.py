@@ -136,12 +136,17 @@ def load_settings(
 
 
 @config.command("edit")
-def edit_settings() -> None:
-    """Open .env in your editor (VISUAL or EDITOR), and check it afterwards."""
-    import os  # noqa: PLC0415 - only here
-    import shlex  # noqa: PLC0415 - only here
-    import subprocess  # noqa: PLC0415 - only here
+def edit_settings(
+    *,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Open .env in your own editor: VISUAL or EDITOR.")
+    ] = False,
+) -> None:
+    """Fill in .env: a form that says what each setting is for, and checks what is typed."""
+    from nexuslims_shared.cli.edit import edit_form, edit_plain  # noqa: PLC0415 - heavy
 
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
-    subprocess.run([*editor, ".env"], check=False)  # noqa: S603 - the user's own editor
+    if plain:
+        edit_plain()
+    else:
+        edit_form()
     check_settings()

@@ -4,6 +4,7 @@ Plugins that have settings name their model by an entry point of the group ``nex
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from nexuslims_contracts.plugins import installed
@@ -70,13 +71,21 @@ def display_given(model: type[Environment]) -> dict[str, str]:
     if not issubclass(model, Numbered):
         return display(read(model)) if any_given(model.prefix) else {}
     found: dict[str, str] = {}
-    for number in _numbers(model):
+    for number in instances(model, variables()):
         found |= display(read(model, number), number)
     return found
 
 
-def _numbers(model: type[Numbered]) -> list[str]:
-    """Return the numbers of the instances that have settings, in their order."""
+def instances(model: type[Numbered], given: Mapping[str, str]) -> list[str]:
+    """Return the numbers of the instances that have settings, in their order.
+
+    Parameters
+    ----------
+    model
+        The group.
+    given
+        Values by variable.
+    """
     pattern = re.compile(rf"{re.escape(model.prefix)}[A-Z_]+_(\d+)(?:_FILE)?")
-    matches = (pattern.fullmatch(name) for name, value in variables().items() if value)
+    matches = (pattern.fullmatch(name) for name, value in given.items() if value)
     return sorted({match[1] for match in matches if match}, key=int)

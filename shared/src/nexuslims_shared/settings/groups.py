@@ -99,9 +99,33 @@ def read(model: type[E], number: str = "", /, **overrides: Any) -> E:
     try:
         return model.model_validate(found)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False)
-        lines = [_explain(model, number, one) for one in problems]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join(_explanations(model, number, error))) from None
+
+
+def explained(model: type[Environment], number: str, given: Mapping[str, str]) -> list[str]:
+    """Say what is wrong with a group of settings, one line each; nothing if it is right.
+
+    Parameters
+    ----------
+    model
+        The group.
+    number
+        Which instance of a :class:`Numbered` group.
+    given
+        Values by variable, in place of ``.env`` and the environment.
+    """
+    try:
+        model.model_validate(_given(model, number, given))
+    except ValidationError as error:
+        return _explanations(model, number, error)
+    except SettingsError as error:
+        return [str(error)]
+    return []
+
+
+def _explanations(model: type[Environment], number: str, error: ValidationError) -> list[str]:
+    problems = error.errors(include_url=False, include_context=False)
+    return [_explain(model, number, one) for one in problems]
 
 
 def variables() -> dict[str, str]:

@@ -1,0 +1,46 @@
+"""What ``nexuslims config edit`` does: the form of the settings, or the operator's own editor."""
+
+import os
+import shlex
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from nexuslims_shared.cli.output import say
+from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.settings.form import pages, write
+from nexuslims_shared.settings.groups import file_variables
+
+_FILE: Final = Path(".env")
+
+
+def edit_plain() -> None:
+    """Open ``.env`` in the editor that the shell names."""
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    subprocess.run([*editor, str(_FILE)], check=False)  # noqa: S603 - the user's own editor
+
+
+def edit_form() -> None:
+    """Show the form, and write what was changed into ``.env``; the former file is kept.
+
+    Raises
+    ------
+    SettingsError
+        If the form cannot be shown here, or the file cannot be written.
+    """
+    if find_spec("textual") is None:
+        raise SettingsError(
+            "the form needs Textual: pip install 'nexuslims-shared[edit]', or use"
+            " `nexuslims config edit --plain`"
+        )
+    from nexuslims_shared.cli.settings_editor import SettingsEditor  # noqa: PLC0415 - an extra
+
+    file = file_variables(_FILE) if _FILE.is_file() else {}
+    environment = {name.upper(): value for name, value in os.environ.items()}
+    changes = SettingsEditor(pages(file, environment), {**file, **environment}).run()
+    if not changes:
+        say("nothing was changed")
+        return
+    kept = write(_FILE, changes)
+    say(f"{_FILE} has {', '.join(changes)}" + (f"; the former one is {kept}" if kept else ""))
