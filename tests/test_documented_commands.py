@@ -116,6 +116,25 @@ def unknown_parts(call):
     return unknown
 
 
+def every_command(command, context):
+    """Each command with its context, those of groups too."""
+    yield command, context
+    for name in getattr(command, "list_commands", lambda _: ())(context):
+        inner = command.get_command(context, name)
+        yield from every_command(inner, typer.Context(inner, info_name=name, parent=context))
+
+
+def test_help_names_values_as_people_do():
+    root = typer.main.get_command(app)
+    pages = [
+        command.get_help(context)
+        for command, context in every_command(root, typer.Context(root, info_name="nexuslims"))
+    ]
+    assert len(pages) > 50
+    odd = re.compile(r"<[a-zA-Z|\[\] ]+>|[╭│]|[{}]")
+    assert [page for page in pages if odd.search(page)] == []
+
+
 @pytest.mark.parametrize("call", list(named()))
 def test_a_command_that_is_named_exists(call):
     assert unknown_parts(call) == []

@@ -22,7 +22,10 @@ def activities(
     *,
     mtimes: Annotated[
         str | None,
-        typer.Option(help="File of modification times, one a line, POSIX seconds; - for input."),
+        typer.Option(
+            metavar="FILE",
+            help="File of modification times, one a line, POSIX seconds; - for input.",
+        ),
     ] = None,
     sensitivity: Annotated[
         float | None,
@@ -30,7 +33,10 @@ def activities(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="gaps: by clear pauses, the default; kde: as the incumbent does."),
+        typer.Option(
+            metavar="gaps|kde",
+            help="gaps: by clear pauses, the default; kde: as the incumbent does.",
+        ),
     ] = None,
     split: Annotated[
         list[str] | None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-plugin = typer.Typer(help="Write plugins.", no_args_is_help=True)
+plugin = typer.Typer(help="Write plugins.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @plugin.callback()

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from nexuslims_contracts.errors import PluginError
 from nexuslims_contracts.plugins import Plugin, installed
+from nexuslims_shared.cli.plain_help import with_plain_help
 from nexuslims_shared.errors import SettingsError
 
 COMMANDS: Final = "nexuslims.commands"
@@ -39,7 +40,7 @@ class PluginGroup(TyperGroup):
         """Load one command; one that cannot be loaded reports that when it is called."""
         del ctx
         plugin = _plugins().get(cmd_name)
-        return _command(plugin) if plugin else None
+        return with_plain_help(_command(plugin)) if plugin else None
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error is one red line, and the exit code depends on its kind."""
