@@ -1,7 +1,9 @@
 """compose.yaml: profiles, images, and what the services are watched with."""
 
+import json
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yaml
@@ -115,6 +117,19 @@ def test_grafana_finds_its_sources_and_dashboards():
     )
     assert mounts[provider["options"]["path"]] == "./operations/grafana/dashboards"
     assert mounts["/etc/grafana/provisioning"] == "./operations/grafana/provisioning"
+
+
+def test_pages_of_sessions_lead_to_the_dashboard_with_their_traces():
+    address = urlsplit(variables("full")["NX_CONSOLE_TRACE_URL"])
+    (dashboard,) = (
+        one
+        for one in map(json.loads, map(Path.read_text, (OPERATIONS / "grafana").rglob("*.json")))
+        if address.path == f"/d/{one['uid']}"
+    )
+    asked = {f"var-{one['name']}": "{session}" for one in dashboard["templating"]["list"]}
+    assert dict(parse_qsl(address.query)) == asked
+    published = compose()["services"]["grafana"]["ports"]
+    assert any(str(address.port) == one.split(":")[1] for one in published)
 
 
 def test_traces_go_from_the_services_to_tempo():

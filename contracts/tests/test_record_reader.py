@@ -3,11 +3,21 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.record import NAMESPACE
-from nexuslims_contracts.record.model import Notes, TextEntry
-from nexuslims_contracts.record.reader import read_record
+from nexuslims_contracts.record.model import (
+    Activity,
+    Dataset,
+    Experiment,
+    Notes,
+    Parameter,
+    TextEntry,
+)
+from nexuslims_contracts.record.reader import read_part, read_record
+from nexuslims_contracts.record.writer import write_record
 
 
 def test_samples_projects_and_notes_are_read() -> None:
@@ -24,6 +34,33 @@ def test_samples_projects_and_notes_are_read() -> None:
     assert experiment.projects[0].id == "1"
     assert experiment.notes == (Notes((TextEntry(("x.dm3 could not be read",)),)),)
     assert experiment.title == ""
+
+
+@given(
+    sizes=st.lists(st.integers(0, 4), max_size=5).map(tuple),
+    first=st.integers(0, 25),
+    count=st.integers(0, 25),
+)
+def test_a_part_has_the_datasets_of_its_range_and_all_else(
+    sizes: tuple[int, ...], first: int, count: int
+) -> None:
+    activities = tuple(
+        Activity(
+            start=f"2026-03-02T12:0{number}:00Z",
+            setup=(Parameter("Voltage", str(number), "kV"),),
+            datasets=tuple(Dataset(f"{number}-{one}", f"a/{number}/{one}") for one in range(size)),
+        )
+        for number, size in enumerate(sizes)
+    )
+    xml = write_record(Experiment(title="T", id="1", activities=activities))
+    whole, part = read_record(xml), read_part(xml, range(first, first + count))
+    assert part.sizes == sizes
+    everything = list(whole.datasets())
+    assert list(part.experiment.datasets()) == everything[first : first + count]
+    assert [(one.start, one.setup) for one in part.experiment.activities] == [
+        (one.start, one.setup) for one in whole.activities
+    ]
+    assert read_part(xml, range(sum(sizes))).experiment == whole
 
 
 def test_entities_are_not_resolved(tmp_path: Path) -> None:

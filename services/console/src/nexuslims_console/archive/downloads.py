@@ -1,16 +1,18 @@
 """The forms of a record that the console brings along: XML, JSON, and a signed RO-Crate."""
 
 import asyncio
-import json
 import tempfile
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
+
+from pydantic_core import to_json
 
 from nexuslims_console.actions.sessions import required
 from nexuslims_console.database import Database
 from nexuslims_console.queries import ReadModel
 from nexuslims_contracts.datasets import ArtifactRef
+from nexuslims_contracts.record.model import Experiment
 from nexuslims_contracts.record.reader import read_record
 from nexuslims_shared.artifacts import read_artifact
 from nexuslims_shared.context import ServiceContext
@@ -26,8 +28,12 @@ async def _xml(context: ServiceContext, session: str, record: ArtifactRef) -> by
 async def _json(context: ServiceContext, session: str, record: ArtifactRef) -> bytes:
     xml = await _xml(context, session, record)
     experiment = await asyncio.to_thread(read_record, xml)
-    document = {"session": session, **asdict(experiment)}
-    return json.dumps(document, ensure_ascii=False, indent=1).encode()
+    return await asyncio.to_thread(_as_json, session, experiment)
+
+
+def _as_json(session: str, experiment: Experiment) -> bytes:
+    values = {one.name: getattr(experiment, one.name) for one in fields(experiment)}
+    return to_json({"session": session, **values}, indent=1)
 
 
 async def _eln(context: ServiceContext, session: str, record: ArtifactRef) -> bytes:

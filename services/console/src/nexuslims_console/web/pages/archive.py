@@ -1,6 +1,7 @@
 """The archive: searching datasets, and reading records."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import PurePosixPath
@@ -16,12 +17,13 @@ from nexuslims_console.archive.search import COUNTED
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.web.files import may_download
 from nexuslims_console.web.parameters import grouped
-from nexuslims_console.web.records import read_experiment
+from nexuslims_console.web.records import read_page
 from nexuslims_console.web.responses import page, site_of, visitor_of
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.identifiers import digest
-from nexuslims_contracts.record.model import Activity, Dataset, Experiment
+from nexuslims_contracts.record.model import Activity
+from nexuslims_contracts.record.reader import RecordPart
 from nexuslims_shared.errors import ArtifactError
 from nexuslims_shared.record_formats import record_formats
 
@@ -31,24 +33,24 @@ _SIZE: Final = 150
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An activity of a record, or what of it is on one page.
+    """An activity of a record.
 
     Parameters
     ----------
     number
         Of the activity, from 1.
     activity
-        With all its datasets.
+        With its datasets on the present page.
     page
         Of the record, on which it begins.
-    datasets
-        Those on the present page.
+    size
+        How many datasets it has in all.
     """
 
     number: int
     activity: Activity
     page: int
-    datasets: tuple[Dataset, ...] = ()
+    size: int
 
 
 async def search(request: Request) -> HTMLResponse:
@@ -89,24 +91,25 @@ async def search(request: Request) -> HTMLResponse:
 async def show_record(request: Request) -> HTMLResponse:
     """Show a record: its activities, datasets, parameters."""
     site, row = site_of(request), await required(request)
+    given = request.query_params.get("page", "1")
+    asked = max(int(given) if given.isdecimal() else 1, 1)
+    pages = max(ceil(row.datasets / _SIZE), 1)
+    number = min(asked, pages)
     try:
-        experiment = await read_experiment(site, artifact(row))
+        part = await read_page(site, artifact(row), range((number - 1) * _SIZE, number * _SIZE))
     except (ArtifactError, UnreadableRecordError) as error:
         raise HTTPException(503, f"The record cannot be read: {error}") from error
-    pages = max(ceil(sum(len(one.datasets) for one in experiment.activities) / _SIZE), 1)
-    given = request.query_params.get("page", "1")
-    number = min(max(int(given) if given.isdecimal() else 1, 1), pages)
-    contents = _contents(experiment)
+    contents = list(_contents(part))
     return page(
         request,
         "record",
         row=row,
-        experiment=experiment,
+        experiment=part.experiment,
         contents=contents,
-        parts=[one for one in (_on_page(part, number, contents) for part in contents) if one],
+        parts=[one for one in contents if one.activity.datasets or _is_empty_on(one, number)],
         number=number,
         pages=pages,
-        total=sum(len(one.datasets) for one in experiment.activities),
+        total=sum(part.sizes),
         formats=record_formats(),
         raw=may_download(site, visitor_of(request)),
         grouped=grouped,
@@ -155,19 +158,15 @@ def metadata_of(preview: str) -> str:
     return f"{preview.removesuffix('.thumb.png')}.json"
 
 
-def _contents(experiment: Experiment) -> list[Part]:
-    """Return all activities, each with the page on which it begins."""
-    found, before = [], 0
-    for number, activity in enumerate(experiment.activities, 1):
-        found.append(Part(number, activity, before // _SIZE + 1))
-        before += len(activity.datasets)
-    return found
+def _contents(record: RecordPart) -> Iterator[Part]:
+    """Give all activities, each with the page on which it begins."""
+    before = 0
+    for number, activity in enumerate(record.experiment.activities, 1):
+        size = record.sizes[number - 1]
+        yield Part(number, activity, before // _SIZE + 1, size)
+        before += size
 
 
-def _on_page(part: Part, number: int, contents: list[Part]) -> Part | None:
-    """Return an activity with its datasets that are on a page, None if none is."""
-    before = sum(len(one.activity.datasets) for one in contents[: part.number - 1])
-    first, last = (number - 1) * _SIZE - before, number * _SIZE - before
-    datasets = part.activity.datasets[max(first, 0) : max(last, 0)]
-    empty_here = not part.activity.datasets and part.page == number
-    return replace(part, datasets=datasets) if datasets or empty_here else None
+def _is_empty_on(part: Part, number: int) -> bool:
+    """Tell whether an activity has no datasets, and is on a page."""
+    return not part.size and part.page == number
