@@ -1,4 +1,4 @@
-"""The web console: pages with 100,000 sessions, and searching 1,000,000 datasets.
+"""The web console: pages with 100,000 sessions, one of 50,000 files; searching 1,000,000 datasets.
 
 Pages are asked of a server in a process of its own, each by a new connection, as a browser's first
 click does; it has no broker. Searches are timed where they are answered, on SQLite and, where it is
@@ -27,6 +27,7 @@ from services.console.tests.postgresql import find_binaries
 from services.console.tests.postgresql import running as running_postgresql
 
 from benchmarks.console_archive import QUESTIONS, fill, percentile
+from benchmarks.console_large import FILES, LARGE, put_large_session, write_large_record
 from benchmarks.report import Bar, Report
 from benchmarks.scale_lists import SESSIONS, read_model_of_many
 from benchmarks.scale_stream import cache_folder, session_name
@@ -53,6 +54,10 @@ _PAGES: Final = {
     "sessions by text": "/?q=titan&page=40",
     "sessions with problems": "/?trouble=1",
     "a session": f"/sessions/{session_name(SESSIONS // 2)}",
+    "a session of 50,000 files": f"/sessions/{LARGE}",
+    "its files, last page": f"/sessions/{LARGE}/files?page={FILES // 200}",
+    "its events, last page": f"/sessions/{LARGE}/events?page={FILES // 100}",
+    "its record, last page": f"/archive/{LARGE}?page={FILES // 150}",
     "operation": "/operation",
     "archive": f"/archive?q={quote(QUESTIONS[0])}",
 }
@@ -94,10 +99,12 @@ def main() -> None:
 
 async def _serve(port: int, url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
+        facility = read_settings(
+            instrument_data_path=Path(folder), data_path=Path(folder), state_path=Path(folder)
+        )
+        write_large_record(facility.records)
         context = ServiceContext(
-            settings=read_settings(
-                instrument_data_path=Path(folder), data_path=Path(folder), state_path=Path(folder)
-            ),
+            settings=facility,
             store=MemoryEventStore(),
             people=MemoryPeople(),
             dead_letters=MemoryDeadLetters(),
@@ -173,11 +180,13 @@ def _get(port: int, path: str) -> tuple[float, float]:
 
 def _sqlite_tables(datasets: int) -> str:
     """Return the address of sessions and an archive on SQLite; made where they are missing."""
-    file = cache_folder() / f"console-{SESSIONS}-{SESSIONS_SCHEMA}-{datasets}-{SCHEMA}.db"
+    file = cache_folder() / f"console-{SESSIONS}-{SESSIONS_SCHEMA}-{datasets}-{SCHEMA}-large.db"
     if not file.exists():
         unfinished = file.with_suffix(".unfinished")
         shutil.copyfile(read_model_of_many().removeprefix("sqlite:///"), unfinished)
         _fill(f"sqlite:///{unfinished}", datasets)
+        with tempfile.TemporaryDirectory() as folder:
+            put_large_session(f"sqlite:///{unfinished}", Path(folder))
         unfinished.rename(file)
     return f"sqlite:///{file}"
 

@@ -58,7 +58,7 @@ async def show_session(request: Request) -> HTMLResponse:
     at = await site.position()  # first: what comes while the page is made is sent after it
     row = await _row(request)
     name = row.session
-    counts, events, unreadable, in_archive, files, people = await asyncio.gather(
+    total, events, unreadable, in_archive, files, people = await asyncio.gather(
         asyncio.to_thread(site.lists.count_events, name),
         asyncio.to_thread(_story, site, name),
         asyncio.to_thread(site.model.unreadable, name),
@@ -68,7 +68,6 @@ async def show_session(request: Request) -> HTMLResponse:
     )
     fall = waterfall(events)
     drawn = slowest(fall.files, _FILES_DRAWN)
-    of_files = sum(counts.get(one, 0) for one in ("metadata.extracted", "extraction.failed"))
     return page(
         request,
         "session",
@@ -83,9 +82,9 @@ async def show_session(request: Request) -> HTMLResponse:
         failed=[one for one in files.files if one.outcome in ("failed", "missing")][:_NAMED],
         fall=fall,
         drawn={bar.event.sequence for bar in (*fall.bars, *drawn)},
-        events=sum(counts.values()),
+        events=total,
         shown_files=drawn,
-        files_heading=_files_heading(len(drawn), of_files),
+        files_heading=_files_heading(len(drawn), row.settled),
         files=files.files[:_FILES_LISTED],
         files_total=files.total,
         files_more=files.total > _FILES_LISTED,
@@ -97,7 +96,7 @@ async def show_session(request: Request) -> HTMLResponse:
 async def show_events(request: Request) -> HTMLResponse:
     """List all events of a session, a page of them."""
     site, row = site_of(request), await _row(request)
-    total = sum((await asyncio.to_thread(site.lists.count_events, row.session)).values())
+    total = await asyncio.to_thread(site.lists.count_events, row.session)
     number, pages = _page_number(request, total)
     at = request.query_params.get("at", "")
     if at.isdecimal():
