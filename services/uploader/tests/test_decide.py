@@ -1,9 +1,10 @@
 """What is done next for a session: a function of its events, and of who does not answer."""
 
 from datetime import timedelta
+from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexuslims_contracts.events import (
@@ -219,11 +220,13 @@ def _withdrawn(after: int) -> RecordWithdrawn:
     return SESSION.withdrawn(ONE, plan=plan(), destination="a", after=after)
 
 
+TAKES: Final = ("takes", "takes", "takes")
 answers = st.sampled_from(["takes", "refuses", "away", "away for long"])
 changes = st.sampled_from(["built one", "built two", "retry", "declined", "matched"])
 steps = st.lists(st.one_of(st.tuples(answers, answers, answers), changes), max_size=10)
 
 
+@example([TAKES, "declined", TAKES, "declined", ("takes", "takes", "refuses")], "all")
 @given(steps, st.sampled_from(["all", "best_effort", "first_success"]))
 def test_handling_ends_and_agrees_with_the_status(facts, steps, strategy) -> None:
     """Whatever happens, the destinations hold what the events say when nothing is left to do."""

@@ -21,6 +21,7 @@ from nexuslims_contracts.events import (
     UploadPlan,
     WithdrawalFailed,
 )
+from nexuslims_contracts.subjects import destination_subject
 from nexuslims_shared.session.state import Register, Scan, SessionState, Upload
 
 
@@ -190,10 +191,13 @@ def holding(state: SessionState) -> dict[str, Register[RecordUploaded]]:
 
 
 def _gone_at(state: SessionState, destination: str) -> int:
-    """Return when a destination last had no record: it was withdrawn, or found to be lost."""
-    outcome, lost = state.withdrawals.get(destination), state.lost.get(destination)
-    withdrawn_at = outcome.sequence if outcome and isinstance(outcome.event, RecordWithdrawn) else 0
-    return max(withdrawn_at, lost.sequence if lost else 0)
+    """Return when a destination last had no record: it was withdrawn, or found to be lost.
+
+    A later withdrawal that failed does not bring back what an earlier one took.
+    """
+    subject = destination_subject(state.session, destination, RecordWithdrawn.kind())
+    lost = state.lost.get(destination)
+    return max(state.destination_subjects.get(subject, 0), lost.sequence if lost else 0)
 
 
 def withdrawn(state: SessionState) -> str:
