@@ -83,6 +83,17 @@ FACILITY = Dashboard(
                 "s",
             ),
             Chart(
+                "Not well when verified last",
+                "max by (place, problem) (nexuslims_verify_findings)",
+                "{{place}}: {{problem}}",
+            ),
+            Chart(
+                "Verified by the uploader: since the last record",
+                "time() - max (nexuslims_verified_timestamp_seconds > 0)",
+                "last record",
+                "s",
+            ),
+            Chart(
                 "Calls, by result",
                 rate(f"{DESTINATION}_count", "operation, destination, result"),
                 "{{operation}} {{destination}}: {{result}}",

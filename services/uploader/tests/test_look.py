@@ -13,7 +13,8 @@ from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.leases import MemoryLeases
 from nexuslims_shared.store.port import read_session
 from nexuslims_shared.telemetry.metrics import CURATION_LOOKED
-from nexuslims_uploader.look import POSITION, AdditionsLook, keep_looking
+from nexuslims_uploader.look import NAME, additions_look, keep_looking
+from nexuslims_uploader.rounds import Rounds, position_file
 from nexuslims_uploader.testing import FakeDestination, small_record_xml
 
 GOLD = CuratedDataset(location="a.dm3", name="a.dm3", descriptions=("Gold",), rating=5)
@@ -51,8 +52,8 @@ async def held(harness):
     return harness
 
 
-def looking(held) -> AdditionsLook:
-    return AdditionsLook(held.context(), held.uploader, now=lambda: held.now)
+def looking(held) -> Rounds:
+    return additions_look(held.context(), held.uploader, now=lambda: held.now)
 
 
 async def curations(held, session: str) -> list[RecordCurated]:
@@ -92,7 +93,7 @@ async def test_it_goes_on_after_a_restart(held) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", '{"session": "x"}'])
 async def test_a_position_that_cannot_be_read_begins_anew(held, content) -> None:
-    (held.settings.records / POSITION).write_text(content)
+    (held.settings.records / position_file(NAME)).write_text(content)
     await looking(held).step()
     assert held.fake.looked_at == SESSIONS[:1]
 
@@ -109,15 +110,17 @@ async def test_a_destination_that_is_away_or_a_lost_file_keeps_nobody_waiting(he
 
 
 async def test_without_the_broker_the_same_record_is_next(held, monkeypatch) -> None:
+    read_back, failures = held.uploader.read_back, [BrokerUnavailableError("away")]
+
+    async def unavailable_once(session):
+        if failures:
+            raise failures.pop()
+        await read_back(session)
+
+    monkeypatch.setattr(held.uploader, "read_back", unavailable_once)
     look = looking(held)
-
-    async def unavailable(session):
-        raise BrokerUnavailableError("away")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(held.uploader, "read_back", unavailable)
-        with pytest.raises(BrokerUnavailableError):
-            await look.step()
+    with pytest.raises(BrokerUnavailableError):
+        await look.step()
     await look.step()
     assert held.fake.looked_at == SESSIONS[:1]
 

@@ -14,6 +14,9 @@ from nexuslims_uploader.destination import Destination, load_destinations
 from nexuslims_uploader.guarded_calls import GuardedCalls
 from nexuslims_uploader.look import keep_looking
 from nexuslims_uploader.uploader import Uploader
+from nexuslims_uploader.verify import Verifier
+from nexuslims_uploader.verify_files import FileVerifier
+from nexuslims_uploader.verifying import keep_verifying
 
 
 def create(settings: Settings) -> Service:
@@ -40,7 +43,11 @@ async def _work(
             stack.push_async_callback(destination.close)
         leases = BucketLeases(context.jetstream)
         uploader = Uploader(context, destinations, calls, leases)
+        files = FileVerifier(context, hashing=False, repair=False)
+        verifier = Verifier(context, destinations, leases, repair=False, files=files)
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(keep_looking(context, uploader, leases))
+            verifying = tasks.create_task(keep_verifying(context, verifier, leases))
             yield uploader.handle
             await end(looking)
+            await end(verifying)

@@ -98,7 +98,7 @@ class Verifier:
         async def work() -> None:
             nonlocal records, files, done
             for session in waiting:
-                count, looked_at, found = await self._look_at(session)
+                count, looked_at, found = await self.look_at(session)
                 if position is not None and not found:
                     position.add(session, count, looked_at)
                 records, files, done = records + count, files + looked_at, done + 1
@@ -111,8 +111,14 @@ class Verifier:
         findings.sort(key=lambda one: (one.session, one.destination, one.path))
         return Verification(records, tuple(findings), files)
 
-    async def _look_at(self, session: str) -> tuple[int, int, list[Finding]]:
-        """Return how many records and files of a session were looked at, and what is not well."""
+    async def look_at(self, session: str) -> tuple[int, int, list[Finding]]:
+        """Return how many records and files of a session were looked at, and what is not well.
+
+        Parameters
+        ----------
+        session
+            Its token.
+        """
         found = await self._look(session)
         findings = [one for one in found if one is not None]
         if self._files is None:

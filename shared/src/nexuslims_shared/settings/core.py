@@ -154,6 +154,9 @@ class Settings(Environment):
     curation_look_hours: Annotated[
         float, Field(ge=0, description="How often what people added is looked for; 0: never")
     ] = 24.0
+    verify_hours: Annotated[
+        float, Field(ge=0, description="How often each record is verified slowly; 0: never")
+    ] = 168.0
     upload_concurrency: Annotated[int, Field(ge=1, description="Sessions uploaded at once")] = 4
     destinations: Annotated[
         tuple[str, ...] | None,

@@ -128,6 +128,15 @@ CURATION_LOOKED: Final = Gauge(
     "nexuslims_curation_looked_timestamp_seconds",
     "When the uploader last looked for what people added to a record, in seconds since 1970",
 )
+VERIFIED: Final = Gauge(
+    "nexuslims_verified_timestamp_seconds",
+    "When the uploader last verified a record by itself, in seconds since 1970",
+)
+VERIFY_FINDINGS: Final = Gauge(
+    "nexuslims_verify_findings",
+    "Records at destinations, artifacts and instruments' files that were not well when last seen",
+    ("place", "problem"),
+)
 POLLS: Final = Durations(
     "nexuslims_poll_seconds", "Asking a calendar: answered, failed", ("calendar", "result")
 )
