@@ -22,7 +22,7 @@ from nexuslims_uploader.curation import written_before
 from nexuslims_uploader.destination import Destination, load_destinations
 from nexuslims_uploader.destination_calls import DestinationCalls
 from nexuslims_uploader.errors import PermanentUploadError, UploaderError
-from nexuslims_uploader.findings import Finding, Verification
+from nexuslims_uploader.findings import ARTIFACTS, FILES, Finding, Verification
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 from nexuslims_uploader.outcomes import record_lost
 from nexuslims_uploader.record_reader import RecordReader
@@ -73,6 +73,11 @@ class Verifier:
         self._calls = DestinationCalls(some, GuardedCalls(self._names), leases)
         self._plan = UploadPlan(strategy=context.settings.export_strategy, destinations=self._names)
         self._repair = repair
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where something may not be well: the destinations, artifacts, and files."""
+        return (*self._names, *((ARTIFACTS, FILES) if self._files is not None else ()))
 
     async def verify(
         self, sessions: Iterable[str], update: Update, position: Position | None = None

@@ -9,14 +9,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from itertools import product
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import DiskError
 from nexuslims_shared.leases import Leases
 from nexuslims_shared.telemetry.metrics import VERIFIED, VERIFY_FINDINGS
+from nexuslims_uploader.findings import Problem
 from nexuslims_uploader.rounds import Rounds, go_through, utc_now
 from nexuslims_uploader.verify import Verifier
 
@@ -72,8 +74,8 @@ class SlowVerification:
     def _publish(self) -> None:
         VERIFY_FINDINGS.clear()
         counts = Counter(kind for kinds in self._found.values() for kind in kinds)
-        for (place, problem), count in counts.items():
-            VERIFY_FINDINGS.labels(place, problem).set(count)
+        for kind in product(self._verifier.places, get_args(Problem)):
+            VERIFY_FINDINGS.labels(*kind).set(counts[kind])
 
 
 def _read(path: Path) -> dict[str, list[Kind]]:
