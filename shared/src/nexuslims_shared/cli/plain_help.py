@@ -1,4 +1,4 @@
-"""Help in the form that people know: ``--limit N``, ``extract FILES...``, and no types of Python."""
+"""Help in the form that people know: ``--limit N``, ``extract FILES...``, without Python types."""
 
 from typing import Any, Final, cast
 
