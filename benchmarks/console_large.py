@@ -84,13 +84,13 @@ def _put_events(url: str, record: ArtifactRef) -> None:
     with database.reading() as (connection, tables):
         after = max(row.sequence for row in connection.execute(tables.position.select()))
     log = recorded(events, after=after)
-    built = {
-        "record_path": record.path,
-        "record_sha256": record.sha256,
-        "activities": _ACTIVITIES,
-        "datasets": FILES,
-    }
-    row = replace(session_row(fold(log)), **built)
+    row = replace(
+        session_row(fold(log)),
+        record_path=record.path,
+        record_sha256=record.sha256,
+        activities=_ACTIVITIES,
+        datasets=FILES,
+    )
     changes = Changes([row], list(map(event_row, log)), (), frozenset())
     with database.writing() as (connection, tables):
         write(connection, tables, changes, after=after, last=after + len(log))
