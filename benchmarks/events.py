@@ -4,7 +4,8 @@ Both move the same messages: 1 KB of JSON, with the CloudEvents attributes, a de
 an expected sequence in headers. Raw publishing keeps 256 publishes in flight by
 ``asyncio.gather``; raw consuming is an ordered consumer with a callback and ``json.loads``. Ours
 encodes, and gives validated events. Rounds alternate; CPU seconds are of this process, the broker's
-are its own in both.
+are its own in both. Last, a service's own way of receiving: its durable consumer, subscriber and
+processor, with a handler that does nothing, each event acknowledged.
 """
 
 import argparse
@@ -21,16 +22,22 @@ import nats
 from nats.js import JetStreamContext, api
 
 from benchmarks.report import Bar, Report
-from nexuslims_contracts.envelope import Envelope, encode, envelop
+from nexuslims_contracts.envelope import Envelope, Recorded, encode, envelop
 from nexuslims_contracts.events import FileIndexed, Instrument
 from nexuslims_contracts.identifiers import digest
-from nexuslims_contracts.topology import EVENTS
+from nexuslims_contracts.topology import EVENTS, EXTRACTOR
 from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.consume import MessageProcessor, by_session
+from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.store.jetstream import JetStreamEventStore
+from nexuslims_shared.store.period_directory import PeriodDirectory
+from nexuslims_shared.subscriptions import Subscriptions, make_broker
 
 WINDOW = 256
+LIVE = 4_000
+"""Events that a live service receives."""
 
 
 def make_events(count: int, label: str) -> list[Envelope]:
@@ -104,6 +111,58 @@ async def consume_raw(js: JetStreamContext, count: int) -> None:
     await subscription.unsubscribe()
 
 
+async def receive(js: JetStreamContext, url: str, count: int) -> tuple[float, float]:
+    """Handle events as a live service does; wall and CPU seconds until all are acknowledged."""
+    handled, done = 0, asyncio.Event()
+
+    async def handle(batch: tuple[Recorded, ...]) -> None:
+        nonlocal handled
+        handled += len(batch)
+        if handled >= count:
+            done.set()
+
+    access = Access.of(url)
+    processor = MessageProcessor(
+        EXTRACTOR.name, handle, StreamDeadLetters(js), key=by_session, concurrency=2, backlog=500
+    )
+    broker = make_broker(access)
+    subscriptions = Subscriptions(
+        broker,
+        PeriodDirectory(js, 5.0),
+        EXTRACTOR,
+        processor.take,
+        lambda: processor.room,
+        inbox_prefix=f"{access.inboxes}.".encode(),
+    )
+    await broker.start()
+    try:
+        await subscriptions.catch_up()
+
+        async def acknowledged() -> None:
+            await done.wait()
+            await processor.drain(30.0)
+
+        return await timed(acknowledged())
+    finally:
+        await subscriptions.stop()
+        await broker.stop()
+
+
+async def measure_live(count: int) -> tuple[float, float]:
+    """Events in a fresh broker, received by a service."""
+    with tempfile.TemporaryDirectory() as folder:
+        broker = start_embedded(Path(folder))
+        client = await connect(broker.url, name="bench")
+        try:
+            js = client.jetstream(timeout=30)
+            await provision(js)
+            await publish_ours(js, make_events(count, "live"))
+            return await receive(js, broker.url, count)
+        finally:
+            await client.close()
+            broker.stop()
+
+
 async def timed(work: Awaitable[None]) -> tuple[float, float]:
     """Wall and CPU seconds of this process."""
     wall, cpu = time.perf_counter(), time.process_time()
@@ -155,6 +214,7 @@ async def run(count: int, rounds: int) -> Report:
         ours.append(await measure_round(count, publish_ours, consume_ours, raw=False))
         one = await measure_round(count, publish_raw, consume_raw, raw=True)
         raw.append({**one, "publish_cpu": raw_cpu[-1]})
+    live = [await measure_live(LIVE) for _ in range(rounds)]
     report = Report("events")
     report.figures["events"] = count
     report.figures["rounds"] = rounds
@@ -163,6 +223,9 @@ async def run(count: int, rounds: int) -> Report:
             for kind in ("cpu", "wall"):
                 rate = count / statistics.median(row[f"{part}_{kind}"] for row in rows)
                 report.figures[f"{name}_{part}_per_{kind}_s"] = rate
+    report.figures["live_per_wall_s"] = LIVE / statistics.median(wall for wall, _ in live)
+    live_per_cpu = LIVE / statistics.median(cpu for _, cpu in live)
+    report.bars["live_per_cpu_s"] = Bar(live_per_cpu, 1500, at_least=True)
     for part in ("publish", "consume"):
         ratio = report.figures[f"ours_{part}_per_cpu_s"] / report.figures[f"raw_{part}_per_cpu_s"]
         report.bars[f"{part}_ours_over_raw"] = Bar(ratio, 0.8, at_least=True)

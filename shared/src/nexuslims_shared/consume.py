@@ -128,7 +128,7 @@ class MessageProcessor:
     concurrency
         Keys worked on at once.
     backlog
-        Messages accepted before the next is asked for.
+        Messages accepted before more are asked for.
     heartbeat
         Seconds between signs of life to the broker, well under the consumer's ``ack_wait``.
     """
@@ -144,7 +144,7 @@ class MessageProcessor:
     _waiting: dict[str, list[Delivery]] = field(default_factory=dict)
     _working: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _open: dict[int, Delivery] = field(default_factory=dict)
-    _room: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _has_room: asyncio.Condition = field(default_factory=asyncio.Condition)
     _beating: asyncio.Task[None] | None = None
     _closing: bool = False
     _began: dict[str, float] = field(default_factory=dict)
@@ -173,8 +173,13 @@ class MessageProcessor:
             found.append(f"what was tried last failed, and nothing was done since: {self._failing}")
         return "; ".join(found)
 
+    @property
+    def room(self) -> int:
+        """Messages that may be asked for."""
+        return max(self.backlog - len(self._open), 0)
+
     async def take(self, message: "Msg") -> None:
-        """Accept one message, when there is room."""
+        """Accept one message; return when there is room for another."""
         if self._beating is None:
             self._beating = asyncio.create_task(self._beat())
         sequence = sequence_of(message)
@@ -187,15 +192,21 @@ class MessageProcessor:
             self.unreadable[sequence] = str(error)
             await self._give_up(message, str(error))
             return
-        async with self._room:
-            await self._room.wait_for(lambda: len(self._open) < self.backlog or self._closing)
-        delivery = Delivery(message, Recorded(envelope, sequence, message.metadata.timestamp))
         if self._closing:
             await self._settle(message, message.nak)
             return
+        delivery = Delivery(message, Recorded(envelope, sequence, message.metadata.timestamp))
         self._open[sequence] = delivery
         self._waiting.setdefault(self.key(delivery.recorded), []).append(delivery)
         self._start()
+        async with self._has_room:
+            await self._has_room.wait_for(lambda: self.room or self._closing)
+
+    async def close(self) -> None:
+        """Accept nothing more: what comes is handed back."""
+        self._closing = True
+        async with self._has_room:
+            self._has_room.notify_all()
 
     async def drain(self, grace: float) -> None:
         """Finish what is being worked on, hand back the rest.
@@ -205,9 +216,7 @@ class MessageProcessor:
         grace
             Seconds that running work may take.
         """
-        self._closing = True
-        async with self._room:
-            self._room.notify_all()
+        await self.close()
         for delivery in [one for many in self._waiting.values() for one in many]:
             await self._settle(delivery.message, delivery.message.nak)
         self._waiting.clear()
@@ -233,8 +242,8 @@ class MessageProcessor:
         finally:
             del self._working[key], self._began[key]
             self._start()
-            async with self._room:
-                self._room.notify_all()
+            async with self._has_room:
+                self._has_room.notify_all()
 
     async def _handle(self, batch: tuple[Delivery, ...]) -> None:
         recorded = tuple(delivery.recorded for delivery in batch)

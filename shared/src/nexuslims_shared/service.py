@@ -16,8 +16,6 @@ from typing import Any, Final, TypeAlias
 import nats.errors
 import uvicorn
 from faststream.asgi import AsgiFastStream
-from faststream.nats import NatsBroker
-from faststream.nats.security import NatsNKey, NatsSecurity
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from prometheus_client import make_asgi_app
@@ -26,7 +24,6 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import BUCKETS, BUCKETS_READ_BY, BucketSpec, ConsumerSpec
 from nexuslims_shared import logs
-from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.broker import connect, log_error, missing
 from nexuslims_shared.consume import Handler, Key, MessageProcessor, each_alone
 from nexuslims_shared.context import (
@@ -55,7 +52,7 @@ from nexuslims_shared.probes import (
 )
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.period_directory import PeriodDirectory
-from nexuslims_shared.subscriptions import Subscriptions
+from nexuslims_shared.subscriptions import Subscriptions, make_broker
 from nexuslims_shared.tasks import end, unless_broker_is_gone
 from nexuslims_shared.telemetry import tracing
 from nexuslims_shared.telemetry.checks import publish
@@ -323,18 +320,12 @@ class _Process:
         self.health.unreadable = processor.unreadable
         self.health.checks.append(_check_work(processor, self.settings.stalled_seconds))
         access = broker_access(self.settings, self.service.name)
-        broker = NatsBroker(
-            list(access.servers),
-            security=_security(access),
-            inbox_prefix=access.inboxes,
+        broker = make_broker(
+            access,
             error_cb=log_error,
             disconnected_cb=watch.connection_lost,
             reconnected_cb=watch.connected_again,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            logger=None,
         )
-
         self.app.add_broker(broker)
         await self.app.start()
 
@@ -344,7 +335,12 @@ class _Process:
 
         periods = PeriodDirectory(context.jetstream, _PATIENCE_S)
         subscriptions = Subscriptions(
-            broker, periods, spec, take, inbox_prefix=f"{access.inboxes}.".encode()
+            broker,
+            periods,
+            spec,
+            take,
+            lambda: processor.room,
+            inbox_prefix=f"{access.inboxes}.".encode(),
         )
         following = asyncio.create_task(subscriptions.follow())
         log.info("%s is at work", self.service.name)
@@ -356,6 +352,8 @@ class _Process:
         finally:
             log.info("%s finishes what it has begun", self.service.name)
             await end(following, stopping)
+            await processor.close()
+            await unless_broker_is_gone(subscriptions.stop())
             await processor.drain(self.settings.shutdown_grace)
             await unless_broker_is_gone(self.app.stop())
 
@@ -401,14 +399,6 @@ def _check_work(processor: MessageProcessor, limit: float) -> Check:
 def _say_what_is_missing(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     log.warning("waiting: %s", error or "the broker does not answer")
-
-
-def _security(access: Access) -> NatsSecurity:
-    encrypted: dict[str, Any] = {"ssl_context": access.tls, "use_ssl": access.tls is not None}
-    encrypted["tls_handshake_first"] = access.tls is not None
-    if not access.seed:
-        return NatsSecurity(**encrypted)
-    return NatsNKey.from_seed(access.seed, **encrypted)
 
 
 @contextlib.asynccontextmanager
