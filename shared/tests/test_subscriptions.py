@@ -124,9 +124,8 @@ async def test_what_was_not_taken_is_handed_back_at_once(office: Office) -> None
     await office.state("s-4")  # the request of the one that is closed is open still
     again = await gather(await office.pull(), 3)
     assert sorted(one.metadata.sequence.stream for one in again) == [2, 3, 4]
-    await first.ack()
-    for message in again:
-        await message.ack()
+    for message in (first, *again):
+        await message.ack_sync(LONG_S)
     assert await office.pending() == (0, 0)
 
 
