@@ -59,6 +59,32 @@ def installed(wheels, tmp_path_factory):
     return folder
 
 
+def install_from(folder, target, member, *options):
+    """Install one distribution with what it needs: ours from a folder, the rest as it is locked."""
+    uv("pip", "install", "--offline", "--find-links", folder, "--python", sys.executable,
+       "--constraints", CHECKOUT / "requirements" / "dev.txt", "--target", target, *options,
+       PROJECTS[member]["name"])  # fmt: skip
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_distribution_names_all_that_it_needs(wheels, member, tmp_path):
+    install_from(wheels[member].parent, tmp_path, member, "--dry-run")
+
+
+def test_a_library_is_installed_alone_and_reads_files(wheels, tmp_path):
+    install_from(wheels["formats"].parent, tmp_path, "formats")
+    assert not (tmp_path / "nexuslims_shared").exists()
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "error", "-c", f"import sys; sys.path = [one for one in"
+         f" sys.path if 'site-packages' not in one] + [{str(tmp_path)!r}]; {USES['formats']}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_wheel_holds_all_files_of_its_package(wheels, member):
     source = CHECKOUT / member / "src"
