@@ -78,7 +78,7 @@ def parsed():
 
 
 def test_what_it_changes_in_nx_meta_is_changed(local, tmp_path):
-    profile = load_profiles(local(THEIRS))["here"]
+    profile = load_profiles(local(THEIRS)).by_instrument["here"]
     given = parsed()
     (signal,) = with_profile(given, profile, tmp_path / "saed 1.dm3").signals
     assert signal.problems == ()
@@ -108,9 +108,9 @@ def test_it_is_used_when_a_file_is_read(local, tmp_path):
 
 
 def test_its_version_follows_its_content(local):
-    first = load_profiles(local(THEIRS))["here"].version
-    assert load_profiles(local(THEIRS))["here"].version == first
-    assert load_profiles(local(THEIRS + "# changed"))["here"].version != first
+    first = load_profiles(local(THEIRS)).by_instrument["here"].version
+    assert load_profiles(local(THEIRS)).by_instrument["here"].version == first
+    assert load_profiles(local(THEIRS + "# changed")).by_instrument["here"].version != first
 
 
 def test_the_interface_is_there_only_while_profiles_are_read(local):
@@ -132,7 +132,7 @@ def test_a_function_that_fails_costs_what_it_would_have_added(local, tmp_path, b
         "get_profile_registry().register("
         "InstrumentProfile(instrument_id='here', parsers={'one': broken}))\n"
     )
-    profile = load_profiles(local(text))["here"]
+    profile = load_profiles(local(text)).by_instrument["here"]
     (signal,) = with_profile(parsed(), profile, tmp_path / "a.dm3").signals
     assert (signal.dataset_type, signal.metadata) == ("Image", parsed().signals[0].metadata)
     (problem,) = signal.problems
@@ -140,9 +140,24 @@ def test_a_function_that_fails_costs_what_it_would_have_added(local, tmp_path, b
     assert words in problem
 
 
+def test_a_file_that_is_read_without_its_profile_says_which_change_that_needs(local, tmp_path):
+    text = THEIRS + "\nfrom nexusLIMS.utils import set_nested\n"
+    (tmp_path / "a.txt").write_text("words")
+    profiles = local(text)
+    done = extract_file(
+        tmp_path / "a.txt", instrument=InstrumentContext("here", "UTC"), profiles=profiles
+    )
+    assert done.outcome == "partial"
+    assert "the instrument's profile is not used: " in done.reason
+    assert "make it a nexuslims_extractor Profile" in done.reason
+    assert str(profiles) not in done.reason
+    other = InstrumentContext("there", "UTC")
+    assert extract_file(tmp_path / "a.txt", instrument=other, profiles=profiles).reason == ""
+
+
 async def test_what_cannot_be_carried_is_named_with_the_change(local, tmp_path):
     folder = local(THEIRS.replace('{"nx_meta": shout}', '{"ImageList": shout}'))
-    assert "here" not in load_profiles(folder)
+    assert "here" not in load_profiles(folder).by_instrument
     settings = Settings(
         instrument_data_path=tmp_path, data_path=tmp_path, local_profiles_path=folder
     )

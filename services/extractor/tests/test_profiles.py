@@ -127,8 +127,8 @@ def test_profiles_are_executed_once(local, tmp_path):
 
 def test_a_local_profile_replaces_a_built_in_one(local):
     folder = local(LOCAL.replace('"here"', '"FEI-Titan-TEM"'))["profiles"]
-    assert load_profiles(folder)["FEI-Titan-TEM"].version == "3"
-    assert load_profiles(None)["FEI-Titan-TEM"].version == "2"
+    assert load_profiles(folder).by_instrument["FEI-Titan-TEM"].version == "3"
+    assert load_profiles(None).by_instrument["FEI-Titan-TEM"].version == "2"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_a_profile_that_cannot_be_used_is_left_out_and_named(
 ):
     local(LOCAL)
     folder = local(text, name)["profiles"]
-    assert load_profiles(folder)["here"].version == "3"
+    assert load_profiles(folder).by_instrument["here"].version == "3"
     assert words in caplog.text
     settings = Settings(
         instrument_data_path=tmp_path, data_path=tmp_path, local_profiles_path=folder
@@ -157,7 +157,7 @@ async def test_a_profile_that_cannot_be_used_is_left_out_and_named(
 
 
 def test_files_beginning_with_an_underscore_are_left_out(local):
-    assert "here" not in load_profiles(local("nonsense(", "_notes.py")["profiles"])
+    assert "here" not in load_profiles(local("nonsense(", "_notes.py")["profiles"]).by_instrument
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

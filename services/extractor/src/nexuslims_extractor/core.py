@@ -11,7 +11,7 @@ from nexuslims_contracts.metadata import with_qudt
 from nexuslims_contracts.text import clean_text
 from nexuslims_extractor.extraction import Extraction, FileFacts, file_facts
 from nexuslims_extractor.operators import with_ids
-from nexuslims_extractor.profiles import load_profiles, with_profile
+from nexuslims_extractor.profiles import load_profiles, with_problem, with_profile
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.json_tree import artifact_paths, to_json_bytes
 from nexuslims_formats.model import NOBODY, InstrumentContext, ParsedFile
@@ -120,7 +120,12 @@ def _by_profile(instrument: InstrumentContext | None, profiles: Path | None) -> 
     """Return what applies the instrument's profile, which is read when a file was."""
 
     def amend(parsed: ParsedFile, source: Path) -> ParsedFile:
-        profile = load_profiles(profiles).get(instrument.pid) if instrument else None
+        if instrument is None:
+            return parsed
+        known = load_profiles(profiles)
+        if problem := known.missing(instrument.pid):
+            parsed = with_problem(parsed, problem)
+        profile = known.by_instrument.get(instrument.pid)
         return with_profile(parsed, profile, source) if profile else parsed
 
     return amend

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -19,9 +20,65 @@ log = logging.getLogger(__name__)
 BUILT_IN = {profile.instrument: profile for profile in (TITAN_STEM, TITAN_TEM)}
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A file of the facility that cannot be used.
+
+    Parameters
+    ----------
+    path
+        The file.
+    problem
+        What is wrong with it, and the remedy.
+    """
+
+    path: Path
+    problem: str
+
+    def is_about(self, instrument: str) -> bool:
+        """Tell whether the file names an instrument, so that its profile is missed."""
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        return any(f"{quote}{instrument}{quote}" in text for quote in "'\"")
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """The profiles that are used, and the files that cannot be.
+
+    Parameters
+    ----------
+    by_instrument
+        Profiles by PID; a facility's own replaces a built-in one.
+    unusable
+        What was left out.
+    """
+
+    by_instrument: Mapping[str, Profile]
+    unusable: tuple[Unusable, ...]
+
+    def missing(self, instrument: str) -> str:
+        """Say why the profile that the facility has of an instrument is not used; empty if it is.
+
+        Parameters
+        ----------
+        instrument
+            Its PID.
+        """
+        if self.by_instrument.get(instrument) is not BUILT_IN.get(instrument):
+            return ""
+        for one in self.unusable:
+            if one.is_about(instrument):
+                problem = one.problem.replace(str(one.path), one.path.name)
+                return f"the instrument's profile is not used: {problem}"
+        return ""
+
+
 @cache
-def load_profiles(folder: Path | None) -> Mapping[str, Profile]:
-    """Return the profiles by instrument, read once; a facility's own replaces a built-in one.
+def load_profiles(folder: Path | None) -> Profiles:
+    """Return the profiles, read once.
 
     One that cannot be used is left out, and the log says why: files are read without it.
 
@@ -36,10 +93,10 @@ def load_profiles(folder: Path | None) -> Mapping[str, Profile]:
     ProfileError
         The folder is not there.
     """
-    found, problems = _read(folder)
-    for problem in problems:
-        log.error("%s", problem)
-    return {**BUILT_IN, **found}
+    found, unusable = _read(folder)
+    for one in unusable:
+        log.error("%s", one.problem)
+    return Profiles({**BUILT_IN, **found}, tuple(unusable))
 
 
 def broken_profiles(folder: Path | None) -> list[str]:
@@ -50,30 +107,31 @@ def broken_profiles(folder: Path | None) -> list[str]:
     ProfileError
         The folder is not there.
     """
-    return _read(folder)[1]
+    return [one.problem for one in _read(folder)[1]]
 
 
-def _read(folder: Path | None) -> tuple[dict[str, Profile], list[str]]:
+def _read(folder: Path | None) -> tuple[dict[str, Profile], list[Unusable]]:
     if folder is None:
         return {}, []
     if not folder.is_dir():
         raise ProfileError(f"{folder} is no folder: correct NX_LOCAL_PROFILES_PATH, or unset it")
     found: dict[str, Profile] = {}
-    problems: list[str] = []
+    unusable: list[Unusable] = []
     for path in sorted(folder.glob("[!_]*.py")):
         try:
             module, registered = _execute(path)
             profiles = [*_profiles(module), *(adapted(one, path) for one in registered)]
         except ProfileError as error:
-            problems.append(str(error))
+            unusable.append(Unusable(path, str(error)))
             continue
         for profile in profiles:
             if profile.instrument in found:
-                problems.append(f"{path} has a second profile of {profile.instrument}: remove one")
+                problem = f"{path} has a second profile of {profile.instrument}: remove one"
+                unusable.append(Unusable(path, problem))
                 continue
             found[profile.instrument] = profile
             log.info("%s: profile %s of %s", path, profile.version, profile.instrument)
-    return found, problems
+    return found, unusable
 
 
 def _execute(path: Path) -> tuple[ModuleType, list[InstrumentProfile]]:

@@ -82,6 +82,20 @@ def with_profile(parsed: ParsedFile, profile: Profile, path: Path) -> ParsedFile
     return replace(parsed, signals=tuple(signals))
 
 
+def with_problem(parsed: ParsedFile, problem: str) -> ParsedFile:
+    """Have a file that was read be partial, with a reason.
+
+    Parameters
+    ----------
+    parsed
+        What an extractor read.
+    problem
+        What is lacking, and why.
+    """
+    signals = (replace(one, problems=(*one.problems, problem)) for one in parsed.signals)
+    return replace(parsed, signals=tuple(signals))
+
+
 def _parse(
     signal: Signal, profile: Profile, native: Mapping[str, Any], path: Path
 ) -> tuple[Signal, list[str]]:
