@@ -75,8 +75,8 @@ def test_a_library_is_installed_alone_and_reads_files(wheels, tmp_path):
     install_from(wheels["formats"].parent, tmp_path, "formats")
     assert not (tmp_path / "nexuslims_shared").exists()
     done = subprocess.run(
-        [sys.executable, "-I", "-W", "error", "-c", f"import sys; sys.path = [one for one in"
-         f" sys.path if 'site-packages' not in one] + [{str(tmp_path)!r}]; {USES['formats']}"],
+        [sys.executable, "-I", "-W", "error", "-c", (f"import sys; sys.path = [one for one in"
+         f" sys.path if 'site-packages' not in one] + [{str(tmp_path)!r}]; {USES['formats']}")],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -152,7 +152,7 @@ def test_a_file_that_is_read_without_its_profile_says_which_change_that_needs(lo
     assert "make it a nexuslims_extractor Profile" in done.reason
     assert str(profiles) not in done.reason
     other = InstrumentContext("there", "UTC")
-    assert extract_file(tmp_path / "a.txt", instrument=other, profiles=profiles).reason == ""
+    assert extract_file(tmp_path / "a.txt", instrument=other, profiles=profiles).reason is None
 
 
 async def test_what_cannot_be_carried_is_named_with_the_change(local, tmp_path):
