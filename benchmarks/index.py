@@ -79,10 +79,13 @@ def sessions_of(count: int, folders: int) -> Sessions:
     """Sessions one after the other, over the time of the whole tree."""
     length = folders // count * FOLDER_TIME * SECOND
     start = FIRST * SECOND - 1
-    booked = [
-        Booked(f"s{one}", start + one * length, start + (one + 1) * length) for one in range(count)
-    ]
-    return Sessions(booked, Rules(grace_ns=600 * SECOND))
+    rules = Rules(grace_ns=600 * SECOND)
+    return Sessions(
+        [
+            Booked(f"s{one}", start + one * length, start + (one + 1) * length, rules)
+            for one in range(count)
+        ]
+    )
 
 
 def found_by(index: FolderIndex, sessions: Sessions, count: int) -> int:

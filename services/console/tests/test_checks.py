@@ -13,16 +13,17 @@ from nexuslims_shared.settings import Settings
     [
         (("A", "B"), ""),
         (("A", "A-2"), ""),
-        (("A", "A"), "1 (A) and 2 (A)"),
-        (("A", "A/inner"), "2 (A/inner) and 1 (A)"),
+        (("A", "A"), "1 and 2 (A)"),
+        (("A", "A/inner"), ""),
+        (('A"\nfolders = "user', 'A"\nfolders = "user'), ""),
     ],
 )
-async def test_instruments_that_share_a_folder_are_named(
+async def test_instruments_of_which_only_time_tells_whose_a_file_is_are_named(
     tmp_path: Path, folders: tuple[str, str], named: str
 ) -> None:
     text = ""
     for number, folder in enumerate(folders, start=1):
-        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder.partition('"')[0]).mkdir(parents=True, exist_ok=True)
         text += f'[[instrument]]\npid = "{number}"\nfilestore_path = "{folder}"\n'
     (tmp_path / "instruments.toml").write_text(text)
     settings = Settings(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from services.indexer.tests.office import Office
 
 from nexuslims_contracts.events import Event
 from nexuslims_contracts.testing import END, START, SessionEvents, recorded
@@ -143,3 +144,8 @@ def settings(tmp_path: Path) -> Settings:
         data_path=tmp_path / "data",
         state_path=tmp_path / "state",
     )
+
+
+@pytest.fixture
+def office(settings, facts) -> Office:
+    return Office(settings, facts)

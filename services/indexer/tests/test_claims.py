@@ -1,5 +1,7 @@
 """Whose a file is."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,9 +25,12 @@ def file(minute: float, path: str = "T/f.dm3", began: float = 0) -> FoundFile:
     return FoundFile(round(minute * MINUTE), path, 1, round(began * MINUTE))
 
 
-def claims(*sessions: Booked, **rules) -> Sessions:
-    grace = rules.pop("grace", 10)
-    return Sessions(sessions, Rules(grace_ns=grace * MINUTE, **rules))
+def claims(*sessions: Booked, grace: int = 10, **rules) -> Sessions:
+    """Sessions of one instrument; those with rules of their own are of another one."""
+    common = Rules(grace_ns=grace * MINUTE, **rules)
+    return Sessions(
+        [one if one.rules != Rules() else replace(one, rules=common) for one in sessions]
+    )
 
 
 A, B = booked("a", 0, 60), booked("b", 60, 120)
@@ -101,10 +106,32 @@ def test_the_time_inside_a_file_settles_a_doubt_and_only_that() -> None:
     assert sessions.claim(file(100), 59 * MINUTE).session == "b"
 
 
-def test_the_offset_of_the_clock_is_taken_off() -> None:
-    sessions = claims(A, B, offset_ns=-60 * MINUTE)
-    assert sessions.claim(file(0.5)).session == "b"
-    assert sessions.claim(file(-59)).session == "a"
+def test_instruments_that_share_a_folder_have_each_file_in_one_record_and_both_tell() -> None:
+    """Whose it is, a folder of the user says, if that is the rule; else how long sessions are."""
+    long = booked("sem", 0, 100, user_names=frozenset({"ned"}))
+    short = booked("eds", 30, 60, user_names=frozenset({"conseil"}))
+    shared = file(45, "T/ned/a.dm3")
+    assert claims(long, short).claim(shared) == Claim("eds", "narrower", ("sem",))
+    by_user = claims(long, short, folders="user").claim(shared)
+    assert by_user == Claim("sem", "folder", ("eds",))
+    for session in ("sem", "eds"):
+        assert "T/ned/a.dm3" in explain({shared: by_user}, session)[0]
+
+
+def test_a_folder_within_anothers_is_first_that_of_the_nearest() -> None:
+    outer, inner = booked("sem", 0, 60), booked("eds", 0, 90, rules=Rules(place="T/eds"))
+    sessions = claims(outer, inner)
+    assert sessions.claim(file(30, "T/eds/a.dm3")) == Claim("eds", "folder", ("sem",))
+    assert sessions.claim(file(30, "T/edsel/a.dm3")) == Claim("sem")
+    assert sessions.claim(file(80, "T/a.dm3")) == Claim("", "time")
+    assert claims(outer).claim(file(30, "T/eds/a.dm3")) == Claim("sem")
+
+
+def test_a_time_declined_on_one_instrument_is_not_that_of_a_folder_within() -> None:
+    outer = booked("sem", 0, 60, declined=True)
+    sessions = claims(outer, booked("eds", 0, 90, rules=Rules(place="T/eds")))
+    assert sessions.claim(file(30, "T/eds/a.dm3")).session == "eds"
+    assert sessions.claim(file(30, "T/a.dm3")).session == ""
 
 
 def test_what_only_the_events_know_of_a_file_stands() -> None:

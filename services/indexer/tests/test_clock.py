@@ -1,21 +1,32 @@
 """Whether a clock seems to be wrong."""
 
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from nexuslims_indexer.claims import Booked, Rules, Sessions
+from nexuslims_indexer.claims import Booked, Sessions
 from nexuslims_indexer.clock import detect_offset, from_the_future
 from nexuslims_indexer.model import FoundFile
+from nexuslims_indexer.place import Clock, nanoseconds
 
 HOUR = 3600 * 10**9
 USERS = ("ned", "conseil", "aronnax")
 
 
-def sessions(offset_ns: int = 0) -> Sessions:
-    booked = [
-        Booked(name, number * HOUR, (number + 1) * HOUR, user_names=frozenset({name}))
-        for number, name in enumerate(USERS, start=100)
-    ]
-    return Sessions(booked, Rules(offset_ns=offset_ns))
+def sessions(ahead: int = 0) -> Sessions:
+    """Sessions an hour long, as a clock shows them that is so many hours ahead."""
+    return Sessions(
+        [
+            Booked(
+                name,
+                (number + ahead) * HOUR,
+                (number + ahead + 1) * HOUR,
+                user_names=frozenset({name}),
+            )
+            for number, name in enumerate(USERS, start=100)
+        ]
+    )
 
 
 def files(offset: float, *, in_folders: bool = True) -> list[FoundFile]:
@@ -44,8 +55,8 @@ def test_files_that_fall_outside_of_all_sessions_tell_too() -> None:
 
 
 def test_the_number_to_set_counts_from_the_true_time() -> None:
-    assert detect_offset(files(-1), sessions(offset_ns=-HOUR)) is None
-    offset = detect_offset(files(-1), sessions(offset_ns=HOUR))
+    assert detect_offset(files(-1), sessions(-1), -HOUR) is None
+    offset = detect_offset(files(-1), sessions(1), HOUR)
     assert offset is not None
     assert offset.seconds == -3600
 
@@ -60,3 +71,25 @@ def test_files_of_the_future_are_those_beyond_what_clocks_differ() -> None:
     ahead = [FoundFile(now + seconds * 10**9, "T/a.dm3", 1) for seconds in (-5, 5, 59, 61)]
     assert from_the_future(ahead, now, 0) == ahead[-1:]
     assert from_the_future(ahead, now, 3600 * 10**9) == []
+
+
+WINTER_TIME = Clock(zones=(ZoneInfo("Etc/GMT-1"), ZoneInfo("Europe/Vienna")))
+
+
+@pytest.mark.parametrize(
+    ("clock", "start", "behind"),
+    [
+        (Clock(), (2026, 7, 1, 12), (0, 0)),
+        (Clock(-60 * 10**9), (2026, 7, 1, 12), (60, 60)),
+        (WINTER_TIME, (2026, 1, 1, 12), (0, 0)),
+        (WINTER_TIME, (2026, 7, 1, 12), (3600, 3600)),
+        (WINTER_TIME, (2026, 10, 25, 0, 30), (3600, 0)),
+        (WINTER_TIME, (2026, 3, 29, 0, 30), (3600, 0)),
+    ],
+)
+def test_a_session_has_the_time_that_the_clock_shows(clock, start, behind) -> None:
+    """Without summer time it is behind for a half of the year; a session may cross the change."""
+    begin = datetime(*start, tzinfo=UTC)
+    end = begin + timedelta(hours=1)
+    expected = [nanoseconds(moment) - late * 10**9 for moment, late in zip((begin, end), behind)]
+    assert list(clock.span(begin, end)) == expected

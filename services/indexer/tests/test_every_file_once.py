@@ -47,8 +47,8 @@ minutes = st.integers(1, 215)
 class ByHand(Indexer):
     """An indexer that looks when it is told to, and not by itself."""
 
-    def _start(self, key: Any) -> None:
-        self.instruments[key] = self._make(key)
+    def _start(self, folder: str) -> None:
+        self.instruments[folder] = self._make(folder)
 
 
 class Share(RuleBasedStateMachine):
@@ -252,7 +252,7 @@ class Share(RuleBasedStateMachine):
         now_ns = round(self.now.timestamp() * 10**9)
         try:
             found = walk.look(
-                instrument._tree,
+                instrument.tree(self.now),
                 instrument._index,
                 instrument._names,
                 now_ns,

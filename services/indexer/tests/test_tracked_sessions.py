@@ -14,7 +14,7 @@ from nexuslims_indexer.schedule import Occasion, next_look
 from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions
 from nexuslims_shared.store.memory import MemoryEventStore
 
-KEY = (TITAN.pid, TITAN.filestore)
+PLACE = TITAN.filestore
 DELAY = timedelta(days=2)
 LIVE = timedelta(seconds=10)
 OTHER_PLACE = TITAN.model_copy(update={"filestore": "Titan-2"})
@@ -52,12 +52,12 @@ class Followed:
         await self.tracked.catch_up()
 
     def unsettled(self) -> list[TrackedSession]:
-        return self.tracked.unsettled(KEY, now=self.looked, looked=self.looked, delay=DELAY)
+        return self.tracked.unsettled(PLACE, now=self.looked, looked=self.looked, delay=DELAY)
 
     def look(self, hours: int) -> None:
         """Look, hours later, and decide about all sessions that have ended."""
         self.looked += timedelta(hours=hours)
-        for one in self.tracked.of(KEY):
+        for one in self.tracked.of(PLACE):
             if one.end is not None:
                 one.decided = max(one.scheduled, one.asked)
 
@@ -122,7 +122,7 @@ def test_settled_sessions_never_change_when_the_next_look_is_due(
         now = followed.looked
         everyone = [
             one
-            for one in followed.tracked.of(KEY)
+            for one in followed.tracked.of(PLACE)
             if one.consent and one.start is not None and not one.is_abandoned(now)
         ]
         due, expected = (

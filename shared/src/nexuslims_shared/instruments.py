@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from nexuslims_contracts.events import Instrument
 from nexuslims_shared.errors import SettingsError
@@ -28,6 +28,10 @@ class InstrumentEntry(BaseModel):
         float,
         Field(ge=-86_400, le=86_400, description="Seconds its PC's clock is ahead; behind: < 0"),
     ] = 0.0
+    clock_timezone: Annotated[
+        str,
+        Field(description="Zone whose time its PC's clock shows, if another: no summer time"),
+    ] = ""
     settle_seconds: Annotated[
         float | None, Field(ge=0, description="NX_FILE_SETTLE_SECONDS, for this instrument")
     ] = None
@@ -39,9 +43,11 @@ class InstrumentEntry(BaseModel):
         Field(description="Whose names its folders have, where that tells whose a file is"),
     ] = ""
 
-    @field_validator("timezone")
+    @field_validator("timezone", "clock_timezone")
     @classmethod
-    def _known_zone(cls, value: str) -> str:
+    def _known_zone(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "clock_timezone":
+            return value
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from itertools import permutations
-from pathlib import Path, PurePath
+from itertools import combinations
+from pathlib import Path
 from typing import Final
 
 from nexuslims_console.database import Database
@@ -77,17 +77,18 @@ def _absent_folders(settings: Settings, entries: dict[str, InstrumentEntry]) -> 
 
 
 def _shared_folders(settings: Settings, entries: dict[str, InstrumentEntry]) -> str:
-    """Name the pairs of instruments of which one has its files in the folder of the other."""
-    shared = []
-    for one, other in permutations(entries.values(), 2):
-        inner, outer = PurePath(one.filestore_path), PurePath(other.filestore_path)
-        if inner.is_relative_to(outer) and (inner != outer or one.pid < other.pid):
-            shared.append(f"{one.pid} ({inner}) and {other.pid} ({outer})")
+    """Name the instruments with one folder of which nothing tells whose a file is but time."""
+    shared = [
+        f"{one.pid} and {other.pid} ({one.filestore_path})"
+        for one, other in combinations(entries.values(), 2)
+        if one.filestore_path == other.filestore_path and not (one.folders and other.folders)
+    ]
     if not shared:
         return ""
     return (
-        f"files are in the records of two instruments: {'; '.join(shared)}; give each a folder"
-        f" of its own in {settings.instruments_file}"
+        f"instruments have their files in one folder: {'; '.join(shared)}; where their sessions"
+        " overlap, a file is in the record of the shorter one. Give each a folder of its own in"
+        f' {settings.instruments_file}, or folders = "user" to each'
     )
 
 

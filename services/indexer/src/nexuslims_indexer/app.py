@@ -19,21 +19,19 @@ from nexuslims_contracts.events import ExtractionFailed, RetryRequested
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.paths import readable
 from nexuslims_contracts.topology import INDEXER
-from nexuslims_indexer.claims import Rules
 from nexuslims_indexer.errors import IndexInUseError, ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.instrument import InstrumentIndexer
 from nexuslims_indexer.manifest_updater import EventAccess, ManifestUpdater, ScanPolicy
-from nexuslims_indexer.model import Tree
 from nexuslims_indexer.names import DEFAULT_KINDS, Names
 from nexuslims_indexer.people import FolderNames
-from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey
+from nexuslims_indexer.place import Place
+from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey, is_within
 from nexuslims_indexer.warn import Warnings
 from nexuslims_indexer.watch import is_local, watch
 from nexuslims_shared.consume import Handler, RetryLater, by_session
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
 from nexuslims_shared.health import INSTRUMENT_FOLDERS, Check
-from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
@@ -43,7 +41,6 @@ from nexuslims_shared.tasks import end
 log = logging.getLogger(__name__)
 
 _SHARE_DELAY: Final = timedelta(seconds=30)
-_SECOND_NS: Final = 10**9
 _KINDS_INTERVAL_S: Final = 20.0
 
 
@@ -116,7 +113,7 @@ async def indexing(context: ServiceContext, published: PublishedKinds) -> AsyncI
 
 
 class Indexer:
-    """The indexers of all instruments, and who is asked about a session.
+    """The indexers of all instruments, by folder, and who is asked about a session.
 
     Parameters
     ----------
@@ -134,7 +131,8 @@ class Indexer:
         self._settings = context.settings
         self._tracked = TrackedSessions(context.store)
         self._sessions = SessionRepository(context.store)
-        self.instruments: dict[TreeKey, InstrumentIndexer] = {}
+        self.instruments: dict[str, InstrumentIndexer] = {}
+        self._looking: dict[str, asyncio.Task[None]] = {}
         self._folder_names = FolderNames(context.people)
         self._catching_up = asyncio.Lock()
         self._is_new = True
@@ -156,7 +154,9 @@ class Indexer:
         tracked = self._tracked.by_token.get(session)
         if tracked is None or tracked.tree is None:
             return
-        instrument = self.instruments[tracked.tree]
+        instrument = self._of(tracked.tree)
+        if instrument is None:
+            return
         instrument.mark([session])
         if not tracked.consent:
             return
@@ -170,11 +170,16 @@ class Indexer:
         """Bring the tracked sessions up to date, and tell the instruments concerned."""
         async with self._catching_up:
             changed = await self._tracked.catch_up()
-            for key in self._tracked.by_instrument.keys() - self.instruments.keys():
-                self._start(key)
+            places = self._tracked.places()
+            for folder in self.instruments.keys() - places:
+                retiring = self._retire(folder, self.instruments.pop(folder))
+                self.tasks.append(asyncio.create_task(retiring, context=Context()))
+            for folder in places - self.instruments.keys():
+                self._start(folder)
             if not self._is_new:
                 for key, sessions in changed.items():
-                    self.instruments[key].mark(sessions)
+                    if instrument := self._of(key):
+                        instrument.mark(sessions)
             self._is_new = False
 
     async def read_kinds(self) -> None:
@@ -183,9 +188,9 @@ class Indexer:
         if kinds is not None and kinds != self._kinds:
             log.info("the extractor reads %s", ", ".join(sorted(kinds.endings)))
             self._kinds = kinds
-            for key, instrument in self.instruments.items():
+            for folder, instrument in self.instruments.items():
                 names = self._names()
-                instrument.use(names, self._signature(key, names))
+                instrument.use(names, self._signature(folder, names))
 
     async def follow_kinds(self) -> None:
         """Ask now and then what the extractor in use reads."""
@@ -220,7 +225,7 @@ class Indexer:
             root = self._settings.instrument_data_path
             folders = {
                 folder: one.touch
-                for (_, folder), one in self.instruments.items()
+                for folder, one in self.instruments.items()
                 if await asyncio.to_thread(is_local, root / folder)
             }
             await watch(root, folders, self._others)
@@ -230,20 +235,30 @@ class Indexer:
         for instrument in self.instruments.values():
             instrument.close()
 
-    def _start(self, key: TreeKey) -> None:
-        instrument = self.instruments[key] = self._make(key)
+    def _start(self, folder: str) -> None:
+        instrument = self.instruments[folder] = self._make(folder)
         # it serves all sessions: it is not about the one that is handled at the moment
-        looking = asyncio.create_task(instrument.run(), name=f"look {key[1]}", context=Context())
+        looking = asyncio.create_task(instrument.run(), name=f"look {folder}", context=Context())
+        self._looking[folder] = looking
         self.tasks.append(looking)
         self._others.set()
 
-    def _make(self, key: TreeKey) -> InstrumentIndexer:
+    async def _retire(self, folder: str, instrument: InstrumentIndexer) -> None:
+        """Stop looking through a folder that has no sessions any more, or is in a wider one."""
+        if looking := self._looking.pop(folder, None):
+            await end(looking)
+        await instrument.give_up()
+        await asyncio.to_thread(instrument.close)
+
+    def _of(self, key: TreeKey) -> InstrumentIndexer | None:
+        """Return who looks through an instrument's folder, if anybody does."""
+        return next((one for at, one in self.instruments.items() if is_within(key[1], at)), None)
+
+    def _make(self, folder: str) -> InstrumentIndexer:
         settings, context = self._settings, self._context
-        own = _entry_of(settings, key)
-        names = self._names()
-        index = self._index(key, names)
-        thread = ThreadPoolExecutor(1, thread_name_prefix=f"look {key[1]}")
-        rules = _rules(settings, own)
+        place, names = Place(settings, folder), self._names()
+        index = self._index(folder, names)
+        thread = ThreadPoolExecutor(1, thread_name_prefix=f"look {folder}")
         policy = ScanPolicy(
             settings.file_strategy,
             timedelta(days=settings.file_delay_days),
@@ -251,8 +266,7 @@ class Indexer:
         )
         events = EventAccess(context.store, self._sessions, self.catch_up)
         return InstrumentIndexer(
-            key,
-            tree=_tree(settings, key, own),
+            place,
             names=names,
             policy=policy,
             index=index,
@@ -260,8 +274,7 @@ class Indexer:
             tracked=self._tracked,
             events=events,
             manifests=ManifestUpdater(
-                key,
-                rules=rules,
+                place,
                 policy=policy,
                 index=index,
                 thread=thread,
@@ -269,11 +282,11 @@ class Indexer:
                 events=events,
                 folder_names=self._folder_names,
                 warnings=Warnings(
-                    key,
+                    place,
+                    self._tracked,
                     index=index,
                     thread=thread,
                     letters=context.dead_letters,
-                    offset_ns=rules.offset_ns,
                 ),
             ),
         )
@@ -281,42 +294,14 @@ class Indexer:
     def _names(self) -> Names:
         return Names(self._settings.file_strategy, self._settings.ignore_patterns, self._kinds)
 
-    def _signature(self, key: TreeKey, names: Names) -> str:
-        return f"{self._settings.instrument_data_path} {key} {names.signature}"
+    def _signature(self, folder: str, names: Names) -> str:
+        return f"{self._settings.instrument_data_path} {folder} {names.signature}"
 
-    def _index(self, key: TreeKey, names: Names) -> FolderIndex:
-        signature = self._signature(key, names)
+    def _index(self, folder: str, names: Names) -> FolderIndex:
+        signature = self._signature(folder, names)
         try:
-            folder = make_folder(self._settings.state_path / "index", "NX_STATE_PATH")
-            return FolderIndex(folder / f"{digest(key)[:16]}.sqlite", signature)
+            home = make_folder(self._settings.state_path / "index", "NX_STATE_PATH")
+            return FolderIndex(home / f"{digest([folder])[:16]}.sqlite", signature)
         except (SettingsError, IndexInUseError, sqlite3.Error) as error:
             log.warning("%s: what is seen of the folders is kept in memory", error)
             return FolderIndex(":memory:", signature)
-
-
-def _tree(settings: Settings, key: TreeKey, own: InstrumentEntry | None) -> Tree:
-    settle = own.settle_seconds if own else None
-    return Tree(
-        settings.instrument_data_path,
-        key[1],
-        settle_ns=round((settings.file_settle_seconds if settle is None else settle) * _SECOND_NS),
-        offset_ns=_rules(settings, own).offset_ns,
-    )
-
-
-def _rules(settings: Settings, own: InstrumentEntry | None) -> Rules:
-    grace = own.grace_minutes if own else None
-    return Rules(
-        grace_ns=round((settings.file_grace_minutes if grace is None else grace) * 60 * _SECOND_NS),
-        offset_ns=round((own.clock_offset if own else 0.0) * _SECOND_NS),
-        folders=own.folders if own else "",
-    )
-
-
-def _entry_of(settings: Settings, key: TreeKey) -> InstrumentEntry | None:
-    """Return the settings of an instrument, None if it is no longer listed."""
-    try:
-        return read_instruments(settings.instruments_file).get(key[0])
-    except SettingsError as error:
-        log.warning("%s", error)
-        return None

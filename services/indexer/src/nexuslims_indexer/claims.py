@@ -4,12 +4,16 @@
 2. A file that was begun in a session and written until after it is that session's.
 3. A file belongs to the session in whose time it was last written: after its start, not after its
    end.
-4. Of several sessions, the one whose user, or whose own name, a folder above the file has; else the
-   shortest; of equally long ones the later.
+4. Of several sessions, the one whose instrument's folder is the nearest above the file; else the
+   one whose user, or whose own name, a folder above the file has; else the shortest; of equally
+   long ones the later.
 5. In nobody's time, but shortly after a session's end: it is that session's.
 
 Where rules 2, 4 and 5 decide, or the file was written shortly after another session's end, the time
-inside the file settles the doubt, if it lies in the time of one of these sessions.
+inside the file settles the doubt, if it lies in the time of one of these sessions. Instruments with
+the same folder, or one within the other's, have their sessions here together.
+
+All times are those of the clocks that date the files.
 """
 
 from bisect import bisect_left
@@ -26,6 +30,29 @@ FOR_EVER: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """How an instrument's files are given to its sessions.
+
+    Parameters
+    ----------
+    grace_ns
+        How long after its end a file of a session may be closed, nanoseconds.
+    folders
+        Whose names folders have: ``user``, ``session`` or, if empty, nobody's.
+    place
+        The instrument's folder, if it is only a part of what is looked through.
+    """
+
+    grace_ns: int = 0
+    folders: Literal["", "user", "session"] = ""
+    place: str = ""
+
+    def may_have(self, path: str) -> bool:
+        """Tell whether a file may be the instrument's, by where it is."""
+        return not self.place or path.startswith(f"{self.place}/")
+
+
+@dataclass(frozen=True, slots=True)
 class Booked:
     """A session as the calendar tells it now.
 
@@ -34,7 +61,10 @@ class Booked:
     session
         Its token.
     start_ns, end_ns
-        Nanoseconds since the epoch; :data:`FOR_EVER` while it goes on.
+        By the clock that dates its files, nanoseconds since the epoch; :data:`FOR_EVER` while it
+        goes on.
+    rules
+        Of its instrument.
     declined
         Whether its user declined a record.
     user_names
@@ -46,32 +76,19 @@ class Booked:
     session: str
     start_ns: int
     end_ns: int
+    rules: Rules = Rules()
     declined: bool = False
     user_names: frozenset[str] = frozenset()
     own_names: frozenset[str] = frozenset()
 
+    @property
+    def last_ns(self) -> int:
+        """The last moment at which a file of it may be closed."""
+        return self.end_ns + self.rules.grace_ns
+
     def holds(self, moment_ns: int) -> bool:
         """Tell whether a time is the session's: after its start, and not after its end."""
         return self.start_ns < moment_ns <= self.end_ns
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings of an instrument.
-
-    Parameters
-    ----------
-    grace_ns
-        How long after its end a file of a session may be closed, nanoseconds.
-    offset_ns
-        How far the clock that dates files is ahead, nanoseconds.
-    folders
-        Whose names folders have: ``user``, ``session`` or, if empty, nobody's.
-    """
-
-    grace_ns: int = 0
-    offset_ns: int = 0
-    folders: Literal["", "user", "session"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,43 +115,42 @@ NOBODYS: Final = Claim()
 
 @dataclass(slots=True)
 class Sessions:
-    """The sessions of one instrument, to be asked whose a time is.
+    """The sessions of instruments that share a folder, to be asked whose a file is.
 
     Parameters
     ----------
     booked
         All of them, but for those that were cancelled.
-    rules
-        Of the instrument.
     """
 
     booked: Sequence[Booked]
-    rules: Rules = field(default_factory=Rules)
     _starts: list[int] = field(default_factory=list)
     _latest: list[int] = field(default_factory=list)
+    _by_name: dict[str, list[Booked]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Sort them, with the latest end of all that began before each."""
+        """Sort them, with the latest moment that any that began before each may reach."""
         self.booked = sorted(self.booked, key=lambda one: (one.start_ns, one.session))
         latest = 0
         for one in self.booked:
             self._starts.append(one.start_ns)
-            latest = max(latest, one.end_ns)
+            latest = max(latest, one.last_ns)
             self._latest.append(latest)
+            for name in one.own_names if one.rules.folders == "session" else ():
+                self._by_name.setdefault(name, []).append(one)
+
+    @property
+    def have_own_folders(self) -> bool:
+        """Whether a folder may have a session's name, which decides whatever the time."""
+        return bool(self._by_name)
 
     def at(self, moment_ns: int) -> list[Booked]:
         """Return the sessions in whose time a moment is."""
-        return [one for one in self._before(moment_ns, moment_ns) if one.holds(moment_ns)]
-
-    def near(self, moment_ns: int) -> list[Booked]:
-        """Return the sessions that a file of a moment may be of: also those that ended shortly."""
-        low = moment_ns - self.rules.grace_ns
-        return [one for one in self._before(moment_ns, low) if one.end_ns >= low]
+        return [one for one in self.overlapping(moment_ns, moment_ns) if one.holds(moment_ns)]
 
     def overlapping(self, low_ns: int, high_ns: int) -> list[Booked]:
         """Return the sessions that share some time with a span, or end shortly before it."""
-        low = low_ns - self.rules.grace_ns
-        return [one for one in self._before(high_ns, low) if one.end_ns >= low]
+        return [one for one in self._before(high_ns, low_ns) if one.last_ns >= low_ns]
 
     def alone(self, one: Booked) -> tuple[int, int]:
         """Return the span in which every file is a session's by its time, as none other is near.
@@ -145,14 +161,14 @@ class Sessions:
             The session; the span is empty where another one shares time with it.
         """
         low = one.start_ns
-        if one.declined or self.rules.folders:
+        if one.declined or one.rules.folders or one.rules.place or self.have_own_folders:
             return low, low
         for other in self.overlapping(one.start_ns, one.end_ns):
             if other is one:
                 continue
-            if other.end_ns > one.start_ns:
+            if other.rules.folders or other.end_ns > one.start_ns:
                 return low, low
-            low = max(low, other.end_ns + self.rules.grace_ns)
+            low = max(low, other.last_ns)
         return low, max(low, one.end_ns)
 
     def _before(self, moment_ns: int, low_ns: int) -> Iterable[Booked]:
@@ -172,26 +188,25 @@ class Sessions:
         inside_ns
             The time that the file itself gives, if it is known: nanoseconds since the epoch.
         """
-        moment = file.mtime_ns - self.rules.offset_ns
-        near = self.near(moment)
+        moment = file.mtime_ns
+        near = self._near(file)
         within = [one for one in near if one.holds(moment)]
-        if self.rules.folders == "session" and (own := self._by_own_name(file.path)):
+        nearest = _of_nearest_folder(within)
+        if own := self._by_own_name(file.path):
             return _claim(own, "folder", within)
-        if any(one.declined for one in within):
+        if any(one.declined for one in nearest):
             return Claim(others=tuple(one.session for one in within))
-        began = file.began_ns - self.rules.offset_ns if file.began_ns else moment
         basis: FileBasis
-        if began < moment and (first := _shortest(self.at(began))) and first not in within:
+        if (first := self._in_which_begun(file)) and first not in within:
             winner, basis = first, "began"
         elif within:
-            winner, basis = self._of_several(within, near, file.path)
+            winner, basis = _of_several(nearest, within, near, file.path)
         elif near:
             winner, basis = max(near, key=lambda one: (one.end_ns, one.start_ns)), "grace"
         else:
             return NOBODYS
         others = [one for one in near if one is not winner and (one in within or basis != "time")]
         if inside_ns is not None and len(near) > 1:
-            inside_ns -= self.rules.offset_ns
             holding = [one for one in near if one.holds(inside_ns)]
             if holding and winner not in holding:
                 others.append(winner)
@@ -202,23 +217,48 @@ class Sessions:
 
     def is_doubtful(self, file: FoundFile) -> bool:
         """Tell whether a file may be another session's than its time says."""
-        return len(self.near(file.mtime_ns - self.rules.offset_ns)) > 1
+        return len(self._near(file)) > 1
 
-    def _of_several(
-        self, within: list[Booked], near: list[Booked], path: str
-    ) -> tuple[Booked, FileBasis]:
-        if self.rules.folders == "user":
-            folders = _folders(path)
-            mine = [one for one in within if one.user_names & folders]
-            mine = mine or [one for one in near if one.user_names & folders]
-            if mine and (len(within) > 1 or mine[0] not in within):
-                return _shortest(mine) or mine[0], "folder"
-        winner = _shortest(within) or within[0]
-        return winner, "time" if len(within) == 1 else "narrower"
+    def _near(self, file: FoundFile) -> list[Booked]:
+        """Return the sessions that a file may be of: also those that ended shortly before."""
+        moment = file.mtime_ns
+        return [one for one in self.overlapping(moment, moment) if one.rules.may_have(file.path)]
+
+    def _in_which_begun(self, file: FoundFile) -> Booked | None:
+        if not 0 < file.began_ns < file.mtime_ns:
+            return None
+        return _shortest([one for one in self.at(file.began_ns) if one.rules.may_have(file.path)])
 
     def _by_own_name(self, path: str) -> Booked | None:
-        folders = _folders(path)
-        return next((one for one in self.booked if one.own_names & folders), None)
+        if not self._by_name:
+            return None
+        named = [one for name in _folders(path) for one in self._by_name.get(name, ())]
+        return _shortest([one for one in named if one.rules.may_have(path)])
+
+
+def _of_nearest_folder(sessions: list[Booked]) -> list[Booked]:
+    """Return the sessions whose instrument's folder is the nearest above a file."""
+    deepest = max((len(one.rules.place) for one in sessions), default=0)
+    return [one for one in sessions if len(one.rules.place) == deepest]
+
+
+def _of_several(
+    nearest: list[Booked], within: list[Booked], near: list[Booked], path: str
+) -> tuple[Booked, FileBasis]:
+    """Choose among the sessions in whose time a file was written, and those that ended shortly."""
+    folders = _folders(path)
+    mine = [one for one in nearest if _is_of_user(one, folders)]
+    mine = mine or [one for one in near if _is_of_user(one, folders)]
+    if mine and (len(within) > 1 or mine[0] not in within):
+        return _shortest(mine) or mine[0], "folder"
+    winner = _shortest(nearest) or nearest[0]
+    if len(nearest) > 1:
+        return winner, "narrower"
+    return winner, "time" if len(within) == 1 else "folder"
+
+
+def _is_of_user(one: Booked, folders: frozenset[str]) -> bool:
+    return one.rules.folders == "user" and not one.user_names.isdisjoint(folders)
 
 
 def _claim(winner: Booked, basis: FileBasis, others: Iterable[Booked]) -> Claim:
@@ -266,7 +306,7 @@ _WHY: Final[Mapping[str, str]] = {
     "time": "last written in its time",
     "began": "begun in its time",
     "grace": "closed shortly after its end",
-    "folder": "in a folder of its name",
+    "folder": "in the folder of its user, session or instrument",
     "narrower": "in the time of several sessions, of which it is the shortest",
     "content": "by the time inside the file",
 }

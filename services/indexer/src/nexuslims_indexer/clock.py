@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nexuslims_indexer.claims import Booked, Rules, Sessions
+from nexuslims_indexer.claims import Sessions
 from nexuslims_indexer.model import FoundFile
 
 _QUARTER_NS: Final = 900 * 10**9
@@ -42,7 +42,9 @@ class Offset:
     misplaced: int
 
 
-def detect_offset(files: Sequence[FoundFile], sessions: Sessions) -> Offset | None:
+def detect_offset(
+    files: Sequence[FoundFile], sessions: Sessions, known_ns: int = 0
+) -> Offset | None:
     """Tell how far the clock of an instrument seems to be off, None if it seems right.
 
     Parameters
@@ -51,21 +53,23 @@ def detect_offset(files: Sequence[FoundFile], sessions: Sessions) -> Offset | No
         Those last written in and near some sessions.
     sessions
         All of the instrument.
+    known_ns
+        How far the clock is known to be ahead, nanoseconds; the sessions' times are by this clock.
     """
     if len(files) > _MOST_FILES:
         files = sorted(files)[:: len(files) // _MOST_FILES + 1]
     if len(files) < _FEWEST_FILES:
         return None
-    exact = Sessions(sessions.booked, Rules(offset_ns=sessions.rules.offset_ns))
-    placed = _fitting(files, exact, 0)
+    users = frozenset[str]().union(*(one.user_names for one in sessions.booked))
+    named = [(file, frozenset(file.path.lower().split("/")[:-1]) & users) for file in files]
+    placed = _fitting(named, sessions, 0)
     if 2 * placed > len(files):
         return None
-    fits = Counter({shift: _fitting(files, exact, shift) for shift in _shifts()})
+    fits = Counter({shift: _fitting(named, sessions, shift) for shift in _shifts()})
     best, most = max(fits.items(), key=lambda one: (one[1], one[0] % _HOUR_NS == 0, -abs(one[0])))
     if 10 * most < 9 * len(files):
         return None
-    seconds = (sessions.rules.offset_ns + best) // 10**9
-    return Offset(seconds, len(files), len(files) - placed)
+    return Offset((known_ns + best) // 10**9, len(files), len(files) - placed)
 
 
 def from_the_future(files: Iterable[FoundFile], now_ns: int, offset_ns: int) -> list[FoundFile]:
@@ -87,16 +91,15 @@ def _shifts() -> list[int]:
     return [count * _QUARTER_NS for count in range(-_FARTHEST, _FARTHEST + 1)]
 
 
-def _fitting(files: Sequence[FoundFile], sessions: Sessions, shift: int) -> int:
-    """Count the files that are where they should be, if the clock is ahead by so much."""
-    offset = sessions.rules.offset_ns + shift
-    return sum(_fits(file, sessions.at(file.mtime_ns - offset), sessions) for file in files)
+def _fitting(
+    files: Sequence[tuple[FoundFile, frozenset[str]]], sessions: Sessions, shift: int
+) -> int:
+    """Count the files, given with the users of their folders, that fit with so much ahead."""
+    return sum(_fits(file, users, sessions, shift) for file, users in files)
 
 
-def _fits(file: FoundFile, within: Sequence[Booked], sessions: Sessions) -> bool:
-    if not within:
-        return False
-    folders = frozenset(file.path.lower().split("/")[:-1])
-    if any(one.user_names & folders for one in within):
-        return True
-    return not any(one.user_names & folders for one in sessions.booked)
+def _fits(file: FoundFile, users: frozenset[str], sessions: Sessions, shift: int) -> bool:
+    within = [one for one in sessions.at(file.mtime_ns - shift) if one.rules.may_have(file.path)]
+    if not users:
+        return bool(within)
+    return any(not one.user_names.isdisjoint(users) for one in within)

@@ -1,12 +1,13 @@
 """What the indexer would find, without stating it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from time import time_ns
 
 from nexuslims_contracts.paths import readable
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.model import Tree
 from nexuslims_indexer.names import Names
+from nexuslims_indexer.place import clock_of
 from nexuslims_indexer.walk import look
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.instruments import read_instruments
@@ -37,17 +38,12 @@ def files(settings: Settings, instrument_pid: str, start: datetime, end: datetim
         raise SettingsError(
             f"{settings.instruments_file}: instrument {instrument_pid!r} is not there: add it"
         )
-    offset_ns = round(instrument.clock_offset * 10**9)
+    low, high = clock_of(instrument).span(start, end)
     index = FolderIndex(":memory:", "")
     names = Names(settings.file_strategy, settings.ignore_patterns)
     folder = instrument.filestore_path
     try:
-        look(Tree(settings.instrument_data_path, folder, 0, offset_ns), index, names, time_ns())
-        found = index.files(_nanoseconds(start) + offset_ns, _nanoseconds(end) + offset_ns)
-        return [readable(file.path) for file in sorted(found)]
+        look(Tree(settings.instrument_data_path, folder, 0), index, names, time_ns())
+        return [readable(file.path) for file in sorted(index.files(low, high))]
     finally:
         index.close()
-
-
-def _nanoseconds(moment: datetime) -> int:
-    return int((moment - datetime.fromtimestamp(0, UTC)).total_seconds() * 10**6) * 1000

@@ -87,14 +87,13 @@ def gather(
         What their events say.
     """
     found: dict[str, dict[FoundFile, Claim]] = {one.session: {} for one in wanted}
-    offset, grace = sessions.rules.offset_ns, sessions.rules.grace_ns
     spans = sorted((*sessions.alone(one), one.session) for one in wanted)
     lows = [low for low, _, _ in spans]
     mine = {one.session: Claim(one.session) for one in wanted}
-    first = min(one.start_ns for one in wanted) + offset
-    last = min(max(one.end_ns for one in wanted) + grace + offset, _LARGEST)
+    first = min(one.start_ns for one in wanted)
+    last = min(max(one.last_ns for one in wanted), _LARGEST)
     for file in index.files(first, last):
-        moment = file.mtime_ns - offset
+        moment = file.mtime_ns
         place = bisect_left(lows, moment) - 1
         if place >= 0 and moment <= spans[place][1] and not file.began_ns:
             session = spans[place][2]
@@ -103,7 +102,7 @@ def gather(
         claim = evidence.claim(file, sessions)
         for session in {claim.session, *claim.others} & found.keys():
             found[session][file] = claim
-    if sessions.rules.folders == "session":
+    if sessions.have_own_folders:
         _add_own_folders(index, sessions, wanted, found)
     return found
 
@@ -115,7 +114,7 @@ def _add_own_folders(
     found: dict[str, dict[FoundFile, Claim]],
 ) -> None:
     """Add what lies in the folders of sessions, whatever its time."""
-    for one in wanted:
+    for one in (one for one in wanted if one.rules.folders == "session"):
         for folder in index.named(one.own_names):
             for file in index.below(folder):
                 claim = sessions.claim(file)

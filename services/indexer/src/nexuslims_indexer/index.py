@@ -256,10 +256,11 @@ class FolderIndex:
                     yield file
 
     def named(self, names: Iterable[str]) -> list[str]:
-        """Return the folders that have one of some names."""
-        wanted = {os.fsencode(name) for name in names}
+        """Return the folders that have one of some names, which are given in lower case."""
+        wanted = set(names)
         rows = self._database.execute("SELECT path FROM folder")
-        return [os.fsdecode(path) for (path,) in rows if path.rpartition(b"/")[2] in wanted]
+        paths = (os.fsdecode(path) for (path,) in rows)
+        return [path for path in paths if path.rpartition("/")[2].lower() in wanted]
 
     def locate(self, paths: Iterable[str]) -> dict[str, FoundFile]:
         """Return the files that are at some paths now, at rest or not."""

@@ -22,9 +22,10 @@ from nexuslims_indexer.manifest_updater import (
 )
 from nexuslims_indexer.model import Growing, Look, Tree, Unreadable
 from nexuslims_indexer.names import Names
+from nexuslims_indexer.place import Place
 from nexuslims_indexer.schedule import LONGEST, Occasion, next_look
 from nexuslims_indexer.threads import in_thread
-from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions, TreeKey
+from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions
 from nexuslims_indexer.walk import RECENT_NS, look, look_at
 from nexuslims_shared.errors import BrokerUnavailableError
 
@@ -49,13 +50,15 @@ class _LookRequest:
 
 
 class InstrumentIndexer:
-    """Looks through one instrument's folders, and has it decided whose the files are.
+    """Looks through one folder and those below, and has it decided whose the files are.
+
+    It is that of one instrument, or of several that share it.
 
     Parameters
     ----------
-    key
-        The instrument, and its folder.
-    tree, names, policy
+    place
+        The folder, and what is set for its instruments.
+    names, policy
         How its files are found.
     index, thread
         What was seen before, and the one thread in which folders and index are used.
@@ -69,9 +72,8 @@ class InstrumentIndexer:
 
     def __init__(
         self,
-        key: TreeKey,
+        place: Place,
         *,
-        tree: Tree,
         names: Names,
         policy: ScanPolicy,
         index: FolderIndex,
@@ -84,7 +86,7 @@ class InstrumentIndexer:
         self.trouble = ""
         self.unreadable: tuple[Unreadable, ...] = ()
         self.manifests = manifests
-        self._key, self._tree, self._names, self._policy = key, tree, names, policy
+        self._place, self._names, self._policy = place, names, policy
         self._index, self._thread, self._tracked, self._events = index, thread, tracked, events
         self._news = asyncio.Condition()
         self._wake = asyncio.Event()
@@ -100,12 +102,25 @@ class InstrumentIndexer:
     @property
     def folder(self) -> str:
         """Where its files are."""
-        return str(self._tree.top)
+        return str(self.tree(datetime.now(UTC)).top)
+
+    def tree(self, now: datetime) -> Tree:
+        """Return how the folder is looked through at a time."""
+        return self._place.tree(self._tracked.instruments_in(self._place.folder), now)
 
     def close(self) -> None:
         """Close the index, when nothing looks any more."""
         self._thread.shutdown()
         self._index.close()
+
+    async def give_up(self) -> None:
+        """Let all who wait for a look ask again: the folder is looked through with another one."""
+        self._failure = ShareUnavailableError(
+            f"{self.folder} is looked through with a wider folder"
+        )
+        async with self._news:
+            self._answered = self._asked
+            self._news.notify_all()
 
     # --- being asked ---
 
@@ -227,7 +242,13 @@ class InstrumentIndexer:
 
     async def _in_thread_look_at(self, folders: set[str]) -> Look:
         return await in_thread(
-            self._thread, look_at, self._tree, self._index, self._names, time_ns(), folders
+            self._thread,
+            look_at,
+            self.tree(datetime.now(UTC)),
+            self._index,
+            self._names,
+            time_ns(),
+            folders,
         )
 
     async def _look_everywhere(self, now: datetime, *, everything: bool) -> Look:
@@ -235,13 +256,13 @@ class InstrumentIndexer:
         sweep = self._policy.sweep // timedelta(microseconds=1) * 1000
         self._last = now
         self._top = await in_thread(self._thread, _stamp, self.folder)
-        tracked = list(self._tracked.of(self._key))
+        tracked = list(self._tracked.of(self._place.folder))
         is_wide = now - self._compared >= LONGEST
         recent_ns = _recent_ns(tracked, now, self._policy.delay if is_wide else LONGEST)
         found = await in_thread(
             self._thread,
             look,
-            self._tree,
+            self.tree(now),
             self._index,
             self._names,
             time_ns(),
@@ -281,7 +302,7 @@ class InstrumentIndexer:
         occasions = [
             Occasion(one.end, one.is_decided(now))
             for one in self._tracked.unsettled(
-                self._key, now=now, looked=self._last, delay=self._policy.delay
+                self._place.folder, now=now, looked=self._last, delay=self._policy.delay
             )
         ]
         due = next_look(occasions, self._last, self._policy.delay, LIVE)
@@ -293,12 +314,15 @@ class InstrumentIndexer:
         seen = [one.seen_ns for one in self._growing.values()]
         if not seen or self._failure is not None:
             return _NEVER
-        due = datetime.fromtimestamp((min(seen) + self._tree.settle_ns) / 10**9, UTC)
+        due = datetime.fromtimestamp((min(seen) + self._settle_ns()) / 10**9, UTC)
         return due + timedelta(milliseconds=50)
+
+    def _settle_ns(self) -> int:
+        return self.tree(datetime.now(UTC)).settle_ns
 
     def _parents_of_resting(self, now_ns: int) -> set[str]:
         """Folders of files that may have come to rest by now."""
-        settled = now_ns - self._tree.settle_ns
+        settled = now_ns - self._settle_ns()
         return {
             path.rpartition("/")[0] for path, one in self._growing.items() if one.seen_ns <= settled
         }

@@ -13,13 +13,14 @@ from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import MetadataExtracted
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.subjects import file_subject
-from nexuslims_indexer.claims import FOR_EVER, Booked, Claim, Rules, Sessions
+from nexuslims_indexer.claims import Booked, Claim, Sessions
 from nexuslims_indexer.decide import Found, Statement, Window, decide, held, paths_of, time_inside
 from nexuslims_indexer.gather import Evidence, batches, gather
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.model import FoundFile, Growing, Unreadable
 from nexuslims_indexer.names import Strategy
 from nexuslims_indexer.people import FolderNames
+from nexuslims_indexer.place import Place, nanoseconds
 from nexuslims_indexer.schedule import QUIET
 from nexuslims_indexer.threads import in_thread
 from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions, TreeKey
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 SOURCE: Final = "nexuslims/indexer"
 _MOST_DOUBTS: Final = 500
 """Files of one pass whose own time is asked for."""
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +96,12 @@ class Seen:
 
 
 class ManifestUpdater:
-    """Brings the manifests of one instrument's sessions up to date after each look.
+    """Brings the manifests of the sessions of one folder up to date after each look.
 
     Parameters
     ----------
-    key
-        The instrument, and its folder.
-    rules, policy
-        How its files are given to sessions.
+    place, policy
+        The folder, and how its files are given to sessions.
     index, thread
         What was seen, and the one thread in which the index is used.
     tracked
@@ -118,9 +116,8 @@ class ManifestUpdater:
 
     def __init__(
         self,
-        key: TreeKey,
+        place: Place,
         *,
-        rules: Rules,
         policy: ScanPolicy,
         index: FolderIndex,
         thread: ThreadPoolExecutor,
@@ -132,7 +129,7 @@ class ManifestUpdater:
         self.failed: dict[str, Exception] = {}
         self.causes: dict[str, Envelope] = {}
         self.warnings = warnings
-        self._key, self._rules, self._policy = key, rules, policy
+        self._place, self._policy = place, policy
         self._index, self._thread, self._tracked, self._events = index, thread, tracked, events
         self._folder_names = folder_names
         self._evidence = Evidence()
@@ -174,22 +171,23 @@ class ManifestUpdater:
     async def _sessions(self) -> Sessions:
         """Return all sessions of the instrument as the calendar tells them now."""
         booked = {}
-        for tracked in self._tracked.of(self._key):
-            if tracked.start is not None:
+        for tracked in self._tracked.of(self._place.folder):
+            if tracked.start is not None and tracked.tree is not None:
                 known = self._booked.get(tracked.session)
                 version = (tracked.scheduled, tracked.booked)
                 if known is None or known[0] != version:
-                    known = version, await self._as_booked(tracked, tracked.start)
+                    known = version, await self._as_booked(tracked, tracked.start, tracked.tree)
                 booked[tracked.session] = known
         self._booked = booked
-        return Sessions([one for _, one in booked.values()], self._rules)
+        return Sessions([one for _, one in booked.values()])
 
-    async def _as_booked(self, tracked: TrackedSession, start: datetime) -> Booked:
+    async def _as_booked(self, tracked: TrackedSession, start: datetime, key: TreeKey) -> Booked:
         names = (tracked.session, tracked.calendar_event)
+        rules = self._place.rules(key)
         return Booked(
             tracked.session,
-            nanoseconds(start),
-            FOR_EVER if tracked.end is None else nanoseconds(tracked.end),
+            *rules.clock.span(start, tracked.end),
+            rules=rules.claims,
             declined=tracked.consent is False,
             user_names=await self._folder_names.of(tracked.user) if tracked.user else frozenset(),
             own_names=frozenset(name.lower() for name in names if name),
@@ -205,18 +203,21 @@ class ManifestUpdater:
             elif (
                 not tracked.is_decided(now)
                 or one.session in self._doubtful
-                or _any_between(times, one, self._rules)
-                or (times and self._rules.folders == "session")
+                or _any_between(times, one)
+                or (times and one.rules.folders == "session")
             ):
                 chosen.add(one.session)
-        quiet = nanoseconds(now - QUIET)
         return [
             one
             for one in sessions.booked
             if one.session in chosen
             and self._tracked.by_token[one.session].consent
-            and not quiet < one.end_ns < FOR_EVER
+            and not self._has_just_ended(one.session, now)
         ]
+
+    def _has_just_ended(self, session: str, now: datetime) -> bool:
+        end = self._tracked.by_token[session].end
+        return end is not None and end > now - QUIET
 
     def _with_those_to_compare(self, sessions: Sessions, wanted: list[Booked]) -> list[Booked]:
         """Add the sessions that had files, to decide about those that have others now."""
@@ -238,10 +239,7 @@ class ManifestUpdater:
         """Return the sessions near those of which the calendar says something new."""
         marked, self._marked = self._marked, set()
         spans = [self._spans[one] for one in marked if one in self._spans]
-        self._spans = {
-            one.session: (one.start_ns, one.end_ns + self._rules.grace_ns)
-            for one in sessions.booked
-        }
+        self._spans = {one.session: (one.start_ns, one.last_ns) for one in sessions.booked}
         spans += [self._spans[one] for one in marked if one in self._spans]
         return {booked.session for span in spans for booked in sessions.overlapping(*span)}
 
@@ -353,8 +351,7 @@ class ManifestUpdater:
         )
 
     def _is_near(self, file: Growing, one: Booked) -> bool:
-        moment = file.mtime_ns - self._rules.offset_ns
-        return one.start_ns < moment <= one.end_ns + self._rules.grace_ns
+        return one.start_ns < file.mtime_ns <= one.last_ns
 
     def _note_doubts(
         self,
@@ -388,12 +385,7 @@ class ManifestUpdater:
             log.info("%d events about files: %s", len(events), kind)
 
 
-def nanoseconds(moment: datetime) -> int:
-    """Nanoseconds since the epoch, exactly; a time without offset is a mistake (TypeError)."""
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
-def _any_between(times: Sequence[int], one: Booked, rules: Rules) -> bool:
+def _any_between(times: Sequence[int], one: Booked) -> bool:
     """Tell whether one of some times, in order, is in a session's reach."""
-    place = bisect_right(times, one.start_ns + rules.offset_ns)
-    return place < len(times) and times[place] <= one.end_ns + rules.grace_ns + rules.offset_ns
+    place = bisect_right(times, one.start_ns)
+    return place < len(times) and times[place] <= one.last_ns

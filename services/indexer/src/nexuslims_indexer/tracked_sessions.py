@@ -1,7 +1,6 @@
 """The sessions of each instrument as the calendars state them now, followed in the stream."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -206,27 +205,47 @@ class TrackedSessions:
         self._seen = ends
         return changed
 
-    def of(self, tree: TreeKey) -> Iterable[TrackedSession]:
-        """Return the sessions of an instrument."""
-        return [self.by_token[session] for session in self.by_instrument.get(tree, ())]
+    def places(self) -> set[str]:
+        """Return the folders to look through: those that are within no other instrument's."""
+        folders = {folder for _, folder in self.by_instrument}
+        return {
+            one
+            for one in folders
+            if not any(is_within(one, other) for other in folders if other != one)
+        }
+
+    def instruments_in(self, place: str) -> list[TreeKey]:
+        """Return the instruments whose folder is a place, or is within it."""
+        return sorted(key for key in self.by_instrument if is_within(key[1], place))
+
+    def of(self, place: str) -> list[TrackedSession]:
+        """Return the sessions of the instruments of a place."""
+        return [
+            self.by_token[session]
+            for key in self.instruments_in(place)
+            for session in self.by_instrument[key]
+        ]
 
     def unsettled(
-        self, tree: TreeKey, *, now: datetime, looked: datetime, delay: timedelta
+        self, place: str, *, now: datetime, looked: datetime, delay: timedelta
     ) -> list[TrackedSession]:
-        """Return the sessions of an instrument that looks are made for: few of all it ever had.
+        """Return the sessions of a place that looks are made for: few of all it ever had.
 
         Parameters
         ----------
-        tree
-            The instrument, and its folder.
+        place
+            A folder that is looked through.
         now, looked, delay
             As :meth:`TrackedSession.is_settled` takes them.
         """
-        tracked = [self.by_token[session] for session in self._unsettled.get(tree, ())]
-        left = [one for one in tracked if not one.is_settled(now, looked, delay)]
-        if len(left) < len(tracked):
-            self._unsettled[tree] = {one.session for one in left}
-        return left
+        unsettled: list[TrackedSession] = []
+        for key in self.instruments_in(place):
+            tracked = [self.by_token[session] for session in self._unsettled[key]]
+            left = [one for one in tracked if not one.is_settled(now, looked, delay)]
+            if len(left) < len(tracked):
+                self._unsettled[key] = {one.session for one in left}
+            unsettled += left
+        return unsettled
 
     def _take(self, recorded: Recorded, changed: dict[TreeKey, set[str]]) -> None:
         session = recorded.event.session
@@ -236,8 +255,7 @@ class TrackedSessions:
         now = tracked.tree
         if before != now:
             if before is not None:
-                self.by_instrument[before].discard(session)
-                self._unsettled[before].discard(session)
+                self._leave(before, session)
             if now is not None:
                 self.by_instrument.setdefault(now, set()).add(session)
         if now is not None:
@@ -245,3 +263,21 @@ class TrackedSessions:
         for tree in {before, now} if matters else ():
             if tree is not None:
                 changed.setdefault(tree, set()).add(session)
+
+    def _leave(self, tree: TreeKey, session: str) -> None:
+        """Take a session from an instrument; one without any has no folder to look through."""
+        self.by_instrument[tree].discard(session)
+        self._unsettled[tree].discard(session)
+        if not self.by_instrument[tree]:
+            del self.by_instrument[tree], self._unsettled[tree]
+
+
+def is_within(folder: str, place: str) -> bool:
+    """Tell whether a folder is another one, or within it.
+
+    Parameters
+    ----------
+    folder, place
+        Below the instrument data path; empty for that itself.
+    """
+    return not place or folder == place or folder.startswith(f"{place}/")

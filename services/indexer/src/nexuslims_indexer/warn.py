@@ -12,9 +12,9 @@ from nexuslims_contracts.paths import readable
 from nexuslims_indexer.claims import Booked, Sessions
 from nexuslims_indexer.clock import Offset, detect_offset, from_the_future
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.model import FoundFile
+from nexuslims_indexer.place import Place
 from nexuslims_indexer.threads import in_thread
-from nexuslims_indexer.tracked_sessions import TreeKey
+from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey
 from nexuslims_shared.dead_letters import DeadLetters
 
 log = logging.getLogger(__name__)
@@ -28,28 +28,28 @@ class Warnings:
 
     Parameters
     ----------
-    key
-        The instrument, and its folder.
+    place
+        The folder, and what is set for its instruments.
+    tracked
+        The sessions, and so the instruments of the folder.
     index, thread
         What was seen, and the one thread in which the index is used.
     letters
         Where an operator reads them.
-    offset_ns
-        How far the clock is known to be ahead, nanoseconds.
     """
 
     def __init__(
         self,
-        key: TreeKey,
+        place: Place,
+        tracked: TrackedSessions,
         *,
         index: FolderIndex,
         thread: ThreadPoolExecutor,
         letters: DeadLetters,
-        offset_ns: int,
     ) -> None:
         self.clock = ""
-        self._key, self._index, self._thread, self._letters = key, index, thread, letters
-        self._offset_ns = offset_ns
+        self._place, self._tracked = place, tracked
+        self._index, self._thread, self._letters = index, thread, letters
         self._reported: set[str] = set()
 
     async def check_clock(self, sessions: Sessions, batch: Sequence[Booked]) -> None:
@@ -62,21 +62,38 @@ class Warnings:
         batch
             Those near which the files are looked at.
         """
-        low = min(one.start_ns for one in batch) + self._offset_ns - _MARGIN_NS
-        high = min(max(one.end_ns for one in batch), time_ns()) + self._offset_ns + _MARGIN_NS
-        offset = await in_thread(self._thread, self._detect, sessions, low, high)
+        known = {self._ahead_ns(key, batch[0]) for key in self._instruments()}
         self.clock = ""
+        if len(known) != 1:
+            return  # clocks that differ date files of one folder
+        low = min(one.start_ns for one in batch) - _MARGIN_NS
+        high = min(max(one.end_ns for one in batch), time_ns()) + _MARGIN_NS
+        offset = await in_thread(self._thread, self._detect, sessions, low, high, known.pop())
         if offset is not None:
             self.clock = (
-                f"the clock that dates the files of {self._key[0]} seems to be"
-                f" {abs(offset.seconds)} s {'ahead' if offset.seconds > 0 else 'behind'}:"
+                f"the clock that dates the files of {self._pids()} seems to be"
+                f" {abs(offset.seconds)} s {'ahead' if offset.seconds > 0 else 'behind'} on"
+                f" {_day(batch[0].start_ns)}:"
                 f" {offset.misplaced} of {offset.files} files are in no session, or in another"
-                f" user's; set clock_offset = {offset.seconds} in instruments.toml"
+                f" user's; set clock_offset = {offset.seconds} in instruments.toml, or"
+                " clock_timezone if it is so for a part of the year"
             )
             await self._report(self.clock)
 
-    def _detect(self, sessions: Sessions, low: int, high: int) -> Offset | None:
-        return detect_offset(list(islice(self._index.files(low, high), _MOST_FILES)), sessions)
+    def _detect(self, sessions: Sessions, low: int, high: int, known_ns: int) -> Offset | None:
+        files = list(islice(self._index.files(low, high), _MOST_FILES))
+        return detect_offset(files, sessions, known_ns)
+
+    def _ahead_ns(self, key: TreeKey, near: Booked) -> int:
+        """How far an instrument's clock is known to be ahead at about the time of a session."""
+        moment = datetime.fromtimestamp(near.start_ns // 10**9, UTC)
+        return self._place.rules(key).clock.ahead_ns(moment)
+
+    def _instruments(self) -> list[TreeKey]:
+        return self._tracked.instruments_in(self._place.folder)
+
+    def _pids(self) -> str:
+        return ", ".join(sorted({pid for pid, _ in self._instruments()}))
 
     async def notes(self, now_ns: int, *, has_files: bool) -> tuple[str, ...]:
         """Return what is to be said with a session's files.
@@ -92,26 +109,29 @@ class Warnings:
         if has_files:
             return tuple(notes)
         later = await in_thread(self._thread, self._index.later_than, now_ns)
-        future = from_the_future(later, now_ns, self._offset_ns)
+        now = datetime.fromtimestamp(now_ns // 10**9, UTC)
+        clocks = [self._place.rules(key).clock for key in self._instruments()]
+        ahead = max((clock.ahead_ns(now) for clock in clocks), default=0)
+        future = from_the_future(later, now_ns, ahead)
         if future:
             many = f"{len(future)} files have times" if len(future) > 1 else "1 file has a time"
             notes.append(
-                f"{many} in the future, such as {readable(future[0].path)} ({_day(future[0])}):"
-                f" is the clock right? If not, set clock_offset of {self._key[0]} in"
-                " instruments.toml"
+                f"{many} in the future, such as {readable(future[0].path)}"
+                f" ({_day(future[0].mtime_ns)}): is the clock right?"
+                f" If not, set clock_offset of {self._pids()} in instruments.toml"
             )
             await self._report(notes[-1])
         if not await in_thread(self._thread, self._index.count):
-            notes.append(f"no file at all is in {self._key[1]}: is the share mounted?")
+            notes.append(f"no file at all is in {self._place.folder}: is the share mounted?")
         return tuple(notes)
 
     async def _report(self, warning: str) -> None:
         if warning not in self._reported:
             self._reported.add(warning)
             log.warning("%s", warning)
-            subject = f"instrument {self._key[0]}"
+            subject = f"instrument {self._pids()}"
             await self._letters.write_once("indexer", 0, subject, warning)
 
 
-def _day(file: FoundFile) -> str:
-    return datetime.fromtimestamp(file.mtime_ns / 10**9, UTC).strftime("%Y-%m-%d")
+def _day(moment_ns: int) -> str:
+    return datetime.fromtimestamp(moment_ns / 10**9, UTC).strftime("%Y-%m-%d")
