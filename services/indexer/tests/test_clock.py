@@ -91,5 +91,8 @@ def test_a_session_has_the_time_that_the_clock_shows(clock, start, behind) -> No
     """Without summer time it is behind for a half of the year; a session may cross the change."""
     begin = datetime(*start, tzinfo=UTC)
     end = begin + timedelta(hours=1)
-    expected = [nanoseconds(moment) - late * 10**9 for moment, late in zip((begin, end), behind)]
+    expected = [
+        nanoseconds(moment) - late * 10**9
+        for moment, late in zip((begin, end), behind, strict=True)
+    ]
     assert list(clock.span(begin, end)) == expected
