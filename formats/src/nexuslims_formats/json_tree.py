@@ -16,6 +16,8 @@ _NUMBERS_KEPT = 4096
 _LONGEST_NAME: Final = 255
 """Bytes that a name may have on the usual file systems."""
 _LONGEST_ENDING: Final = ".thumb.png"
+_LONGEST_FOLDER: Final = 2048
+"""Bytes; a path may have 4,096 with the data folder's own."""
 
 
 def artifact_paths(relative: str, signals: int) -> list[tuple[str, str]]:
@@ -31,22 +33,37 @@ def artifact_paths(relative: str, signals: int) -> list[tuple[str, str]]:
     Returns
     -------
     list
-        Names that would be longer than a file's name may be are shortened, with a digest.
+        Names that would be longer than a file's or folder's name may be are shortened, with a
+        digest: bytes that are no UTF-8 take four times as many where they are written readably.
     """
     names = [""] if signals == 1 else [f"_signal{index}" for index in range(signals)]
-    stem = _shortened(relative, len(f"{names[-1]}{_LONGEST_ENDING}"))
+    folder, slash, name = relative.rpartition("/")
+    stem = _shortened_folder(folder) + slash
+    stem += _shortened(name, len(f"{names[-1]}{_LONGEST_ENDING}"))
     return [(f"{stem}{name}.json", f"{stem}{name}{_LONGEST_ENDING}") for name in names]
 
 
-def _shortened(relative: str, room: int) -> str:
-    """Return a path whose name takes so many bytes more; a digest keeps shortened ones apart."""
-    folder, slash, name = relative.rpartition("/")
+def _shortened_folder(folder: str) -> str:
+    """Return a path of folders whose names are not too long, nor all of them together."""
+    shortened = "/".join(_shortened(name, 0) for name in folder.split("/"))
+    if len(shortened.encode("utf-8", "surrogateescape")) <= _LONGEST_FOLDER:
+        return shortened
+    top, _, below = shortened.partition("/")
+    return f"{top}/{_digest(below.encode('utf-8', 'surrogateescape'))}"
+
+
+def _shortened(name: str, room: int) -> str:
+    """Return a name that takes so many bytes more; a digest keeps shortened ones apart."""
     raw = name.encode("utf-8", "surrogateescape")
     if len(raw) + room <= _LONGEST_NAME:
-        return relative
-    mark = f"-{hashlib.sha256(raw).hexdigest()[:16]}"
+        return name
+    mark = f"-{_digest(raw)}"
     kept = raw[: _LONGEST_NAME - room - len(mark)].decode("utf-8", "ignore")
-    return f"{folder}{slash}{kept}{mark}"
+    return f"{kept}{mark}"
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()[:16]
 
 
 def to_json_bytes(tree: Mapping[str, Any]) -> bytes:

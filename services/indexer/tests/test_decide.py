@@ -209,6 +209,35 @@ def test_no_files_means_waiting_until_the_delay_is_over(session, facts) -> None:
     assert session.look(file(1)).session.count == 1
 
 
+def test_no_files_is_not_stated_while_a_folder_that_may_have_them_cannot_be_read(session) -> None:
+    """It waits a day longer each time, and says for what."""
+    denied = Unreadable("Titan/private", "Permission denied")
+    hidden = session.found(unreadable=(denied,), may_be_hidden=True)
+    day = timedelta(days=1)
+    until = [session.take(hidden, DELAY + hours).session for hours in (0 * day, day / 2, day)]
+    assert [one.until - session.facts.end - DELAY for one in (until[0], until[2])] == [day, 2 * day]
+    assert until[1] is None
+    assert until[0].notes == ("Titan/private: Permission denied: not looked at",)
+    assert isinstance(session.take(session.found(), DELAY + 2 * day).session, FilesNotFound)
+
+
+@pytest.mark.parametrize(
+    ("place", "folder", "since", "may"),
+    [
+        ("Titan/a", "Titan", 5, True),
+        ("Titan/a", "Titan", 6, False),
+        ("Titan", "Titan/eds", 5, True),
+        ("Titan/a", "Titan/eds", 5, False),
+        ("Titan-2", "Titan", 5, False),
+    ],
+)
+def test_files_may_be_where_names_changed_since_the_sessions_start(
+    place: str, folder: str, since: int, may: bool
+) -> None:
+    assert Unreadable(place, "why", 6).may_hide(folder, since) is may
+    assert Unreadable("Titan", "why").may_hide("Titan", 2**62)
+
+
 def test_a_session_in_use_has_files_and_nothing_is_missing(session) -> None:
     session.events = session.events[:2]
     statement = session.decide(session.found(file(1)), end=None)

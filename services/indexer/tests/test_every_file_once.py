@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from nexuslims_indexer import manifest_updater, walk
 from nexuslims_indexer.app import Indexer
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.listing import list_folder
+from nexuslims_indexer.place import nanoseconds
 from nexuslims_shared.bucket import MemoryBucket
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.people import MemoryPeople
@@ -40,8 +42,21 @@ MONDAY = datetime(2026, 3, 2, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 NAMES = tuple(f"{folder}/{name}.dm3" for folder in ("a", "a/b", "c") for name in ("x", "y"))
 SPANS = {"one": (0, 60), "two": (60, 120), "long": (30, 200)}
+EPOCH = datetime.fromtimestamp(0, UTC)
+SETTLE_NS = 5 * 10**9
 names = st.sampled_from(NAMES)
 minutes = st.integers(1, 215)
+
+
+@dataclass(slots=True)
+class Observed:
+    """A file as looks saw it: since when it is so, and when it was first seen growing."""
+
+    row: tuple[int, int]
+    since: datetime
+    began_ns: int = 0
+    is_growing: bool = False
+    has_changed: bool = False
 
 
 class ByHand(Indexer):
@@ -74,6 +89,7 @@ class Share(RuleBasedStateMachine):
         self.unreadable: set[str] = set()
         self.sizes = 0
         self.rewritten_in_place = False
+        self.observed: dict[str, Observed] = {}
         self.indexer: Indexer | None = None
 
     # --- what happens ---
@@ -139,8 +155,13 @@ class Share(RuleBasedStateMachine):
 
     @rule()
     def the_index_is_lost(self) -> None:
+        """What looks saw is lost with it, but for what was stated."""
         self.stop()
         shutil.rmtree(self.folder / "state", ignore_errors=True)
+        begun = {path for name in SPANS for path in self.record(name, basis="began")}
+        self.observed = {
+            path: one for path, one in self.observed.items() if path in begun and not one.is_growing
+        }
 
     @rule(end=st.integers(40, 80))
     def a_session_is_revised(self, end: int) -> None:
@@ -185,18 +206,59 @@ class Share(RuleBasedStateMachine):
     def expected(self) -> dict[str, set[str]]:
         """Whose each file on the share is, by a plain reading of the rules for these sessions."""
         expected: dict[str, set[str]] = {name: set() for name in SPANS}
-        spans = {name: self.span(name) for name in SPANS}
         for path in self.titan.rglob("*.dm3"):
-            moment = (datetime.fromtimestamp(path.stat().st_mtime, UTC) - MONDAY) / MINUTE
-            within = [name for name, (start, end) in spans.items() if start < moment <= end]
-            if not within:
-                ended = [name for name, (_, end) in spans.items() if end < moment <= end + 5]
-                within = sorted(ended, key=lambda name: spans[name][1])[-1:]
-            if not within or not all(map(self.consents, within)):
-                continue
-            owner = min(within, key=lambda name: spans[name][1] - spans[name][0])
-            expected[owner].add(path.relative_to(self.folder / "instruments").as_posix())
+            relative = path.relative_to(self.folder / "instruments").as_posix()
+            if owner := self.owner(relative, path.stat().st_mtime_ns):
+                expected[owner].add(relative)
         return expected
+
+    def owner(self, path: str, mtime_ns: int) -> str:
+        """Whose a file is; empty for nobody's."""
+        spans = {name: self.span(name) for name in SPANS}
+
+        def at(minute: float) -> list[str]:
+            within = [name for name, (start, end) in spans.items() if start < minute <= end]
+            return sorted(within, key=lambda one: (spans[one][1] - spans[one][0], -spans[one][0]))
+
+        written = minute_of(mtime_ns)
+        within = at(written)
+        if not all(map(self.consents, within)):
+            return ""
+        seen = self.observed.get(path)
+        began = at(minute_of(seen.began_ns))[:1] if seen and seen.began_ns else []
+        ended = [name for name, (_, end) in spans.items() if end < written <= end + 5]
+        last = sorted(ended, key=lambda name: (spans[name][1], spans[name][0]))[-1:]
+        first = [name for name in began if name not in within]
+        owner = (first or within or last or [""])[0]
+        return owner if owner and self.consents(owner) else ""
+
+    def observe(self) -> None:
+        """Take note of what a look saw: when files were begun that grew until they rested."""
+        seen = {
+            path.relative_to(self.folder / "instruments").as_posix(): path.stat()
+            for path in self.titan.rglob("*.dm3")
+        }
+        for path in [one for one in self.observed if one not in seen and self.is_readable(one)]:
+            del self.observed[path]
+        for path, status in seen.items():
+            if self.is_readable(path):
+                self.observe_file(path, (status.st_mtime_ns, status.st_size))
+
+    def observe_file(self, path: str, row: tuple[int, int]) -> None:
+        one = self.observed.get(path)
+        if one is None or (not one.is_growing and one.row != row):
+            is_young = row[0] > nanoseconds(self.now) - SETTLE_NS
+            self.observed[path] = Observed(row, self.now, is_growing=is_young or one is not None)
+            self.observed[path].began_ns = row[0] if self.observed[path].is_growing else 0
+        elif one.row != row:
+            one.row, one.since, one.has_changed = row, self.now, True
+        elif one.is_growing and nanoseconds(self.now - one.since + EPOCH) >= SETTLE_NS:
+            one.is_growing = False
+            one.began_ns = one.began_ns if one.has_changed and one.began_ns < row[0] else 0
+
+    def is_readable(self, path: str) -> bool:
+        """Tell whether a look sees a file; below what it cannot read it knows only what was."""
+        return not any(path.startswith(f"{one}/") for one in self.unreadable)
 
     # --- by hand ---
 
@@ -220,14 +282,14 @@ class Share(RuleBasedStateMachine):
     def consents(self, name: str) -> bool:
         return type(self.folded(name).booking.event).__name__ == "ReservationMatched"
 
-    def record(self, name: str) -> set[str]:
+    def record(self, name: str, basis: str = "") -> set[str]:
         """Paths that the record of a session has, missing ones apart; none without consent."""
         if not self.consents(name):
             return set()
         files = self.folded(name).current_files().values()
         found = [file.indexed.event for file in files if not file.is_missing]
         assert all(isinstance(one, FileIndexed) for one in found)
-        return {one.path for one in found}
+        return {one.path for one in found if basis in ("", one.basis)}
 
     def look(self, *, everything: bool = False) -> None:
         self.loop.run_until_complete(self._look(everything))
@@ -260,7 +322,8 @@ class Share(RuleBasedStateMachine):
             )
         except ShareUnavailableError:
             return
-        self.rewritten_in_place = False
+        self.observe()
+        self.rewritten_in_place &= bool(self.unreadable)
         await instrument.manifests.update(
             manifest_updater.Seen(found.growing, tuple(found.unreadable), found.is_first)
         )
@@ -276,9 +339,14 @@ class Share(RuleBasedStateMachine):
             self.indexer = None
 
 
+def minute_of(moment_ns: int) -> float:
+    """Minutes since the sessions' morning."""
+    return (moment_ns - nanoseconds(MONDAY)) / 60 / 10**9
+
+
 TestShare = Share.TestCase
 TestShare.settings = settings(
-    max_examples=15,
+    max_examples=int(os.environ.get("NX_TEST_SHARES", "15")),
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -6,7 +6,13 @@ from datetime import timedelta
 import pytest
 from services.indexer.tests.office import Office, current, looked_through
 
-from nexuslims_contracts.events import FileIndexed, Instrument, SessionIndexed
+from nexuslims_contracts.events import (
+    FileIndexed,
+    FilesAwaited,
+    FilesNotFound,
+    Instrument,
+    SessionIndexed,
+)
 from nexuslims_contracts.testing import TITAN
 from nexuslims_indexer.app import indexing
 from nexuslims_shared.people import Person
@@ -80,6 +86,42 @@ async def test_a_folder_within_anothers_is_looked_through_with_it(settings, fact
     assert current(await office.folded(inner)) == ["Titan/detector/b.dm3"]
     assert current(await office.folded(outer)) == ["Titan/a.dm3", "Titan/detector/c.dm3"]
     assert len(await office.stated(FileIndexed, inner)) == 1
+
+
+async def test_a_folder_within_anothers_that_is_away_takes_nothing(settings, facts, share) -> None:
+    office, (outer, inner) = shared(settings, facts, "Titan/detector")
+    share.write("a.dm3", facts.start + HOUR)
+    share.write("detector/b.dm3", facts.start + HOUR)
+    await office.state(*outer.over(), *inner.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        (share.root / "Titan" / "detector").rename(share.root / "away")
+        for folder in (None, share.root / "Titan" / "detector"):
+            if folder is not None:
+                folder.mkdir()  # an empty mount point
+            await looked_through(indexer)
+            (trouble,) = indexer.troubles()
+            assert "is the share mounted" in trouble
+            state = await office.folded(inner)
+            assert not any(file.is_missing for file in state.current_files().values())
+        (share.root / "Titan" / "detector").rmdir()
+        (share.root / "away").rename(share.root / "Titan" / "detector")
+        await looked_through(indexer)
+        assert indexer.troubles() == []
+    assert current(await office.folded(inner)) == ["Titan/detector/b.dm3"]
+    assert current(await office.folded(outer)) == ["Titan/a.dm3"]
+
+
+async def test_without_files_a_session_waits_for_its_folder_within_anothers(
+    settings, facts, share
+) -> None:
+    office, (outer, inner) = shared(settings, facts, "Titan/detector")
+    share.write("a.dm3", facts.start + HOUR)
+    await office.state(*outer.over(), *inner.over())
+    await office.wake()
+    assert not await office.stated(FilesNotFound, inner)
+    (event,) = await office.stated(FilesAwaited, inner)
+    assert "is the share mounted" in event.notes[0]
 
 
 async def test_a_folder_that_no_session_is_at_any_more_is_not_looked_through(office, share) -> None:

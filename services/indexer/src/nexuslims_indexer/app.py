@@ -23,10 +23,11 @@ from nexuslims_indexer.errors import IndexInUseError, ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.instrument import InstrumentIndexer
 from nexuslims_indexer.manifest_updater import EventAccess, ManifestUpdater, ScanPolicy
+from nexuslims_indexer.model import is_within
 from nexuslims_indexer.names import DEFAULT_KINDS, Names
 from nexuslims_indexer.people import FolderNames
 from nexuslims_indexer.place import Place
-from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey, is_within
+from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey
 from nexuslims_indexer.warn import Warnings
 from nexuslims_indexer.watch import is_local, watch
 from nexuslims_shared.consume import Handler, RetryLater, by_session

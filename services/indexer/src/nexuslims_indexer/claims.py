@@ -127,12 +127,14 @@ class Sessions:
     _starts: list[int] = field(default_factory=list)
     _latest: list[int] = field(default_factory=list)
     _by_name: dict[str, list[Booked]] = field(default_factory=dict)
+    _by_token: dict[str, Booked] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort them, with the latest moment that any that began before each may reach."""
         self.booked = sorted(self.booked, key=lambda one: (one.start_ns, one.session))
         latest = 0
         for one in self.booked:
+            self._by_token[one.session] = one
             self._starts.append(one.start_ns)
             latest = max(latest, one.last_ns)
             self._latest.append(latest)
@@ -214,6 +216,19 @@ class Sessions:
         if winner.declined:
             return Claim(others=tuple(one.session for one in near))
         return _claim(winner, basis, others)
+
+    def may_keep(self, session: str, file: FoundFile) -> bool:
+        """Tell whether a session may have begun a file, or have it by the time inside.
+
+        Parameters
+        ----------
+        session
+            Its token; empty for none.
+        file
+            A file at rest.
+        """
+        one = self._by_token.get(session)
+        return one is not None and not one.declined and one.start_ns < file.mtime_ns
 
     def is_doubtful(self, file: FoundFile) -> bool:
         """Tell whether a file may be another session's than its time says."""

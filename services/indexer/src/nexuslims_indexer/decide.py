@@ -54,6 +54,8 @@ class Found:
         Paths of files that are not at rest.
     unreadable
         Where the look could not look.
+    may_be_hidden
+        Whether files of the session may be where the look could not look.
     notes
         What is to be said of the instrument's files beside.
     """
@@ -62,6 +64,7 @@ class Found:
     elsewhere: Mapping[str, FoundFile] = field(default_factory=dict)
     growing: Collection[str] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    may_be_hidden: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -86,6 +89,7 @@ def decide(
     strategy: Strategy,
     now: datetime,
     delay: timedelta,
+    sweep: timedelta = timedelta(days=1),
 ) -> Statement:
     """Decide what a look means.
 
@@ -105,6 +109,8 @@ def decide(
         The time of the look.
     delay
         How long after the session's end files are looked for often.
+    sweep
+        How much longer the session waits, each time, for a look that is possible.
 
     Returns
     -------
@@ -118,9 +124,8 @@ def decide(
     if window.end is None:
         return Statement(tuple(one for one in files if not isinstance(one, FileMissing)))
     if not change.tokens:
-        return Statement(
-            tuple(files), _without_files(state, window, found, now, window.end + delay)
-        )
+        until = _awaited_until(state, found, now, window.end + delay, sweep)
+        return Statement(tuple(files), _without_files(state, window, found, now, until))
     manifest = SessionIndexed(
         session=state.session,
         start=window.start,
@@ -335,6 +340,18 @@ def time_inside(event: MetadataExtracted, file: FoundFile) -> int | None:
     moment = min(one.creation_time for one in event.datasets).timestamp()
     is_its_own = abs(moment - file.mtime_ns / 10**9) > 1
     return int(moment * 10**6) * 1000 if is_its_own else None
+
+
+def _awaited_until(
+    state: SessionState, found: Found, now: datetime, deadline: datetime, sweep: timedelta
+) -> datetime:
+    """Say until when files are awaited: also until it was possible to look everywhere."""
+    if now < deadline or not found.may_be_hidden:
+        return deadline
+    stated = state.scan.event if state.scan else None
+    if isinstance(stated, FilesAwaited) and stated.until > now:
+        return stated.until
+    return now + sweep
 
 
 def _without_files(

@@ -45,15 +45,20 @@ class Evidence:
         self.holders |= {token: (session, basis) for token, basis in held.items()}
 
     def claim(self, file: FoundFile, sessions: Sessions) -> Claim:
-        """Decide whose a file is."""
+        """Decide whose a file is; what only the events know of it stands."""
         if not self.holders and not self.inside:
             return sessions.claim(file)
         token = file.token
-        claim = sessions.claim(file, self.inside.get(token))
+        inside = self.inside.get(token)
+        claim = sessions.claim(file, inside)
         holder, basis = self.holders.get(token, ("", "time"))
-        if not holder or claim.session in ("", holder):
+        if claim.session == holder or not sessions.may_keep(holder, file):
             return claim
-        return replace(claim, session=holder, basis=basis, others=(claim.session,))
+        is_known = file.began_ns if basis == "began" else inside is not None
+        if is_known or (claim.others and not claim.session):
+            return claim  # the rules know as much, or a user declined the time
+        others = (claim.session,) if claim.session else ()
+        return replace(claim, session=holder, basis=basis, others=others)
 
 
 def batches(wanted: Iterable[Booked]) -> Iterator[list[Booked]]:

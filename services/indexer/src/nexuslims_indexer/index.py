@@ -251,9 +251,19 @@ class FolderIndex:
             (os.fsencode(folder), low, high),
         ).fetchall()
         for (path,) in rows:
-            for file, _ in self._of_folder(path, -_LARGEST, _LARGEST):
+            for file in self.files_in(os.fsdecode(path)):
                 if file.path not in growing:
                     yield file
+
+    def changed_since(self, moment_ns: int) -> list[str]:
+        """Return the folders in which names changed after a time, nanoseconds since the epoch."""
+        rows = self._database.execute("SELECT path FROM folder WHERE mtime_ns > ?", (moment_ns,))
+        return [os.fsdecode(path) for (path,) in rows]
+
+    def files_in(self, folder: str) -> list[FoundFile]:
+        """Return the files of one folder, at rest or not."""
+        found = self._of_folder(os.fsencode(folder), -_LARGEST - 1, _LARGEST)
+        return [file for file, _ in found]
 
     def named(self, names: Iterable[str]) -> list[str]:
         """Return the folders that have one of some names, which are given in lower case."""

@@ -26,7 +26,7 @@ from nexuslims_indexer.place import Place
 from nexuslims_indexer.schedule import LONGEST, Occasion, next_look
 from nexuslims_indexer.threads import in_thread
 from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions
-from nexuslims_indexer.walk import RECENT_NS, look, look_at
+from nexuslims_indexer.walk import RECENT_NS, check_folder, look, look_at
 from nexuslims_shared.errors import BrokerUnavailableError
 
 log = logging.getLogger(__name__)
@@ -98,6 +98,7 @@ class InstrumentIndexer:
         self._growing: dict[str, Growing] = {}
         self._top: tuple[int, ...] = ()
         self._is_first = False
+        self._inner_trouble: list[Unreadable] = []
 
     @property
     def folder(self) -> str:
@@ -234,9 +235,10 @@ class InstrumentIndexer:
         else:
             folders = request.folders | self._parents_of_resting(time_ns())
             found = await self._in_thread_look_at(folders)
-        if self.trouble:
+        trouble = "; ".join(place.reason for place in self._inner_trouble)
+        if self.trouble and not trouble:
             log.info("%s is there again", self.folder)
-        self.trouble = ""
+        self.trouble = trouble
         self._growing = found.growing
         self._is_first |= found.is_first
 
@@ -272,12 +274,24 @@ class InstrumentIndexer:
         )
         if is_wide:
             self._compared = now
-        unreadable = tuple(found.unreadable)
+        self._inner_trouble = await in_thread(self._thread, self._check_inner, tracked)
+        unreadable = (*found.unreadable, *self._inner_trouble)
         for place in unreadable:
             if place not in self.unreadable:
                 log.warning("%s: %s: not looked at", readable(place.path), place.reason)
         self.unreadable = unreadable
         return found
+
+    def _check_inner(self, tracked: Iterable[TrackedSession]) -> list[Unreadable]:
+        """Return the folders of instruments within this one's that are away."""
+        with_files = {one.tree for one in tracked if one.has_files}
+        away = []
+        for key in self._tracked.instruments_in(self._place.folder):
+            try:
+                check_folder(self._place.root / key[1], had_files=key in with_files)
+            except ShareUnavailableError as error:
+                away.append(Unreadable(key[1], str(error)))
+        return away
 
     # --- waiting ---
 
@@ -306,7 +320,7 @@ class InstrumentIndexer:
             )
         ]
         due = next_look(occasions, self._last, self._policy.delay, LIVE)
-        sweep = self._last + self._policy.sweep
+        sweep = self._last + (_RETRY if self._inner_trouble else self._policy.sweep)
         return min(due, sweep) if due is not None else sweep
 
     def _due_growing(self) -> datetime:

@@ -16,6 +16,12 @@ GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 _FITS_SQLITE: Final = 2**63 - 1
 
+
+def time_of(status: os.stat_result) -> int:
+    """Return a modification time that can be kept; what no clock shows becomes the utmost."""
+    return max(-_FITS_SQLITE, min(status.st_mtime_ns, _FITS_SQLITE))
+
+
 Choose = Callable[[Sequence[str]], Sequence[str]]
 
 
@@ -111,7 +117,10 @@ class _Reading:
                     self._unreadable[name] = error.strerror or type(error).__name__
                 continue
             keep(name)
-            time(status.st_mtime_ns)
+            try:
+                time(status.st_mtime_ns)
+            except OverflowError:  # such as the year 1601, which stands for none on Windows
+                time(time_of(status))
             size(status.st_size)
             if status.st_nlink > 1:
                 self._shared[name] = (status.st_dev, status.st_ino)
@@ -123,7 +132,7 @@ class _Reading:
         order = sorted(range(len(names)), key=times.__getitem__)
         return Listing(
             device=folder.st_dev & _FITS_SQLITE,
-            mtime_ns=folder.st_mtime_ns,
+            mtime_ns=time_of(folder),
             names=tuple([names[place] for place in order]),
             times=array("q", [times[place] for place in order]),
             sizes=array("q", [sizes[place] for place in order]),

@@ -271,12 +271,11 @@ class ManifestUpdater:
         return await in_thread(self._thread, gather, self._index, sessions, batch, evidence)
 
     async def _read_holders(self, sessions: Sessions, batch: Sequence[Booked]) -> None:
-        """Ask the events of sessions that share time, or nearly, which files they keep."""
-        near = {
+        """Ask the events of sessions, and those that share time with them, what they keep."""
+        near = {one.session for one in batch} | {
             other.session
             for one in batch
             for other in sessions.overlapping(one.start_ns, one.end_ns)
-            if other is not one
         }
         for session in near:
             if self._tracked.by_token[session].scanned:
@@ -315,15 +314,19 @@ class ManifestUpdater:
             return
         asked = max(tracked.scheduled, tracked.asked)
         state = await self._events.sessions.open(one.session, through=tracked.scanned)
-        found = await self._found(one, claims, state, seen, now)
+        window = Window(tracked.instrument, tracked.start, tracked.end)
+        found = await self._found(
+            one, claims, sessions=sessions, state=state, window=window, seen=seen, now=now
+        )
         statement = decide(
             state,
-            Window(tracked.instrument, tracked.start, tracked.end),
+            window,
             found,
             lambda file: self._evidence.claim(file, sessions),
             strategy=self._policy.strategy,
             now=now,
             delay=self._policy.delay,
+            sweep=self._policy.sweep,
         )
         self._note_doubts(one, claims, statement, tracked, now)
         if any(path in found.growing for path in paths_of(state)):
@@ -336,18 +339,23 @@ class ManifestUpdater:
         self,
         one: Booked,
         claims: dict[FoundFile, Claim],
+        *,
+        sessions: Sessions,
         state: SessionState,
+        window: Window,
         seen: Seen,
         now: datetime,
     ) -> Found:
         places = paths_of(state) - {file.path for file in claims}
         near = {path for path, file in seen.growing.items() if self._is_near(file, one)}
+        folder, since = window.instrument.filestore, nanoseconds(window.start)
         return Found(
             claims,
             await in_thread(self._thread, self._index.locate, places),
             frozenset(near | (seen.growing.keys() & places)),
             seen.unreadable,
-            await self.warnings.notes(nanoseconds(now), has_files=bool(claims)),
+            any(place.may_hide(folder, since) for place in seen.unreadable),
+            await self.warnings.notes(sessions, window, now, has_files=bool(claims)),
         )
 
     def _is_near(self, file: Growing, one: Booked) -> bool:

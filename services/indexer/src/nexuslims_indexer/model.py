@@ -6,6 +6,17 @@ from pathlib import Path
 from nexuslims_contracts.identifiers import file_token
 
 
+def is_within(path: str, folder: str) -> bool:
+    """Tell whether a path is a folder, or within it.
+
+    Parameters
+    ----------
+    path, folder
+        Below the instrument data path; empty for that itself.
+    """
+    return not folder or path == folder or path.startswith(f"{folder}/")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FoundFile:
     """A file that came to rest.
@@ -77,14 +88,37 @@ class Growing:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A folder or file that could not be looked at; its path below the root, and why."""
+    """A folder or file that could not be looked at.
+
+    Parameters
+    ----------
+    path
+        Below the instrument data path.
+    reason
+        Why.
+    changed_ns
+        When names in it changed last, as far as that can be known.
+    """
 
     path: str
     reason: str
+    changed_ns: int = field(default=2**63 - 1, compare=False)
+
+    def may_hide(self, folder: str, since_ns: int) -> bool:
+        """Tell whether files may be in it that were written into a folder since a time.
+
+        Parameters
+        ----------
+        folder
+            Below the instrument data path.
+        since_ns
+            Nanoseconds since the epoch.
+        """
+        return self.changed_ns > since_ns and (self.holds(folder) or is_within(self.path, folder))
 
     def holds(self, path: str) -> bool:
         """Tell whether a file is there, or may be."""
-        return path == self.path or path.startswith(f"{self.path}/")
+        return is_within(path, self.path)
 
 
 @dataclass(frozen=True, slots=True)

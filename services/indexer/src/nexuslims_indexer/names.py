@@ -30,6 +30,23 @@ DEFAULT_KINDS: Final = FileKinds(
 """What our own extractors read: assumed until an extractor has published what it reads."""
 
 
+_NEVER_ENTERED: Final = frozenset(
+    {
+        *("lost+found", "system volume information", "$recycle.bin", "@eadir"),
+        *("#recycle", "@recycle", "recycled", ".trash", ".trashes"),
+        *("#snapshot", ".snapshot", ".snapshots", "~snapshot", ".zfs"),
+        *("@recently-snapshot", "@snapshots"),
+    }
+)
+"""What file servers keep for themselves: removed files, and earlier states of all files."""
+
+
+def may_be_entered(folder: str) -> bool:
+    """Tell whether a folder, by its name, may hold what instruments wrote."""
+    lowered = folder.lower()
+    return lowered not in _NEVER_ENTERED and not lowered.startswith(".trash-")
+
+
 class Names:
     """Chooses among the names of a folder.
 

@@ -88,6 +88,7 @@ class Place:
 
     def __init__(self, settings: Settings, folder: str) -> None:
         self.folder = folder
+        self.root = settings.instrument_data_path
         self._settings = settings
         self._rules: dict[TreeKey, InstrumentRules] = {}
 
@@ -110,7 +111,7 @@ class Place:
         """
         rules = [self.rules(key) for key in keys] or [self._of(None, ("", self.folder))]
         return Tree(
-            self._settings.instrument_data_path,
+            self.root,
             self.folder,
             settle_ns=max(one.settle_ns for one in rules),
             offset_ns=min(one.clock.ahead_ns(now) for one in rules),

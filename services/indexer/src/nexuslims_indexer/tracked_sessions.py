@@ -20,6 +20,7 @@ from nexuslims_contracts.events import (
     SessionRevised,
     SessionStarted,
 )
+from nexuslims_indexer.model import is_within
 from nexuslims_shared.store.port import EventStore, Unreadable
 from nexuslims_shared.store.positions import START, Positions
 
@@ -270,14 +271,3 @@ class TrackedSessions:
         self._unsettled[tree].discard(session)
         if not self.by_instrument[tree]:
             del self.by_instrument[tree], self._unsettled[tree]
-
-
-def is_within(folder: str, place: str) -> bool:
-    """Tell whether a folder is another one, or within it.
-
-    Parameters
-    ----------
-    folder, place
-        Below the instrument data path; empty for that itself.
-    """
-    return not place or folder == place or folder.startswith(f"{place}/")

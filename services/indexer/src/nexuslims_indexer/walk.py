@@ -10,13 +10,14 @@ import stat
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Final
 
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.listing import GONE, Listing, list_folder
+from nexuslims_indexer.listing import GONE, Listing, list_folder, time_of
 from nexuslims_indexer.model import FoundFile, Growing, KnownFolder, Look, Tree, Unreadable
-from nexuslims_indexer.names import Names
+from nexuslims_indexer.names import Names, may_be_entered
 
 AWAY: Final = frozenset(
     {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
@@ -102,6 +103,37 @@ def look_at(
     return walk.result
 
 
+def check_folder(folder: Path, *, had_files: bool) -> tuple[int, int]:
+    """Make sure that the folder of an instrument is there; return its device and inode.
+
+    Parameters
+    ----------
+    folder
+        Where it is.
+    had_files
+        Whether it may not be empty.
+
+    Raises
+    ------
+    ShareUnavailableError
+        If it is away, cannot be read, or is empty and may not be.
+    """
+    try:
+        status = folder.stat()
+        with os.scandir(folder) as entries:
+            is_empty = next(entries, None) is None
+    except OSError as error:
+        raise ShareUnavailableError(
+            f"{folder}: {error.strerror}: is the share mounted, and may it be read?"
+        ) from error
+    if is_empty and had_files:
+        raise ShareUnavailableError(
+            f"{folder} is empty, and was not before: is the share mounted?"
+            " If it was emptied on purpose, put a file into it, for example a README"
+        )
+    return status.st_dev, status.st_ino
+
+
 class _Walk:
     """One walk; changes of the index are made by whoever calls it, all or none."""
 
@@ -159,21 +191,8 @@ class _Walk:
 
     def _check_top(self, known: KnownFolder | None, *, had_files: bool) -> tuple[int, int]:
         """Make sure that the instrument's folder is there, and not empty all at once."""
-        top = self._tree.top
-        try:
-            status = top.stat()
-            with os.scandir(top) as entries:
-                is_empty = next(entries, None) is None
-        except OSError as error:
-            raise ShareUnavailableError(
-                f"{top}: {error.strerror}: is the share mounted, and may it be read?"
-            ) from error
-        if is_empty and (had_files or (known is not None and not known.is_empty)):
-            raise ShareUnavailableError(
-                f"{top} is empty, and was not before: is the share mounted?"
-                " If it was emptied on purpose, put a file into it, for example a README"
-            )
-        return status.st_dev, status.st_ino
+        had_files |= known is not None and not known.is_empty
+        return check_folder(self._tree.top, had_files=had_files)
 
     def _check_still(self, before: tuple[int, int]) -> None:
         """What is gone is gone only if the share is still the one that was looked through."""
@@ -207,7 +226,7 @@ class _Walk:
                 continue
             left.discard(path)
             self._links += [f"{path}/{name}" for name in links]
-            below = [f"{path}/{name}" for name in folders]
+            below = [f"{path}/{name}" for name in folders if may_be_entered(name)]
             if new_only:
                 below = [one for one in below if not self._index.folder(one)]
             stack += below
@@ -286,8 +305,8 @@ class _Walk:
             raise ShareUnavailableError(f"{path}: {reason}: is the share mounted?") from error
         if error.errno in GONE:
             return
-        self.result.unreadable.append(Unreadable(path, reason))
-        place = Unreadable(path, reason)
+        place = Unreadable(path, reason, _changed_ns(self._real(path)))
+        self.result.unreadable.append(place)
         left.difference_update([one for one in left if place.holds(one)])
 
     def _real(self, path: str) -> str:
@@ -377,7 +396,7 @@ class _Walk:
                     folders.append(real)
                     self._visit([path], known, left, hot)
                 elif stat.S_ISREG(status.st_mode) and self._names.wanted([path.rpartition("/")[2]]):
-                    file = FoundFile(status.st_mtime_ns, path, status.st_size)
+                    file = FoundFile(time_of(status), path, status.st_size)
                     files[real] = (path, file)
         self._keep_linked(before, dict(files.values()))
 
@@ -392,6 +411,14 @@ class _Walk:
         self._index.put_growing(self._growing)
         self._index.add_pending(self._touched)
         self.result.growing = self._growing
+
+
+def _changed_ns(path: str) -> int:
+    """When names in a folder changed last; to come, where that cannot be known."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return 2**63 - 1
 
 
 def _rows(listing: Listing) -> dict[str, tuple[int, int]]:

@@ -11,8 +11,11 @@ from typing import Final
 from nexuslims_contracts.paths import readable
 from nexuslims_indexer.claims import Booked, Sessions
 from nexuslims_indexer.clock import Offset, detect_offset, from_the_future
+from nexuslims_indexer.decide import Window
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.place import Place
+from nexuslims_indexer.model import FoundFile
+from nexuslims_indexer.place import Place, nanoseconds
+from nexuslims_indexer.strays import strays
 from nexuslims_indexer.threads import in_thread
 from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey
 from nexuslims_shared.dead_letters import DeadLetters
@@ -95,35 +98,59 @@ class Warnings:
     def _pids(self) -> str:
         return ", ".join(sorted({pid for pid, _ in self._instruments()}))
 
-    async def notes(self, now_ns: int, *, has_files: bool) -> tuple[str, ...]:
+    async def notes(
+        self, sessions: Sessions, window: Window, now: datetime, *, has_files: bool
+    ) -> tuple[str, ...]:
         """Return what is to be said with a session's files.
 
         Parameters
         ----------
-        now_ns
-            The time, nanoseconds since the epoch.
+        sessions
+            All of the folder.
+        window
+            When the session was.
+        now
+            The time.
         has_files
             Whether any were found; if not, why that may be.
         """
         notes = [self.clock] if self.clock else []
         if has_files:
             return tuple(notes)
-        later = await in_thread(self._thread, self._index.later_than, now_ns)
-        now = datetime.fromtimestamp(now_ns // 10**9, UTC)
-        clocks = [self._place.rules(key).clock for key in self._instruments()]
-        ahead = max((clock.ahead_ns(now) for clock in clocks), default=0)
-        future = from_the_future(later, now_ns, ahead)
-        if future:
-            many = f"{len(future)} files have times" if len(future) > 1 else "1 file has a time"
-            notes.append(
-                f"{many} in the future, such as {readable(future[0].path)}"
-                f" ({_day(future[0].mtime_ns)}): is the clock right?"
-                f" If not, set clock_offset of {self._pids()} in instruments.toml"
-            )
-            await self._report(notes[-1])
+        if strange := await self._misdated(sessions, window, now):
+            notes.append(strange)
+            await self._report(strange)
         if not await in_thread(self._thread, self._index.count):
             notes.append(f"no file at all is in {self._place.folder}: is the share mounted?")
         return tuple(notes)
+
+    async def _misdated(self, sessions: Sessions, window: Window, now: datetime) -> str:
+        """Say which files have times that cannot be, or that no session has."""
+        clocks = [self._place.rules(key).clock for key in self._instruments()]
+        ahead = max((clock.ahead_ns(now) for clock in clocks), default=0)
+        later = await in_thread(self._thread, self._index.later_than, nanoseconds(now))
+        if future := from_the_future(later, nanoseconds(now), ahead):
+            return (
+                f"{_many(future, 'has a time', 'have times')} in the future, such as"
+                f" {_example(future)}: is the clock right? If not, set clock_offset of"
+                f" {self._pids()} in instruments.toml"
+            )
+        arrived = await in_thread(
+            self._thread,
+            strays,
+            self._index,
+            self._place.root,
+            sessions,
+            nanoseconds(window.start),
+            nanoseconds(window.end or now),
+        )
+        if not arrived:
+            return ""
+        return (
+            f"{_many(arrived, 'came', 'came')} in its time but with a time of no session, such as"
+            f" {_example(arrived)}: is the clock of {self._pids()} right, and its battery? Correct"
+            " it, and the times of these files"
+        )
 
     async def _report(self, warning: str) -> None:
         if warning not in self._reported:
@@ -131,6 +158,14 @@ class Warnings:
             log.warning("%s", warning)
             subject = f"instrument {self._pids()}"
             await self._letters.write_once("indexer", 0, subject, warning)
+
+
+def _many(files: Sequence[FoundFile], one: str, several: str) -> str:
+    return f"1 file {one}" if len(files) == 1 else f"{len(files)} files {several}"
+
+
+def _example(files: Sequence[FoundFile]) -> str:
+    return f"{readable(files[0].path)} ({_day(files[0].mtime_ns)})"
 
 
 def _day(moment_ns: int) -> str:
