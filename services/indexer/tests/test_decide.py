@@ -20,8 +20,9 @@ from nexuslims_contracts.events import (
 )
 from nexuslims_contracts.identifiers import digest
 from nexuslims_indexer.claims import Claim
-from nexuslims_indexer.decide import Found, Statement, Window, decide, held, time_inside
+from nexuslims_indexer.decide import Found, Statement, Window, decide
 from nexuslims_indexer.model import FoundFile, Unreadable
+from nexuslims_indexer.session_files import held, time_inside
 from nexuslims_shared.session.state import SessionState
 
 DELAY = timedelta(days=2)

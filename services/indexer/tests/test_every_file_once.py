@@ -27,6 +27,7 @@ from nexuslims_indexer import manifest_updater, walk
 from nexuslims_indexer.app import Indexer
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.listing import list_folder
+from nexuslims_indexer.model import Seen
 from nexuslims_indexer.place import nanoseconds
 from nexuslims_shared.bucket import MemoryBucket
 from nexuslims_shared.dead_letters import MemoryDeadLetters
@@ -325,7 +326,7 @@ class Share(RuleBasedStateMachine):
         self.observe()
         self.rewritten_in_place &= bool(self.unreadable)
         await instrument.manifests.update(
-            manifest_updater.Seen(found.growing, tuple(found.unreadable), found.is_first)
+            Seen(found.growing, tuple(found.unreadable), found.is_first)
         )
 
     def _list(self, path: str, choose: Any) -> Any:

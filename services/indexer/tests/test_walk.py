@@ -13,7 +13,7 @@ from nexuslims_indexer import walk
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.listing import list_folder
-from nexuslims_indexer.model import FoundFile
+from nexuslims_indexer.model import FoundFile, Unreadable
 
 SECOND = 10**9
 
@@ -129,14 +129,18 @@ def test_hard_links_are_one_file_and_equal_inodes_alone_are_not(share, monkeypat
     assert share.found() == ["Titan/a.dm3", "Titan/other.dm3"]
     real = os.stat
 
-    def same_inode(path, **options):
-        status = real(path, **options)
-        return os.stat_result(
-            (status[0], 4711, *status[2:3], 1, *status[4:]), status.__reduce__()[1][1]
-        )
+    def same_inode(links):
+        def status_of(path, **options):
+            status = real(path, **options)
+            return os.stat_result(
+                (status[0], 4711, *status[2:3], links, *status[4:]), status.__reduce__()[1][1]
+            )
 
-    monkeypatch.setattr(os, "stat", same_inode)
-    assert share.found() == ["Titan/a.dm3", "Titan/b.dm3", "Titan/other.dm3"]
+        return status_of
+
+    for links in (1, 2):  # three names of one file cannot have two links
+        monkeypatch.setattr(os, "stat", same_inode(links))
+        assert share.found() == ["Titan/a.dm3", "Titan/b.dm3", "Titan/other.dm3"]
 
 
 # --- where it could not look -----------------------------------------------------------------
@@ -208,12 +212,29 @@ def test_a_share_that_goes_away_during_the_look_takes_nothing_with_it(share, mon
     seen.pending()
     (share.root / "Titan" / "a" / "a.dm3").rename(share.root / "away.dm3")
     (share.root / "Titan" / "a").rmdir()
-    stale = OSError(errno.ESTALE, "Stale file handle")
-    monkeypatch.setattr(walk, "list_folder", failing("sub", stale))
-    with pytest.raises(ShareUnavailableError, match="Stale file handle"):
+
+    def go_away(path, choose):
+        if Path(path).name == "sub":
+            (share.root / "Titan").rename(share.root / "away")
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return list_folder(path, choose)
+
+    monkeypatch.setattr(walk, "list_folder", go_away)
+    with pytest.raises(ShareUnavailableError, match="is the share mounted"):
         seen.look(everything=True)
     assert seen.paths() == ["Titan/a/a.dm3", "Titan/sub/b.dm3"]
     assert seen.pending() == []
+
+
+def test_a_stale_folder_of_a_share_that_is_there_holds_up_no_other(share, monkeypatch) -> None:
+    share.write("sub/b.dm3")
+    seen = share.seen()
+    share.write("a.dm3")
+    stale = OSError(errno.ESTALE, "Stale file handle")
+    monkeypatch.setattr(walk, "list_folder", failing("sub", stale))
+    seen.look(everything=True)
+    assert seen.last.unreadable == [Unreadable("Titan/sub", "Stale file handle")]
+    assert seen.paths() == ["Titan/a.dm3", "Titan/sub/b.dm3"]
 
 
 def test_a_share_that_is_unmounted_during_the_look_takes_nothing_with_it(

@@ -217,18 +217,22 @@ class Sessions:
             return Claim(others=tuple(one.session for one in near))
         return _claim(winner, basis, others)
 
-    def may_keep(self, session: str, file: FoundFile) -> bool:
-        """Tell whether a session may have begun a file, or have it by the time inside.
+    def consents(self, session: str) -> bool:
+        """Tell whether a session is there, and its user did not decline a record."""
+        one = self._by_token.get(session)
+        return one is not None and not one.declined
+
+    def may_have_begun(self, session: str, file: FoundFile) -> bool:
+        """Tell whether a file may have been begun in a session.
 
         Parameters
         ----------
         session
-            Its token; empty for none.
+            Its token.
         file
             A file at rest.
         """
-        one = self._by_token.get(session)
-        return one is not None and not one.declined and one.start_ns < file.mtime_ns
+        return self._by_token[session].start_ns < file.mtime_ns
 
     def is_doubtful(self, file: FoundFile) -> bool:
         """Tell whether a file may be another session's than its time says."""

@@ -8,7 +8,6 @@ from typing import Final, TypeAlias
 
 from nexuslims_contracts.events import (
     Event,
-    FileBasis,
     FileDeparture,
     FileIndexed,
     FileMissing,
@@ -16,7 +15,6 @@ from nexuslims_contracts.events import (
     FilesNotFound,
     FileSuperseded,
     Instrument,
-    MetadataExtracted,
     SessionIndexed,
 )
 from nexuslims_contracts.identifiers import digest
@@ -24,6 +22,7 @@ from nexuslims_contracts.paths import bytes_of, readable
 from nexuslims_indexer.claims import Claim, explain
 from nexuslims_indexer.model import FoundFile, Unreadable
 from nexuslims_indexer.names import Strategy
+from nexuslims_indexer.session_files import file_of, sha256_of
 from nexuslims_shared.session.state import FileState, SessionState
 
 _MOST_NOTES: Final = 12
@@ -161,6 +160,11 @@ class _Change:
             for file, claim in found.claims.items()
             if claim.session == state.session
         }
+        for file in found.elsewhere.values():
+            if file.path not in found.growing:
+                claim = whose(file)
+                if claim.session == state.session:
+                    self._mine[file.token] = (file, claim)
         self._places = {file.path: file for file in found.claims} | dict(found.elsewhere)
         self._current = state.current_files()
         self.tokens: set[str] = set()
@@ -197,7 +201,7 @@ class _Change:
 
     def _departure(self, token: str) -> tuple[FileDeparture, str] | None:
         """Say why a file is the session's no more, and what took its place; None if it is."""
-        file = _file_of(self._current[token])
+        file = file_of(self._current[token])
         if file.path in self._found.growing:
             return None  # what it becomes is known when it is at rest
         now = self._places.get(file.path)
@@ -220,15 +224,15 @@ class _Change:
         if not gone:
             return {}
         files = {token: self._mine[token][0] for token in new}
-        left = {token: _file_of(self._current[token]) for token in gone}
+        left = {token: file_of(self._current[token]) for token in gone}
         moved: dict[str, tuple[FileDeparture, str]] = {}
         present = {
             sha256: token
             for token, file in self._current.items()
-            if token in self._mine and (sha256 := _sha256(file))
+            if token in self._mine and (sha256 := sha256_of(file))
         }
         for token in gone:
-            if (sha256 := _sha256(self._current[token])) in present:
+            if (sha256 := sha256_of(self._current[token])) in present:
                 moved[token] = ("moved", present[sha256])
                 del left[token]
         for key in (_name_size_time, _size_time):
@@ -248,11 +252,11 @@ class _Change:
 
     def _differ(self, one: str, other: str) -> bool:
         """Tell whether two files were read and have other bytes."""
-        first, second = _sha256(self._current[one]), _sha256(self._current[other])
+        first, second = sha256_of(self._current[one]), sha256_of(self._current[other])
         return bool(first and second) and first != second
 
     def _is_out_of_sight(self, token: str) -> bool:
-        path = _file_of(self._current[token]).path
+        path = file_of(self._current[token]).path
         return path in self._found.growing or any(
             place.holds(path) for place in self._found.unreadable
         )
@@ -309,39 +313,6 @@ class _Change:
         return indexed.sequence if indexed else 1
 
 
-def held(state: SessionState) -> dict[str, FileBasis]:
-    """Return the files that a session has for a reason that only it knows, by token."""
-    return {
-        token: file.indexed.event.basis
-        for token, file in state.current_files().items()
-        if file.indexed is not None and file.indexed.event.basis in ("began", "content")
-    }
-
-
-def paths_of(state: SessionState) -> set[str]:
-    """Return the paths of the files that a session has."""
-    return {_file_of(file).path for file in state.current_files().values()}
-
-
-def time_inside(event: MetadataExtracted, file: FoundFile) -> int | None:
-    """Return when a file says it was made, nanoseconds since the epoch.
-
-    None where it gives no time, and the reader took that of the file.
-
-    Parameters
-    ----------
-    event
-        What was read of it.
-    file
-        As it was found.
-    """
-    if not event.datasets:
-        return None
-    moment = min(one.creation_time for one in event.datasets).timestamp()
-    is_its_own = abs(moment - file.mtime_ns / 10**9) > 1
-    return int(moment * 10**6) * 1000 if is_its_own else None
-
-
 def _awaited_until(
     state: SessionState, found: Found, now: datetime, deadline: datetime, sweep: timedelta
 ) -> datetime:
@@ -393,18 +364,6 @@ def _notes(session: str, found: Found) -> tuple[str, ...]:
         notes.append("files are still being written, and will be added")
     notes += [f"{readable(one.path)}: {one.reason}: not looked at" for one in found.unreadable]
     return tuple([*notes, *found.notes][:_MOST_NOTES])
-
-
-def _file_of(file: FileState) -> FoundFile:
-    """Return the file that an event names; only those that were indexed are asked for."""
-    if file.indexed is None:
-        raise ValueError("a file that was never indexed has no path")
-    event = file.indexed.event
-    return FoundFile(event.mtime_ns, event.disk_path, event.size)
-
-
-def _sha256(file: FileState) -> str:
-    return file.extracted.event.sha256 if file.extracted else ""
 
 
 def _name_size_time(file: FoundFile) -> tuple[object, ...]:

@@ -25,12 +25,32 @@ class Evidence:
         Who has a file for a reason that only it knows, by the file's token.
     inside
         The time inside a file, nanoseconds since the epoch, by its token; None if it has none.
+    touched
+        Who has a file that has only another time than before, by the file's token; empty where its
+        bytes are others.
+    paths
+        Of files of which more than the time is known.
     """
 
     holders: dict[str, tuple[str, FileBasis]] = field(default_factory=dict)
     inside: dict[str, int | None] = field(default_factory=dict)
+    touched: dict[str, str] = field(default_factory=dict)
+    paths: set[str] = field(default_factory=set)
 
-    def take(self, session: str, held: Mapping[str, FileBasis]) -> None:
+    def touch(self, file: FoundFile, session: str) -> None:
+        """Take whose a file is that has another time than before.
+
+        Parameters
+        ----------
+        file
+            As it is now.
+        session
+            The token of the session that had it; empty if its bytes are others.
+        """
+        self.touched[file.token] = session
+        self.paths.add(file.path)
+
+    def take(self, session: str, held: Mapping[str, FileBasis], paths: Iterable[str] = ()) -> None:
         """Take which files a session keeps, by its events.
 
         Parameters
@@ -39,20 +59,28 @@ class Evidence:
             Its token.
         held
             By the file's token, why.
+        paths
+            Of these files.
         """
+        self.paths.update(paths)
         for token in [one for one, (holder, _) in self.holders.items() if holder == session]:
             del self.holders[token]
         self.holders |= {token: (session, basis) for token, basis in held.items()}
 
     def claim(self, file: FoundFile, sessions: Sessions) -> Claim:
         """Decide whose a file is; what only the events know of it stands."""
-        if not self.holders and not self.inside:
+        if not self.holders and not self.inside and not self.touched:
             return sessions.claim(file)
         token = file.token
         inside = self.inside.get(token)
         claim = sessions.claim(file, inside)
+        if (owner := self.touched.get(token, "")) and sessions.consents(owner):
+            rivals = {claim.session, *claim.others} - {owner, ""}
+            return Claim(owner, "content", tuple(sorted(rivals)))
         holder, basis = self.holders.get(token, ("", "time"))
-        if claim.session == holder or not sessions.may_keep(holder, file):
+        if claim.session == holder or not sessions.consents(holder):
+            return claim
+        if basis == "began" and not sessions.may_have_begun(holder, file):
             return claim
         is_known = file.began_ns if basis == "began" else inside is not None
         if is_known or (claim.others and not claim.session):
@@ -100,7 +128,8 @@ def gather(
     for file in index.files(first, last):
         moment = file.mtime_ns
         place = bisect_left(lows, moment) - 1
-        if place >= 0 and moment <= spans[place][1] and not file.began_ns:
+        is_plain = not file.began_ns and file.path not in evidence.paths
+        if is_plain and place >= 0 and moment <= spans[place][1]:
             session = spans[place][2]
             found[session][file] = mine[session]
             continue

@@ -193,6 +193,24 @@ class FolderIndex:
         rows = ((os.fsencode(path), one.mtime_ns, one.began_ns) for path, one in files.items())
         self._database.executemany("INSERT OR REPLACE INTO grown VALUES (?, ?, ?)", rows)
 
+    def put_touched(self, file: FoundFile, session: str) -> None:
+        """Keep whose a file is that has only another time than before.
+
+        Parameters
+        ----------
+        file
+            As it is now.
+        session
+            The token of the session that has it; empty if its bytes are others.
+        """
+        row = (os.fsencode(file.path), file.size, file.mtime_ns, session)
+        self._database.execute("INSERT OR REPLACE INTO touched VALUES (?, ?, ?, ?)", row)
+
+    def touched(self) -> list[tuple[FoundFile, str]]:
+        """Return the files that were looked into because of another time, and whose they are."""
+        rows = self._database.execute("SELECT mtime_ns, path, size, session FROM touched")
+        return [(FoundFile(row[0], os.fsdecode(row[1]), row[2]), row[3]) for row in rows]
+
     # --- what is to be decided ---
 
     def add_pending(self, times: "array[int]") -> None:
@@ -226,17 +244,18 @@ class FolderIndex:
         """
         growing = self.growing()
         grown = self._grown(low_ns, high_ns)
-        names: dict[tuple[int, ...], FoundFile] = {}
+        names: dict[tuple[int, ...], list[FoundFile]] = {}
         for file, inode in self._within(low_ns, high_ns):
             if file.path in growing:
                 continue
             if inode is None:
                 yield _begun(file, grown)
-            else:  # several names of one file: the first counts
-                same = (*inode, file.size, file.mtime_ns)
-                names[same] = min(names.get(same, file), file)
-        for file in names.values():
-            yield _begun(file, grown)
+            else:
+                names.setdefault((*inode, file.size, file.mtime_ns), []).append(file)
+        for (_, _, links, *_), files in names.items():
+            # several names of one file: the first counts; more than it has are several files
+            for file in files if len(files) > links else [min(files)]:
+                yield _begun(file, grown)
         for path, (mtime_ns, _) in list(grown.items()):
             later = self.locate([path]).get(path) if path not in growing else None
             if later is not None and later.mtime_ns == mtime_ns:
@@ -298,7 +317,7 @@ class FolderIndex:
 
     def _within(
         self, low_ns: int, high_ns: int
-    ) -> Iterator[tuple[FoundFile, tuple[int, int] | None]]:
+    ) -> Iterator[tuple[FoundFile, tuple[int, int, int] | None]]:
         rows = self._database.execute(
             "SELECT path FROM folder WHERE newest_ns > ? AND oldest_ns <= ? ORDER BY path",
             (low_ns, high_ns),
@@ -311,7 +330,7 @@ class FolderIndex:
 
     def _of_folder(
         self, path: bytes, low_ns: int, high_ns: int
-    ) -> Iterator[tuple[FoundFile, tuple[int, int] | None]]:
+    ) -> Iterator[tuple[FoundFile, tuple[int, int, int] | None]]:
         folder = os.fsdecode(path)
         listing = self.listing(folder)
         if listing is None:

@@ -14,13 +14,8 @@ from nexuslims_contracts.envelope import Envelope
 from nexuslims_contracts.paths import readable
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.manifest_updater import (
-    EventAccess,
-    ManifestUpdater,
-    ScanPolicy,
-    Seen,
-)
-from nexuslims_indexer.model import Growing, Look, Tree, Unreadable
+from nexuslims_indexer.manifest_updater import EventAccess, ManifestUpdater, ScanPolicy
+from nexuslims_indexer.model import Growing, Look, Seen, Tree, Unreadable
 from nexuslims_indexer.names import Names
 from nexuslims_indexer.place import Place
 from nexuslims_indexer.schedule import LONGEST, Occasion, next_look

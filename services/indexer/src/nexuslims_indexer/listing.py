@@ -40,7 +40,7 @@ class Listing:
     links
         Names of its symbolic links, whatever they lead to.
     shared
-        Of the files that have more than one name: device and inode by name.
+        Of the files that have more than one name: device, inode and how many names, by name.
     unreadable
         Names of files that could not be looked at, and why.
     is_empty
@@ -54,7 +54,7 @@ class Listing:
     sizes: "array[int]" = field(default_factory=lambda: array("q"))
     folders: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
-    shared: dict[str, tuple[int, int]] = field(default_factory=dict)
+    shared: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     is_empty: bool = False
 
@@ -103,7 +103,7 @@ class _Reading:
         self._names: list[str] = []
         self._times = array("q")
         self._sizes = array("q")
-        self._shared: dict[str, tuple[int, int]] = {}
+        self._shared: dict[str, tuple[int, int, int]] = {}
         self._unreadable: dict[str, str] = {}
 
     def read(self, names: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ class _Reading:
                 time(time_of(status))
             size(status.st_size)
             if status.st_nlink > 1:
-                self._shared[name] = (status.st_dev, status.st_ino)
+                self._shared[name] = (status.st_dev, status.st_ino, status.st_nlink)
 
     def listing(
         self, folder: os.stat_result, folders: list[str], links: list[str], *, is_empty: bool

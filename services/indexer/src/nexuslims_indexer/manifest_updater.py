@@ -4,7 +4,7 @@ import logging
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -14,15 +14,17 @@ from nexuslims_contracts.events import MetadataExtracted
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.subjects import file_subject
 from nexuslims_indexer.claims import Booked, Claim, Sessions
-from nexuslims_indexer.decide import Found, Statement, Window, decide, held, paths_of, time_inside
+from nexuslims_indexer.decide import Found, Statement, Window, decide
 from nexuslims_indexer.gather import Evidence, batches, gather
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.model import FoundFile, Growing, Unreadable
+from nexuslims_indexer.model import FoundFile, Growing, Seen
 from nexuslims_indexer.names import Strategy
 from nexuslims_indexer.people import FolderNames
 from nexuslims_indexer.place import Place, nanoseconds
 from nexuslims_indexer.schedule import QUIET
+from nexuslims_indexer.session_files import held, paths_of, paths_of_held, time_inside
 from nexuslims_indexer.threads import in_thread
+from nexuslims_indexer.touched import has_bytes, suspects
 from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions, TreeKey
 from nexuslims_indexer.warn import Warnings
 from nexuslims_shared.logs import about
@@ -74,25 +76,6 @@ class EventAccess:
     store: EventStore
     sessions: SessionRepository
     catch_up: Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the looks found out beside what is in the index.
-
-    Parameters
-    ----------
-    growing
-        Files that are not at rest.
-    unreadable
-        Where the last whole look could not look.
-    is_first
-        Whether nothing was known before: then all sessions are held against what is there.
-    """
-
-    growing: Mapping[str, Growing] = field(default_factory=dict)
-    unreadable: tuple[Unreadable, ...] = ()
-    is_first: bool = False
 
 
 class ManifestUpdater:
@@ -159,6 +142,9 @@ class ManifestUpdater:
         if seen.is_first:
             wanted = self._with_those_to_compare(sessions, wanted)
         self.failed.clear()
+        await self._recognise(sessions, wanted)
+        if seen.is_first:
+            await self._read_those_that_differ(sessions, wanted)
         for batch in batches(wanted):
             await self._decide_batch(sessions, batch, seen, now)
         await in_thread(self._thread, self._index.settle_pending, number)
@@ -272,14 +258,51 @@ class ManifestUpdater:
 
     async def _read_holders(self, sessions: Sessions, batch: Sequence[Booked]) -> None:
         """Ask the events of sessions, and those that share time with them, what they keep."""
-        near = {one.session for one in batch} | {
+        own = {one.session for one in batch} - self._to_compare
+        near = {
             other.session
             for one in batch
             for other in sessions.overlapping(one.start_ns, one.end_ns)
+            if other is not one
         }
-        for session in near:
+        await self._read_held(own | near)
+
+    async def _read_held(self, sessions: Iterable[str]) -> None:
+        for session in sessions:
             if self._tracked.by_token[session].scanned:
-                self._evidence.take(session, held(await self._events.sessions.open(session)))
+                state = await self._events.sessions.open(session)
+                self._evidence.take(session, held(state), paths_of_held(state))
+
+    async def _recognise(self, sessions: Sessions, wanted: Sequence[Booked]) -> None:
+        """Find files that only another time takes from their session: they have the same bytes."""
+        touched = self._evidence.touched
+        if not touched:
+            for file, session in await in_thread(self._thread, self._index.touched):
+                self._evidence.touch(file, session)
+        for one in wanted:
+            tracked = self._tracked.by_token[one.session]
+            if not tracked.has_files or one.session in self._to_compare:
+                continue
+            state = await self._events.sessions.open(one.session, through=tracked.scanned)
+            files = await in_thread(self._thread, suspects, self._index, state)
+            for token, (file, sha256) in files.items():
+                if token in touched or self._evidence.claim(file, sessions).session == one.session:
+                    continue
+                same = await in_thread(self._thread, has_bytes, self._place.root, file, sha256)
+                owner = one.session if same else ""
+                self._evidence.touch(file, owner)
+                await in_thread(self._thread, self._index.put_touched, file, owner)
+
+    async def _read_those_that_differ(self, sessions: Sessions, wanted: list[Booked]) -> None:
+        """Ask sessions that do not have what time alone would give them, before any is decided."""
+        for batch in batches(wanted):
+            found = await self._gather(sessions, batch)
+            await self._read_held(
+                one.session
+                for one in batch
+                if one.session in self._to_compare
+                and not self._is_as_stated(one.session, found[one.session])
+            )
 
     async def _read_inside(
         self, sessions: Sessions, found: Mapping[str, Mapping[FoundFile, Claim]]

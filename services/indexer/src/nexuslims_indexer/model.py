@@ -1,5 +1,6 @@
 """Files, folders and looks, as the parts of the indexer speak of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,4 +168,23 @@ class Look:
     unreadable: list[Unreadable] = field(default_factory=list)
     growing: dict[str, Growing] = field(default_factory=dict)
     listed: int = 0
+    is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the looks found out beside what is in the index.
+
+    Parameters
+    ----------
+    growing
+        Files that are not at rest.
+    unreadable
+        Where the last whole look could not look.
+    is_first
+        Whether nothing was known before: then all sessions are held against what is there.
+    """
+
+    growing: Mapping[str, Growing] = field(default_factory=dict)
+    unreadable: tuple[Unreadable, ...] = ()
     is_first: bool = False

@@ -302,7 +302,7 @@ class _Walk:
         """A share that went away stops the look; a folder that did does not."""
         reason = error.strerror or type(error).__name__
         if error.errno in AWAY:
-            raise ShareUnavailableError(f"{path}: {reason}: is the share mounted?") from error
+            self._check_top(None, had_files=True)
         if error.errno in GONE:
             return
         place = Unreadable(path, reason, _changed_ns(self._real(path)))
