@@ -109,6 +109,11 @@ class System:
             self._require_life(name)
             await asyncio.sleep(0.05)
 
+    async def wait_for_file(self, path: Path) -> None:
+        """Wait until an artifact stands under its name: it follows the event that names it."""
+        while not path.is_file():
+            await asyncio.sleep(0.05)
+
     async def state(self, session: str) -> SessionState:
         """The state of a session now."""
         return fold(await read_session(self.store, session))

@@ -127,4 +127,5 @@ async def test_the_session_becomes_the_record_the_incumbent_builds(facility: Pat
             lambda item: item.event.kind() == "record-built", after=state.through
         )
         assert rebuilt.sequence > state.through
+        await system.wait_for_file(record)
         assert artifacts(facility / "data") == before
