@@ -4,7 +4,7 @@ The services run as processes, as in production. The indexer finds the files, an
 after each of two renames; then the extractor reads them, the builder makes the record and the
 archive takes it. ``FILES=2000`` asks for fewer. The broker takes no message of more than 256 KB, so
 whatever grows with the number of files is refused; the largest message that is stored, of events
-and of key-value buckets, is reported.
+and of key-value buckets, is reported, and the CPU time that a file costs each service.
 """
 
 import asyncio
@@ -27,7 +27,10 @@ from tests.system import System, running
 from benchmarks.report import Bar, Report
 from nexuslims_contracts.envelope import MAX_EVENT_BYTES, Recorded
 from nexuslims_contracts.events import (
+    Event,
+    FileIndexed,
     Instrument,
+    MetadataExtracted,
     RecordBuilt,
     RecordRejected,
     RecordUploaded,
@@ -42,6 +45,8 @@ START: Final = datetime(2026, 6, 1, 8, tzinfo=UTC)
 LENGTH: Final = timedelta(hours=8)
 _HEADERS: Final = 4096
 _BATCH: Final = 500
+_STEPS: Final = 20
+"""How often progress is printed while files are found or read."""
 
 
 def main() -> None:
@@ -80,7 +85,7 @@ async def measure(folder: Path, files: int, report: Report) -> None:
         system.start(*SERVICES[1:], **settings)
         await run.build()
         await _measure_messages(system, report)
-        _measure_memory(system, report)
+        _measure_processes(system, report, files)
 
 
 def write_files(folder: Path, count: int) -> None:
@@ -116,11 +121,13 @@ class _Run:
         facts = SessionEvents("many-1", START, START + LENGTH, sem)
         for event in (facts.started(), facts.matched(), facts.ended()):
             await self._system.append(event)
-        await self._wait("indexed (s)", lambda item: isinstance(item.event, SessionIndexed))
+        await self._wait(
+            "indexed (s)", lambda item: isinstance(item.event, SessionIndexed), FileIndexed
+        )
         for number, (before, after) in enumerate(pairwise(places), start=1):
             before.rename(after)
             await self._system.append(RetryRequested(session="many-1", request=f"{number}"))
-            await self._wait(f"indexed after rename {number} (s)", self._is_complete)
+            await self._wait(f"indexed after rename {number} (s)", self._is_complete, FileIndexed)
 
     def _is_complete(self, item: Recorded) -> bool:
         event = item.event
@@ -132,7 +139,9 @@ class _Run:
     async def build(self) -> None:
         """Have the files read, the record built and put into the archive."""
         begin = time.perf_counter()
-        read = await self._wait("read and built (s)", lambda item: _is_record(item.event))
+        read = await self._wait(
+            "read and built (s)", lambda item: _is_record(item.event), MetadataExtracted
+        )
         built = read.event
         if not isinstance(built, RecordBuilt):
             raise SystemExit(f"the record was rejected: {built}")
@@ -143,13 +152,48 @@ class _Run:
         self._report.bars["datasets in the record"] = datasets
         self._report.bars["files that could not be read"] = Bar(built.failures, 0)
 
-    async def _wait(self, what: str, condition: Callable[[Recorded], bool]) -> Recorded:
+    async def _wait(
+        self,
+        what: str,
+        condition: Callable[[Recorded], bool],
+        counted: type[Event] = SessionIndexed,
+    ) -> Recorded:
+        """Wait for an event, and print how many came of those that are counted."""
         begin = time.perf_counter()
-        found = await self._system.wait_until(condition, after=self._sequence)
+        step = max(self._files // _STEPS, 1)
+        count = 0
+
+        def is_it(item: Recorded) -> bool:
+            nonlocal count
+            if isinstance(item.event, counted):
+                count += 1
+                if count % step == 0:
+                    rate = count / (time.perf_counter() - begin)
+                    print(f"  {count:,} of {self._files:,} files, {rate:.0f} a second", flush=True)
+            return condition(item)
+
+        found = await self._system.wait_until(is_it, after=self._sequence)
         self._report.figures[what] = time.perf_counter() - begin
         print(f"{what}: {self._report.figures[what]:.1f}", flush=True)
         self._sequence = found.sequence
         return found
+
+
+def cpu_of_tree(pid: int) -> float:
+    """Return the CPU seconds of a process, of those it started, and of those that have ended.
+
+    Parameters
+    ----------
+    pid
+        Of the process; Linux counts.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # it has ended in between: its parent has its time
+    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu_of_tree(int(child)) for child in children)
 
 
 def _is_record(event: object) -> bool:
@@ -184,13 +228,14 @@ async def _measure_messages(system: System, report: Report) -> None:
     await client.close()
 
 
-def _measure_memory(system: System, report: Report) -> None:
-    """Report the most memory that each service ever held; Linux counts that."""
+def _measure_processes(system: System, report: Report, files: int) -> None:
+    """Report what each service took: CPU time, and the most memory that it ever held."""
     pids = {name: process.pid for name, process in system.processes.items()}
     for name, pid in {**pids, "broker": system.broker.process.pid}.items():
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
         peak = int(status.partition("VmHWM:")[2].split()[0])
         report.figures[f"{name}, memory (MiB)"] = peak / 1024
+        report.figures[f"{name}, CPU a file (ms)"] = 1e3 * cpu_of_tree(pid) / files
 
 
 if __name__ == "__main__":

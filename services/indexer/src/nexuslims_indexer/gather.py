@@ -125,11 +125,12 @@ def gather(
     mine = {one.session: Claim(one.session) for one in wanted}
     first = min(one.start_ns for one in wanted)
     last = min(max(one.last_ns for one in wanted), _LARGEST)
+    known = evidence.paths
     for file in index.files(first, last):
         moment = file.mtime_ns
         place = bisect_left(lows, moment) - 1
-        is_plain = not file.began_ns and file.path not in evidence.paths
-        if is_plain and place >= 0 and moment <= spans[place][1]:
+        is_alone = place >= 0 and moment <= spans[place][1]
+        if is_alone and not file.began_ns and not (known and file.path in known):
             session = spans[place][2]
             found[session][file] = mine[session]
             continue

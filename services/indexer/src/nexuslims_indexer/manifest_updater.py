@@ -142,7 +142,8 @@ class ManifestUpdater:
         if seen.is_first:
             wanted = self._with_those_to_compare(sessions, wanted)
         self.failed.clear()
-        await self._recognise(sessions, wanted)
+        if times:
+            await self._recognise(sessions, wanted)
         if seen.is_first:
             await self._read_those_that_differ(sessions, wanted)
         for batch in batches(wanted):
