@@ -111,7 +111,9 @@ class System:
 
     async def wait_for_file(self, path: Path) -> None:
         """Wait until an artifact stands under its name: it follows the event that names it."""
-        while not path.is_file():
+        while True:
+            if await asyncio.to_thread(path.is_file):
+                return
             await asyncio.sleep(0.05)
 
     async def state(self, session: str) -> SessionState:
