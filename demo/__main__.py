@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ from demo.facility import make_facility
 
 CONSOLE: Final = "http://127.0.0.1:8600/"
 """Its address, unless something else is there."""
+_INTERRUPTED: Final = 128 + signal.SIGINT
+SESSION: Final = "sessions/file-1001"
+"""The page of the session that has a record."""
 
 
 def main() -> int:
@@ -29,10 +33,12 @@ def main() -> int:
     if page.exists():
         print(f"\nOpen the records in a browser: {page.as_uri()}")
     if options.keep:
-        print("Everything is started again, until Ctrl-C; then the console's address is below.")
+        print("Everything is started again, until Ctrl-C; then the console's address is below:")
+        print(f"open {SESSION} there, which leads to the record.")
         sys.stdout.flush()
-        return _nexuslims(folder, "up")
-    print(f"The console, while `make demo KEEP=1` runs: {CONSOLE}sessions/file-1001")
+        ended = _nexuslims(folder, "up")
+        return done if ended == _INTERRUPTED else ended
+    print(f"The console, while `make demo KEEP=1` runs: {CONSOLE}{SESSION}")
     return done
 
 

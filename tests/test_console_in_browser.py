@@ -195,6 +195,26 @@ def test_reading_needs_no_script(browser: Any, facility: Facility) -> None:
     visitor.context.close()
 
 
+def test_a_scientist_finds_takes_home_and_prints_her_record(
+    browser: Any, facility: Facility
+) -> None:
+    visitor = Visitor(browser, facility)
+    visitor.open("/?person=land&q=gold")
+    visitor.click("file-1001", "/sessions/file-1001")
+    visitor.click("Open the record", "/archive/file-1001")
+    for form, begin in (("XML", b"<?xml"), ("JSON", b"{"), ("ELN", b"PK")):
+        with visitor.page.expect_download() as download:
+            visitor.page.get_by_role("link", name=form, exact=True).click()
+        assert Path(download.value.path()).read_bytes().startswith(begin)
+    further = visitor.page.locator("details .parameters").first
+    assert not further.is_visible()
+    visitor.page.emulate_media(media="print")
+    assert further.is_visible(), "what is folded is printed too"
+    for gone in (".top", ".actions"):
+        assert not visitor.page.locator(gone).first.is_visible()
+    visitor.context.close()
+
+
 def test_a_keyboard_is_enough(browser: Any, facility: Facility) -> None:
     visitor = Visitor(browser, facility)
     visitor.open("/")

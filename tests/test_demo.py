@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]  # whole facilities are run
 
 RECORD = "2026-03-02_FEI-Quanta-SEM_1001.xml"
 
@@ -23,7 +26,7 @@ def nexuslims(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
         text=True,
         check=False,
         env=environment,
-        timeout=110,
+        timeout=300,
     )
 
 
@@ -33,7 +36,7 @@ def demo(folder: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -54,6 +57,29 @@ def events_of(folder: Path, session: str) -> list[str]:
     return [event["type"] for event in json.loads(done.stdout)["events"]]
 
 
+def look_at_the_console_of_a_demo_that_goes_on(folder: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo", "--keep", "--dir", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if address := re.search(r"the console is at (http://\S+)", line):
+                page = httpx.get(f"{address[1]}sessions/file-1001", timeout=60)
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does for Ctrl-C
+                break
+        lines += process.stdout
+    assert process.returncode == 0, lines
+    assert any("sessions/file-1001" in line for line in lines)
+    assert "Open the record" in page.text
+
+
 def test_the_demo_and_a_rebuild_from_the_events_alone(tmp_path: Path) -> None:
     folder = tmp_path / "facility"
     done = demo(folder)
@@ -65,7 +91,8 @@ def test_the_demo_and_a_rebuild_from_the_events_alone(tmp_path: Path) -> None:
     assert left_running(folder) == []
 
     history = events_of(folder, "file-1001")
-    demo(folder)
+    look_at_the_console_of_a_demo_that_goes_on(folder)
+    assert left_running(folder) == []
     assert events_of(folder, "file-1001") == history
     assert [path.name for path in page.parent.glob("*.xml")] == [RECORD]
 
