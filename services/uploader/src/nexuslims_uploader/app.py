@@ -16,6 +16,7 @@ from nexuslims_uploader.look import keep_looking
 from nexuslims_uploader.uploader import Uploader
 from nexuslims_uploader.verify import Verifier
 from nexuslims_uploader.verify_files import FileVerifier
+from nexuslims_uploader.verify_links import LinkVerifier, links_are_known
 from nexuslims_uploader.verifying import keep_verifying
 
 
@@ -44,7 +45,8 @@ async def _work(
         leases = BucketLeases(context.jetstream)
         uploader = Uploader(context, destinations, calls, leases)
         files = FileVerifier(context, hashing=False, repair=False)
-        verifier = Verifier(context, destinations, leases, repair=False, files=files)
+        links = LinkVerifier(context.settings) if links_are_known(context.settings) else None
+        verifier = Verifier(context, destinations, leases, repair=False, files=files, links=links)
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(keep_looking(context, uploader, leases))
             verifying = tasks.create_task(keep_verifying(context, verifier, leases))

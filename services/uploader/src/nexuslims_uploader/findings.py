@@ -9,6 +9,8 @@ ARTIFACTS: Final = "artifacts"
 """Where a finding is about a record's file, a metadata document or a preview."""
 FILES: Final = "files"
 """Where a finding is about an instrument's file."""
+LINKS: Final = "links"
+"""Where a finding is about a link of a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Finding:
     Parameters
     ----------
     session, destination
-        Whose, and where: a destination, :data:`ARTIFACTS` or :data:`FILES`.
+        Whose, and where: a destination, :data:`ARTIFACTS`, :data:`FILES` or :data:`LINKS`.
     problem
         ``missing``; ``outdated``, of a record that is not as the settings say now, or an earlier
         one; ``changed`` by somebody else; ``moved``, of an instrument's file; ``unknown``
@@ -28,7 +30,7 @@ class Finding:
     sent_again
         Whether it was requested that it is uploaded or made again.
     path
-        Of the file; empty for a record at a destination.
+        Of the file, or address of the link; empty for a record at a destination.
     """
 
     session: str

@@ -22,12 +22,13 @@ from nexuslims_uploader.curation import written_before
 from nexuslims_uploader.destination import Destination, load_destinations
 from nexuslims_uploader.destination_calls import DestinationCalls
 from nexuslims_uploader.errors import PermanentUploadError, UploaderError
-from nexuslims_uploader.findings import ARTIFACTS, FILES, Finding, Verification
+from nexuslims_uploader.findings import ARTIFACTS, FILES, LINKS, Finding, Verification
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 from nexuslims_uploader.outcomes import record_lost
 from nexuslims_uploader.record_reader import RecordReader
 from nexuslims_uploader.record_state import RecordState
 from nexuslims_uploader.verify_files import SOURCE, FileVerifier
+from nexuslims_uploader.verify_links import LinkVerifier, links_are_known
 from nexuslims_uploader.verify_position import Position
 
 _AT_ONCE: Final = 8
@@ -53,6 +54,8 @@ class Verifier:
         Whether to state that a missing record is lost: then the uploader uploads it again.
     files
         Looks at artifacts and instruments' files; None if nobody is to.
+    links
+        Asks for the links of records; None if nobody is to.
     """
 
     def __init__(
@@ -63,8 +66,10 @@ class Verifier:
         *,
         repair: bool,
         files: FileVerifier | None = None,
+        links: LinkVerifier | None = None,
     ) -> None:
         self._files = files
+        self._links = links
         some = tuple(destinations)
         self._names = tuple(one.name for one in some)
         self._store = context.store
@@ -76,8 +81,9 @@ class Verifier:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Where something may not be well: the destinations, artifacts, and files."""
-        return (*self._names, *((ARTIFACTS, FILES) if self._files is not None else ()))
+        """Where something may not be well: the destinations, artifacts, files and links."""
+        files = (ARTIFACTS, FILES) if self._files is not None else ()
+        return (*self._names, *files, *((LINKS,) if self._links is not None else ()))
 
     async def verify(
         self, sessions: Iterable[str], update: Update, position: Position | None = None
@@ -126,6 +132,8 @@ class Verifier:
         """
         found = await self._look(session)
         findings = [one for one in found if one is not None]
+        if self._links is not None:
+            findings += await self._look_at_links(session, self._links)
         if self._files is None:
             return len(found), 0, findings
         look = await self._files.look(session)
@@ -141,6 +149,18 @@ class Verifier:
         ]
         reader = RecordReader(self._records)
         return [await self._at(name, state, reader) for name in sorted(uploaded)]
+
+    async def _look_at_links(self, session: str, links: LinkVerifier) -> list[Finding]:
+        """Ask for the links of a record; of one that cannot be read there is a finding already."""
+        state = RecordState.of(await self._sessions.open(session))
+        pages = [one.url for one in state.results().values() if one.url.startswith("http")]
+        if not state.uploads:
+            return []
+        try:
+            record = await RecordReader(self._records).to_upload(state)
+        except (ArtifactError, UnreadableRecordError):
+            return []
+        return await links.look(session, record.experiment, pages)
 
     async def _at(self, name: str, state: RecordState, reader: RecordReader) -> Finding | None:
         session = state.current.session
@@ -257,12 +277,13 @@ async def verify(settings: Settings, scope: Scope, update: Update) -> Verificati
             names = ", ".join(one.name for one in destinations)
             raise UploaderError(f"{scope.destination} is not in use: NX_DESTINATIONS has {names}")
         context = await stack.enter_async_context(command_context(settings, "verify"))
-        files, listed = None, sessions_with_uploads
+        files, links, listed = None, None, sessions_with_uploads
         if not scope.destination:
             files = FileVerifier(context, hashing=scope.hashing, repair=scope.repair)
+            links = LinkVerifier(settings) if links_are_known(settings) else None
             listed = sessions_with_records
         leases = BucketLeases(context.jetstream)
-        verifier = Verifier(context, chosen, leases, repair=scope.repair, files=files)
+        verifier = Verifier(context, chosen, leases, repair=scope.repair, files=files, links=links)
         every = [scope.session] if scope.session else await listed(context.store)
         with scope.position(settings) as position:
             return await verifier.verify(every, update, position)

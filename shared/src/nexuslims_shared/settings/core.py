@@ -157,6 +157,19 @@ class Settings(Environment):
     verify_hours: Annotated[
         float, Field(ge=0, description="How often each record is verified slowly; 0: never")
     ] = 168.0
+    data_url: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://\S+)?$", description="Of NX_DATA_PATH, as readers' links have it"
+        ),
+    ] = ""
+    instrument_data_url: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://\S+)?$",
+            description="Of NX_INSTRUMENT_DATA_PATH, as readers' links have it",
+        ),
+    ] = ""
     upload_concurrency: Annotated[int, Field(ge=1, description="Sessions uploaded at once")] = 4
     destinations: Annotated[
         tuple[str, ...] | None,
