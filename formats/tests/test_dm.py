@@ -200,10 +200,6 @@ def test_a_colour_image_has_two_sizes_of_a_pixel(tmp_path, dm_file):
     assert dataset.metadata["pixel_width"]["value"] == pytest.approx(0.05)
 
 
-def test_a_kind_of_colours_that_nobody_reads_is_unsupported(tmp_path, dm_file):
-    assert an_image(tmp_path / "a.dm3", dm_file, {}, code=8).outcome == "unsupported"
-
-
 @pytest.mark.parametrize("scale", [0.0, float("nan")])
 def test_a_scale_that_is_none_is_not_one(tmp_path, dm_file, scale):
     calibration = {"Origin": (6, 0.0), "Scale": (6, scale), "Units": "nm"}
@@ -217,3 +213,26 @@ def test_a_scale_that_is_none_is_not_one(tmp_path, dm_file, scale):
     assert [axis.unit for axis in dataset.axes] == ["", ""]
     assert "pixel_width" not in dataset.metadata
     assert any("the scale of axis 'x'" in words for words in dataset.warnings)
+
+
+@pytest.mark.parametrize(
+    ("code", "shape", "dtype"),
+    [(8, (3, 4, 4), "uint8"), (23, (3, 4, 4), "uint8"), (5, (3, 4), "complex64")],
+)
+def test_colours_and_packed_transforms_of_old_files(tmp_path, dm_file, code, shape, dtype):
+    made = image(np.zeros((3, 4)), {})
+    made["ImageData"]["DataType"] = (5, code)
+    path = tmp_path / "old.dm3"
+    path.write_bytes(dm_file(3).bytes({"ImageList": {"a": made}, "Thumbnails": {}}))
+    found = read(path)
+    (dataset,) = found.datasets
+    assert (found.outcome, dataset.shape, dataset.dtype) == ("extracted", shape, dtype)
+    assert (found.preview() is None) == (code == 5)
+
+
+def test_an_image_in_one_colour_of_the_light_is_an_image(tmp_path, dm_file):
+    made = image(np.zeros((3, 4)), {"Meta Data": {"Signal": "CL"}})
+    path = tmp_path / "light.dm4"
+    path.write_bytes(dm_file(4).bytes({"ImageList": {"a": made}, "Thumbnails": {}}))
+    (dataset,) = read(path).datasets
+    assert (dataset.dataset_type, dataset.data_type) == ("Image", "SEM_CL")

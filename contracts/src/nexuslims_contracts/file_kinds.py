@@ -1,11 +1,17 @@
 """Which files the readers in use can read: the extractor publishes it, the indexer goes by it."""
 
 from collections.abc import Collection
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from nexuslims_contracts.model import ContractModel
+
+
+STORE_ENDINGS: Final = (".zspy",)
+"""How folders are named that are one dataset; nothing in them is one of its own."""
+STORE_HEAD: Final = ".zattrs"
+"""The file in such a folder that stands for it: what the whole is, by the format's own rules."""
 
 
 class Companion(ContractModel):

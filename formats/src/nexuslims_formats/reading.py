@@ -23,6 +23,7 @@ from nexuslims_formats.model import (
     unknown_signal,
 )
 from nexuslims_formats.registry import HEAD_BYTES, Extractor, choose, is_misnamed
+from nexuslims_formats.stores import head_of, store_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +131,8 @@ def read(
     Parameters
     ----------
     path
-        The file; it is only read.
+        The file; it is only read. Of a folder that is one dataset, the folder or the file in it
+        that stands for it (:mod:`nexuslims_formats.stores`).
     instrument
         The microscope it comes from: its zone places local times.
     amend
@@ -143,7 +145,7 @@ def read(
     Reading
         Whatever is wrong with the file is in its outcome, never an exception.
     """
-    path = Path(path)
+    path = store_of(Path(path))
     plugin: Extractor | None = None
     reading = Reading(path=path, outcome="failed")
     try:
@@ -188,6 +190,7 @@ def _unsupported(reading: Reading, problems: Sequence[str]) -> Reading:
 
 def _head(path: Path) -> bytes:
     """Return the first bytes of a file; a device or a pipe is never opened."""
+    path = head_of(path)
     if not stat.S_ISREG(path.stat().st_mode):
         raise UnreadableFileError("not a regular file")
     with path.open("rb") as file:

@@ -129,8 +129,6 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
     ------
     UnreadableFileError
         Its tags do not tell what its data are.
-    UnsupportedFileError
-        Its data are of a type that is not read.
     """
     tags = _Tags(image)
     data = image["ImageData"]
@@ -147,7 +145,7 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
         dataset_type = "Diffraction"
     axes = tuple(_marked(axes, dataset_type))
     shape = sizes
-    if code == BGRA:
+    if code in BGRA:
         shape = (*sizes, 4)
         axes = (*axes, Axis(name=CHANNEL, size=4))
     status = tags.text(STATUS)
@@ -224,7 +222,7 @@ def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> Datase
     kept = [axis for axis in axes if axis.size > 1]
     form = tags.text("Meta Data/Format")
     spectral = any(_is_energy(axis) for axis in axes) or form.startswith("Spectrum")
-    if spectral or technique == "CL":
+    if spectral or (technique == "CL" and not _is_picture(axes)):
         return "SpectrumImage" if len(kept) > 1 and form != "Spectrum" else "Spectrum"
     if len(kept) <= 1 and len(axes) <= 2:  # noqa: PLR2004 - a line, stored as one or two axes
         return "Spectrum"
@@ -235,6 +233,17 @@ def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> Datase
     if "DIFFRACTION" in imaging and _mode(tags) == "TEM":
         return "Diffraction"
     return "Image"
+
+
+def _is_picture(axes: tuple[Axis, ...]) -> bool:
+    """Whether both axes are lengths of one unit: panchromatic light, or of one wavelength."""
+    kept = [axis for axis in axes if axis.size > 1]
+    return (
+        len(kept) == 2  # noqa: PLR2004 - a plane
+        and measures(kept[0].unit) == "length"
+        and kept[0].unit == kept[1].unit
+        and kept[0].scale == kept[1].scale
+    )
 
 
 def _named_diffraction(tags: _Tags, name: str, path: Path) -> bool:

@@ -4,22 +4,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef
-from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
+from nexuslims_formats.errors import UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
 
-# ImageData/DataType -> numpy's name; 23 is BGRA, 27 and 28 are half of a Fourier transform
+# ImageData/DataType -> numpy's name; 8 and 23 are BGRA, 5, 27 and 28 half of a Fourier transform
 _DTYPES: Final = {
-    1: "int16", 2: "float32", 3: "complex64", 6: "uint8", 7: "int32", 9: "int8", 10: "uint16",
-    11: "uint32", 12: "float64", 13: "complex128", 14: "uint8", 23: "uint8", 27: "complex64",
-    28: "complex128", 39: "int64", 40: "uint64",
+    1: "int16", 2: "float32", 3: "complex64", 5: "complex64", 6: "uint8", 7: "int32", 8: "uint8",
+    9: "int8", 10: "uint16", 11: "uint32", 12: "float64", 13: "complex128", 14: "uint8",
+    23: "uint8", 27: "complex64", 28: "complex128", 39: "int64", 40: "uint64",
 }  # fmt: skip
-BGRA: Final = 23
-_RGB: Final = 8  # as the documentation of DigitalMicrograph has it: not known how it is stored
+BGRA: Final = (8, 23)
 _PACKED: Final = (27, 28)
+_OLD_PACKED: Final = 5
+"""Rows and columns of different layouts in one: not shown."""
+_PLANE: Final = 2
 
 
 def dtype_of(code: int) -> str:
@@ -27,13 +29,9 @@ def dtype_of(code: int) -> str:
 
     Raises
     ------
-    UnsupportedFileError
-        It is not read.
     UnreadableFileError
         It is not known.
     """
-    if code == _RGB:
-        raise UnsupportedFileError("image data of type 8 (RGB) are not read")
     if code not in _DTYPES:
         raise UnreadableFileError(f"image data of the unknown type {code}")
     return _DTYPES[code]
@@ -57,7 +55,9 @@ def pixels_of(
     code
         Its type of image data.
     """
-    if not isinstance(reference, ArrayRef):
+    if not isinstance(reference, ArrayRef) or code == _OLD_PACKED:
+        return None
+    if code in _PACKED and len(shape) != _PLANE:
         return None
 
     def open_pixels() -> "np.ndarray":
@@ -68,7 +68,7 @@ def pixels_of(
         pixels: np.ndarray = np.memmap(
             path, dtype=dtype, mode="r", offset=reference.offset, shape=stored
         )
-        if code == BGRA:
+        if code in BGRA:
             return pixels[..., [2, 1, 0]]
         if code in _PACKED:  # only the right half is stored: the left is its mirror image
             half = pixels[:, : shape[1] // 2]

@@ -10,15 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_contracts.file_kinds import Companion
 from nexuslims_contracts.text import clean_text
 from nexuslims_contracts.units import known_unit
 from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
-from nexuslims_formats.hdf5.signature import SIGNATURE, is_hdf5
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.mrc.reader import DE_MOVIE
 from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
+from nexuslims_formats.rosettasciio.kinds import (
+    ANYBODYS,
+    KINDS,
+    LOGS,
+    companion_of_log,
+    is_known,
+    kind_of,
+)
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
 from nexuslims_formats.sidecars import refuse_odd
@@ -30,23 +38,6 @@ from nexuslims_formats.values import leaves
 log = logging.getLogger(__name__)
 
 _EAGER_BYTES = 256 << 20
-
-# extension -> rosettasciio's modules in the order to try, and how such a file starts
-_READERS: dict[str, tuple[tuple[str, ...], bytes]] = {
-    "app5": (("topspin",), SIGNATURE),
-    "h5": (("delmic", "arina", "hspy"), SIGNATURE),
-    "hdf5": (("delmic", "hspy"), SIGNATURE),
-    "hspy": (("hspy",), SIGNATURE),
-    "nxs": (("nexus",), SIGNATURE),
-    "emd": (("emd",), SIGNATURE),
-    "mrc": (("mrc",), b""),
-    "zspy": (("zspy",), b"PK"),
-    "prz": (("pantarhei",), b"PK"),
-    "sur": (("digitalsurf",), b""),
-    "pro": (("digitalsurf",), b""),
-    "tvips": (("tvips",), b""),
-    "unf": (("semper",), b""),
-}
 
 # readers of ours in front of the library's, and for where it lacks a package
 _OURS = {"zspy": read_zspy}
@@ -102,17 +93,13 @@ class RosettaSciIOExtractor:
     name = "rosettasciio"
     version = "1.0"
     priority = 50
-    extensions = tuple(_READERS)
+    extensions = tuple(KINDS)
+    endings = tuple(sorted(KINDS.keys() - ANYBODYS))
+    companions = (Companion(ending=".raw", of=("rpl",)),)
 
     def supports(self, path: Path, head: bytes) -> bool:
-        """Tell by the extension, and by the first bytes where the format has a magic number."""
-        if is_hdf5(head):  # whatever it is called: no reader of ours took it
-            return True
-        suffix = path.suffix.lower().removeprefix(".")
-        if suffix not in _READERS:
-            return False
-        magic = _READERS[suffix][1]
-        return magic != SIGNATURE and head.lstrip().startswith(magic)
+        """Tell by the extension, and by how such a file begins."""
+        return is_known(path, head)
 
     def open(self, path: Path) -> ParsedFile:
         """Read lazily: arrays stay in the file."""
@@ -155,11 +142,9 @@ def _read(path: Path) -> _Read:
 
 def _modules(path: Path) -> tuple[str, ...]:
     """Return the library's modules for a file: by its ending, of HDF5 files by their content."""
-    modules, magic = _READERS.get(path.suffix.lower().removeprefix("."), ((), SIGNATURE))
-    if magic != SIGNATURE:
-        return modules
-    if modules in (("topspin",), ("nexus",)):
-        return modules
+    kind = kind_of(path)
+    if not kind.is_hdf5 or kind.modules in (("topspin",), ("nexus",)):
+        return kind.modules
     kinds = hdf5_kinds(path)
     if not kinds:
         raise UnsupportedFileError("an HDF5 file with a layout that no reader knows")
@@ -168,7 +153,12 @@ def _modules(path: Path) -> tuple[str, ...]:
 
 def _companions(path: Path) -> list[Path]:
     """Return what the library's readers look for beside a file, where they look for it."""
-    match = DE_MOVIE.match(path.name) if path.suffix.lower() == ".mrc" else None
+    ending = path.suffix.lower()
+    if ending == ".rpl":
+        return [path.with_suffix(".raw"), path.with_suffix(".RAW")]
+    if ending == ".csv":
+        return [companion_of_log(path)]
+    match = DE_MOVIE.match(path.name) if ending == ".mrc" else None
     return [one for one in path.parent.iterdir() if match and one.name.startswith(match[0])]
 
 
@@ -182,7 +172,21 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = module.file_reader(
         str(path), lazy=lazy, **_parameters(name, path)
     )
-    return parts
+    return list(map(_rows_first, parts)) if name == "emd" else parts
+
+
+def _rows_first(part: dict[str, Any]) -> dict[str, Any]:
+    """Return an NCEM dataset with its rows before its columns.
+
+    The library turns all arrays round, which is right for files of its own and of HyperSpy's only:
+    in those that ncempy writes the rows come first, as the names of the axes tell.
+    """
+    axes = sorted(part.get("axes") or [], key=lambda axis: axis.get("index_in_array") or 0)
+    names = [str(axis.get("name")).lower() for axis in axes]
+    if not {"x", "y"} <= set(names) or names.index("x") > names.index("y"):
+        return part
+    turned = [{**axis, "index_in_array": place} for place, axis in enumerate(reversed(axes))]
+    return {**part, "data": part["data"].T, "axes": turned}
 
 
 def _parameters(name: str, path: Path) -> dict[str, str]:
@@ -230,14 +234,14 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     kind = next((name for name in ("TEM", "SEM") if name in instrument), "")
     below = instrument.get(kind) or {}
     data = part["data"]
-    axes = tuple(_axes(part.get("axes") or [], data.shape))
+    axes = _with_positions(tuple(_axes(part.get("axes") or [], data.shape)))
     signal_type = str(look_up("Signal/signal_type") or "")
-    dataset_type = _dataset_type(axes, signal_type)
+    dataset_type = "Misc" if module in LOGS else _dataset_type(axes, signal_type)
     if kind == "TEM" and below.get("acquisition_mode") == "STEM":
         kind = "STEM"
     technique = next(
         (name for name in ("EELS", "EDS", "CL") if name in signal_type),
-        {"Image": "Imaging"}.get(dataset_type, dataset_type),
+        {"Image": "Imaging", "Misc": "Log"}.get(dataset_type, dataset_type),
     )
     metadata: dict[str, Value] = dict(_metadata(below))
     metadata |= dict(vendor_metadata(module, part.get("original_metadata") or {}))
@@ -277,6 +281,20 @@ def _axes(given: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]
             unit="" if steps is not None and _line(steps) is None else _unit(axis.get("units")),
             navigate=bool(axis.get("navigate")),
         )
+
+
+def _with_positions(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """Mark the positions of a scan where the file does not: all but energy, or a pattern's two."""
+    if any(axis.navigate for axis in axes) or len(axes) < _PLANE:
+        return axes
+    measured = [measures(axis.unit) for axis in axes]
+    patterns = len(axes) == _PLANE * 2 and measured.count("inverse length") == _PLANE
+    if measured.count("energy") != 1 and not patterns:
+        return axes
+    return tuple(
+        axis.model_copy(update={"navigate": what not in ("energy", "inverse length")})
+        for axis, what in zip(axes, measured, strict=True)
+    )
 
 
 def _uneven(given: list[dict[str, Any]]) -> Iterator[str]:

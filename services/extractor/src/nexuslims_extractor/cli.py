@@ -80,10 +80,13 @@ def extract(
 
 
 def _below(given: Path) -> "list[Path]":
-    """Return a file, or all files of a folder but hidden ones."""
-    if not given.is_dir():
+    """Return a file, or all files of a folder but hidden ones; some folders are one dataset."""
+    from nexuslims_formats.stores import is_store  # noqa: PLC0415 - the command line starts fast
+
+    if not given.is_dir() or is_store(given):
         return [given]
-    found = (one for one in given.rglob("*") if one.is_file())
+    files = (one for one in given.rglob("*") if one.is_file())
+    found = {next((one for one in file.parents if is_store(one)), file) for file in files}
     return sorted(one for one in found if not one.name.startswith("."))
 
 

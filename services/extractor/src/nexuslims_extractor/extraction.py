@@ -14,6 +14,7 @@ from nexuslims_contracts.datasets import ArtifactRef, Dataset, ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.model import Outcome
+from nexuslims_formats.stores import head_of
 from nexuslims_formats.times import from_mtime
 
 
@@ -80,7 +81,8 @@ def file_facts(path: Path, *, hashed: bool = True) -> FileFacts:
     Parameters
     ----------
     path
-        The file.
+        The file; of a folder that is one dataset, the facts are those of the file in it that
+        stands for it.
     hashed
         Whether to read all of it for its hash; left empty otherwise.
 
@@ -92,7 +94,7 @@ def file_facts(path: Path, *, hashed: bool = True) -> FileFacts:
         It is not a regular file: a device, a pipe or a folder is never opened.
     """
     # not waiting for a writer, should the name be a pipe
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = os.open(head_of(path), os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

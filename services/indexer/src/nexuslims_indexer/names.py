@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import translate
 from typing import Final, Literal, TypeAlias
 
-from nexuslims_contracts.file_kinds import Companion, FileKinds
+from nexuslims_contracts.file_kinds import STORE_ENDINGS, STORE_HEAD, Companion, FileKinds
 
 Strategy: TypeAlias = Literal["exclusive", "inclusive"]
 
@@ -80,6 +80,19 @@ class Names:
             chosen = [name for name in chosen if not self._is_ignored(name.lower())]
         return self._without_companions(chosen, names)
 
+    def wanted_in(self, folder: str) -> Callable[[Sequence[str]], list[str]]:
+        """Return what picks the names of one folder.
+
+        Parameters
+        ----------
+        folder
+            Its path. Of one that is a single dataset the file is picked that stands for it.
+        """
+        if not is_store(folder):
+            return self.wanted
+        is_wanted = bool(self.wanted([folder.rpartition("/")[2]]))
+        return lambda names: [STORE_HEAD] if is_wanted and STORE_HEAD in names else []
+
     def _has_wanted_ending(self, name: str) -> bool:
         ending = name[name.rfind(".") :] if "." in name else ""
         known = self._by_ending.get(ending)
@@ -110,3 +123,15 @@ def _split(patterns: Sequence[str]) -> tuple[frozenset[str], list[str]]:
     lowered = [pattern.lower() for pattern in patterns]
     simple = {one[2:] for one in lowered if re.fullmatch(r"\*\.[^.*?\[\]]+", one)}
     return frozenset(simple), [one for one in lowered if one.removeprefix("*.") not in simple]
+
+
+def is_store(folder: str) -> bool:
+    """Tell by its path whether a folder is one dataset, and no folder of files."""
+    return folder.lower().endswith(STORE_ENDINGS)
+
+
+def outside_stores(folder: str) -> str:
+    """Return the path of the store that a folder is part of, or the folder's own."""
+    steps = folder.split("/")
+    ends = (index for index, step in enumerate(steps, 1) if is_store(step))
+    return "/".join(steps[: next(ends, len(steps))])

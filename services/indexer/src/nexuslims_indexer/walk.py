@@ -10,6 +10,7 @@ import stat
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.listing import GONE, Listing, list_folder, time_of
 from nexuslims_indexer.model import FoundFile, Growing, KnownFolder, Look, Tree, Unreadable
-from nexuslims_indexer.names import Names, may_be_entered
+from nexuslims_indexer.names import Names, is_store, may_be_entered, outside_stores
 
 AWAY: Final = frozenset(
     {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
@@ -174,7 +175,7 @@ class _Walk:
         gone: list[str] = []
         try:
             before = self._check_top(self._index.folder(self._tree.folder), had_files=False)
-            for path in folders:
+            for path in dict.fromkeys(map(outside_stores, folders)):
                 known = self._index.folder(path)
                 left = {path} if known else set()
                 self._visit([path], {path: known} if known else {}, left, None, new_only=True)
@@ -242,7 +243,9 @@ class _Walk:
         )
 
     def _list(self, path: str, before: KnownFolder | None) -> Listing:
-        listing = list_folder(self._real(path), self._names.wanted)
+        listing = list_folder(self._real(path), self._names.wanted_in(path))
+        if is_store(path):
+            listing = replace(listing, folders=(), links=())
         self.result.listed += 1
         if (
             listing.is_empty

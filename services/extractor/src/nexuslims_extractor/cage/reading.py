@@ -16,6 +16,7 @@ from nexuslims_extractor.strangers import keep_strangers
 from nexuslims_formats.json_tree import artifact_paths
 from nexuslims_formats.model import NOBODY, InstrumentContext
 from nexuslims_formats.sandbox import Sandbox
+from nexuslims_formats.stores import store_of
 from nexuslims_shared.artifacts import write_artifact, write_or_stage
 
 UNSAFE: Final = "UnsafeFileError"
@@ -87,12 +88,13 @@ def read_behind_walls(cage: Cage, sandbox: Sandbox, job: Job, seconds: float) ->
         If the disk does not take an artifact.
     """
     more = [job.profiles] if job.profiles else []
+    own = store_of(job.path)
 
     def work(send: Send) -> None:
-        with sandbox.only(job.path, job.path.parent, *more, read_only=True):
+        with sandbox.only(own, own.parent, *more, read_only=True):
             send(Kind.RESULT, to_bytes(_extract(job, send)))
 
-    said = run(lambda: cage.close_around(job.path, more, job.within), work, seconds=seconds)
+    said = run(lambda: cage.close_around(own, more, job.within), work, seconds=seconds)
     lost = _lost(said)
     if lost is not None:
         return lost

@@ -1,0 +1,185 @@
+"""Folders that are one dataset, logs of holders, and the library's rarer kinds of files."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from nexuslims_formats import read
+
+
+def store(folder, *, separator="."):
+    """A zarr store in a folder, as HyperSpy writes it: two chunks of one array."""
+    header = {
+        "zarr_format": 2, "shape": [4, 6], "chunks": [2, 6], "dtype": "<i2", "fill_value": 0,
+        "filters": None, "order": "C", "compressor": None, "dimension_separator": separator,
+    }  # fmt: skip
+    files = {
+        ".zattrs": {"file_format": "ZSpy", "file_format_version": "3.1"},
+        "Experiments/one/data/.zarray": header,
+        "Experiments/one/axis-0/.zattrs": {"name": "x", "navigate": True, "scale": 2.0},
+        "Experiments/one/axis-1/.zattrs": {"name": "Energy", "navigate": False, "units": "eV"},
+        "Experiments/one/metadata/General/.zattrs": {"title": "A line", "date": "2025-06-27"},
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(content))
+    for row in range(2):
+        chunk = folder / "Experiments/one/data" / f"{row}{separator}0"
+        chunk.parent.mkdir(exist_ok=True)
+        chunk.write_bytes(np.arange(12, dtype="<i2").tobytes())
+    return folder
+
+
+@pytest.mark.parametrize("separator", [".", "/"])
+@pytest.mark.parametrize("given", ["", ".zattrs"])
+def test_a_zspy_in_a_folder_is_one_dataset(tmp_path, separator, given):
+    found = read(store(tmp_path / "line.zspy", separator=separator) / given)
+    assert (found.outcome, len(found.datasets)) == ("extracted", 1)
+    (dataset,) = found.datasets
+    assert (dataset.name, dataset.shape, dataset.dataset_type) == ("A line", (4, 6), "SpectrumImage")
+    assert found.pixels()[3].tolist() == list(range(6, 12))
+
+
+def test_a_link_in_a_store_is_not_followed(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\1" * 24)
+    folder = store(tmp_path / "line.zspy")
+    chunk = folder / "Experiments/one/data/1.0"
+    chunk.unlink()
+    chunk.symlink_to(secret)
+    assert not read(folder).pixels()[2:].any()
+
+
+def test_another_folder_is_no_file(tmp_path):
+    found = read(tmp_path)
+    assert (found.outcome, found.reason.endswith("not a regular file")) == ("failed", True)
+
+
+PROTOCHIPS = """Time, Notes, Channel A Temperature, Channel A Power
+0, Temperature units = Celsius, ,
+0, Power units = Milliwatt, ,
+0, Calibration file = C:\\a.cal, ,
+0, Date (yyyy.mm.dd) = 2016.03.01, ,
+0, Time (hh:mm:ss.ms) = 12:00:01.123, ,
+0, Time units = Milliseconds, ,
+0, User = someone, ,
+0, , 20.0, 1.0
+100, , 21.0, 1.1
+200, a note, 22.0, 1.2
+300, , 23.0, 1.3
+"""
+DIGIHEATER = """13/04/'16 17:15\tDigiheater 3.1
+R0=1.0\ta=1\tb=2\tc=3
+delta_t
+sample\ttime\tTset[C]\tTmeas[C]\tRheat[ohm]\tVheat[V]\tIheat[mA]\tPheat [mW]\tc
+1\t0.1\t20\t20.1\t1\t1\t1\t1\t1
+2\t0.2\t20\t21.1\t1\t1\t1\t1\t1
+3\t0.3\t20\t22.1\t1\t1\t1\t1\t1
+"""
+IMPULSE = """TimeStamp,Experiment time,Temperature Setpoint (C)
+12:00:00.1,0.1,20.0
+12:00:00.2,0.2,21.0
+12:00:00.3,0.3,22.0
+12:00:00.4,0.4,22.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "quantities", "when"),
+    [
+        ("heating.csv", PROTOCHIPS, 2, "2016-03-01T12:00:01+00:00"),
+        ("heating.dens", DIGIHEATER, 1, "2016-04-13T17:15:00+00:00"),
+        ("Heating_Synchronized data.csv", IMPULSE, 1, "2021-01-02T12:00:00+00:00"),
+    ],
+)
+def test_logs_of_holders_are_quantities_over_time(tmp_path, name, text, quantities, when):
+    (tmp_path / name).write_text(text)
+    (tmp_path / "Heating_Metadata.log").write_text(
+        "Experiment date,2021-01-02\nExperiment time,12:00:00\nLive notes,a\n"
+    )
+    found = read(tmp_path / name)
+    assert (found.outcome, len(found.datasets)) == ("extracted", quantities)
+    first = found.datasets[0]
+    assert (first.dataset_type, first.data_type) == ("Misc", "Log")
+    assert first.creation_time.isoformat() == when
+    assert (first.axes[0].name, first.axes[0].unit) == ("Time", "s")
+    assert first.axes[0].scale == pytest.approx(0.1)
+    assert found.preview() is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("Heating_Synchronized data.csv", IMPULSE), ("a.csv", "Time,Notes of mine\n")]
+)
+def test_any_other_csv_is_a_text(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert read(tmp_path / name).extractor.name == "text"
+
+
+RIPPLE = """key\tvalue
+width\t3
+height\t2
+depth\t4
+offset\t0
+data-length\t2
+data-type\tunsigned
+byte-order\tlittle-endian
+record-by\tvector
+depth-units\teV
+depth-scale\t10.0
+beam-energy\t200.0
+date\t2021-03-04
+title\tA map
+"""
+
+
+def test_ripple_is_read_with_the_raw_file_beside_it(tmp_path):
+    (tmp_path / "map.rpl").write_text(RIPPLE)
+    (tmp_path / "map.raw").write_bytes(np.arange(24, dtype="<u2").tobytes())
+    found = read(tmp_path / "map.rpl")
+    (dataset,) = found.datasets
+    assert (found.outcome, dataset.dataset_type) == ("extracted", "SpectrumImage")
+    assert (dataset.shape, dataset.dtype) == ((2, 3, 4), "uint16")
+    assert dataset.metadata["acceleration_voltage"] == {"value": 200.0, "unit": "kV"}
+    (tmp_path / "map.raw").unlink()
+    assert read(tmp_path / "map.rpl").outcome == "failed"
+
+
+def emd(path, units, names="pqrs"):
+    """An NCEM file, which does not say which axes are those of a scan."""
+    with h5py.File(path, "w") as file:
+        file.attrs["version_major"], file.attrs["version_minor"] = 0, 2
+        group = file.create_group("data/one")
+        group.attrs["emd_group_type"] = 1
+        shape = tuple(range(2, 2 + len(units)))
+        group["data"] = np.zeros(shape, "float32")
+        for number, unit in enumerate(units, 1):
+            axis = group.create_dataset(f"dim{number}", data=np.arange(shape[number - 1]) * 0.5)
+            axis.attrs["name"], axis.attrs["units"] = names[number - 1], unit
+
+
+@pytest.mark.parametrize(
+    ("units", "dataset_type", "scanned"),
+    [
+        (("nm", "nm", "eV"), "SpectrumImage", {"nm"}),
+        (("nm", "nm", "1/nm", "1/nm"), "Diffraction", {"nm"}),
+        (("eV",), "Spectrum", set()),
+        (("nm", "nm"), "Image", set()),
+    ],
+)
+def test_the_units_tell_what_a_file_without_a_scan_is_of(tmp_path, units, dataset_type, scanned):
+    emd(tmp_path / "one.emd", units)
+    (dataset,) = read(tmp_path / "one.emd").datasets
+    assert dataset.dataset_type == dataset_type
+    assert {axis.unit for axis in dataset.axes if axis.navigate} == scanned
+
+
+@pytest.mark.parametrize("names", ["yx", "xy"])
+def test_rows_come_before_columns_however_a_file_has_them(tmp_path, names):
+    emd(tmp_path / "one.emd", ("nm", "nm"), names)
+    found = read(tmp_path / "one.emd")
+    (dataset,) = found.datasets
+    assert [axis.name for axis in dataset.axes] == ["y", "x"]
+    expected = (2, 3) if names == "yx" else (3, 2)
+    assert (dataset.shape, found.pixels().shape) == (expected, expected)
