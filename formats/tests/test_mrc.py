@@ -131,3 +131,76 @@ def test_a_truncated_stack_is_partial(tmp_path):
     found = read(path)
     assert (found.outcome, found.pixels()) == ("partial", None)
     assert "the data ends at byte 1072, but the file at 1064" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("mode", "bits", "shape", "dtype"),
+    [
+        (3, 32, (2, 3, 4), "complex64"),
+        (16, 24, (2, 3, 4, 3), "uint8"),
+        (101, 4, (2, 3, 4), "uint8"),
+    ],
+)
+def test_pixels_of_odd_types_have_their_shape(tmp_path, mode, bits, shape, dtype):
+    path = write_mrc(tmp_path / "odd.mrc", STACK, mode=mode)
+    path.write_bytes(path.read_bytes()[:1024] + bytes(24 * bits // 8))
+    dataset = only(path)
+    assert (dataset.shape, dataset.dtype) == (shape, dtype)
+    assert (read(path).preview() is None) == (mode != 16)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read(path).outcome == "partial"
+
+
+DE_INFO = """Server Software Version                         = 2.7.4.10190
+Timestamp (seconds since Epoch)                 = 1729539410
+Local time                                      = Mon Oct 21 14:36:50 2024
+Camera Name                                     = Celeritas
+Diffraction Pixel Size X                        = 0.1
+Diffraction Pixel Size Y                        = -1
+Frame Exposure Time (nanoseconds)               = 1427500
+Frame Time (nanoseconds)                        = 1428500
+Instrument Accelerating Voltage (V)             = 300000
+Instrument Project Camera Length (centimeters)  = 10
+Instrument Project Magnification                = -1
+Scan - Dwell Time (microseconds)                = 1428.5
+Scan - Enable                                   = {enable}
+Scan - ROI Enable                               = Disable
+Scan - Size X                                   = 3
+Scan - Size Y                                   = 2
+Scan - Type                                     = Raster
+Specimen Pixel Size X (nanometers)              = 2
+Specimen Pixel Size Y (nanometers)              = 4
+"""
+
+
+def direct_electron(folder, frames=6, enable="Enable"):
+    (folder / "20241021_00405_info.txt").write_text(DE_INFO.format(enable=enable))
+    data = np.arange(frames * 20, dtype="int16").reshape(frames, 4, 5)
+    return write_mrc(folder / "20241021_00405_movie.mrc", data)
+
+
+def test_a_movie_of_direct_electron_is_read_with_what_its_server_wrote(tmp_path):
+    path = direct_electron(tmp_path)
+    dataset = only(path)
+    assert (dataset.shape, dataset.dataset_type) == ((2, 3, 4, 5), "Diffraction")
+    assert dataset.creation_time.isoformat() == "2024-10-21T14:36:50-05:00"
+    expected = {
+        "acceleration_voltage": (300, "kV"), "camera_length": (100, "mm"),
+        "dwell_time": (1428.5, "us"), "exposure_time": (0.0014275, "s"),
+    }  # fmt: skip
+    found = {name: tuple(dataset.metadata[name].values()) for name in expected}
+    assert found == {name: (pytest.approx(value), unit) for name, (value, unit) in expected.items()}
+    assert dataset.metadata["detector_type"] == "Celeritas"
+    assert "magnification" not in dataset.metadata
+    assert [(axis.name, axis.scale, axis.unit, axis.navigate) for axis in dataset.axes] == [
+        ("y", 4, "nm", True), ("x", 2, "nm", True), ("ky", 1, "", False), ("kx", 0.1, "1/nm", False)
+    ]  # fmt: skip
+    assert read(path).pixels().shape == dataset.shape
+
+
+@pytest.mark.parametrize(
+    ("frames", "enable", "shape"),
+    [(12, "Enable", (2, 2, 3, 4, 5)), (7, "Enable", (7, 4, 5)), (6, "Disable", (6, 4, 5))],
+)
+def test_frames_that_are_no_whole_scan_are_a_series(tmp_path, frames, enable, shape):
+    assert only(direct_electron(tmp_path, frames, enable)).shape == shape

@@ -38,7 +38,11 @@ def test_a_zspy_in_a_folder_is_one_dataset(tmp_path, separator, given):
     found = read(store(tmp_path / "line.zspy", separator=separator) / given)
     assert (found.outcome, len(found.datasets)) == ("extracted", 1)
     (dataset,) = found.datasets
-    assert (dataset.name, dataset.shape, dataset.dataset_type) == ("A line", (4, 6), "SpectrumImage")
+    assert (dataset.name, dataset.shape, dataset.dataset_type) == (
+        "A line",
+        (4, 6),
+        "SpectrumImage",
+    )
     assert found.pixels()[3].tolist() == list(range(6, 12))
 
 
@@ -110,7 +114,8 @@ def test_logs_of_holders_are_quantities_over_time(tmp_path, name, text, quantiti
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("Heating_Synchronized data.csv", IMPULSE), ("a.csv", "Time,Notes of mine\n")]
+    ("name", "text"),
+    [("Heating_Synchronized data.csv", IMPULSE), ("a.csv", "Time,Notes of mine\n")],
 )
 def test_any_other_csv_is_a_text(tmp_path, name, text):
     (tmp_path / name).write_text(text)

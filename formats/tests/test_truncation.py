@@ -10,8 +10,8 @@ from nexuslims_formats import read
 from nexuslims_formats.truncation import what_is_missing
 
 
-def missing(path, module, data_bytes=0):
-    return list(what_is_missing(path, module, data_bytes))
+def missing(path, module):
+    return list(what_is_missing(path, module))
 
 
 def semper(path):

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from nexuslims_contracts.model import ContractModel
 
-
 STORE_ENDINGS: Final = (".zspy",)
 """How folders are named that are one dataset; nothing in them is one of its own."""
 STORE_HEAD: Final = ".zattrs"

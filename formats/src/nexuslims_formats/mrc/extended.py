@@ -49,9 +49,12 @@ _FEI_FIELDS: tuple[Row, ...] = (
     ("spot_size", "spot_index", NUMBER),
     ("camera_length", "camera_length", "m"),
     ("slit_width", "slit_width", "eV"),
+    ("convergence_angle", "convergence_angle", "rad"),
     ("microscope", "microscope", TEXT),
     ("acquisition_device", "camera_name", TEXT),
 )
+_SCANNING, _DIFFRACTING = 2, 1
+"""Values of the instrument's mode and of the projector's."""
 _ZERO_COUNTS: Final = {"stage_alpha", "stage_beta", "stage_x", "stage_y", "stage_z", "defocus"}
 _MDOC_FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "Voltage", "kV"),
@@ -76,6 +79,8 @@ class Acquisition:
     tilts: tuple[float, ...] = ()
     """Tilt of each section, in degrees."""
     diffraction: bool = False
+    scanning: bool = False
+    """Whether the beam was scanned."""
 
 
 def read_fei(extended: bytes, order: str, sections: int) -> Acquisition:
@@ -102,7 +107,10 @@ def read_fei(extended: bytes, order: str, sections: int) -> Acquisition:
     application = f"{first['application']} {first['application_version']}".strip()
     if application:
         metadata["software"] = application
-    if first["binning_width"] > 0 and first["binning_height"] > 0:
+    scanning = first["instrument_mode"] == _SCANNING
+    if scanning and not first["integration_time"]:  # the camera named was not used
+        metadata.pop("acquisition_device", None)
+    elif first["binning_width"] > 0 and first["binning_height"] > 0:
         metadata["binning"] = f"{first['binning_width']} x {first['binning_height']}"
     days = first["timestamp"]
     known = math.isfinite(days) and 29_000 < days < 110_000  # noqa: PLR2004 - 1979 to 2201
@@ -111,6 +119,8 @@ def read_fei(extended: bytes, order: str, sections: int) -> Acquisition:
         metadata=metadata,
         extensions={f"fei_{name}": value for name, value in first.items() if value != ""},
         acquired=Moment(when, "extended MRC header") if when else None,
+        diffraction=not scanning and first["projection_mode"] == _DIFFRACTING,
+        scanning=scanning,
         tilts=tuple(tilts) if len(tilts) == sections > 1 else (),
     )
 

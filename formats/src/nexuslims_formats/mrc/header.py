@@ -16,16 +16,19 @@ from typing import BinaryIO, Final
 from nexuslims_formats.errors import (
     LimitExceededError,
     UnreadableFileError,
-    UnsupportedFileError,
 )
 
 HEADER_BYTES: Final = 1024
 _MAP: Final = slice(208, 211)
 _IMOD: Final = 1146047817
 _SIGNED: Final = 1
+_RGB: Final = 16
 _MODES: Final = {1: "int16", 2: "float32", 4: "complex64", 6: "uint16", 12: "float16"}
 _BYTES: Final = 0
-_UNREAD: Final = {3: "complex of 16 bits", 16: "RGB", 101: "4 bits a pixel"}
+_ODD: Final = {3: ("complex64", 32), 16: ("uint8", 24), 101: ("uint8", 4)}
+"""Complex of two 16-bit numbers, RGB, and half bytes: type as read, and bits a pixel."""
+_BITS: Final = {"int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "float16": 16, "float32": 32,
+                "complex64": 64}  # fmt: skip
 _MOST_VALUES: Final = 1 << 40
 _MOST_EXTENDED: Final = 64 << 20
 _LARGEST_SIDE: Final = 1 << 20
@@ -34,7 +37,7 @@ _STACKS: Final = (0, 401)
 """Space groups of stacks: of images, and of volumes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MrcHeader:
     """What the header says; ``voxel`` is the size along x, y and z in nm, 0 where unknown."""
 
@@ -43,6 +46,7 @@ class MrcHeader:
     """Sections, rows, columns."""
     mode: int
     dtype: str
+    data_bytes: int
     voxel: tuple[float, float, float]
     is_volume: bool
     kind: str
@@ -52,6 +56,16 @@ class MrcHeader:
     """Bytes a section, and flags, of the extended header of SerialEM."""
     data_offset: int
     labels: tuple[str, ...]
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether each pixel is red, green and blue."""
+        return self.mode == _RGB
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether its numbers are of no type that can be mapped into memory."""
+        return self.mode in _ODD and not self.is_colour
 
 
 def is_mrc(head: bytes) -> bool:
@@ -64,7 +78,7 @@ def _order_of(head: bytes) -> str:
     for order in "<>":
         columns, rows, sections, mode = struct.unpack_from(f"{order}4i", head)
         sizes_fit = all(0 < size <= _LARGEST_SIDE for size in (columns, rows, sections))
-        if sizes_fit and (mode in _MODES or mode in _UNREAD or mode == _BYTES):
+        if sizes_fit and (mode in _MODES or mode in _ODD or mode == _BYTES):
             return order
     return ""
 
@@ -115,16 +129,17 @@ def read_header(path: Path) -> MrcHeader:
     if len(extended) < size:
         raise UnreadableFileError("the file ends within its extended MRC header")
     columns, rows, sections, mode = struct.unpack_from(f"{order}4i", head)
-    if mode in _UNREAD:
-        raise UnsupportedFileError(f"an MRC file of mode {mode} ({_UNREAD[mode]})")
     if columns * rows * sections > _MOST_VALUES:
         raise LimitExceededError(f"the MRC file claims {columns} x {rows} x {sections} values")
     (group,) = struct.unpack_from(f"{order}i", head, 88)
+    dtype = _MODES.get(mode) or _byte_type(head, order)
+    dtype, bits = _ODD.get(mode) or (dtype, _BITS[dtype])
     return MrcHeader(
         order=order,
         shape=(sections, rows, columns),
         mode=mode,
-        dtype=_MODES.get(mode) or _byte_type(head, order),
+        dtype=dtype,
+        data_bytes=sections * rows * math.ceil(columns * bits / 8),
         voxel=_voxel(head, order),
         is_volume=group not in _STACKS,
         kind=head[104:108].decode("ascii", "replace").strip("\0 "),

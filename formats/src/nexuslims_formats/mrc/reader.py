@@ -1,18 +1,18 @@
 """MRC files under any name, plain or compressed by gzip, with SerialEM's ``.mdoc`` beside them."""
 
-import math
 import os
-import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_contracts.datasets import CHANNEL, Axis, DatasetType
 from nexuslims_contracts.file_kinds import Companion
 from nexuslims_formats.errors import UnreadableFileError, UnsafeFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Signal, Value
+from nexuslims_formats.mrc.direct_electron import CameraInfo, read_info
 from nexuslims_formats.mrc.extended import Acquisition, read_fei, read_mdoc, read_serialem
 from nexuslims_formats.mrc.header import MrcHeader, is_mrc, open_plain, read_header
 from nexuslims_formats.sidecars import is_usable
@@ -21,18 +21,15 @@ from nexuslims_formats.times import first_moment
 if TYPE_CHECKING:
     import numpy as np
 
-DE_MOVIE: Final = re.compile(r"\d{8}_\d+")
-"""How Direct Electron's files of one acquisition begin; a movie is read with all of them."""
 _GZIP: Final = b"\x1f\x8b"
 _UNPACKED_BYTES: Final = 256 << 20
 _MODULO: Final = 1 << 32
 _BEHIND: Final = 1 << 20
 """Bytes that may stand behind the values."""
 _LARGEST_MDOC: Final = 16 << 20
+_COLOURS: Final = 3
 _EVEN: Final = 0.02
 """Of a step: what still counts as evenly spaced."""
-_ITEM: Final = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "float32": 4,
-                "complex64": 8}  # fmt: skip
 
 
 class MrcExtractor:
@@ -46,8 +43,6 @@ class MrcExtractor:
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the header, of a compressed file by the header within."""
-        if DE_MOVIE.match(path.name):  # rosettasciio reads it with the files beside it
-            return False
         if head.startswith(_GZIP):
             try:
                 with open_plain(path) as file:
@@ -60,22 +55,31 @@ class MrcExtractor:
         """Read the header, the extended one, and the ``.mdoc`` beside it."""
         header = read_header(path)
         problems: list[str] = []
-        parts = [_extended(header)]
+        info, parts = CameraInfo(), [_extended(header)]
         try:
             parts.insert(0, _mdoc_beside(path, header))
+            info = read_info(path)
         except UnsafeFileError as error:
             problems.append(str(error))
         except (OSError, UnreadableFileError) as error:
-            problems.append(f"{path.name}.mdoc beside it cannot be read: {error}")
+            problems.append(f"what belongs to it cannot be read: {error}")
+        parts.append(info.acquisition())
         acquisition = Acquisition(
-            metadata={**parts[-1].metadata, **parts[0].metadata},
-            extensions={**parts[-1].extensions, **parts[0].extensions},
+            metadata={
+                name: value for one in reversed(parts) for name, value in one.metadata.items()
+            },
+            extensions={
+                name: value for one in reversed(parts) for name, value in one.extensions.items()
+            },
             acquired=first_moment(*(part.acquired for part in parts)),
             tilts=next((part.tilts for part in parts if part.tilts), ()),
             diffraction=any(part.diffraction for part in parts),
+            scanning=any(part.scanning for part in parts),
         )
         missing = _missing(path, header)
         signal = _signal(path, header, acquisition, missing)
+        if scan := info.scan(header.shape[0]):
+            signal = _scanned(signal, info, scan, path, header)
         native: dict[str, Any] = {
             "labels": list(header.labels), "extended_header": header.kind, "mode": header.mode,
             **acquisition.extensions,
@@ -108,7 +112,7 @@ def _missing(path: Path, header: MrcHeader) -> str:
     Of a compressed file the last four bytes tell its size (RFC 1952), modulo 4 GiB; cut, they
     tell anything.
     """
-    end = header.data_offset + math.prod(header.shape) * _ITEM[header.dtype]
+    end = header.data_offset + header.data_bytes
     size = path.stat().st_size
     if path.suffix.lower() == ".gz":
         with path.open("rb") as file:
@@ -120,8 +124,11 @@ def _missing(path: Path, header: MrcHeader) -> str:
 
 
 def _signal(path: Path, header: MrcHeader, acquisition: Acquisition, missing: str) -> Signal:
-    shape = header.shape if header.shape[0] > 1 else header.shape[1:]
+    shape: tuple[int, ...] = header.shape if header.shape[0] > 1 else header.shape[1:]
+    colours = (Axis(name=CHANNEL, size=_COLOURS),) if header.is_colour else ()
+    shape = (*shape, *(axis.size for axis in colours))
     kind: DatasetType = "Diffraction" if acquisition.diffraction else "Image"
+    mode = "STEM" if acquisition.scanning else "TEM"
     metadata: dict[str, Value] = dict(acquisition.metadata)
     across, down, _ = header.voxel
     if across and down and not acquisition.diffraction:
@@ -129,15 +136,30 @@ def _signal(path: Path, header: MrcHeader, acquisition: Acquisition, missing: st
     return Signal(
         name=path.name.split(".")[0] or path.stem,
         dataset_type=kind,
-        data_type="TEM_Diffraction" if acquisition.diffraction else "TEM_Imaging",
+        data_type=f"{mode}_{'Diffraction' if acquisition.diffraction else 'Imaging'}",
         shape=shape,
         dtype=header.dtype,
-        axes=(*_section_axis(header, acquisition), *_plane_axes(header)),
+        axes=(*_section_axis(header, acquisition), *_plane_axes(header), *colours),
         metadata=metadata,
         extensions=acquisition.extensions,
         acquired=acquisition.acquired,
         pixels=None if missing else _opener(path, header, shape),
         problems=(missing,) if missing else (),
+    )
+
+
+def _scanned(
+    signal: Signal, info: CameraInfo, scan: tuple[int, ...], path: Path, header: MrcHeader
+) -> Signal:
+    """Return a series of frames as the scan that it is."""
+    shape = (*scan, *header.shape[1:])
+    return replace(
+        signal,
+        dataset_type="Diffraction",
+        data_type="STEM_Diffraction",
+        shape=shape,
+        axes=info.axes(shape, scan),
+        pixels=None if signal.pixels is None else _opener(path, header, shape),
     )
 
 
@@ -174,9 +196,9 @@ def _plane_axes(header: MrcHeader) -> tuple[Axis, ...]:
 def _opener(
     path: Path, header: MrcHeader, shape: tuple[int, ...]
 ) -> "Callable[[], np.ndarray] | None":
-    size = math.prod(shape) * _ITEM[header.dtype]
+    size = header.data_bytes
     compressed = path.suffix.lower() == ".gz"
-    if compressed and size > _UNPACKED_BYTES:
+    if header.is_packed or (compressed and size > _UNPACKED_BYTES):
         return None
 
     def open_pixels() -> "np.ndarray":

@@ -34,7 +34,6 @@ KINDS: Final = {
     "nxs": Kind(("nexus",), _HDF5),
     "emd": Kind(("emd",), _HDF5),
     "de5": Kind(("emd",), _HDF5),
-    "mrc": Kind(("mrc",), _ANY),
     "zspy": Kind(("zspy",), re.compile(rb"PK|\s*\{")),
     "prz": Kind(("pantarhei",), _ZIP),
     "sur": Kind(("digitalsurf",), _ANY),

@@ -17,7 +17,6 @@ from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.mrc.reader import DE_MOVIE
 from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
 from nexuslims_formats.rosettasciio.kinds import (
     ANYBODYS,
@@ -32,7 +31,7 @@ from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
 from nexuslims_formats.sidecars import refuse_odd
 from nexuslims_formats.times import moment
 from nexuslims_formats.trees import nested
-from nexuslims_formats.truncation import mrc_byte_order, what_is_missing
+from nexuslims_formats.truncation import what_is_missing
 from nexuslims_formats.values import leaves
 
 log = logging.getLogger(__name__)
@@ -158,8 +157,7 @@ def _companions(path: Path) -> list[Path]:
         return [path.with_suffix(".raw"), path.with_suffix(".RAW")]
     if ending == ".csv":
         return [companion_of_log(path)]
-    match = DE_MOVIE.match(path.name) if ending == ".mrc" else None
-    return [one for one in path.parent.iterdir() if match and one.name.startswith(match[0])]
+    return []
 
 
 def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
@@ -169,9 +167,7 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     if name in _OURS:
         return _OURS[name](path)
     module = importlib.import_module(f"rsciio.{name}")
-    parts: list[dict[str, Any]] = module.file_reader(
-        str(path), lazy=lazy, **_parameters(name, path)
-    )
+    parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
     return list(map(_rows_first, parts)) if name == "emd" else parts
 
 
@@ -187,13 +183,6 @@ def _rows_first(part: dict[str, Any]) -> dict[str, Any]:
         return part
     turned = [{**axis, "index_in_array": place} for place, axis in enumerate(reversed(axes))]
     return {**part, "data": part["data"].T, "axes": turned}
-
-
-def _parameters(name: str, path: Path) -> dict[str, str]:
-    """Return what the library does not find out by itself: the byte order."""
-    if name == "mrc":
-        return {"endianness": mrc_byte_order(path)}
-    return {}
 
 
 def _log_as_we_do() -> None:
@@ -260,7 +249,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         extensions=extensions,
         acquired=_acquired(look_up),
         pixels=None if part.get(UNREAD) else lambda: data,
-        problems=(*what_is_missing(path, module, data.nbytes), *_uneven(part.get("axes") or [])),
+        problems=(*what_is_missing(path, module), *_uneven(part.get("axes") or [])),
     )
 
 
