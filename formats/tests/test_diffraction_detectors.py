@@ -37,6 +37,19 @@ def test_a_scan_of_empad_has_its_size_and_scale(tmp_path, size, view, pitch):
     assert found.pixels().shape == (2, 3, 128, 128)
 
 
+def test_empad_tells_of_the_column_that_it_is_on(tmp_path):
+    column = (
+        "<iom_measurements><spot_size_index>7</spot_size_index>"
+        "<nominal_camera_length>0.369</nominal_camera_length>"
+        "<high_voltage>300000.0</high_voltage></iom_measurements>"
+    )
+    (dataset,) = read(desktops.empad(tmp_path, more=column)).datasets
+    assert dataset.metadata["acceleration_voltage"] == {"value": 300.0, "unit": "kV"}
+    assert dataset.metadata["camera_length"] == {"value": 369.0, "unit": "mm"}
+    assert dataset.metadata["spot_size"] == 7
+    assert dataset.metadata["detector_type"] == "EMPAD"
+
+
 def test_patterns_are_calibrated_where_the_xml_says_so(tmp_path):
     (dataset,) = read(desktops.empad(tmp_path, more=OLD_VIEW)).datasets
     axis = dataset.axes[3]

@@ -16,7 +16,7 @@ from nexuslims_contracts.datasets import Axis
 from nexuslims_contracts.text import printable
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 from nexuslims_formats.model import ParsedFile, Signal, Value
-from nexuslims_formats.quantities import number, readable_length
+from nexuslims_formats.quantities import NUMBER, Row, mapped, number, readable_length
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.times import moment
 from nexuslims_formats.trees import nested, parse_xml
@@ -33,6 +33,12 @@ _MOST_POINTS: Final = 1 << 26
 _NAMED: Final = re.compile(r"_x(\d+)_y(\d+)")
 _VIEW: Final = "iom_measurements/full_scan_field_of_view"
 _OLD_VIEW: Final = "iom_measurements/optics.get_full_scan_field_of_view"
+_FIELDS: tuple[Row, ...] = (
+    ("exposure_time", "exposure_time", "ms"),
+    ("acceleration_voltage", "iom_measurements/high_voltage", "V"),
+    ("camera_length", "iom_measurements/nominal_camera_length", "m"),
+    ("spot_size", "iom_measurements/spot_size_index", NUMBER),
+)
 _NUMBERS: Final = re.compile(r"[-+0-9.eE]+")
 
 
@@ -69,10 +75,7 @@ class EmpadExtractor:
             problem = f"{printable(name) or 'the raw file'} beside it is not there"
         elif held < math.prod(shape):
             problem = f"{printable(name)} holds {held} of its {math.prod(shape)} patterns"
-        metadata: dict[str, Value] = {}
-        exposure = number(look_up("exposure_time"))
-        if exposure:
-            metadata["exposure_time"] = (exposure, "ms")
+        metadata: dict[str, Value] = {"detector_type": "EMPAD", **dict(mapped(look_up, _FIELDS))}
         signal = Signal(
             name=path.stem,
             dataset_type="Diffraction",

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
@@ -15,6 +15,9 @@ _BYTES_KEPT = 64
 _NUMBERS_KEPT = 4096
 _LONGEST_NAME: Final = 255
 """Bytes that a name may have on the usual file systems."""
+_WHOLE: Final = frozenset((int, bool))
+_SEQUENCES: Final = (list, tuple, set, frozenset)
+_AS_THEY_ARE: Final = frozenset((int, bool, type(None)))
 _LONGEST_ENDING: Final = ".thumb.png"
 _LONGEST_FOLDER: Final = 2048
 """Bytes; a path may have 4,096 with the data folder's own."""
@@ -77,16 +80,19 @@ def json_safe(value: Any) -> Any:
     Control characters and lone surrogates are dropped from texts, non-finite numbers become null,
     and bytes that are no text a short hexadecimal one. Of long lazy arrays the shape is told.
     """
-    if isinstance(value, str):
-        return value if value.isascii() and value.isprintable() else clean_text(value)
-    if value is None or isinstance(value, bool | int):
+    kind = type(value)
+    if kind in _AS_THEY_ARE:  # the commonest first: a tree has a hundred thousand values
         return value
+    if kind is str or isinstance(value, str):
+        return value if value.isascii() and value.isprintable() else clean_text(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, dict | Mapping):  # asking for a dict alone is quicker
+    if isinstance(value, _SEQUENCES):
+        return list(value) if _are_plain_numbers(value) else [json_safe(item) for item in value]
+    if kind is dict or isinstance(value, Mapping):
         return {json_safe(str(key)): json_safe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [json_safe(item) for item in value]
+    if isinstance(value, int):
+        return value
     if isinstance(value, bytes | bytearray):
         return _text_or_hex(bytes(value))
     if is_dataclass(value):
@@ -97,6 +103,14 @@ def json_safe(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy's scalars and small arrays
         return json_safe(value.tolist())
     return clean_text(str(value))
+
+
+def _are_plain_numbers(values: Collection[Any]) -> bool:
+    """Tell whether all are whole or finite numbers, at the price of one look at each."""
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return math.isfinite(sum(values))  # one that is not finite makes the sum so
+    return kinds <= _WHOLE
 
 
 def _text_or_hex(value: bytes) -> str:

@@ -8,6 +8,7 @@ https://www.er-c.org/cbb/info/dmformat/ and checked against rosettasciio.
 import mmap
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,6 +31,9 @@ _CODES = {
 }  # fmt: skip
 
 
+_compiled = lru_cache(256)(struct.Struct)
+
+
 @dataclass(frozen=True, slots=True)
 class ArrayRef:
     """An array left in the file."""
@@ -50,8 +54,9 @@ class _Parser:
         self.order = "<"
 
     def take(self, code: str) -> tuple[Any, ...]:
-        values = struct.unpack_from(code, self.buffer, self.at)
-        self.at += struct.calcsize(code)
+        layout = _compiled(code)
+        values = layout.unpack_from(self.buffer, self.at)
+        self.at += layout.size
         return values
 
     def count(self) -> int:
@@ -129,10 +134,11 @@ class _Parser:
             return reference
         if is_text:
             return self.text(size)
-        return [
-            item[0] if len(item) == 1 else list(item)
-            for item in (self.take(self.order + layout) for _ in range(length))
-        ]
+        packed = self.buffer[self.at : self.at + size]
+        self.at += size
+        if len(layout) == 1:
+            return list(struct.unpack(f"{self.order}{length}{layout}", packed))
+        return [list(item) for item in struct.iter_unpack(self.order + layout, packed)]
 
     def text(self, size: int) -> str:
         raw = bytes(self.buffer[self.at : self.at + size])

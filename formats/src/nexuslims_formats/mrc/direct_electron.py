@@ -65,12 +65,9 @@ class CameraInfo:
 
     def acquisition(self) -> Acquisition:
         """Return the server's properties as fields."""
-        known = {name: text for name, text in self.properties.items() if self.number(name)}
-        names = self.properties | known
-        look_up = {row[1]: names[row[1]] for row in _FIELDS + _DWELL if row[1] in known}
-        look_up["Camera Name"] = self.properties.get("Camera Name", "")
         rows = _FIELDS + (_DWELL if self.properties.get("Scan - Enable") == _ON else ())
-        metadata: dict[str, Value] = dict(mapped(look_up.get, rows))
+        known = [row for row in rows if row[2] == TEXT or self.number(row[1])]
+        metadata: dict[str, Value] = dict(mapped(self.properties.get, known))
         kept = {f"de_{_snake(name)}": text for name, text in self.properties.items() if text}
         return Acquisition(metadata=metadata, extensions=kept, acquired=self._acquired())
 
