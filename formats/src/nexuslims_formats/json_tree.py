@@ -91,6 +91,11 @@ def json_safe(value: Any) -> Any:
         return list(value) if _are_plain_numbers(value) else [json_safe(item) for item in value]
     if kind is dict or isinstance(value, Mapping):
         return {json_safe(str(key)): json_safe(item) for key, item in value.items()}
+    return _odd_one(value)
+
+
+def _odd_one(value: Any) -> Any:
+    """Return what is no text, number, list or tree as :func:`json_safe` does."""
     if isinstance(value, int):
         return value
     if isinstance(value, bytes | bytearray):

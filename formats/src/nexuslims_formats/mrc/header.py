@@ -70,7 +70,7 @@ class MrcHeader:
 
 def is_mrc(head: bytes) -> bool:
     """Tell by the word MAP, or an older file by a sane header alone: its mode, sizes and angles."""
-    return len(head) >= HEADER_BYTES and (head[_MAP] == b"MAP" or _is_old(head)) and _is_sane(head)
+    return may_be_mrc(head) and (head[_MAP] == b"MAP" or _is_old(head))
 
 
 def _order_of(head: bytes) -> str:
@@ -83,8 +83,9 @@ def _order_of(head: bytes) -> str:
     return ""
 
 
-def _is_sane(head: bytes) -> bool:
-    return bool(_order_of(head))
+def may_be_mrc(head: bytes) -> bool:
+    """Tell whether the first bytes may be an MRC header: its sizes and its mode are sane."""
+    return len(head) >= HEADER_BYTES and bool(_order_of(head))
 
 
 def _is_old(head: bytes) -> bool:
@@ -119,7 +120,7 @@ def read_header(path: Path) -> MrcHeader:
     """
     with open_plain(path) as file:
         head = file.read(HEADER_BYTES)
-        if not is_mrc(head):
+        if not may_be_mrc(head):
             raise UnreadableFileError("the file does not start with the header of an MRC file")
         order = _order_of(head)
         (size,) = struct.unpack_from(f"{order}i", head, 92)

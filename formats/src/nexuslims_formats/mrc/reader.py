@@ -14,7 +14,7 @@ from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Signal, Value
 from nexuslims_formats.mrc.direct_electron import CameraInfo, read_info
 from nexuslims_formats.mrc.extended import Acquisition, read_fei, read_mdoc, read_serialem
-from nexuslims_formats.mrc.header import MrcHeader, is_mrc, open_plain, read_header
+from nexuslims_formats.mrc.header import MrcHeader, is_mrc, may_be_mrc, open_plain, read_header
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.times import first_moment
 
@@ -27,6 +27,8 @@ _MODULO: Final = 1 << 32
 _BEHIND: Final = 1 << 20
 """Bytes that may stand behind the values."""
 _LARGEST_MDOC: Final = 16 << 20
+_OWN_ENDINGS: Final = (".mrc", ".mrcs")
+"""Which no other format uses: some programs leave all of the header but the sizes blank."""
 _COLOURS: Final = 3
 _EVEN: Final = 0.02
 """Of a step: what still counts as evenly spaced."""
@@ -49,7 +51,8 @@ class MrcExtractor:
                     return is_mrc(file.read(1024))
             except (OSError, EOFError):
                 return False
-        return is_mrc(head)
+        named = path.suffix.lower() in _OWN_ENDINGS
+        return may_be_mrc(head) if named else is_mrc(head)
 
     def open(self, path: Path) -> ParsedFile:
         """Read the header, the extended one, and the ``.mdoc`` beside it."""
