@@ -12,17 +12,18 @@ Strategy: TypeAlias = Literal["exclusive", "inclusive"]
 
 DEFAULT_KINDS: Final = FileKinds(
     endings=(
-        *("ali", "ang", "app5", "asw", "bcf", "blo", "bmp", "ctf", "dm3", "dm4", "dm5", "ebsp"),
-        *("edaxh5", "eds", "elid", "emd", "emsa", "h5", "h5oina", "hdf5", "hspy", "jpeg", "jpg"),
-        *("map", "mdoc", "mib", "mrc", "mrcs", "msa", "nxs", "png", "preali", "pro", "prz"),
-        *("rec", "ser", "spc", "spd", "spx", "st", "sur", "tif", "tiff", "tvips", "unf"),
-        *("up1", "up2", "zspy"),
+        *("ali", "ang", "app5", "asw", "bcf", "blo", "bmp", "ctf", "de5", "dens", "dm3", "dm4"),
+        *("dm5", "ebsp", "edaxh5", "eds", "elid", "emd", "emsa", "h5", "h5oina", "hdf5", "hspy"),
+        *("img", "jpeg", "jpg", "map", "mdoc", "mib", "mrc", "mrcs", "msa", "nxs", "png"),
+        *("preali", "pro", "prz", "rec", "rpl", "ser", "spc", "spd", "spx", "st", "sur", "tif"),
+        *("tiff", "tvf", "tvips", "unf", "up1", "up2", "wdf", "zspy"),
     ),
     companions=(
         Companion(ending=".hdr", of=("mib",)),
         Companion(ending=".hdr", of=("tif", "tiff", "png")),
         Companion(ending=".ipr", of=("spd",)),
         Companion(ending=".mdoc", of=("mrc", "mrcs", "st", "rec", "ali", "map", "preali")),
+        Companion(ending=".raw", of=("rpl",)),
         Companion(ending=".spc", of=("spd",)),
         Companion(ending=".txt", of=("tif", "tiff", "bmp", "jpg")),
     ),
