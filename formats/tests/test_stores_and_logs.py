@@ -188,3 +188,17 @@ def test_rows_come_before_columns_however_a_file_has_them(tmp_path, names):
     assert [axis.name for axis in dataset.axes] == ["y", "x"]
     expected = (2, 3) if names == "yx" else (3, 2)
     assert (dataset.shape, found.pixels().shape) == (expected, expected)
+
+
+def test_panta_rhei_of_old_keeps_metadata_in_a_pickle_and_values_compressed(tmp_path):
+    meta = {"type": "2D", "electron_gun.voltage": 200_000.0, "acquisition.date": "2021-03-04"}
+    values = np.random.default_rng(1).random((4, 6))
+    with (tmp_path / "old.prz").open("wb") as file:
+        np.savez_compressed(
+            file, data=values, meta_data=np.array([meta], object), file_format_version=2
+        )
+    found = read(tmp_path / "old.prz")
+    (dataset,) = found.datasets
+    assert found.outcome == "extracted"
+    assert dataset.metadata["acceleration_voltage"] == {"value": 200.0, "unit": "kV"}
+    np.testing.assert_array_equal(np.asarray(found.pixels()), values)

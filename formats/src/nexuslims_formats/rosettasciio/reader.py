@@ -3,6 +3,7 @@
 import importlib
 import logging
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -167,8 +168,25 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     if name in _OURS:
         return _OURS[name](path)
     module = importlib.import_module(f"rsciio.{name}")
+    if name == "pantarhei":
+        return _panta_rhei(module, path, lazy=lazy)
     parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
     return list(map(_rows_first, parts)) if name == "emd" else parts
+
+
+def _panta_rhei(module: Any, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
+    """Read what Panta Rhei wrote; compressed values are never mapped as if they were not.
+
+    Before version 24.03 it pickled the metadata: the library's own unpickler makes nothing but
+    numbers, texts and arrays of them.
+    """
+    with zipfile.ZipFile(path) as file:
+        if lazy and file.getinfo("data.npy").compress_type != zipfile.ZIP_STORED:
+            raise NotImplementedError
+    parts: list[dict[str, Any]] = module.file_reader(
+        str(path), lazy=lazy, allow_restricted_pickle=True
+    )
+    return parts
 
 
 def _rows_first(part: dict[str, Any]) -> dict[str, Any]:
