@@ -190,6 +190,14 @@ def test_rows_come_before_columns_however_a_file_has_them(tmp_path, names):
     assert (dataset.shape, found.pixels().shape) == (expected, expected)
 
 
+def test_the_positions_of_py4dstem_come_before_its_patterns(tmp_path):
+    names = ("R_x", "R_y", "Q_x", "Q_y")
+    emd(tmp_path / "one.h5", ("nm", "nm", "A^-1", "A^-1"), names)
+    (dataset,) = read(tmp_path / "one.h5").datasets
+    assert (dataset.shape, dataset.dataset_type) == ((2, 3, 4, 5), "Diffraction")
+    assert [axis.name for axis in dataset.axes if axis.navigate] == ["R_x", "R_y"]
+
+
 def test_panta_rhei_of_old_keeps_metadata_in_a_pickle_and_values_compressed(tmp_path):
     meta = {"type": "2D", "electron_gun.voltage": 200_000.0, "acquisition.date": "2021-03-04"}
     values = np.random.default_rng(1).random((4, 6))

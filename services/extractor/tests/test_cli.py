@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 import nexuslims_extractor
+from nexuslims_extractor import workers
 from nexuslims_extractor.cage import reading
 from nexuslims_extractor.cli import extract
 from nexuslims_extractor.printing import as_record
@@ -21,7 +22,9 @@ from nexuslims_formats.registry import installed
 
 
 @pytest.fixture
-def run():
+def run(monkeypatch):
+    # the workers are forks of this process, whose tests may have taken more than a file may
+    monkeypatch.setattr(workers.resource, "setrlimit", lambda *_: None)
     app = typer.Typer()
     app.command("extract")(extract)
     yield lambda *args: CliRunner().invoke(app, [str(arg) for arg in args])

@@ -197,7 +197,9 @@ def _rows_first(part: dict[str, Any]) -> dict[str, Any]:
     """
     axes = sorted(part.get("axes") or [], key=lambda axis: axis.get("index_in_array") or 0)
     names = [str(axis.get("name")).lower() for axis in axes]
-    if not {"x", "y"} <= set(names) or names.index("x") > names.index("y"):
+    is_turned = {"x", "y"} <= set(names) and names.index("x") < names.index("y")
+    # py4DSTEM's positions, R, come before its patterns, Q
+    if not is_turned and not (names and names[0].startswith("q_") and names[-1].startswith("r_")):
         return part
     turned = [{**axis, "index_in_array": place} for place, axis in enumerate(reversed(axes))]
     return {**part, "data": part["data"].T, "axes": turned}
