@@ -200,6 +200,7 @@ def test_a_scientist_finds_takes_home_and_prints_her_record(
 ) -> None:
     visitor = Visitor(browser, facility)
     visitor.open("/?person=land&q=gold")
+    visitor.awaits("tbody tr:has-text('file-1001')")
     visitor.click("file-1001", "/sessions/file-1001")
     visitor.click("Open the record", "/archive/file-1001")
     for form, begin in (("XML", b"<?xml"), ("JSON", b"{"), ("ELN", b"PK")):
