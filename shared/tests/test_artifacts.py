@@ -13,6 +13,7 @@ from nexuslims_shared.artifacts import (
     commit_artifact,
     discard_staged,
     is_intact,
+    keep_aside,
     read_artifact,
     stage_artifact,
     staged_owners,
@@ -107,3 +108,15 @@ def test_a_file_in_the_place_of_the_folder_is_an_error_of_the_disk(tmp_path: Pat
         stage(tmp_path, b"one")
     with pytest.raises(DiskError, match="/a"):
         write_artifact(tmp_path, "a/one.xml", b"one")
+
+
+def test_what_comes_into_a_place_while_it_is_cleared_stays(tmp_path: Path) -> None:
+    target = tmp_path / "record.xml"
+    target.write_bytes(b"theirs")
+
+    def replaced(content: bytes) -> bool:
+        target.write_bytes(b"ours")
+        return content == b"ours"
+
+    assert keep_aside(tmp_path, "record.xml", ours=replaced) is None
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"ours"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nexuslims_builder.record_files import RecordFiles
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import (
     BookingTexts,
@@ -19,6 +20,8 @@ from nexuslims_contracts.testing import END, SessionEvents
 from nexuslims_shared.artifacts import is_intact, owner_of, stage_artifact, write_artifact
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.people import Person
+from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.state import Register
 from nexuslims_shared.store.port import Unreadable
 
 EVENTS = SessionEvents()
@@ -348,6 +351,31 @@ async def test_a_record_of_another_system_in_its_place_is_kept(facility) -> None
     assert newest.record.path == built.record.path
     assert path.with_name(f"{path.name}.kept").read_text() == "theirs"
     assert is_intact(facility.settings.records, newest.record)
+
+
+async def test_a_record_of_a_newer_event_is_not_taken_for_another_systems(
+    facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A builder that stood still after it read which records there were, while another built."""
+    await facility.tell(*EVENTS.inputs())
+    (old,) = await facility.outcomes()
+    state = await SessionRepository(facility.store).open(old.session)
+    await facility.tell(EVENTS.matched(title="Newer", after=2))
+    *_, new = await facility.outcomes()
+    assert new.record.path == old.record.path
+    files = RecordFiles(facility.settings.records, facility.store)
+    known = await files._ever(old.session)
+    readings = [known[:1], known]
+
+    async def ever(session: str) -> list[Register[RecordBuilt]]:
+        assert session == old.session
+        return readings.pop(0)
+
+    monkeypatch.setattr(files, "_ever", ever)
+    await files.settle(state)
+    assert [path.name for path in facility.settings.records.iterdir()] == [new.record.path]
+    assert is_intact(facility.settings.records, new.record)
+    assert readings == []
 
 
 async def test_extensions_that_their_extractor_could_not_put_into_place_are_read(facility) -> None:

@@ -222,17 +222,28 @@ def keep_aside(root: Path, relative: str, *, ours: Callable[[bytes], bool]) -> P
     """
     target = resolve(root, relative)
     try:
-        if ours(target.read_bytes()):
+        found = target.read_bytes()
+        if ours(found):
             return None
         names = (f"{target.name}.kept{number or ''}" for number in count())
         place = next(path for path in map(target.with_name, names) if not path.exists())
         target.rename(place)
+        if place.read_bytes() != found:  # another one came into its place meanwhile
+            _put_back(place, target)
+            return None
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _disk_error(target, error) from error
     log.warning("%s was not written by this system: it is kept as %s", target, place.name)
     return place
+
+
+def _put_back(place: Path, target: Path) -> None:
+    """Undo a move, unless something stands there again."""
+    with suppress(FileExistsError):
+        os.link(place, target)
+    place.unlink()
 
 
 def staged_owners(folder: Path) -> set[str]:

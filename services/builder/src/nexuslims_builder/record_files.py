@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -119,15 +120,19 @@ class RecordFiles:
             and await asyncio.to_thread(self._replace, state.session, written)
         ):
             return True
-        ever = await self._ever(state.session)
-        former = _paths(ever, before=state.record.sequence) - {state.record.event.record.path}
-        if withdrawn(state):
-            gone = {*former, state.record.event.record.path}
-            await asyncio.to_thread(self._remove, state.session, gone)
-            return True
-        return await asyncio.to_thread(
-            self._commit, state.session, state.record.event.record, former, _contents(ever)
-        )
+        judged = ""
+        while True:
+            ever = await self._ever(state.session)
+            former = _paths(ever, before=state.record.sequence) - {state.record.event.record.path}
+            if withdrawn(state):
+                gone = {*former, state.record.event.record.path}
+                await asyncio.to_thread(self._remove, state.session, gone)
+                return True
+            commit = partial(self._commit, state.session, state.record.event.record, former)
+            stands, strange = await asyncio.to_thread(commit, _contents(ever), judged)
+            if not strange:
+                return stands
+            judged = strange  # of a newer event, maybe: who wrote it had stored that before
 
     async def stands(self, state: SessionState) -> bool:
         """Tell whether the newest record stands in the folder, and nothing waits beside it.
@@ -179,16 +184,50 @@ class RecordFiles:
         return commit_artifact(self._folder, ref, owner=session)
 
     def _commit(
-        self, session: str, ref: ArtifactRef, former: Iterable[str], contents: Container[str]
-    ) -> bool:
-        keep_aside(
-            self._folder, ref.path, ours=lambda xml: hashlib.sha256(xml).hexdigest() in contents
-        )
+        self,
+        session: str,
+        ref: ArtifactRef,
+        former: Iterable[str],
+        contents: Container[str],
+        judged: str,
+    ) -> tuple[bool, str]:
+        """Put a record into its place, and tell whether it stands there.
+
+        Parameters
+        ----------
+        session, ref
+            Whose record, and which.
+        former
+            Paths of earlier ones, to be removed.
+        contents
+            Digests of all that the session ever had, as far as is known.
+        judged
+            Digest of what stood there before these were read: if it is not among them, it is
+            another system's, and kept aside.
+
+        Returns
+        -------
+        stands : bool
+            Whether the record stands in its place.
+        strange : str
+            Digest of what stands there, if it is neither known nor judged: nothing was done.
+        """
+        strange = ""
+
+        def is_ours(xml: bytes) -> bool:
+            nonlocal strange
+            digest = hashlib.sha256(xml).hexdigest()
+            strange = "" if digest in contents or digest == judged else digest
+            return digest in contents or bool(strange)
+
+        keep_aside(self._folder, ref.path, ours=is_ours)
+        if strange:
+            return False, strange
         stands = commit_artifact(self._folder, ref, owner=session)
         if stands:
             for path in former:
                 resolve(self._folder, path).unlink(missing_ok=True)
-        return stands
+        return stands, ""
 
     def _remove(self, session: str, paths: Iterable[str]) -> None:
         discard_staged(self._folder, session)
