@@ -2,8 +2,8 @@
 
 ``make soak``. A facility with a calendar of a file is run as ``nexuslims up`` runs it. Sessions
 come in batches, each with ten small files; the next batch comes when the former is done. After
-each, the memory of every service is taken, its child processes included. What a service has in the
-end may be a fifth above what it had after the warm-up, the first quarter of the sessions.
+each, the memory of every service is taken and printed, its child processes included. What a service
+has in the end may be a fifth above what it had after the warm-up: a quarter of the sessions.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,18 +22,22 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.chaos_waits import bounded
 from benchmarks.report import Bar, Report
 from nexuslims_console.facility import read_services, running
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import RecordUploaded
 from nexuslims_shared.context import service_context
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.port import Item
 
 FILES = 10
 BATCHES = 20
 WARM = 4
 """A quarter of the batches warms the services up: what they remember is bounded, and fills then."""
 MOST = 1.2
+STALLED_S = 300.0
+"""How long no record may be uploaded before the rest is given up."""
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 EVERY = timedelta(minutes=30)
 
@@ -92,11 +96,74 @@ class Curve:
         for name, at in read_services(state).items():
             self.samples.setdefault(name, []).append(_memory_mb(at["pid"]))
 
+    def latest(self) -> str:
+        """Return the memory of each service as it was taken last."""
+        return ", ".join(f"{name} {taken[-1]:.0f}" for name, taken in sorted(self.samples.items()))
+
     def growth(self, name: str, warm: int) -> float:
         """Return the last quarter's memory as a multiple of that after the warm-up."""
         taken = self.samples[name]
         before, after = taken[warm - 1 : 2 * warm - 1], taken[-warm:]
         return statistics.median(after) / statistics.median(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the sessions are, and what they cost."""
+
+    sessions: int
+    began: float = field(default_factory=time.monotonic)
+
+    def describe(self, done: int, curve: Curve) -> str:
+        """Return a line about what is done, what is left, and the services' memory.
+
+        Parameters
+        ----------
+        done
+            How many sessions.
+        curve
+            Of which the latest is told.
+        """
+        rate = done / (time.monotonic() - self.began)
+        left = (self.sessions - done) / rate / 60
+        return (
+            f"{done:,} of {self.sessions:,} sessions, {rate:.1f} a second, {left:.0f} min left;"
+            f" MB: {curve.latest()}"
+        )
+
+
+def cpu_s(state: Path) -> float:
+    """Return the processor time that all services have used, ended children included."""
+    total = 0.0
+    for at in read_services(state).values():
+        process = psutil.Process(at["pid"])
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                taken = one.cpu_times()
+                total += taken.user + taken.system + taken.children_user + taken.children_system
+    return total
+
+
+async def _all_uploaded(
+    follower: AsyncGenerator[Item, None], uploaded: set[str], count: int
+) -> None:
+    """Follow the log until so many sessions have been uploaded.
+
+    Raises
+    ------
+    StalledError
+        If none is for too long.
+    """
+    while len(uploaded) < count:
+        before = len(uploaded)
+        await bounded(f"session {before + 1}", STALLED_S, _next_upload(follower, uploaded))
+
+
+async def _next_upload(follower: AsyncGenerator[Item, None], uploaded: set[str]) -> None:
+    async for item in follower:
+        if isinstance(item, Recorded) and isinstance(item.event, RecordUploaded):
+            uploaded.add(item.event.session)
+            return
 
 
 def _memory_mb(pid: int) -> float:
@@ -166,21 +233,21 @@ async def endure(folder: Path, sessions: int) -> tuple[Report, Curve]:
     }
     settings = Settings(instrument_data_path=Path("files"), data_path=Path("data"))
     batch = max(1, sessions // BATCHES)
-    begun = time.monotonic()
+    progress = Progress(sessions)
     async with running(settings, say=print), service_context(settings, "soak") as context:
         uploaded: set[str] = set()
         follower = context.store.follow()
         for first in range(0, sessions, batch):
             numbers = range(first, min(first + batch, sessions))
             await asyncio.to_thread(write_sessions, folder, numbers)
-            while len(uploaded) < numbers.stop:
-                item = await anext(follower)
-                if isinstance(item, Recorded) and isinstance(item.event, RecordUploaded):
-                    uploaded.add(item.event.session)
+            await _all_uploaded(follower, uploaded, numbers.stop)
             curve.sample(settings.state_path)
+            print(progress.describe(numbers.stop, curve), flush=True)
+        used = cpu_s(settings.state_path)
         await follower.aclose()
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - progress.began
     report.figures |= {"sessions": sessions, "sessions_per_s": sessions / seconds}
+    report.figures["cpu_s_per_session"] = used / sessions
     warm = max(1, len(next(iter(curve.samples.values()))) // WARM)
     for name in sorted(curve.samples):
         report.figures[f"{name}_mb"] = curve.samples[name][-1]

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +12,7 @@ from typing import Final
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
+from tests.system import free_port
 
 from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.accounts.configuration import authorization
@@ -61,7 +61,7 @@ class Cluster:
         advertise
             Whether brokers tell clients of each other's addresses.
         """
-        free = _free_ports(2 * len(NAMES))
+        free = [free_port() for _ in range(2 * len(NAMES))]
         self.ports = dict(zip(NAMES, free, strict=False))
         routes = dict(zip(NAMES, free[len(NAMES) :], strict=True))
         users = authorization(make_keys(self.credentials, USERS))
@@ -158,11 +158,3 @@ async def wait_for_cluster(cluster: Cluster) -> None:
                 await asyncio.sleep(0.1)
     finally:
         await client.close()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

@@ -1,12 +1,15 @@
 """A whole system in a folder: the real broker, the services as real processes."""
 
 import asyncio
+import fcntl
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event
@@ -28,11 +32,23 @@ from nexuslims_shared.store.port import read_session
 PIPELINE = ("harvester", "indexer", "extractor", "builder", "uploader")
 
 
+_PORTS = range(12_000, 32_000)
+"""Below those that the kernel gives to connections, and to who asks for any (Linux, 32768 on)."""
+_CLAIMS: list[IO[str]] = []
+
+
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, nor will but who asked here, as long as this process lives."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        claim = (Path(tempfile.gettempdir()) / f"nexuslims-port-{port}.lock").open("w")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.create_server(("127.0.0.1", port)):
+                _CLAIMS.append(claim)
+                return port
+        except OSError:
+            claim.close()
+    raise AssertionError("no port is free")
 
 
 @dataclass(slots=True)

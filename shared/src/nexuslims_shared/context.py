@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import nats.errors
 from nats.aio.client import Client
@@ -35,6 +36,8 @@ from nexuslims_shared.store.broker_errors import one_error_for_silence
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.telemetry import tracing
+
+_PATIENCE_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +127,11 @@ async def service_context(
 
 @asynccontextmanager
 async def _connected(
-    settings: Settings, name: str, *, lasting: bool = False
+    settings: Settings, name: str, *, lasting: bool = False, wait: bool = False
 ) -> AsyncIterator[Client]:
     access = broker_access(settings)
     try:
-        client = await connect(access, name=name, wait=False)
+        client = await connect(access, name=name, wait=wait)
         if lasting:
             await client.close()
             client = await connect(access, name=name)
@@ -161,7 +164,8 @@ async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
     settings
         Where the broker is, and how many replicas its streams have.
     wait
-        Wait until the broker answers; otherwise fail at once.
+        Wait until the broker answers, and for each answer as long as a busy machine may take;
+        otherwise fail at once.
 
     Raises
     ------
@@ -170,10 +174,8 @@ async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
     ForeignLogError
         If its log is another facility's.
     """
-    if wait:
-        await (await connect(broker_access(settings), name="provision")).close()
-    async with _connected(settings, "provision") as client:
-        jetstream = client.jetstream(timeout=5)
+    async with _connected(settings, "provision", wait=wait) as client:
+        jetstream = client.jetstream(timeout=_PATIENCE_S if wait else 5)
         if known := await read_identity(jetstream):
             require_own(known, facility_of(settings))
         await provision(jetstream, replicas=settings.stream_replicas, length=settings.periods)

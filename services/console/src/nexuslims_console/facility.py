@@ -99,7 +99,7 @@ async def running(
     make_folder(settings.state_path, "NX_STATE_PATH")
     make_folder(settings.logs, "NX_LOG_PATH")
     async with locked_for_services(settings.state_path, say), broker_at_work(settings, say):
-        await provision_broker(settings)
+        await provision_broker(settings, wait=not settings.nats_url)  # our own is there
         ports = _free_ports([name for name in installed(SERVICES) if name not in without])
         file = settings.state_path / SERVICES_FILE
         console_port = _console_port() if pages else 0
