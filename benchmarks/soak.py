@@ -132,15 +132,17 @@ class Progress:
         )
 
 
-def cpu_s(state: Path) -> float:
-    """Return the processor time that all services have used, ended children included."""
-    total = 0.0
-    for at in read_services(state).values():
-        process = psutil.Process(at["pid"])
-        for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                taken = one.cpu_times()
-                total += taken.user + taken.system + taken.children_user + taken.children_system
+def cpu_s(state: Path) -> dict[str, float]:
+    """Return the processor time that each service has used, its children included."""
+    return {name: _cpu_s(at["pid"]) for name, at in read_services(state).items()}
+
+
+def _cpu_s(pid: int) -> float:
+    process, total = psutil.Process(pid), 0.0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            taken = one.cpu_times()
+            total += taken.user + taken.system + taken.children_user + taken.children_system
     return total
 
 
@@ -227,7 +229,7 @@ async def endure(folder: Path, sessions: int) -> tuple[Report, Curve]:
     os.environ |= {
         "NX_INSTRUMENT_DATA_PATH": "files",
         "NX_DATA_PATH": "data",
-        "NX_HARVEST_INTERVAL": "1",
+        "NX_HARVEST_INTERVAL": "5",
         "NX_EXTRACTOR_WORKERS": "1",
         "NX_FILE_SETTLE_SECONDS": "0",
     }
@@ -247,7 +249,8 @@ async def endure(folder: Path, sessions: int) -> tuple[Report, Curve]:
         await follower.aclose()
     seconds = time.monotonic() - progress.began
     report.figures |= {"sessions": sessions, "sessions_per_s": sessions / seconds}
-    report.figures["cpu_s_per_session"] = used / sessions
+    report.figures["cpu_s_per_session"] = sum(used.values()) / sessions
+    report.figures |= {f"{name}_cpu_s": spent for name, spent in sorted(used.items())}
     warm = max(1, len(next(iter(curve.samples.values()))) // WARM)
     for name in sorted(curve.samples):
         report.figures[f"{name}_mb"] = curve.samples[name][-1]

@@ -197,9 +197,7 @@ def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
 
 
 def keep_aside(root: Path, relative: str, *, ours: Callable[[bytes], bool]) -> Path | None:
-    """Move what stands in an artifact's place out of the way, unless we made it.
-
-    A facility that moves over has the earlier system's files in these places.
+    """Move an earlier system's file out of an artifact's place; what we made stays.
 
     Parameters
     ----------
@@ -222,14 +220,15 @@ def keep_aside(root: Path, relative: str, *, ours: Callable[[bytes], bool]) -> P
     """
     target = resolve(root, relative)
     try:
-        found = target.read_bytes()
-        if ours(found):
+        if ours(found := target.read_bytes()):
             return None
         names = (f"{target.name}.kept{number or ''}" for number in count())
         place = next(path for path in map(target.with_name, names) if not path.exists())
         target.rename(place)
         if place.read_bytes() != found:  # another one came into its place meanwhile
-            _put_back(place, target)
+            with suppress(FileExistsError):
+                os.link(place, target)
+            place.unlink()
             return None
     except FileNotFoundError:
         return None
@@ -237,13 +236,6 @@ def keep_aside(root: Path, relative: str, *, ours: Callable[[bytes], bool]) -> P
         raise _disk_error(target, error) from error
     log.warning("%s was not written by this system: it is kept as %s", target, place.name)
     return place
-
-
-def _put_back(place: Path, target: Path) -> None:
-    """Undo a move, unless something stands there again."""
-    with suppress(FileExistsError):
-        os.link(place, target)
-    place.unlink()
 
 
 def staged_owners(folder: Path) -> set[str]:
