@@ -12,7 +12,7 @@ import pytest
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_extractor.cage import child, landlock, seccomp, syscalls
 from nexuslims_extractor.cage.child import Kind, Said, run
-from nexuslims_extractor.cage.reading import Job, _with_artifacts
+from nexuslims_extractor.cage.reading import Job, _checked
 from nexuslims_extractor.cage.walls import Cage, Walls, companions
 from nexuslims_extractor.checks import check_walls
 from nexuslims_extractor.errors import WorkerError
@@ -254,7 +254,7 @@ def test_what_a_process_made_must_be_its_own_and_what_it_says(tmp_path: Path) ->
         (extraction(previews=(claimed,)), {"records/x.xml": b"y"}),
     ]:
         with pytest.raises(WorkerError, match="something else"):
-            _with_artifacts(found, Said(artifacts=made), job)
+            _checked(found, Said(artifacts=made), job)
     assert list(tmp_path.iterdir()) == []
 
 

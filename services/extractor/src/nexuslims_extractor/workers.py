@@ -30,7 +30,14 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from nexuslims_contracts.datasets import ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_contracts.text import printable
-from nexuslims_extractor.cage.reading import Job, Lost, hash_behind_walls, read_behind_walls
+from nexuslims_extractor.cage.reading import (
+    Job,
+    Lost,
+    Masked,
+    hash_behind_walls,
+    read_behind_walls,
+    unmasked,
+)
 from nexuslims_extractor.cage.walls import Cage
 from nexuslims_extractor.extraction import Extraction, FileFacts
 from nexuslims_formats.errors import ExtractorError
@@ -177,7 +184,7 @@ class WorkerPool:
         limit = self.limits.seconds + found.file.bytes / _SLOWEST_READ
         try:
             facts = await asyncio.wrap_future(
-                self._pool.schedule(_hash, args=(job, limit), timeout=limit + _SPARE_S)
+                self._pool.schedule(_hash, args=(job.for_reader(), limit), timeout=limit + _SPARE_S)
             )
         except (TimeoutError, FutureTimeoutError):
             facts = Lost("timeout")
@@ -211,7 +218,7 @@ class WorkerPool:
 
         self._busy += 1
         try:
-            found = await asyncio.wrap_future(self._schedule(job))
+            found = await asyncio.wrap_future(self._schedule(job.for_reader()))
         except (TimeoutError, FutureTimeoutError):
             found = Lost("timeout")
         except ProcessExpired as error:
@@ -220,6 +227,8 @@ class WorkerPool:
             found = Lost("memory")
         finally:
             self._busy -= 1
+        if isinstance(found, Masked):
+            found = await asyncio.to_thread(unmasked, found, job)
         if isinstance(found, Extraction):
             return found, False
         fate = self._fate_of(found)
@@ -237,10 +246,10 @@ class WorkerPool:
             case _:
                 return lost.reason
 
-    def _schedule(self, job: Job) -> "Future[Extraction | Lost]":
+    def _schedule(self, job: Job) -> "Future[Extraction | Masked | Lost]":
         seconds = self.limits.seconds
         try:
-            future: Future[Extraction | Lost] = self._pool.schedule(
+            future: Future[Extraction | Masked | Lost] = self._pool.schedule(
                 _work, args=(job, seconds), timeout=seconds + _SPARE_S
             )
         except RuntimeError as error:  # how a pool that broke while idle says so
@@ -327,7 +336,7 @@ def _hash(job: Job, seconds: float) -> FileFacts | Lost:
     return hash_behind_walls(_cage, _sandbox, job, seconds)
 
 
-def _work(job: Job, seconds: float) -> Extraction | Lost:
+def _work(job: Job, seconds: float) -> Extraction | Masked | Lost:
     return read_behind_walls(_cage, _sandbox, job, seconds)
 
 

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import re
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from nexuslims_contracts.datasets import ArtifactRef, ExtractorVersion
 from nexuslims_contracts.events import FailureKind
+from nexuslims_contracts.identifiers import PERSON_PATTERN, person_id
 from nexuslims_extractor.cage.child import Kind, Said, Send, run
 from nexuslims_extractor.cage.walls import Cage
 from nexuslims_extractor.errors import WorkerError
@@ -19,6 +23,7 @@ from nexuslims_formats.sandbox import Sandbox
 from nexuslims_formats.stores import store_of
 from nexuslims_shared.artifacts import write_artifact, write_or_stage
 
+_ID: Final = re.compile(PERSON_PATTERN)
 UNSAFE: Final = "UnsafeFileError"
 
 
@@ -38,9 +43,28 @@ class Job:
     documents: bool = True
     hashed: bool = True
     people_key: bytes = field(default=b"", repr=False)
+    """What ids of people are derived with; it stays with the service, see :meth:`for_reader`."""
+    masked: bool = False
+    """Whether ids of one time stand for the names of people."""
     within: tuple[Path, ...] = ()
     stage: bool = False
     """Whether an artifact that would take another one's place waits until its event is stored."""
+
+    def for_reader(self) -> "Job":
+        """Return what the process gets that reads the file: not the key that hides people."""
+        return replace(self, people_key=b"", masked=bool(self.people_key))
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """What was found, with ids of one time in the place of people's names, and what was made.
+
+    The names by those ids are in the extraction; whoever has the key finishes it with
+    :func:`unmasked`.
+    """
+
+    found: Extraction
+    artifacts: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +92,10 @@ class Lost:
     reason: str = ""
 
 
-def read_behind_walls(cage: Cage, sandbox: Sandbox, job: Job, seconds: float) -> Extraction | Lost:
-    """Read a file in a process of its own, and write what it made.
+def read_behind_walls(
+    cage: Cage, sandbox: Sandbox, job: Job, seconds: float
+) -> Extraction | Masked | Lost:
+    """Read a file in a process of its own, and write what it made, unless names are in it.
 
     Parameters
     ----------
@@ -102,7 +128,46 @@ def read_behind_walls(cage: Cage, sandbox: Sandbox, job: Job, seconds: float) ->
         found = from_bytes(said.result or b"", job.path)
     except ValueError as error:
         raise WorkerError(f"{job.path.name}: its reader says what nobody understands") from error
-    return _with_artifacts(found, said, job)
+    found = _checked(found, said, job)
+    if found.people:
+        return Masked(found, said.artifacts)
+    return _with_artifacts(found, said.artifacts, job)
+
+
+def unmasked(masked: Masked, job: Job) -> Extraction:
+    """Put the ids of people in the place of those of one time, and write what was made.
+
+    Parameters
+    ----------
+    masked
+        What the process found and made.
+    job
+        Whose key the ids are derived with.
+
+    Raises
+    ------
+    WorkerError
+        If the process calls something an id that is none.
+    DiskError
+        If the disk does not take an artifact.
+    """
+    people = masked.found.people
+    ids = {one: person_id(job.people_key, name) for one, name in people.items()}
+    if not all(map(_ID.fullmatch, ids)):
+        raise WorkerError(f"{job.path.name}: its reader names people by what are no ids")
+    pattern = re.compile("|".join(ids))
+
+    def with_ids(content: bytes) -> bytes:
+        return pattern.sub(lambda found: ids[found[0]], content.decode()).encode()
+
+    documents = {ref.path for ref in masked.found.metadata_artifacts}
+    artifacts = {
+        place: with_ids(content) if place in documents else content
+        for place, content in masked.artifacts.items()
+    }
+    found = from_bytes(with_ids(to_bytes(masked.found)), job.path)
+    refs = tuple(_ref(ref.path, artifacts[ref.path]) for ref in found.metadata_artifacts)
+    return _with_artifacts(replace(found, metadata_artifacts=refs), artifacts, job)
 
 
 def hash_behind_walls(cage: Cage, sandbox: Sandbox, job: Job, seconds: float) -> FileFacts | Lost:
@@ -152,7 +217,7 @@ def _extract(job: Job, send: Send) -> Extraction:
         previews=job.previews,
         documents=job.documents,
         hashed=job.hashed,
-        people_key=job.people_key,
+        people_key=secrets.token_bytes() if job.masked else b"",
         on_step=remember,
         write=hand_over,
     )
@@ -176,8 +241,8 @@ def _lost(said: Said) -> Lost | None:
     return None
 
 
-def _with_artifacts(found: Extraction, said: Said, job: Job) -> Extraction:
-    """Write what was made, if it is what the extraction speaks of, and nothing but a file's own."""
+def _checked(found: Extraction, said: Said, job: Job) -> Extraction:
+    """Make sure that what was made is what the extraction speaks of, and nothing but its own."""
     if job.artifacts_root is None or found.failed:
         return replace(found, metadata_artifacts=(), previews=()) if found.failed else found
     count = max(len(found.datasets), 1)
@@ -186,9 +251,15 @@ def _with_artifacts(found: Extraction, said: Said, job: Job) -> Extraction:
     made = {_ref(place, content) for place, content in said.artifacts.items()}
     if not said.artifacts.keys() <= own or made != {*found.metadata_artifacts, *found.previews}:
         raise WorkerError(f"{job.path.name}: its reader made something else than it says")
-    keep_strangers(job.artifacts_root, said.artifacts)
+    return found
+
+
+def _with_artifacts(found: Extraction, artifacts: Mapping[str, bytes], job: Job) -> Extraction:
+    if job.artifacts_root is None or found.failed:
+        return found
+    keep_strangers(job.artifacts_root, artifacts)
     write = write_or_stage if job.stage else write_artifact
-    for place, content in said.artifacts.items():
+    for place, content in artifacts.items():
         write(job.artifacts_root, place, content)
     return found
 
