@@ -350,5 +350,9 @@ async def test_the_doctor_says_which_walls_there_are(monkeypatch: pytest.MonkeyP
     assert (finding.what, finding.problem) == ("worker walls", "")
     assert "audit hook" in finding.detail
     assert Walls(0, False).present() == ["audit hook"]
-    assert len(Walls(0, False).lacking()) == 2
+    assert len(Walls(0, False).lacking()) == 3
+    assert "not root" in Walls(0, False).lacking()[-1]
     assert Walls(7, True).lacking() == []
+    assert Walls(7, True, own_user=True).present() == [
+        "Landlock 7", "seccomp", "a user of its own", "audit hook",
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Which walls this host has, and putting them up around a process."""
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterable
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from nexuslims_extractor.cage import landlock, seccomp
+from nexuslims_extractor.cage import identity, landlock, seccomp
 from nexuslims_formats.errors import UnsafeFileError
 from nexuslims_formats.sandbox import places_of_python
 
@@ -34,20 +35,28 @@ class Walls:
         The version of Landlock; 0 if there is none.
     seccomp
         Whether system calls can be filtered.
+    own_user
+        Whether the reader can become a user of its own.
     """
 
     landlock: int
     seccomp: bool
+    own_user: bool = False
 
     @classmethod
     def of_host(cls) -> "Walls":
         """Look what this host has."""
-        return cls(landlock.abi(), seccomp.is_available())
+        version = landlock.abi()
+        # without Landlock, the right to read would be one to read everything
+        own_user = version > 0 and identity.is_available()
+        return cls(version, seccomp.is_available(), own_user)
 
     def present(self) -> list[str]:
         """Say what there is."""
         found = [f"Landlock {self.landlock}"] if self.landlock else []
-        return [*found, *(["seccomp"] if self.seccomp else []), "audit hook"]
+        found += ["seccomp"] if self.seccomp else []
+        found += ["a user of its own"] if self.own_user else []
+        return [*found, "audit hook"]
 
     def lacking(self) -> list[str]:
         """Say what there is not, and what a reader that was taken over could do therefore."""
@@ -56,11 +65,16 @@ class Walls:
             found.append("no Landlock (Linux 5.13): it could read what the service may read")
         if not self.seccomp:
             found.append("no seccomp: it could start programs, and use the network")
+        if not self.own_user and not self.seccomp:
+            found.append("no user of its own (the service is not root): it could end the service")
         return found
 
 
 _NAMING: Final = (".asw", ".spd", ".xml")
 """Files that name others of any name, of folders below theirs too (JEOL, EDAX, EMPAD)."""
+_MOST_NAMES: Final = 16 << 20
+"""Bytes of such a file in which names are looked for."""
+_BETWEEN_NAMES: Final = re.compile(rb"[\x00-\x1f\"'<>:|*?/\\=]+")
 
 
 @dataclass(slots=True)
@@ -99,6 +113,8 @@ class Cage:
         if self.walls.landlock:
             beside = [(descriptor, landlock.LIST) for descriptor, _ in open_places([file.parent])]
             seen = open_places([*companions(file), *more, *_of_process()])
+            if self.walls.own_user:
+                identity.become_nobody(file)
             landlock.restrict([*self._always, *own, *beside, *seen])
         if self.walls.seccomp:
             seccomp.restrict()
@@ -115,7 +131,7 @@ def companions(file: Path) -> list[Path]:
         ``map.emi``.
     """
     if file.name.lower().endswith(_NAMING):
-        return [file.parent]
+        return _named_in(file)
     stem = file.name.lower().rpartition(".")[0] or file.name.lower()
     family = _family(stem)
     with os.scandir(file.parent) as entries:
@@ -125,6 +141,41 @@ def companions(file: Path) -> list[Path]:
             return [file.parent]
         found = [name for name in found if _is_close(name.lower(), stem, family)]
     return [file.with_name(name) for name in found]
+
+
+def _named_in(file: Path) -> list[Path]:
+    """Return what lies beside a file and is named in it, whatever its ending; folders whole.
+
+    A map of EDAX names the picture ``image.bmp``, and ``image.ipr`` is read.
+    """
+    with file.open("rb") as content:
+        words = content.read(_MOST_NAMES)
+    plain = words.decode("utf-16", "ignore").encode() if _is_utf16(words) else words
+    named = {_stem_of(word.strip()) for word in _BETWEEN_NAMES.split(plain)}
+    own = _stem_of(os.fsencode(file.name))
+    with os.scandir(file.parent) as entries:
+        names = [entry.name for entry in entries]
+    return [
+        file.with_name(name)
+        for name in names
+        if any(one in named or one == own for one in _stems(name))
+    ]
+
+
+def _is_utf16(content: bytes) -> bool:
+    """Tell by the byte order mark."""
+    return content.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+
+def _stems(name: str) -> set[bytes]:
+    """Return a name without its ending, in the encodings of the programs that name others."""
+    encodings = ("utf-8", "cp932", "cp1252")
+    raw = [os.fsencode(name), *(name.encode(one, "ignore") for one in encodings)]
+    return {_stem_of(one) for one in raw} - {b""}
+
+
+def _stem_of(name: bytes) -> bytes:
+    return (name.rpartition(b".")[0] or name).lower()
 
 
 def _is_close(name: str, stem: str, family: str) -> bool:
