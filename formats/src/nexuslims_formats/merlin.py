@@ -48,7 +48,7 @@ _LATE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _Frames:
+class Frames:
     """What the first frame's header tells of all."""
 
     offset: int
@@ -80,7 +80,7 @@ class MerlinExtractor:
 
     def open(self, path: Path) -> ParsedFile:
         """Read what the first frame and the file beside it tell, and count the frames."""
-        frames = _read_frames(path)
+        frames = read_frames(path)
         beside, problems = _read_hdr(path)
         held = path.stat().st_size // frames.step
         begun = -(-path.stat().st_size // frames.step)
@@ -111,7 +111,14 @@ class MerlinExtractor:
         )
 
 
-def _read_frames(path: Path) -> _Frames:
+def read_frames(path: Path) -> Frames:
+    """Read the header of the first frame, which is that of all.
+
+    Raises
+    ------
+    UnreadableFileError
+        It is damaged.
+    """
     with path.open("rb") as file:
         words = file.read(_HEADER_BYTES).decode("latin-1").split(",")
     fields = dict(zip(_NAMES, (word.strip("\0 ") for word in words), strict=False))
@@ -132,7 +139,7 @@ def _read_frames(path: Path) -> _Frames:
         raise UnreadableFileError(
             f"its first frame claims {width} x {height} pixels {kind} behind {offset} bytes"
         )
-    return _Frames(offset, width, height, bits, is_raw, fields)
+    return Frames(offset, width, height, bits, is_raw, fields)
 
 
 def _read_hdr(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -153,7 +160,7 @@ def _read_hdr(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _lines(
-    path: Path, frames: _Frames, beside: Mapping[str, str], count: int
+    path: Path, frames: Frames, beside: Mapping[str, str], count: int
 ) -> tuple[int, int] | None:
     """Return lines and frames of each, by the trigger or by when frames came; None if unknown."""
     length = int(number(beside.get("Frames per Trigger (Number)")) or 0)
@@ -164,7 +171,7 @@ def _lines(
     return count // length, length
 
 
-def _line_by_times(path: Path, frames: _Frames, count: int) -> int:
+def _line_by_times(path: Path, frames: Frames, count: int) -> int:
     """Return how many frames come before one is late, as the first of each line is; 0 if none."""
     times: list[int] = []
     with path.open("rb") as file:
@@ -202,7 +209,7 @@ def _nanoseconds(text: str) -> int | None:
         return None
 
 
-def _axes(scan: Sequence[int], frames: _Frames) -> tuple[Axis, ...]:
+def _axes(scan: Sequence[int], frames: Frames) -> tuple[Axis, ...]:
     names = ("frame",) if len(scan) == 1 else ("scan_y", "scan_x")
     steps = [
         Axis(name=name, size=size, navigate=True)
@@ -212,7 +219,7 @@ def _axes(scan: Sequence[int], frames: _Frames) -> tuple[Axis, ...]:
     return (*steps, height, Axis(name="width", size=frames.width))
 
 
-def _metadata(frames: _Frames, beside: Mapping[str, str], scan: Sequence[int]) -> dict[str, Value]:
+def _metadata(frames: Frames, beside: Mapping[str, str], scan: Sequence[int]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     exposure = quantity(frames.fields.get("exposure")) or quantity(
         frames.fields.get("shutter_time"), "s"
@@ -227,14 +234,14 @@ def _metadata(frames: _Frames, beside: Mapping[str, str], scan: Sequence[int]) -
     return found
 
 
-def _acquired(frames: _Frames) -> Moment | None:
+def _acquired(frames: Frames) -> Moment | None:
     return first_moment(
         moment("frame header, UTC", frames.fields.get("time_utc")),
         moment("frame header", frames.fields.get("time")),
     )
 
 
-def _map(path: Path, frames: _Frames, shape: tuple[int, ...]) -> "np.ndarray":
+def _map(path: Path, frames: Frames, shape: tuple[int, ...]) -> "np.ndarray":
     """Map the frames, the lowest line of the detector last."""
     import numpy as np  # noqa: PLC0415 - previews only
 

@@ -14,6 +14,7 @@ _SIDECARS = (".hdr", ".txt", _MDOC)
 _LARGEST = 1 << 20
 # Tescan's and Hitachi's sections, JEOL's commands; text of another kind may be data
 _HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\[\w+\]|\$(?:CM|SEM|\$SM)_)")
+_MERLIN_LINE = re.compile(rb"(?:HDR,|End)\s*|[\w ,()/.-]{1,80}:\t?[^\0-\x08\n-\x1f]{0,250}|")
 _MDOC_SECTION = re.compile(rb"^\[(\w+ =[^\r\n]*)\]", re.MULTILINE)
 
 
@@ -44,11 +45,24 @@ def related(source: Path) -> list[Path]:
     described = source.with_name(f"{source.name}{_MDOC}")
     if described in beside:
         return [described] if _is_header(described) else []
+    if suffix == ".mib":
+        return [path for path in beside if path.stem == source.stem and _is_merlin(path)]
     with source.open("rb") as file:
         if not is_tiff(file.read(4)):
             return []
     stems = (source.stem, f"{source.stem}-{suffix.removeprefix('.')}")  # NAME.hdr, NAME-tif.hdr
     return [path for path in beside if path.stem in stems and _is_header(path)]
+
+
+def _is_merlin(path: Path) -> bool:
+    """Whether a file is the header of Merlin's frames: its names have commas, and no value lines.
+
+    The first and the last line are words alone.
+    """
+    if path.suffix.lower() != ".hdr" or not is_usable(path) or path.stat().st_size > _LARGEST:
+        return False
+    lines = path.read_bytes().strip().splitlines()
+    return bool(lines) and lines[0].startswith(b"HDR,") and all(map(_MERLIN_LINE.fullmatch, lines))
 
 
 def _is_header(path: Path) -> bool:

@@ -58,15 +58,14 @@ def become_nobody(file: Path) -> None:
         If the kernel refuses.
     """
     keep, signal = _reading(), ctypes.c_int()
-    if not _could_read(file, keep):
-        return
     _libc.prctl(_GET_PARENT_SIGNAL, ctypes.byref(signal), 0, 0, 0)
-    if _libc.prctl(_KEEP_CAPABILITIES, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_KEEPCAPS)")
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-    _set_capabilities(1 << keep, 1 << keep)
+    if _could_read(file, keep):
+        if _libc.prctl(_KEEP_CAPABILITIES, 1, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_KEEPCAPS)")
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        _set_capabilities(1 << keep, 1 << keep)
     _libc.prctl(_SET_PARENT_SIGNAL, signal.value, 0, 0, 0)
 
 
