@@ -195,9 +195,8 @@ def _without_datasets(payload: bytes) -> bytes:
     quotation marks are escaped; no field before the datasets has that name, and none after the
     artifacts holds a list.
     """
-    head, begin, rest = payload.partition(_DATASETS)
-    _, end, tail = rest.rpartition(_ARTIFACTS)
-    return head + begin + end + tail if begin and end else payload
+    begin, end = payload.find(_DATASETS), payload.rfind(_ARTIFACTS)
+    return payload[: begin + len(_DATASETS)] + payload[end:] if 0 <= begin < end else payload
 
 
 def _read_event(type_name: str, payload: bytes) -> Event:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _REMEMBERED: Final = 20_000
 """Files and sessions; some 2 KB each."""
 _ASKED_AGAIN: Final = 100
+_AT_ONCE: Final = 4_000
+"""Events of one transaction while catching up, or a few more; some 1 KB each, without datasets."""
 
 
 class Projection:
@@ -95,8 +97,8 @@ class Projection:
         positions = await self.positions()
         batches = self._store.read_batches(after=positions, datasets=False)
         with _few_collections():
-            async with aclosing(batches):
-                async for items in batches:
+            async with aclosing(_joined(batches)) as joined:
+                async for items in joined:
                     last = items[-1].sequence
                     await self.apply(items, after=positions.within(Period.of(last)))
                     positions = positions.including(last)
@@ -160,6 +162,25 @@ class Projection:
             return write(connection, tables, changes, after=after, last=last)
 
 
+async def _joined(batches: AsyncGenerator[list[Item], None]) -> AsyncGenerator[list[Item], None]:
+    """Make fewer and longer batches, each of one period.
+
+    The events of a session come in several batches, as those of others come between; its row is
+    written once for each.
+    """
+    held: list[Item] = []
+    async with aclosing(batches):
+        async for items in batches:
+            if held and (
+                len(held) >= _AT_ONCE or Period.of(held[0].sequence) != Period.of(items[0].sequence)
+            ):
+                yield held
+                held = []
+            held += items
+    if held:
+        yield held
+
+
 @contextmanager
 def _few_collections() -> Iterator[None]:
     """Have Python look for reference cycles less often: decoded events have none.
@@ -167,7 +188,7 @@ def _few_collections() -> Iterator[None]:
     Looking takes a quarter of the time of projecting a long log (measured 2026-11).
     """
     thresholds = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(1_000_000, 50, 100)
     try:
         yield
     finally:

@@ -148,7 +148,15 @@ def _put_sessions(connection: "Connection", table: "Table", rows: Sequence[Sessi
 
 
 def _session_values(row: SessionRow) -> dict[str, Any]:
-    return {**asdict(row), "troubled": is_troubled(row), "search": search_text(row)}
+    """Return the values of a row by column; ``asdict`` copies each, which is half of the time."""
+    values = {name: getattr(row, name) for name in SessionRow.__slots__}
+    uploads = list(map(asdict, row.uploads))
+    return {
+        **values,
+        "uploads": uploads,
+        "troubled": is_troubled(row),
+        "search": search_text(row),
+    }
 
 
 def _put_once(connection: "Connection", table: "Table", rows: Sequence[dict[str, Any]]) -> None:
@@ -163,23 +171,9 @@ def _put_events(connection: "Connection", table: "Table", rows: Iterable[EventRo
     They are by far the most, and their values need no conversion: handed to the driver as they are,
     they take a fifth of the time (4 us instead of 21 us a row, measured 2026-11).
     """
-    values = list(map(_event_values, rows))
+    values = [(*row[:3], row.time.isoformat(), *row[4:]) for row in rows]
     if values:
         connection.exec_driver_sql(_event_sql(table, connection.dialect.name), values)
-
-
-def _event_values(row: EventRow) -> tuple[object, ...]:
-    """Return the values of a row in the order of the table's columns."""
-    return (
-        row.sequence,
-        row.session,
-        row.type,
-        row.time.isoformat(),
-        row.source,
-        row.id,
-        row.causation,
-        row.summary,
-    )
 
 
 @lru_cache(maxsize=8)

@@ -134,7 +134,8 @@ def show_one(name: str, *, events: bool, as_json: bool) -> None:
     row, history, unreadable = run(_session(name))
     if as_json:
         document: dict[str, Any] = {**asdict(row), "unreadable": list(map(asdict, unreadable))}
-        print_json({**document, "events": list(map(asdict, history))} if events else document)
+        story = [event._asdict() for event in history]
+        print_json({**document, "events": story} if events else document)
         return
     _print_session(row)
     if events:
