@@ -13,7 +13,8 @@ import pytest
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.periods import Period
 from nexuslims_contracts.testing import SessionEvents
-from nexuslims_contracts.topology import CALENDARS, LEASES, PEOPLE
+from nexuslims_contracts.topology import CALENDARS, LEASES, PEOPLE, PROBES
+from nexuslims_shared import presence
 from nexuslims_shared.backups.folder import MANIFEST, SETTINGS, read_backup
 from nexuslims_shared.backups.periods import (
     list_periods,
@@ -26,6 +27,7 @@ from nexuslims_shared.bucket import BrokerBucket
 from nexuslims_shared.context import ServiceContext, provision_broker, service_context
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.errors import BackupError, PeriodAwayError
+from nexuslims_shared.presence import at_work, services_at_work
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -150,6 +152,32 @@ async def test_nothing_is_restored_under_running_services(tmp_path: Path) -> Non
         with pytest.raises(BackupError, match="builder is at work"):
             await restore_all(context, folder, replace=True)
         fetching.cancel()
+
+
+@pytest.mark.parametrize("service", ["harvester", "console"])
+async def test_a_service_without_a_consumer_is_noticed_too(tmp_path: Path, service: str) -> None:
+    folder = tmp_path / "backup"
+    async with facility(tmp_path / "one") as context:
+        await back_up_all(context, folder, verify=False, update=silent)
+        jetstream = context.jetstream
+        async with at_work(jetstream, service):
+            while await services_at_work(jetstream) != [service]:
+                pass  # its first note is on its way
+            with pytest.raises(BackupError, match=f"at work.*: {service}: stop all services"):
+                await restore_all(context, folder, replace=True)
+        assert await services_at_work(jetstream) == []
+        await restore_all(context, folder, replace=True)
+
+
+async def test_a_service_that_was_killed_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with facility(tmp_path / "one") as context:
+        note = f"$KV.{PROBES.name}.at-work-harvester-0123"
+        await context.jetstream.publish(note, b"at work")
+        assert await services_at_work(context.jetstream) == ["harvester"]
+        monkeypatch.setattr(presence, "GONE_S", 0.0)
+        assert await services_at_work(context.jetstream) == []
 
 
 async def waits(subscription: Any) -> None:

@@ -43,6 +43,7 @@ from nexuslims_shared.log_identity import (
 )
 from nexuslims_shared.log_watch import LogWatch
 from nexuslims_shared.mounts import check_mounts
+from nexuslims_shared.presence import at_work
 from nexuslims_shared.probes import (
     check_dead_letters,
     check_folder,
@@ -274,6 +275,7 @@ class _Process:
                 self._ended_by(watch),
                 self.service.work(context) as handler,
                 _while_open(publish(self.health)),
+                at_work(context.jetstream, self.service.name),
             ):
                 if self.service.consumer is not None and handler is not None:
                     await self._consume(self.service.consumer, handler, context, watch)

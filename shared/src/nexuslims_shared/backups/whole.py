@@ -14,6 +14,7 @@ from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import BackupError
 from nexuslims_shared.log_identity import make_facility, renew_identity
+from nexuslims_shared.presence import GONE_S, services_at_work
 from nexuslims_shared.secrets import HIDDEN
 from nexuslims_shared.settings.display import display_all
 from nexuslims_shared.store.period_directory import periods_there
@@ -131,6 +132,11 @@ def known_settings() -> dict[str, str]:
 
 
 async def _require_nobody_at_work(jetstream: "JetStreamContext") -> None:
+    if running := await services_at_work(jetstream):
+        raise BackupError(
+            f"at work, or killed less than {GONE_S:g} s ago: {', '.join(running)}:"
+            " stop all services before a restore"
+        )
     for period in await periods_there(jetstream):
         for consumer in CONSUMERS:
             try:
