@@ -23,11 +23,14 @@ from nexuslims_shared.embedded import find_server
 from nexuslims_shared.processes import die_with_parent
 
 NAMES: Final = ("broker-1", "broker-2", "broker-3")
+SLOW: Final = "broker-3"
+"""The one with slow disks, for old periods; the others have fast ones. Tags say so."""
 _PATIENCE_S: Final = 60.0
 _END_S: Final = 20.0
 
 _CONFIG: Final = """\
 server_name: {name}
+server_tags: ["disk:{disk}"]
 host: 127.0.0.1
 port: {port}
 jetstream {{ store_dir: {store} }}
@@ -68,6 +71,7 @@ class Cluster:
         for name in NAMES:
             text = _CONFIG.format(
                 name=name,
+                disk="slow" if name == SLOW else "fast",
                 port=self.ports[name],
                 store=json.dumps(str(self.folder / name)),
                 route=routes[name],
