@@ -23,10 +23,13 @@ from nexuslims_shared.store.jetstream import JetStreamEventStore
 
 PROJECT = """
 import asyncio, sys
+from nexuslims_console import projection
 from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection
 from nexuslims_shared.broker import connect
 from nexuslims_shared.store.jetstream import JetStreamEventStore
+
+projection._AT_ONCE = 500  # several transactions
 
 async def main():
     client = await connect(sys.argv[1], name="test")
