@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nexuslims_shared.embedded import running_broker
+from nexuslims_shared.broker_address import running_broker
 from nexuslims_shared.errors import AlreadyRunningError
 from nexuslims_shared.facility import (
     broker_at_hand,

@@ -21,7 +21,8 @@ from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.accounts.keys import new_seed, public_key, read_seed
 from nexuslims_shared.accounts.rights import OBSERVER, OPERATOR, SERVICES, USERS, Rights, rights_of
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.embedded import BROKER_FILE, EmbeddedBroker, start_embedded
+from nexuslims_shared.broker_address import BROKER_FILE
+from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import SettingsError, TopologyError
 
 REFUSAL = re.compile(r"-ERR 'Permissions Violation for (?:Publish|Subscription) to \"(\S+)\"'")

@@ -10,7 +10,8 @@ from nats.aio.client import Client
 from nexuslims_contracts.envelope import encode
 from nexuslims_contracts.topology import EVENTS
 from nexuslims_shared.broker import connect, missing, provision, stream_config
-from nexuslims_shared.embedded import running_broker, start_embedded
+from nexuslims_shared.broker_address import running_broker
+from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.errors import BrokerUnavailableError, ConflictError, TopologyError
 from nexuslims_shared.store.broker_errors import is_conflict, is_passing
 from nexuslims_shared.store.jetstream import JetStreamEventStore

@@ -18,8 +18,9 @@ from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.accounts.keys import read_seed
 from nexuslims_shared.accounts.rights import OPERATOR
 from nexuslims_shared.broker import connect, open_period, provision
+from nexuslims_shared.broker_address import broker_url
 from nexuslims_shared.dead_letters import DeadLetters, SessionDeadLetters, StreamDeadLetters
-from nexuslims_shared.embedded import credentials_folder, running_broker
+from nexuslims_shared.embedded import credentials_folder
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.log_identity import (
     facility_of,
@@ -49,22 +50,6 @@ class ServiceContext:
     people: People
     dead_letters: DeadLetters
     jetstream: JetStreamContext
-
-
-def broker_url(settings: Settings) -> str:
-    """Return the address of the broker: the configured one, or the embedded one that runs.
-
-    Raises
-    ------
-    TopologyError
-        If neither is there.
-    """
-    url = settings.nats_url or running_broker(settings.state_path)
-    if not url:
-        raise TopologyError(
-            "no broker: set NATS_URL, or start the embedded one with `nexuslims up`"
-        )
-    return url
 
 
 def broker_access(settings: Settings, user: str = OPERATOR) -> Access:

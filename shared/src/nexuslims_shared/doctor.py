@@ -13,8 +13,9 @@ from nexuslims_contracts.errors import ContractError
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_contracts.topology import CONSUMERS
 from nexuslims_shared.broker import consumers_without_service, missing, require_version
+from nexuslims_shared.broker_address import running_broker
 from nexuslims_shared.context import provision_broker
-from nexuslims_shared.embedded import end_running_broker, running_broker
+from nexuslims_shared.embedded import end_running_broker
 from nexuslims_shared.errors import SettingsError, SharedError
 from nexuslims_shared.health import Check, Outcome, Result, look
 from nexuslims_shared.probes import check_limits, check_storing

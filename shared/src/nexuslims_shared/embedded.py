@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import json
 import logging
-import os
 import shutil
 import subprocess
 import sysconfig
@@ -13,12 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from nexuslims_shared.accounts.access import with_seed
 from nexuslims_shared.accounts.configuration import authorization
 from nexuslims_shared.accounts.keys import make_keys, read_seed
 from nexuslims_shared.accounts.rights import OPERATOR, USERS
+from nexuslims_shared.broker_address import BROKER_FILE, running_on
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.processes import die_with_parent, end_process
 from nexuslims_shared.settings import make_folder
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 Say: TypeAlias = Callable[[str], None]
 
-BROKER_FILE = "broker.json"
 _CREDENTIALS: Final = "credentials"
 _REPORT_S: Final = 5.0
 _STOP_S: Final = 60.0
@@ -318,12 +317,6 @@ def _claim(home: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def running_broker(state: Path) -> str | None:
-    """Address of the embedded broker that runs on a state folder, if one does."""
-    known = _running(state)
-    return str(known["url"]) if known else None
-
-
 def end_running_broker(state: Path) -> str:
     """End the embedded broker that another process keeps running, which starts it again. Blocks.
 
@@ -334,23 +327,14 @@ def end_running_broker(state: Path) -> str:
     TopologyError
         If none runs, or no other is started in its place.
     """
-    known = _running(state)
+    known = running_on(state)
     if known is None:
         raise TopologyError(f"no broker runs on {state}: start it with `nexuslims up`")
     how = end_process(int(known["pid"]), patience=_END_S)
     begin = time.monotonic()
     while time.monotonic() - begin < _STOP_S:
-        new = _running(state)
+        new = running_on(state)
         if new and new["pid"] != known["pid"]:
             return f"process {known['pid']} {how}, and {new['pid']} took its place"
         time.sleep(_POLL_S)
     raise TopologyError(f"the broker {how}, and nobody started it again: run `nexuslims up`")
-
-
-def _running(state: Path) -> dict[str, Any] | None:
-    try:
-        known: dict[str, Any] = json.loads((state / BROKER_FILE).read_text())
-        os.kill(known["pid"], 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return known

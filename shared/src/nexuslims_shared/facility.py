@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from nexuslims_shared.broker_address import running_broker
 from nexuslims_shared.context import ServiceContext, provision_broker, service_context
-from nexuslims_shared.embedded import EmbeddedBroker, running_broker, start_embedded
+from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import AlreadyRunningError
 from nexuslims_shared.settings import Settings, make_folder
 

@@ -6,9 +6,8 @@ from typing import Any, Final
 
 import typer
 
-from nexuslims_console.actions.approve import describe_waiting
 from nexuslims_console.errors import UnknownSessionError
-from nexuslims_console.open_read_model import View, latest_view
+from nexuslims_console.open_read_model import View, Waiting, latest_view
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.session_table import print_sessions
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
@@ -104,7 +103,16 @@ async def _list(filters: dict[str, Any], limit: int, page: int) -> Listing:
         rows = await asyncio.to_thread(model.sessions, **filters, limit=limit or None, page=page)
         count = await asyncio.to_thread(model.count, **filters)
         unreadable = await asyncio.to_thread(model.count_unreadable)
-        return Listing(rows, count, unreadable, describe_waiting(view.waiting))
+        return Listing(rows, count, unreadable, _describe(view.waiting))
+
+
+def _describe(waiting: Waiting) -> str:
+    """Say what waits for an operator; only where a broker was asked, which is imported then."""
+    if not waiting:
+        return ""
+    from nexuslims_console.actions.approve import describe_waiting  # noqa: PLC0415 - heavy
+
+    return describe_waiting(waiting)
 
 
 async def _warn_if_behind(view: View) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from nexuslims_console.facility import console_address, read_services, require_folders, running
 from nexuslims_console.probes import until_ready
+from nexuslims_shared.broker_address import broker_url
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_table, say
-from nexuslims_shared.context import broker_url
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.settings import Settings, read_settings
 
