@@ -16,6 +16,23 @@ from nexuslims_shared.cli.shell import app
 
 PASSED = {"format": 14, "calendar": 9, "destination": 13, "notification": 4}
 """Tests of each kind, its behaviour suite among them."""
+THEIRS = """
+from nexusLIMS.schemas.units import ureg
+
+class ZebraExtractor:
+    name = "zebra_extractor"
+    priority = 120
+    supported_extensions = {"zbr"}
+
+    def supports(self, context):
+        return context.file_path.suffix == ".zbr"
+
+    def extract(self, context):
+        voltage = ureg.Quantity(float(context.file_path.read_text()), "kilovolt")
+        meta = {"DatasetType": "Image", "Data Type": "SEM_Imaging", "Acceleration Voltage": voltage}
+        return [{"nx_meta": meta}]
+"""
+"""An extractor as NexusLIMS 2.x documents it."""
 SAMPLE = b"ZEBRA1\nRows=3\nColumns=4\nHighTension=15000\n\n" + bytes(24)
 
 
@@ -94,9 +111,41 @@ def test_a_format_is_chosen_where_it_is_installed(made, tmp_path):
     }
 
 
+def test_an_extractor_of_the_incumbent_is_run_as_it_is(tmp_path):
+    theirs = tmp_path / "zebra_extractor.py"
+    theirs.write_text(THEIRS)
+    with chdir(tmp_path):
+        assert new("format", "zebra", "--from", str(theirs)).exit_code == 0
+        source = (tmp_path / "zebra-nexuslims").resolve()
+    (tmp_path / "a.zbr").write_text("15")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for command in (
+        ["uv", "pip", "install", "--offline", "--no-deps", "--target", str(tmp_path / "installed"),
+         "--python", sys.executable, str(source)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(source)],
+    ):  # fmt: skip
+        subprocess.run(command, check=True, capture_output=True, env=environment, cwd=source)
+    done = subprocess.run(
+        [sys.executable, "-m", "nexuslims_shared", "extract", str(tmp_path / "a.zbr"), "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    record = json.loads(done.stdout)
+    assert record["extractor"]["reader"] == "NexusLIMS 2.x zebra_extractor"
+    assert record["datasets"][0]["metadata"]["acceleration_voltage"] == {
+        "value": 15.0,
+        "unit": "kV",
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (("destination", "zebra", "--from", "there.py"), "does not know what ours has to do"),
+        (("format", "zebra", "--from", "nowhere.py"), "there is no such file"),
         (("detector", "zebra"), "there are format, calendar, destination, notification"),
         (("format", "Zebra-2"), "not one word"),
         (("format", "velox"), "is installed already"),

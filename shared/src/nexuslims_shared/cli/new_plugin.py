@@ -1,6 +1,7 @@
 """Makes the distribution of a plugin from a template."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -19,9 +20,10 @@ GROUPS: Final = {
 """Entry point group of each kind."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{1,30}")
 _SUFFIX: Final = ".template"
+_INCUMBENT: Final = "incumbent"
 
 
-def write_plugin(kind: str, name: str) -> Path:
+def write_plugin(kind: str, name: str, theirs: Path | None = None) -> Path:
     """Write the distribution of a plugin into a new folder below the current one; return it.
 
     Parameters
@@ -30,11 +32,14 @@ def write_plugin(kind: str, name: str) -> Path:
         One of :data:`GROUPS`.
     name
         Of the plugin; its entry point, its module and its settings are named after it.
+    theirs
+        An extractor written for NexusLIMS 2.x, which the distribution is to run as it is.
 
     Raises
     ------
     PluginTemplateError
-        If there is no such kind, the name cannot be used, or the folder is there already.
+        If there is no such kind, the name cannot be used, the folder is there already, or there is
+        no extractor to run.
     """
     if kind not in GROUPS:
         raise PluginTemplateError(f"there is no kind {kind!r}; there are {', '.join(GROUPS)}")
@@ -42,16 +47,25 @@ def write_plugin(kind: str, name: str) -> Path:
         raise PluginTemplateError(f"{name!r} is not one word of lower-case letters and digits")
     if name in installed(GROUPS[kind]):
         raise PluginTemplateError(f"a {kind} {name!r} is installed already: choose another name")
+    if theirs is not None and kind != "format":
+        raise PluginTemplateError(
+            f"a {kind} of NexusLIMS 2.x does not know what ours has to do: begin with"
+            f" `nexuslims plugin new {kind} {name}`, and move its code there"
+        )
+    if theirs is not None and not theirs.is_file():
+        raise PluginTemplateError(f"{theirs}: there is no such file")
     folder = Path(f"{name}-nexuslims")
     try:
         folder.mkdir()
     except FileExistsError as error:
         raise PluginTemplateError(f"{folder} is there already: choose another name") from error
-    template = files("nexuslims_shared") / "plugin_templates" / kind
+    template = files("nexuslims_shared") / "plugin_templates" / (_INCUMBENT if theirs else kind)
     for path, content in _texts(template, PurePosixPath()):
         target = folder / _named(str(path), name)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_named(content, name), encoding="utf-8")
+    if theirs is not None:
+        shutil.copyfile(theirs, folder / "src" / f"{name}_nexuslims" / "theirs.py")
     return folder
 
 

@@ -6,13 +6,11 @@ change there is changed in the signal. They import nothing else of NexusLIMS; on
 used, and the message names what it would need.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, get_args
 
 from nexuslims_contracts.datasets import DatasetType
@@ -20,10 +18,9 @@ from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.metadata import FIELDS
 from nexuslims_extractor.errors import ProfileError
 from nexuslims_extractor.profiles.profile import Parser, Profile
+from nexuslims_formats.incumbent import META, NAME, ExtractionContext, displayed, field_of, offering
 from nexuslims_formats.model import Signal
 
-NAME: Final = "nexusLIMS"
-_META: Final = "nx_meta"
 _KEPT: Final = {"DatasetType", "Data Type", "warnings", "extensions"}
 """Entries of ``nx_meta`` that are no fields."""
 
@@ -57,14 +54,6 @@ class NamedInstrument:
     name: str
 
 
-@dataclass(frozen=True)
-class ExtractionContext:
-    """What a function of the incumbent's gets beside the metadata."""
-
-    file_path: Path
-    instrument: NamedInstrument
-
-
 class _Registry:
     """Takes what a file registers."""
 
@@ -88,18 +77,8 @@ def registering() -> Iterator[list[InstrumentProfile]]:
         },
         f"{NAME}.extractors.profiles": {"get_profile_registry": lambda: registry},
     }
-    before = {name: sys.modules[name] for name in offered if name in sys.modules}
-    for name, content in offered.items():
-        module = ModuleType(name)
-        module.__path__ = []
-        vars(module).update(content)
-        sys.modules[name] = module
-    try:
+    with offering(offered):
         yield registry.registered
-    finally:
-        for name in offered:
-            del sys.modules[name]
-        sys.modules.update(before)
 
 
 def adapted(theirs: InstrumentProfile, path: Path) -> Profile:
@@ -117,13 +96,13 @@ def adapted(theirs: InstrumentProfile, path: Path) -> Profile:
     ProfileError
         It changes what the file's own metadata say, which are kept as they are.
     """
-    if others := sorted(theirs.transformations.keys() - {_META}):
+    if others := sorted(theirs.transformations.keys() - {META}):
         raise ProfileError(
             f"{path} transforms {', '.join(others)}, which stays as the file has it: have it"
-            f" transform {_META}, or make it a nexuslims_extractor Profile"
+            f" transform {META}, or make it a nexuslims_extractor Profile"
         )
     parsers = [_parser(one, theirs.instrument_id) for one in theirs.parsers.values()]
-    transform = theirs.transformations.get(_META)
+    transform = theirs.transformations.get(META)
     if transform:
         parsers.append(_parser(_whole(transform), theirs.instrument_id))
     return Profile(
@@ -139,9 +118,9 @@ def _whole(transform: Callable[..., Any]) -> Callable[..., Any]:
 
     def parse(metadata: dict[str, Any], context: ExtractionContext) -> dict[str, Any]:
         del context
-        return {**metadata, _META: transform(metadata[_META])}
+        return {**metadata, META: transform(metadata[META])}
 
-    parse.__name__ = getattr(transform, "__name__", _META)
+    parse.__name__ = getattr(transform, "__name__", META)
     return parse
 
 
@@ -158,11 +137,11 @@ def _parser(function: Callable[..., Any], pid: str) -> Parser:
 
     def parse(signal: Signal, native: Mapping[str, Any], path: Path) -> Signal:
         before = _meta_of(signal)
-        metadata = {**deepcopy(dict(native)), _META: deepcopy(before)}
+        metadata = {**deepcopy(dict(native)), META: deepcopy(before)}
         after = function(metadata, ExtractionContext(path, NamedInstrument(pid)))
-        if not isinstance(after, dict) or not isinstance(after.get(_META), dict):
-            raise TypeError(f"it returned no metadata with {_META}")
-        return _changed(signal, before, after[_META])
+        if not isinstance(after, dict) or not isinstance(after.get(META), dict):
+            raise TypeError(f"it returned no metadata with {META}")
+        return _changed(signal, before, after[META])
 
     parse.__name__ = getattr(function, "__name__", "parser")
     return parse
@@ -171,10 +150,10 @@ def _parser(function: Callable[..., Any], pid: str) -> Parser:
 def _meta_of(signal: Signal) -> dict[str, Any]:
     """Return a signal as the incumbent's ``nx_meta``; a quantity is a number with its unit."""
     return {
-        **{_displayed(name): value for name, value in signal.metadata.items()},
+        **{displayed(name): value for name, value in signal.metadata.items()},
         "DatasetType": signal.dataset_type,
         "Data Type": signal.data_type,
-        "warnings": [[_displayed(name)] for name in signal.warnings],
+        "warnings": [[displayed(name)] for name in signal.warnings],
         "extensions": dict(signal.extensions),
     }
 
@@ -199,12 +178,12 @@ def _changed(signal: Signal, before: Mapping[str, Any], after: Mapping[str, Any]
     metadata = dict(signal.metadata)
     extensions = dict(after.get("extensions", {}))
     for name in before.keys() - after.keys() - _KEPT:
-        del metadata[_field(name)]
+        del metadata[field_of(name)]
     for name, value in after.items():
         if name in _KEPT or before.get(name) == value:
             continue
-        target = metadata if _field(name) in FIELDS else extensions
-        target[_field(name)] = value
+        target = metadata if field_of(name) in FIELDS else extensions
+        target[field_of(name)] = value
     warnings = [one if isinstance(one, str) else one[-1] for one in after.get("warnings", [])]
     return replace(
         signal,
@@ -212,13 +191,5 @@ def _changed(signal: Signal, before: Mapping[str, Any], after: Mapping[str, Any]
         data_type=str(after.get("Data Type", signal.data_type)),
         metadata=metadata,
         extensions=extensions,
-        warnings=tuple(dict.fromkeys(map(_field, warnings))),
+        warnings=tuple(dict.fromkeys(map(field_of, warnings))),
     )
-
-
-def _displayed(name: str) -> str:
-    return name.replace("_", " ").title()
-
-
-def _field(displayed: str) -> str:
-    return displayed.strip().lower().replace(" ", "_")

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 from nexuslims_extractor.errors import ProfileError
-from nexuslims_extractor.profiles.incumbent import NAME as INCUMBENT
 from nexuslims_extractor.profiles.incumbent import InstrumentProfile, adapted, registering
 from nexuslims_extractor.profiles.profile import Profile
 from nexuslims_extractor.profiles.titan import TITAN_STEM, TITAN_TEM
+from nexuslims_formats.incumbent import NAME as INCUMBENT
 
 log = logging.getLogger(__name__)
 
