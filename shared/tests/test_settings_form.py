@@ -1,10 +1,10 @@
 """The settings as a form: what is offered, what is wrong, and an .env that keeps its comments."""
 
 import pytest
-from textual.widgets import Input, Select, TabbedContent
 
 from nexuslims_contracts.plugins import installed
-from nexuslims_shared.cli.settings_editor import LeaveScreen, Row, SettingsEditor
+from nexuslims_shared.cli import edit
+from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings import form
 from nexuslims_shared.settings.core import Settings
 from nexuslims_shared.settings.display import GROUP
@@ -112,57 +112,30 @@ def form_values(file):
     return file_variables(file)
 
 
-@pytest.fixture
-def editor():
-    shown = pages(FILE, {})
-    some = ("NX_LOG_LEVEL", "NX_CDCS_TOKEN", "NX_NEMO_TOKEN_2")
-    return SettingsEditor([page_of(shown, one) for one in some], FILE)
+class Editor:
+    """Stands for what an operator does in the form."""
+
+    def __init__(self, changes):
+        self.changes = changes
+
+    def load(self):
+        return lambda shown, given: self.changes if entries(shown) and given else {}
 
 
-async def test_a_value_that_is_typed_is_checked_and_saved(editor):
-    async with editor.run_test(size=(100, 40)) as pilot:
-        level = editor.query_one("#NX_LOG_LEVEL", Select)
-        level.value = "ERROR"
-        editor.query_one("#NX_FACILITY", Input).value = "no such id!"
-        await pilot.pause()
-        row = editor.query_one("#row-NX_FACILITY", Row)
-        assert row.query_one(".problem").display
-        await pilot.press("ctrl+s")
-        assert editor.is_running
-        assert editor.focused.id == "NX_FACILITY"
-        editor.query_one("#NX_FACILITY", Input).value = "ours"
-        await pilot.pause()
-        assert not row.query_one(".problem").display
-        await pilot.press("ctrl+s")
-    assert editor.return_value == {"NX_LOG_LEVEL": "ERROR", "NX_FACILITY": "ours"}
+def test_what_was_changed_in_the_form_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("NX_DATA_PATH=/data\n")
+    monkeypatch.setattr(edit, "installed", lambda group: {"one": Editor({"NX_FACILITY": "ours"})})
+    edit.edit_form()
+    assert form_values(tmp_path / ".env") == {"NX_DATA_PATH": "/data", "NX_FACILITY": "ours"}
+    assert "NX_FACILITY" in capsys.readouterr().err
+    monkeypatch.setattr(edit, "installed", lambda group: {"one": Editor({})})
+    edit.edit_form()
+    assert "nothing was changed" in capsys.readouterr().err
 
 
-async def test_a_secret_is_not_displayed_and_stays(editor):
-    async with editor.run_test(size=(100, 40)) as pilot:
-        token = editor.query_one("#NX_CDCS_TOKEN", Input)
-        assert (token.value, token.password) == ("", True)
-        token.value = "new"
-        await pilot.pause()
-        token.value = ""
-        await pilot.pause()
-        await pilot.press("ctrl+s")
-    assert editor.return_value == {}
-
-
-async def test_leaving_asks_where_something_was_changed(editor):
-    async with editor.run_test(size=(100, 40)) as pilot:
-        editor.query_one("#NX_FACILITY", Input).value = "ours"
-        await pilot.pause()
-        await pilot.press("ctrl+q")
-        assert isinstance(editor.screen, LeaveScreen)
-        await pilot.click("#stay")
-        assert editor.is_running
-        await pilot.press("ctrl+q")
-        await pilot.click("#leave")
-    assert editor.return_value is None
-
-
-async def test_each_group_has_a_tab(editor):
-    async with editor.run_test(size=(100, 40)):
-        titles = {str(tab.label) for tab in editor.query_one(TabbedContent).query("ContentTab")}
-    assert titles == {"Facility", "Cdcs", "Nemo 2"}
+def test_without_a_form_the_own_editor_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(edit, "installed", lambda group: {})
+    with pytest.raises(SettingsError, match="--plain"):
+        edit.edit_form()

@@ -3,15 +3,18 @@
 import os
 import shlex
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from nexuslims_contracts.plugins import installed
 from nexuslims_shared.cli.output import say
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.settings.form import pages, write
 from nexuslims_shared.settings.groups import file_variables
 
+GROUP: Final = "nexuslims.settings_form"
+"""What shows the form: called with its pages and the values in effect, it returns what is to be
+changed, by variable."""
 _FILE: Final = Path(".env")
 
 
@@ -29,16 +32,15 @@ def edit_form() -> None:
     SettingsError
         If the form cannot be shown here, or the file cannot be written.
     """
-    if find_spec("textual") is None:
+    editor = next(iter(installed(GROUP).values()), None)
+    if editor is None:
         raise SettingsError(
-            "the form needs Textual: pip install 'nexuslims-shared[edit]', or use"
+            "the form comes with nexuslims-console, which is not installed here: use"
             " `nexuslims config edit --plain`"
         )
-    from nexuslims_shared.cli.settings_editor import SettingsEditor  # noqa: PLC0415 - an extra
-
     file = file_variables(_FILE) if _FILE.is_file() else {}
     environment = {name.upper(): value for name, value in os.environ.items()}
-    changes = SettingsEditor(pages(file, environment), {**file, **environment}).run()
+    changes = editor.load()(pages(file, environment), {**file, **environment})
     if not changes:
         say("nothing was changed")
         return

@@ -13,6 +13,19 @@ from textual.widgets import Button, Footer, Header, Input, Label, Select, Tabbed
 from nexuslims_shared.settings.form import Entry, Page, changed, problems
 
 
+def edit(pages: Sequence[Page], given: Mapping[str, str]) -> dict[str, str]:
+    """Show the form; return what is to be changed in ``.env``, which may be nothing.
+
+    Parameters
+    ----------
+    pages
+        Of the form.
+    given
+        The values in effect by variable, those of the environment too.
+    """
+    return SettingsEditor(pages, given).run() or {}
+
+
 class Row(Vertical):
     """One setting: its name, what it is for, its value, and what is wrong with it.
 
