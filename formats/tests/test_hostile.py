@@ -16,6 +16,8 @@ from nexuslims_formats import read
 
 SEEDS = int(os.environ.get("HOSTILE_SEEDS", "1"))
 SECONDS, BYTES = 10.0, 512 << 20
+ODD = (float("nan"), float("inf"), -float("inf"), 3e38, -1.0, 1e-40)
+BITING = b"\x1b[2J\x1b]0;x\x07<script>\0../..\r\n"
 HUGE = (0xFFFFFFFF, 0x7FFFFFFF, 0x40000000, 0x00010000, 0)
 
 
@@ -37,6 +39,22 @@ def damaged(whole, chance):
     circle[place : place + 4] = struct.pack("<I", place)
     yield bytes(circle)
     yield whole + whole
+    yield odd_values(whole, chance)
+    yield whole[: 1 << chance.randrange(2, max(3, len(whole).bit_length()))]
+
+
+def odd_values(whole, chance):
+    """Return a file with numbers that are none, and texts that a terminal or a page would obey."""
+    odd = bytearray(whole)
+    for order in "<>":
+        for _ in range(chance.randint(1, 8)):
+            place = 2 * chance.randrange(max(1, len(whole) // 2))
+            form = chance.choice("fd")
+            value = struct.pack(f"{order}{form}", chance.choice(ODD))
+            odd[place : place + len(value)] = value
+    place = chance.randrange(max(1, len(whole)))
+    odd[place : place + len(BITING)] = BITING
+    return bytes(odd)
 
 
 def judged(path):
