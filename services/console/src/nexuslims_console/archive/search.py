@@ -202,10 +202,14 @@ def _matches(
     postgresql = connection.dialect.name == "postgresql"
     text = _text(connection.dialect.name, tables, question)
     parts = list(_parts(tables, question))
+    if postgresql:  # a search reads few rows all over tables that are on no turning disk
+        connection.exec_driver_sql("SET LOCAL random_page_cost = 1.1")
     identifier: ColumnElement[int] = tables.quantities.c.id
     sizes = [_count(connection, identifier, part.indexed) for part in parts]
     few = sizes.index(min(sizes)) if sizes and min(sizes) <= _FEW else None
-    if few is None and text and _count(connection, text.identifier, text.condition) > _FEW:
+    walked = few is None
+    few_words = walked and text and _count(connection, text.identifier, text.condition) <= _FEW
+    if walked and text and not few_words:
         # the index of words gives the newest first: its matches are compared one after the other
         identifier = text.identifier
         query = select(identifier).where(text.condition)
@@ -213,8 +217,10 @@ def _matches(
     else:
         query = select(identifier)
         if text:
-            query = query.where(identifier.in_(select(text.identifier).where(text.condition)))
-    walked = few is None
+            found = select(text.identifier).where(text.condition)
+            # with a limit, databases look the words up first, and go through no table
+            query = query.where(identifier.in_(found.limit(_FEW) if few_words else found))
+    walked = walked and not few_words
     query = query.where(
         *_period(identifier, question),
         *(
