@@ -1,6 +1,8 @@
 """Rebuilding records from the log: what is written, what is left out, where a job goes on."""
 
 import asyncio
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -19,7 +21,7 @@ from nexuslims_builder.rebuild.selection import Selection, Share, select
 from nexuslims_builder.rebuild.workers import rebuild_all
 from nexuslims_builder.record_files import RecordFiles
 from nexuslims_builder.signals import SignalReader
-from nexuslims_contracts.envelope import envelop
+from nexuslims_contracts.envelope import Envelope, envelop
 from nexuslims_contracts.events import (
     BookingTexts,
     Event,
@@ -37,7 +39,7 @@ from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.window import Window
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
-from nexuslims_shared.store.port import Unreadable, read_session
+from nexuslims_shared.store.port import Appended, Unreadable, read_session
 
 EVENTS = SessionEvents()
 SESSION = EVENTS.session
@@ -303,6 +305,63 @@ async def test_a_full_disk_ends_the_job(facility: Facility, monkeypatch) -> None
     with pytest.raises(DiskError):
         await facility.rebuild()
     assert len(await facility.records()) == 1
+
+
+@pytest.mark.parametrize("writes", range(5))
+async def test_a_disk_that_fills_in_mid_rebuild_leaves_whole_records_and_it_goes_on(
+    facility: Facility, monkeypatch, writes: int
+) -> None:
+    """Each record is written twice: its content, and that it is in its place."""
+    names = [f"s-{number}" for number in range(3)]
+    for number, name in enumerate(names):
+        made = SessionEvents(name)
+        await facility.tell(*made.inputs(), made.built(11 * number + 10))
+    context = ServiceContext(facility.settings, facility.store, MemoryPeople(), None, None)  # type: ignore[arg-type]
+    rebuilder = Rebuilder(context, Job())
+    fsync, room = os.fsync, [writes]
+
+    def full(handle: int) -> None:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= 1
+        fsync(handle)
+
+    async def rebuild_each() -> list[Outcome]:
+        return [await rebuilder.rebuild(name) for name in names]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(DiskError, match="No space left on device; check space"):
+            await rebuild_each()
+    for path in facility.settings.records.glob("*.xml"):
+        assert path.read_bytes().endswith(b"</Experiment>\n")
+    outcomes = await rebuild_each()
+    unchanged = sum(one.kind is Kind.UNCHANGED for one in outcomes)
+    assert unchanged == (writes + 1) // 2, "what was stated before the disk was full"
+    paths = [path.name for path in facility.settings.records.iterdir()]
+    assert sorted(paths) == sorted(one.detail for one in outcomes)
+
+
+async def test_what_comes_while_a_record_is_rebuilt_makes_it_stale(
+    facility: Facility, monkeypatch
+) -> None:
+    """The log grows all the time: what came too late for one rebuild is in the next."""
+    await facility.tell(*EVENTS.history())
+    append, late = facility.store.append, [EVENTS.matched(title="Another title", after=2)]
+
+    async def after_another(envelope: Envelope, *, expect: int | None = None) -> Appended:
+        while late:
+            await append(envelop(late.pop(), source="test"))
+        return await append(envelope, expect=expect)
+
+    monkeypatch.setattr(facility.store, "append", after_another)
+    await facility.rebuild()
+    first = (await facility.records())[-1]
+    assert (first.title, facility.on_disk(first)[:5]) == (EVENTS.matched().title, b"<?xml")
+    assert (await facility.rebuild(stale=True)).kind is Kind.CHANGED
+    second = (await facility.records())[-1]
+    assert (second.title, b"Another title" in facility.on_disk(second)) == ("Another title", True)
+    assert (await facility.rebuild(stale=True)).kind is Kind.LEFT_OUT
 
 
 async def test_many_are_rebuilt_in_order(facility: Facility) -> None:

@@ -142,6 +142,17 @@ def test_times_beyond_the_calendar_and_strange_names_are_shown(
     assert "[x]?.dm3" in result.output
 
 
+@pytest.mark.parametrize("small", [0, 10**9])
+def test_small_and_large_records_are_held_to_the_same_schema(
+    make_record, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    monkeypatch.setattr(validation, "_SMALL", small)
+    valid = write_record(assemble(make_record()))
+    assert validation.validate(valid) == []
+    (problem,) = validation.validate(valid.replace(b' role="Experimental"', b' role="Other"', 1))
+    assert (problem.element, "Other" in problem.message) == ("dataset", True)
+
+
 def test_many_threads_make_the_schema_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that make it at once break libxml2 for as long as the process lives."""
     made: list[int] = []

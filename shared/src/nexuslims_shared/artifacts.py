@@ -62,6 +62,27 @@ class Staged:
         """Remove it: the event about it was not stored."""
         _remove(self.path)
 
+    def commit(self, root: Path) -> bool:
+        """Put it into its place, where nothing else is staged; False if somebody removed it.
+
+        Parameters
+        ----------
+        root
+            The folder that it was staged in.
+
+        Raises
+        ------
+        DiskError
+            If the disk does not let us.
+        """
+        try:
+            _rename(self.path, resolve(root, self.ref.path))
+        except FileNotFoundError:
+            return False
+        finally:
+            _remove_if_empty(self.path.parent)
+        return True
+
 
 def write_artifact(root: Path, relative: str, content: bytes) -> ArtifactRef:
     """Write an artifact so that it is there whole or not at all, even after a power cut.
@@ -117,7 +138,11 @@ def stage_artifact(root: Path, relative: str, content: bytes, *, owner: str) -> 
     """
     ref = _reference(relative, content)
     folder = _folder_of(resolve(root, relative).parent, require_token(owner))
-    return Staged(_write_into(folder, f"{ref.sha256}.", content), ref)
+    try:
+        return Staged(_write_into(folder, f"{ref.sha256}.", content), ref)
+    except DiskError:
+        _remove_if_empty(folder)
+        raise
 
 
 def write_or_stage(root: Path, relative: str, content: bytes) -> ArtifactRef:
@@ -192,7 +217,8 @@ def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
             _rename(path, target)
         except FileNotFoundError:
             return is_intact(root, ref)  # somebody else put it there, or removed it as outdated
-        _remove_if_empty(path.parent)
+        finally:
+            _remove_if_empty(path.parent)
     return is_intact(root, ref)
 
 

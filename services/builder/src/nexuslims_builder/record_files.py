@@ -181,7 +181,7 @@ class RecordFiles:
             return False
         if former is not None and former.path != ref.path:
             resolve(self._folder, former.path).unlink(missing_ok=True)
-        return commit_artifact(self._folder, ref, owner=session)
+        return written.staged.commit(self._folder)
 
     def _commit(
         self,

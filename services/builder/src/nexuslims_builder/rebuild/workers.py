@@ -14,6 +14,7 @@ from nexuslims_builder.rebuild.rebuilder import Job, Outcome, Rebuilder
 from nexuslims_shared.context import service_context
 from nexuslims_shared.processes import die_with_parent
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.tasks import end
 from nexuslims_shared.telemetry import tracing
 
 NICENESS: Final = 10
@@ -92,4 +93,8 @@ async def rebuild_all(rebuilder: Rebuilder, sessions: Sequence[str]) -> list[Out
         async with limit:
             return await rebuilder.rebuild(session)
 
-    return list(await asyncio.gather(*map(one, sessions)))
+    tasks = [asyncio.create_task(one(session)) for session in sessions]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        await end(*tasks)
