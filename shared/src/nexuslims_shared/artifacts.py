@@ -63,18 +63,7 @@ class Staged:
         _remove(self.path)
 
     def commit(self, root: Path) -> bool:
-        """Put it into its place, where nothing else is staged; False if somebody removed it.
-
-        Parameters
-        ----------
-        root
-            The folder that it was staged in.
-
-        Raises
-        ------
-        DiskError
-            If the disk does not let us.
-        """
+        """Put it into its place below the root; False if somebody removed it, as outdated."""
         try:
             _rename(self.path, resolve(root, self.ref.path))
         except FileNotFoundError:
@@ -182,7 +171,8 @@ def owner_of(relative: str) -> str:
 def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
     """Put a staged artifact into its place, after the event that names it was stored.
 
-    Nothing that was staged for an earlier event can come into the place afterwards.
+    Nothing that was staged for an earlier event can come into the place afterwards. False if what
+    the event names is lost.
 
     Parameters
     ----------
@@ -192,11 +182,6 @@ def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
         As the newest event about the owner's artifact names it.
     owner
         As it was staged.
-
-    Returns
-    -------
-    bool
-        Whether what the event names stands in the place now; False if it is lost.
 
     Raises
     ------
@@ -213,12 +198,7 @@ def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
         for earlier, at, _ in staged:
             if at <= staged_at and earlier != path:
                 _remove(earlier)
-        try:
-            _rename(path, target)
-        except FileNotFoundError:
-            return is_intact(root, ref)  # somebody else put it there, or removed it as outdated
-        finally:
-            _remove_if_empty(path.parent)
+        Staged(path, ref).commit(root)
     return is_intact(root, ref)
 
 
@@ -323,11 +303,6 @@ def sha256_of(root: Path, relative: str) -> str | None:
         The data folder.
     relative
         Path below it, with forward slashes.
-
-    Raises
-    ------
-    ArtifactError
-        If the path leaves the folder.
     """
     try:
         return hashlib.sha256(resolve(root, relative).read_bytes()).hexdigest()
