@@ -205,6 +205,8 @@ def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
 def keep_aside(root: Path, relative: str, *, ours: Callable[[bytes], bool]) -> Path | None:
     """Move an earlier system's file out of an artifact's place; what we made stays.
 
+    Returns where it is now, with ``.kept`` behind its name; None if nothing was moved.
+
     Parameters
     ----------
     root
@@ -213,11 +215,6 @@ def keep_aside(root: Path, relative: str, *, ours: Callable[[bytes], bool]) -> P
         Path below it, with forward slashes.
     ours
         Tells by the content whether it may be replaced.
-
-    Returns
-    -------
-    Path or None
-        Where it is now: under its name with ``.kept`` behind it; None if nothing was moved.
 
     Raises
     ------
