@@ -67,6 +67,15 @@ def test_the_points_of_pairs_tell_the_axis(tmp_path, xs, scale, offset, reason):
     assert reason in found.reason
 
 
+def test_the_standards_own_example_keeps_the_scale_that_it_states(tmp_path):
+    head = HEAD.format(kind="XY", scale=3.1, point=".").replace("#NPOINTS     : 4", "#NPOINTS : 21")
+    xs = [-2.5 + 3.095 * step - 0.78 * (step > 15) - 0.78 * (step > 17) for step in range(21)]
+    rows = "".join(f"{x:.2f}, 1.0\n" for x in xs)
+    found = spectrum(tmp_path, head + rows + END)
+    (axis,) = found.datasets[0].axes
+    assert (axis.scale, axis.offset, found.outcome) == (3.1, -2.5, "extracted"), found.reason
+
+
 @pytest.mark.parametrize(
     ("old", "new", "scale", "offset"),
     [
@@ -85,6 +94,13 @@ def test_points_that_are_missing_are_reported(tmp_path):
     found = spectrum(tmp_path, f"{head}1.0, 2.0, 3.0\n{END}")
     assert (found.outcome, found.datasets[0].shape) == ("partial", (3,))
     assert "it has 3 points, but NPOINTS tells 4" in found.reason
+
+
+def test_points_beyond_those_that_are_stated_are_read_and_reported(tmp_path):
+    head = HEAD.format(kind="Y", scale=10.5, point=".")
+    found = spectrum(tmp_path, f"{head}1.0, 2.0, 3.0, 4.0, 5.0\n{END}")
+    assert (found.outcome, found.datasets[0].shape) == ("extracted", (5,))
+    assert "it has 5 points, but NPOINTS tells 4" in found.datasets[0].warnings
 
 
 def test_a_spectrum_without_its_end_is_partial(tmp_path):

@@ -45,6 +45,7 @@ def to_dataset(
     """
     time = place(signal.acquired, instrument, mtime)
     axes, unsound, doubts = _sound(signal)
+    doubts += signal.doubts
     valid, invalid = _validated(signal, time, file)
     problems = tuple(filter(None, (*invalid, time.problem, *unsound)))
     metadata, extensions = dict(valid.metadata), dict(valid.extensions)

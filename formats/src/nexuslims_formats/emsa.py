@@ -43,6 +43,8 @@ _ENTRY: Final = re.compile(r"#\s*([A-Z0-9_#]+)\s*(?:-\s*([^:]*?))?\s*:\s?(.*)", 
 _QUANTITY_AND_UNIT: Final = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
 _UNEVEN: Final = 0.1
 """Of a step: what rounding may move a point."""
+_DRIFT: Final = 0.05
+"""Of the spectrum: what the stated scale may be away at its end."""
 _SEM_KV: Final = 30.0
 """Scanning microscopes do not go beyond it; few programs say which microscope it was."""
 _TECHNIQUES: Final = {
@@ -103,8 +105,9 @@ class EmsaExtractor:
         problems = [doubt] if doubt else []
         if not ends:
             problems.append("the file ends within its spectrum")
-        elif points and points != len(counts):
-            problems.append(f"it has {len(counts)} points, but NPOINTS tells {points}")
+        number_of = f"it has {len(counts)} points, but NPOINTS tells {points}"
+        if ends and len(counts) < points:
+            problems.append(number_of)
         signal = Signal(
             name=entries.get("TITLE") or path.stem,
             dataset_type="Spectrum",
@@ -118,6 +121,7 @@ class EmsaExtractor:
             pixels=_opener(counts),
             warnings=("operator",) if "operator" in metadata else (),
             problems=tuple(problems),
+            doubts=(number_of,) if 0 < points < len(counts) else (),
         )
         native = {f"{name} -{units[name]}" if name in units else name: text
                   for name, text in entries.items()}  # fmt: skip
@@ -182,6 +186,8 @@ def _placed(axis: Axis, places: list[float]) -> tuple[Axis, str]:
         abs(place - places[0] - index * scale) <= _UNEVEN * abs(scale)
         for index, place in enumerate(places)
     )
+    if not even and _is_near(axis, places):
+        return axis, ""
     if not even:
         plain = Axis(name=axis.name, size=axis.size)
         return plain, "its points are not evenly spaced: the axis has no one scale"
@@ -192,6 +198,16 @@ def _placed(axis: Axis, places: list[float]) -> tuple[Axis, str]:
             f" {axis.scale:g} and {axis.offset:g}"
         )
     return axis.model_copy(update={"scale": scale, "offset": places[0]}), doubt
+
+
+def _is_near(axis: Axis, places: list[float]) -> bool:
+    """Whether the stated scale leads to within a channel of each point, and so to its end.
+
+    The example of the standard itself (ISO 22029) leaves out parts of two channels of 21.
+    """
+    most = min(abs(axis.scale), _DRIFT * abs(places[-1] - places[0]))
+    stated = (axis.offset + index * axis.scale for index in range(len(places)))
+    return all(abs(place - one) <= most for place, one in zip(places, stated, strict=True))
 
 
 def _numbers(row: str, separators: str) -> list[float] | None:

@@ -68,6 +68,8 @@ class Signal:
     to_display: "Callable[[np.ndarray], np.ndarray] | None" = None
     text: str | None = None
     problems: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    """What contradicts itself though all was read, in words: warnings of the dataset."""
 
 
 def unknown_signal(path: Path) -> Signal:
