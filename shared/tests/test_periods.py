@@ -262,3 +262,33 @@ async def test_the_first_stream_alone_asks_for_nothing_more(
     bucket = await client.jetstream().stream_info("KV_NEXUS_SESSIONS")
     assert bucket.state.messages == 0
     assert (await client.jetstream().stream_info(EVENTS.name)).state.messages == 1
+
+
+async def test_a_session_of_before_there_were_periods_is_found_in_one_stream(
+    new_store: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever uploads what is in an old log would otherwise ask every period for each session."""
+    await tell(new_store("all"), started("old", OLD))
+    store = new_store()
+    await tell(store, started("a", OLD))
+    await tell(store, started("b", NEW))
+    asked: list[Period] = []
+    holds = store.periods._holds
+
+    async def noted(period: Period, session: str) -> bool:
+        asked.append(period)
+        return await holds(period, session)
+
+    monkeypatch.setattr(store.periods, "_holds", noted)
+    assert await store.periods.find("old") == ALL
+    assert asked == [ALL]
+    assert await store.periods.find("new") is None
+    assert sorted(asked) == [ALL, ALL, *YEARS]
+
+
+async def test_a_session_that_the_bucket_lost_is_found_where_its_events_are(
+    new_store: NewStore, client: Client
+) -> None:
+    await tell(new_store(), started("a", OLD))
+    await client.jetstream().purge_stream("KV_NEXUS_SESSIONS")
+    assert await new_store().periods.find("a") == YEARS[0]

@@ -185,9 +185,17 @@ class PeriodDirectory:
         await self._look(now=True)
 
     async def _search(self, session: str, there: tuple[Period, ...]) -> Period | None:
-        """Ask the streams of all periods for a session, the latest first."""
-        held = await asyncio.gather(*(self._holds(one, session) for one in there))
-        return next((one for one, holds in zip(there, held, strict=True) if holds), None)
+        """Ask the streams for a session that the bucket does not name.
+
+        Those that are there have begun in the stream of before there were periods, so that one is
+        asked first; the others are, side by side, for one that is new, or that the bucket lost.
+        """
+        first, others = there[:1], there[1:]
+        for some in (first, others):
+            held = await asyncio.gather(*(self._holds(one, session) for one in some))
+            if found := next((one for one, holds in zip(some, held, strict=True) if holds), None):
+                return found
+        return None
 
     async def _holds(self, period: Period, session: str) -> bool:
         subject = period.subject(subjects.of_session(session))
