@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DELETE_ON_ERROR:
 .PHONY: help install demo test wedges check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak secrets sbom wheels hostile \
 	contracts dashboards npm-files \
-	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-sanitise bench-session bench-telemetry bench-upload bench-verify
+	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-record bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name does; do printf '  make %-14s %s\n' "$$name" "$$does"; done
@@ -147,6 +147,9 @@ bench-manifest: install ## a session of 50,000 files (FILES=...), its folder ren
 
 bench-rebuild: install ## records of 2,000 sessions again from the events, beside the incumbent
 	$(BIN)/python -m benchmarks.rebuild
+
+bench-record: install ## a record of 1,000 datasets: bytes and its page, beside all tags and the incumbent's
+	$(BIN)/python -m benchmarks.record
 
 bench-verify: install ## 2,000 records held against a CDCS that has lost half of them
 	$(BIN)/python -m benchmarks.verify

@@ -147,3 +147,21 @@ async def test_what_people_added_is_read_back_without_a_change(cdcs, destination
     cdcs.records.clear()
     assert await destination.additions(ONE, {"cdcs": first}) is None
     assert await destination.additions(ONE, {}) is None
+
+
+async def test_two_people_add_to_one_dataset_between_two_updates(cdcs, destination) -> None:
+    first = await destination.upload(ONE, {})
+    person(cdcs, describe("by one"))
+    person(cdcs, rate(2))
+    person(cdcs, describe("by another"))
+    result = await destination.upload(TWO, {"cdcs": first})
+    (dataset,) = there(cdcs).datasets()
+    assert (dataset.descriptions, dataset.curation) == (("by one", "by another"), Curation(2))
+    elsewhere = CuratedDataset(
+        location=dataset.location, name=dataset.name, descriptions=("in a notebook",), rating=5
+    )
+    person(cdcs, describe("by a third"))
+    known = replace(TWO, additions=(elsewhere,), last_additions=result.additions)
+    (addition,) = (await destination.upload(known, {"cdcs": result})).additions
+    assert set(addition.descriptions) == {"in a notebook", "by a third"}
+    assert addition.rating == 5, "nobody changed it here since"
