@@ -1,9 +1,11 @@
 """Documents of a CDCS, in the shapes it gives them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from nexuslims_contracts.errors import UnreadableRecordError
@@ -26,6 +28,15 @@ class StopError(Exception):
         self.answer = Answer.json(status, document)
 
 
+@lru_cache(maxsize=10_000)
+def _read(xml: str) -> Experiment:
+    """Read a record, once for all queries: a server has an index of them."""
+    try:
+        return read_record(xml.encode())
+    except UnreadableRecordError:
+        return Experiment()
+
+
 @dataclass(slots=True)
 class Record:
     """A record as the server keeps it."""
@@ -40,10 +51,7 @@ class Record:
     @property
     def experiment(self) -> Experiment:
         """What it says; nothing if it is no record."""
-        try:
-            return read_record(self.xml.encode())
-        except UnreadableRecordError:
-            return Experiment()
+        return _read(self.xml)
 
     @property
     def session(self) -> str:
@@ -186,22 +194,28 @@ def _contains(experiment: Experiment, query: Document) -> bool:
     StopError
         If it asks with an operator, or for a path, that this server does not know.
     """
-    number = int(experiment.id) if experiment.id.isdecimal() else experiment.id
-    known = {
-        "Experiment.summary.@ref": experiment.url,
-        "Experiment.id": number,
-        "Experiment.summary.instrument.@pid": experiment.instrument_pid,
-        "Experiment.summary.reservationStart": experiment.start,
-    }
     for path, value in query.items():
         if path == "$and":
             if not all(_contains(experiment, one) for one in value):
                 return False
-        elif path not in known or isinstance(value, dict):
+        elif path not in _PATHS or isinstance(value, dict):
             raise StopError(500, {"message": "Unsupported operator found"})
-        elif known[path] != value:
+        elif _PATHS[path](experiment) != value:
             return False
     return True
+
+
+def _number(experiment: Experiment) -> int | str:
+    """Return its id as CDCS stores it: a number, if it looks like one."""
+    return int(experiment.id) if experiment.id.isdecimal() else experiment.id
+
+
+_PATHS: Final[dict[str, Callable[[Experiment], int | str]]] = {
+    "Experiment.summary.@ref": lambda experiment: experiment.url,
+    "Experiment.summary.instrument.@pid": lambda experiment: experiment.instrument_pid,
+    "Experiment.summary.reservationStart": lambda experiment: experiment.start,
+    "Experiment.id": _number,
+}
 
 
 def body_of(request: Request) -> Document:
