@@ -21,12 +21,12 @@ FILE = {
 }
 
 
-def entries(shown):
-    return {entry.variable: entry for page in shown for entry in page.entries}
+def entries(displayed):
+    return {entry.variable: entry for page in displayed for entry in page.entries}
 
 
-def page_of(shown, variable):
-    return next(page for page in shown if variable in entries([page]))
+def page_of(displayed, variable):
+    return next(page for page in displayed if variable in entries([page]))
 
 
 def test_every_setting_is_offered_with_what_it_is_for():
@@ -59,8 +59,8 @@ def test_a_family_has_its_instances_and_one_more():
 
 
 def test_problems_are_named_by_variable_and_without_secrets():
-    shown = pages(FILE, {})
-    main, cdcs = page_of(shown, "NX_LOG_LEVEL"), page_of(shown, "NX_CDCS_TOKEN")
+    displayed = pages(FILE, {})
+    main, cdcs = page_of(displayed, "NX_LOG_LEVEL"), page_of(displayed, "NX_CDCS_TOKEN")
     assert problems(main, FILE) == {}
     assert problems(cdcs, FILE) == {}
     assert set(problems(main, {**FILE, "NX_LOG_LEVEL": "loud", "NX_DATA_PATH": ""})) == {
@@ -73,9 +73,9 @@ def test_problems_are_named_by_variable_and_without_secrets():
 
 
 def test_a_group_without_any_value_is_not_used():
-    shown = pages({}, {})
-    assert problems(page_of(shown, "NX_CDCS_TOKEN"), {}) == {}
-    assert set(problems(page_of(shown, "NX_DATA_PATH"), {})) == {
+    displayed = pages({}, {})
+    assert problems(page_of(displayed, "NX_CDCS_TOKEN"), {}) == {}
+    assert set(problems(page_of(displayed, "NX_DATA_PATH"), {})) == {
         "NX_DATA_PATH",
         "NX_INSTRUMENT_DATA_PATH",
     }
@@ -119,7 +119,7 @@ class Editor:
         self.changes = changes
 
     def load(self):
-        return lambda shown, given: self.changes if entries(shown) and given else {}
+        return lambda displayed, given: self.changes if entries(displayed) and given else {}
 
 
 def test_what_was_changed_in_the_form_is_written(tmp_path, monkeypatch, capsys):

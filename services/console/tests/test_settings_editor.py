@@ -1,4 +1,4 @@
-"""The form of the settings in a terminal: what is typed is checked, and nothing secret is shown."""
+"""The form of the settings in a terminal: what is typed is checked, and nothing secret is displayed."""
 
 import pytest
 from textual.widgets import Input, Select, TabbedContent
@@ -20,8 +20,10 @@ SOME = ("NX_LOG_LEVEL", "NX_CDCS_TOKEN", "NX_NEMO_TOKEN_2")
 
 @pytest.fixture
 def editor():
-    shown = [page for page in pages(FILE, {}) if any(one.variable in SOME for one in page.entries)]
-    return SettingsEditor(shown, FILE)
+    displayed = [
+        page for page in pages(FILE, {}) if any(one.variable in SOME for one in page.entries)
+    ]
+    return SettingsEditor(displayed, FILE)
 
 
 async def test_a_value_that_is_typed_is_checked_and_saved(editor):
