@@ -1,4 +1,4 @@
-"""The form of the settings in a terminal: what is typed is checked, and nothing secret is displayed."""
+"""The form of the settings in a terminal: what is typed is checked, secrets stay hidden."""
 
 import pytest
 from textual.widgets import Input, Select, TabbedContent
