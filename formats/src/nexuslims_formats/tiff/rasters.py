@@ -17,6 +17,7 @@ from nexuslims_formats.tiff.tags import (
     BITS,
     COMPRESSION,
     HEIGHT,
+    PHOTOMETRIC,
     PLANAR,
     ROWS_PER_STRIP,
     SAMPLE_FORMAT,
@@ -43,6 +44,7 @@ _DECODED_BYTES = 64 << 20
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
 _BITS = frozenset((*range(1, 17), 24, 32, 64, 128))
 _REDUCED = 1
+_YCBCR = 6
 _COLOUR_AXES = 3
 
 
@@ -101,7 +103,19 @@ def _missing(tiff: Tiff, page: int) -> str:
         return f"the TIFF file lists {listed} of the {expected} pieces of its image"
     end = max((at + size for at, size in zip(offsets, sizes, strict=False)), default=0)
     size = tiff.path.stat().st_size
-    return f"the image ends at byte {end:.0f}, but the file at {size}" if end > size else ""
+    if end > size:
+        return f"the image ends at byte {end:.0f}, but the file at {size}"
+    # lists of lengths are often wrong; that there is less than the image takes, never is
+    wanted = _plain_bytes(tiff, page)
+    return f"its image takes {wanted} bytes, but the file has {size}" if wanted > size else ""
+
+
+def _plain_bytes(tiff: Tiff, page: int) -> int:
+    """Return how many bytes an image takes that is not compressed; 0 for one that is."""
+    if tiff.integer(COMPRESSION, page, 1) != 1 or tiff.integer(PHOTOMETRIC, page) == _YCBCR:
+        return 0
+    bits = tiff.integer(BITS, page, 1) * tiff.integer(SAMPLES, page, 1)
+    return tiff.integer(HEIGHT, page) * math.ceil(tiff.integer(WIDTH, page) * bits / 8)
 
 
 def _segments(tiff: Tiff, page: int, *, tiled: bool) -> int:

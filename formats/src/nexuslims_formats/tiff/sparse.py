@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_LONGEST = 1 << 16
+"""Pixels that the longer side has left at most."""
+
+
 def decoded_sparsely(path: Path, page: int, shape: tuple[int, ...], side: int) -> "np.ndarray":
     """Return every second, third, ... pixel of a page in both directions.
 
@@ -23,7 +27,7 @@ def decoded_sparsely(path: Path, page: int, shape: tuple[int, ...], side: int) -
     import numpy as np  # noqa: PLC0415 - previews only
     from tifffile import TiffFile  # noqa: PLC0415 - compressed images only
 
-    step = max(1, min(shape[:2]) // side)
+    step = max(1, min(shape[:2]) // side, max(shape[:2]) // _LONGEST)
     samples = math.prod(shape[2:])
     with TiffFile(path) as file:
         pieces = file.pages[page].aspage()

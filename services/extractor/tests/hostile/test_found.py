@@ -89,6 +89,22 @@ def test_tiff_strips_that_are_not_listed(judged, tmp_path):
     assert done.outcome == "partial"
 
 
+def test_a_plain_tiff_of_bits_that_claims_more_than_it_holds(judged, tiff, tmp_path):
+    """Its preview took as many bytes as there were pixels."""
+    path = tmp_path / "made.tif"
+    entries = (
+        (256, 4, 1, 6),
+        (257, 4, 1, 2_160_001_024),
+        (258, 3, 1, 1),
+        (273, 4, 1, 8),
+        (279, 4, 1, 48),
+    )
+    path.write_bytes(tiff(*entries))
+    done = judged(path, artifacts_root=tmp_path / "data", previews=True, ours=True)
+    assert done.outcome == "partial"
+    assert "its image takes 2160001024 bytes, but the file has" in done.reason
+
+
 @pytest.mark.parametrize("scale", [float("nan"), float("inf")])
 @pytest.mark.parametrize("spectra", [True, False])
 def test_a_series_without_a_finite_scale(judged, tia_series, tmp_path, spectra, scale):
