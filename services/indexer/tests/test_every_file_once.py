@@ -375,3 +375,15 @@ def test_a_file_that_becomes_anothers_leaves_its_record() -> None:
         share.it_is_looked(seconds=seconds)
         share.no_file_is_in_two_records()
     share.teardown()
+
+
+def test_a_restart_while_a_file_is_written_does_not_keep_it_where_it_was() -> None:
+    share = Share()
+    share.the_sessions_are_over()
+    share.a_file_is_written(name="a/x.dm3", minute=1)
+    share.it_is_looked(seconds=1)
+    share.a_file_is_being_written(name="a/x.dm3")
+    share.the_index_is_lost()
+    share.it_is_looked(seconds=1)
+    share.the_indexer_is_restarted()
+    share.teardown()

@@ -213,6 +213,17 @@ class FolderIndex:
 
     # --- what is to be decided ---
 
+    def doubtful(self) -> set[str]:
+        """Return the sessions to decide again about, though nothing near them changed."""
+        return {session for (session,) in self._database.execute("SELECT session FROM doubtful")}
+
+    def put_doubtful(self, sessions: Iterable[str]) -> None:
+        """Keep the sessions to decide again about; those kept before are forgotten."""
+        with self.changing():
+            self._database.execute("DELETE FROM doubtful")
+            rows = ((session,) for session in sessions)
+            self._database.executemany("INSERT INTO doubtful VALUES (?)", rows)
+
     def add_pending(self, times: "array[int]") -> None:
         """Keep times of files that came, changed or went, until it is decided whose they are."""
         if times:

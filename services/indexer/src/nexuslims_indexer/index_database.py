@@ -9,7 +9,7 @@ from nexuslims_indexer.errors import IndexInUseError
 
 log = logging.getLogger(__name__)
 
-_VERSION: Final = "2"
+_VERSION: Final = "3"
 _SCHEMA: Final = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE folder (
@@ -27,6 +27,7 @@ CREATE TABLE grown (
     path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, began_ns INTEGER NOT NULL
 );
 CREATE TABLE touched (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, session TEXT);
+CREATE TABLE doubtful (session TEXT PRIMARY KEY);
 CREATE TABLE pending (id INTEGER PRIMARY KEY, times BLOB NOT NULL);
 CREATE TABLE swept (moment_ns INTEGER NOT NULL);
 """

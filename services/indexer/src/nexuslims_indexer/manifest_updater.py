@@ -136,6 +136,7 @@ class ManifestUpdater:
         """
         number, times = await in_thread(self._thread, self._index.pending)
         now = datetime.now(UTC)
+        self._doubtful |= (kept := await in_thread(self._thread, self._index.doubtful))
         sessions = await self._sessions()
         wanted = self._affected(sessions, sorted(times), now)
         self._to_compare = set()
@@ -148,6 +149,8 @@ class ManifestUpdater:
             await self._read_those_that_differ(sessions, wanted)
         for batch in batches(wanted):
             await self._decide_batch(sessions, batch, seen, now)
+        if self._doubtful != kept:
+            await in_thread(self._thread, self._index.put_doubtful, self._doubtful)
         await in_thread(self._thread, self._index.settle_pending, number)
         self._index.release()
         if wanted:
