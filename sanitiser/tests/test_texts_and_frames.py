@@ -11,6 +11,7 @@ from PIL import Image
 from nexuslims_formats import read
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_sanitiser.check import extraction_of
+from nexuslims_sanitiser.frames import _MERLIN_HEAD
 from nexuslims_sanitiser.job import sanitise
 from nexuslims_sanitiser.plan import SanitiseError
 
@@ -26,7 +27,9 @@ def bitmap(folder, mode="L"):
 
 
 def merlin(folder, kind="U16"):
-    hdr = "Time and Date Stamp (day, mnth, yr, hr, min, s):\t01/06/2021 14:00:01\nGain:\tSLGM\n"
+    hdr = (
+        "Time and Date Stamp (day, mnth, yr, hr, min, s):\t01/06/2021 14:00:01\nHumidity (%):\t0 \n"
+    )
     return desktops.merlin(folder, kind=kind, hdr=hdr)
 
 
@@ -62,6 +65,12 @@ def test_the_data_go_and_all_that_is_told_stays(tmp_path, kind):
     again = sanitise(copy, tmp_path / "again")
     assert again.written[0].read_bytes() == done.written[0].read_bytes()
     assert extraction_of(source).keys() == extraction_of(copy).keys()
+
+
+def test_a_quad_chip_has_a_head_of_more_than_a_hundred_fields():
+    head = b"MQ1,000001,00768,04,0256,0256,U16,   2x2,0F,2021-05-07 18:51:10.905800,0.1,"
+    head += b"4.000000E+1," * 8 + b"3RX," + b"511," * 120 + b"MQ1A,2021-05-07T16:51:10Z,1ns,12,"
+    assert _MERLIN_HEAD.fullmatch(head.ljust(768, b"\0"))
 
 
 def hidden(source, content, place):

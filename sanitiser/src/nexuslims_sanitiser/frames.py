@@ -9,7 +9,7 @@ from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.merlin import read_frames
 from nexuslims_sanitiser.plan import Plan, SanitiseError, Span, zero_spans
 
-_MERLIN_HEAD: Final = re.compile(rb"MQ1,(?:[\w .:+/-]{0,40},){8,48}[\w .:+/-]{0,40}\s*\0*")
+_MERLIN_HEAD: Final = re.compile(rb"MQ1,(?:[\w .:+/-]{0,40},){8,200}[\w .:+/-]{0,40}\s*\0*")
 _BMP_HEAD: Final = struct.Struct("<2sIHHII")
 _BMP_DEPTH: Final = struct.Struct("<28xHI12xI")
 _BMP_PLAIN: Final = (0, 3)

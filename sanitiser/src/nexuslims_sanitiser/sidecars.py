@@ -14,7 +14,7 @@ _SIDECARS = (".hdr", ".txt", _MDOC)
 _LARGEST = 1 << 20
 # Tescan's and Hitachi's sections, JEOL's commands; text of another kind may be data
 _HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\[\w+\]|\$(?:CM|SEM|\$SM)_)")
-_MERLIN_LINE = re.compile(rb"(?:HDR,|End)\s*|[\w ,()/.-]{1,80}:\t?[^\0-\x08\n-\x1f]{0,250}|")
+_MERLIN_LINE = re.compile(rb"(?:HDR,|End)\s*|[\w ,()/.%-]{1,80}:\t?[^\0-\x08\n-\x1f]{0,250}|")
 _MDOC_SECTION = re.compile(rb"^\[(\w+ =[^\r\n]*)\]", re.MULTILINE)
 
 
