@@ -48,6 +48,6 @@ def test_unknown_settings_are_not_taken_over(facility: Path) -> None:
 
 def test_edited_settings_are_checked(facility: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", "sed -i s/NX_DATA_PATH/NX_DATA_PAHT/")
-    done = CliRunner().invoke(app, ["config", "edit"])
+    done = CliRunner().invoke(app, ["config", "edit", "--plain"])
     assert done.exit_code == 1
     assert "NX_DATA_PAHT" in (facility / ".env").read_text()
