@@ -53,10 +53,10 @@ def scaling_query() -> str:
 
 def all_queries() -> set[str]:
     """What dashboards show and what alerts compare."""
-    shown = {query.replace(RATE, "15s") for one in DASHBOARDS for query in queries(one)}
-    shown.add(scaling_query())
+    asked = {query.replace(RATE, "15s") for one in DASHBOARDS for query in queries(one)}
+    asked.add(scaling_query())
     compared = {COMPARED.sub("", rule["expr"]) for rule in rules()}
-    return shown | {re.sub(r"\[\d+[mh]\]", "[15s]", query) for query in compared}
+    return asked | {re.sub(r"\[\d+[mh]\]", "[15s]", query) for query in compared}
 
 
 # --- dashboards ------------------------------------------------------------------------------

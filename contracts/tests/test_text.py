@@ -35,9 +35,9 @@ def test_a_name_that_is_no_unicode_shows_its_bytes():
 
 @given(st.text(st.characters(codec=None)))
 def test_a_terminal_gets_nothing_that_it_would_obey(text):
-    shown = terminal_text(text)
-    assert all(one.isprintable() or one in "\n\t" or one.isspace() for one in shown)
-    assert terminal_text(shown) == shown
+    printable = terminal_text(text)
+    assert all(one.isprintable() or one in "\n\t" or one.isspace() for one in printable)
+    assert terminal_text(printable) == printable
 
 
 def test_escapes_and_directions_are_shown():

@@ -94,15 +94,15 @@ def phenom_elid(folder, *, version=4):
     pixels = np.arange(24, dtype="uint8").reshape(4, 6)
     tifffile.imwrite(picture, pixels, extratags=[tag], metadata=None)
     tiff = picture.getvalue()
-    told = struct.pack("<8d", 15000.0, 0.5, 0.0, 5.5, 10.0, 1e-5, 1e-7, 126.0)
-    told += struct.pack("<I", 2) + b"id"
-    told += struct.pack("<5d", 0.0, 0.008, 2.5e-5, 0.0, 0.0) + struct.pack("<dBB", 0.0, 1, 1)
+    written = struct.pack("<8d", 15000.0, 0.5, 0.0, 5.5, 10.0, 1e-5, 1e-7, 126.0)
+    written += struct.pack("<I", 2) + b"id"
+    written += struct.pack("<5d", 0.0, 0.008, 2.5e-5, 0.0, 0.0) + struct.pack("<dBB", 0.0, 1, 1)
     numbers = struct.pack("<IIII?iIBI", 0, 0, 0, 0, True, 7, 0, 1, 0)
     spectrum = struct.pack("<2dI", -36.0, 10.0, 4) + counts_of((1, 300, 0, 70_000))
-    common = struct.pack("<I", 0) + spectrum + told + numbers
+    common = struct.pack("<I", 0) + spectrum + written + numbers
     spot = b"\2" + common + struct.pack("<2d", 0.1, 0.2)
     area = b"\4" + common + struct.pack("<4dI", 0, 0, 1, 1, 0) + struct.pack("<3I", 3, 2, 4)
-    area += struct.pack("<2d", -36.0, 10.0) + told + struct.pack("<??", False, False)
+    area += struct.pack("<2d", -36.0, 10.0) + written + struct.pack("<??", False, False)
     area += counts_of(range(24)) + struct.pack("<2d", 1.0, 1.0)
     content = b"EID2" + struct.pack("<iI", version, 1) + struct.pack("<I", len(tiff)) + tiff
     content += struct.pack("<I", 7) + b"Image 1" + struct.pack("<I", 2) + spot + area

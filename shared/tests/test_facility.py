@@ -73,18 +73,18 @@ async def test_two_commands_at_once_start_one_broker(settings):
 
 
 async def test_services_wait_for_a_command_and_then_are_alone(settings):
-    said = asyncio.Queue()
+    messages = asyncio.Queue()
     async with asyncio.TaskGroup() as group:
         async with broker_at_hand(settings):
             served, leave = asyncio.Event(), asyncio.Event()
 
             async def serve():
-                async with locked_for_services(settings.state_path, said.put_nowait):
+                async with locked_for_services(settings.state_path, messages.put_nowait):
                     served.set()
                     await leave.wait()
 
             group.create_task(serve())
-            assert "another command" in await said.get()
+            assert "another command" in await messages.get()
             assert not served.is_set()
         await served.wait()
         assert services_run_here(settings.state_path)

@@ -143,7 +143,7 @@ async def test_however_up_ends_nothing_is_left(
 
 
 async def test_an_interrupted_command_says_what_becomes_of_the_work() -> None:
-    said: list[str] = []
-    with pytest.raises(asyncio.CancelledError), _saying(said.append, "the services go on"):
+    messages: list[str] = []
+    with pytest.raises(asyncio.CancelledError), _saying(messages.append, "the services go on"):
         raise asyncio.CancelledError
-    assert said == ["interrupted: the services go on"]
+    assert messages == ["interrupted: the services go on"]

@@ -79,12 +79,12 @@ async def test_due_work_is_what_the_sessions_wait_for_and_since_when(
 ) -> None:
     """Beside the rows of `model`: one of each service, and one that is not due yet."""
     store = MemoryEventStore()
-    told = session("b", 1)
+    later = session("b", 1)
     until = START + timedelta(days=2)
     awaited = FilesAwaited(session="d", until=until, after=0)
     for events in (
         [session("a", 0).started(), session("a", 0).ended()],
-        [told.started(), told.ended(), told.matched()],
+        [later.started(), later.ended(), later.matched()],
         [*session("c", 2).history()[:-1]],
         [session("d", 3).started(), session("d", 3).ended(), session("d", 3).matched(), awaited],
         [session("e", 4).started(), session("e", 4).ended(), session("e", 4).declined()],

@@ -11,7 +11,7 @@ import pytest
 
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_extractor.cage import child, landlock, seccomp, syscalls
-from nexuslims_extractor.cage.child import Kind, Said, run
+from nexuslims_extractor.cage.child import Kind, Reply, run
 from nexuslims_extractor.cage.reading import Job, _checked
 from nexuslims_extractor.cage.walls import Cage, Walls, companions
 from nexuslims_extractor.checks import check_walls
@@ -117,9 +117,9 @@ async def test_no_attack_succeeds(
         instrument = InstrumentContext("I", "UTC")
         job = Job(path=folder / "image.txt", instrument=instrument, profiles=profiles)
         found = await pool.extract(job)
-    said = re.search(r"\[\d+, \[.*?\]\]", str(found.reason))
-    assert said is not None, found.reason
-    count, done = json.loads(said[0])
+    reply = re.search(r"\[\d+, \[.*?\]\]", str(found.reason))
+    assert reply is not None, found.reason
+    count, done = json.loads(reply[0])
     assert (done, count) == ([], 29)
     assert sorted(path.name for path in folder.iterdir()) == ["image.txt"]
 
@@ -160,8 +160,8 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
 
     cage = Cage()
     cage.prepare()
-    said = run(lambda: cage.close_around(tmp_path / "b.txt", [], [tmp_path]), work, seconds=20)
-    assert (said.result, said.failure) == (b"content", None)
+    reply = run(lambda: cage.close_around(tmp_path / "b.txt", [], [tmp_path]), work, seconds=20)
+    assert (reply.result, reply.failure) == (b"content", None)
     with pytest.raises(UnsafeFileError, match="leads out"):
         Cage(Walls(0, False)).close_around(tmp_path / "b.txt", [], [tmp_path / "elsewhere"])
 
@@ -206,7 +206,7 @@ def nothing() -> None:
 
 
 def test_a_process_says_what_it_found_and_how_it_ended() -> None:
-    assert run(nothing, lambda send: send(Kind.RESULT, b"x" * 300_000), seconds=20) == Said(
+    assert run(nothing, lambda send: send(Kind.RESULT, b"x" * 300_000), seconds=20) == Reply(
         result=b"x" * 300_000
     )
     assert run(nothing, lambda send: os._exit(3), seconds=20).exitcode == 3
@@ -230,8 +230,8 @@ def test_a_process_that_takes_too_long_or_says_too_much_is_ended(
             send(Kind.STEP, b"x" * 100_000)
 
     monkeypatch.setattr(child, "_open_descriptors", set)
-    said = run(nothing, wait, seconds=0.2)
-    assert (said.late, said.step) == (True, "finishing")
+    reply = run(nothing, wait, seconds=0.2)
+    assert (reply.late, reply.step) == (True, "finishing")
     monkeypatch.setattr(child, "_LARGEST", 1_000_000)
     assert run(nothing, talk, seconds=20).exitcode == -9
     os.close(reading)
@@ -254,7 +254,7 @@ def test_what_a_process_made_must_be_its_own_and_what_it_says(tmp_path: Path) ->
         (extraction(previews=(claimed,)), {"records/x.xml": b"y"}),
     ]:
         with pytest.raises(WorkerError, match="something else"):
-            _checked(found, Said(artifacts=made), job)
+            _checked(found, Reply(artifacts=made), job)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -63,8 +63,8 @@ def test_what_a_project_names_is_read_and_what_lies_beside_or_elsewhere_is_not(
 
     cage = Cage()
     cage.prepare()
-    said = run(lambda: cage.close_around(project, [], []), work, seconds=20)
-    assert (said.result, said.failure) == (b"View.img 00_View/View.pts", None)
+    reply = run(lambda: cage.close_around(project, [], []), work, seconds=20)
+    assert (reply.result, reply.failure) == (b"View.img 00_View/View.pts", None)
 
 
 @pytest.mark.skipif(not Walls.of_host().own_user, reason="only root can become another user")
@@ -87,9 +87,9 @@ def test_who_reads_for_root_is_nobody_who_may_read(tmp_path: Path) -> None:
 
     cage = Cage(Walls(landlock.abi(), seccomp=False, own_user=True))
     cage.prepare()
-    said = run(lambda: cage.close_around(path, [], []), work, seconds=20)
+    reply = run(lambda: cage.close_around(path, [], []), work, seconds=20)
     refused = " ".join(["PermissionError"] * 4)
-    assert (said.result, said.failure) == (
+    assert (reply.result, reply.failure) == (
         f"content 65534 65534 65534 {refused} 9".encode(),
         None,
     )
@@ -115,8 +115,8 @@ def test_a_file_that_nobody_could_read_is_read_by_who_can(
     cage = Cage(Walls(landlock.abi(), seccomp=False, own_user=True))
     cage.prepare()
     monkeypatch.setattr(os, "open", refuses)
-    said = run(lambda: cage.close_around(path, [], []), work, seconds=20)
-    assert (said.result, said.failure) == (b"content (0, 0, 0)", None)
+    reply = run(lambda: cage.close_around(path, [], []), work, seconds=20)
+    assert (reply.result, reply.failure) == (b"content (0, 0, 0)", None)
 
 
 IMPORTS = """
@@ -137,9 +137,9 @@ def work(send):
         with h5py.File(path, "r") as file:
             send(Kind.RESULT, str(file["data"][()].tolist()).encode())
 
-said = run(lambda: cage.close_around(path, [], []), work, seconds=60)
-assert said.failure is None, said.failure
-print(said.result.decode())
+reply = run(lambda: cage.close_around(path, [], []), work, seconds=60)
+assert reply.failure is None, reply.failure
+print(reply.result.decode())
 """
 
 

@@ -43,7 +43,7 @@ Send = Callable[[Kind, bytes], None]
 
 
 @dataclass(slots=True)
-class Said:
+class Reply:
     """What a process said before it ended, and how it ended.
 
     Parameters
@@ -68,8 +68,8 @@ class Said:
     late: bool = False
 
 
-def run(enter: Callable[[], None], work: Callable[[Send], None], *, seconds: float) -> Said:
-    """Run work in a process of its own, and return what it said.
+def run(enter: Callable[[], None], work: Callable[[Send], None], *, seconds: float) -> Reply:
+    """Run work in a process of its own, and return what it reply.
 
     Parameters
     ----------
@@ -86,16 +86,16 @@ def run(enter: Callable[[], None], work: Callable[[Send], None], *, seconds: flo
     if pid == 0:
         _be_child(enter, work, parent, speaking)
     os.close(speaking)
-    said = Said()
+    reply = Reply()
     try:
-        _listen(listening, said, time.monotonic() + seconds)
+        _listen(listening, reply, time.monotonic() + seconds)
     finally:
         os.close(listening)
         os.kill(pid, signal.SIGKILL)  # whatever it still does: nobody listens
         _, status = os.waitpid(pid, 0)
-    if said.exitcode == 0 and not said.late:
-        said.exitcode = os.waitstatus_to_exitcode(status)
-    return said
+    if reply.exitcode == 0 and not reply.late:
+        reply.exitcode = os.waitstatus_to_exitcode(status)
+    return reply
 
 
 def _be_child(
@@ -147,7 +147,7 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-def _listen(descriptor: int, said: Said, deadline: float) -> None:
+def _listen(descriptor: int, reply: Reply, deadline: float) -> None:
     """Take in what comes until the end, the deadline, or too much."""
     buffer, total = bytearray(), 0
     with selectors.DefaultSelector() as selector:
@@ -155,7 +155,7 @@ def _listen(descriptor: int, said: Said, deadline: float) -> None:
         while True:
             left = deadline - time.monotonic()
             if left <= 0 or not selector.select(left):
-                said.late = True
+                reply.late = True
                 return
             data = os.read(descriptor, _CHUNK)
             total += len(data)
@@ -163,7 +163,7 @@ def _listen(descriptor: int, said: Said, deadline: float) -> None:
                 return
             buffer += data
             for kind, payload in _frames(buffer):
-                _take(said, kind, payload)
+                _take(reply, kind, payload)
 
 
 def _frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
@@ -176,13 +176,13 @@ def _frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
         del buffer[: _HEADER.size + length]
 
 
-def _take(said: Said, kind: int, payload: bytes) -> None:
+def _take(reply: Reply, kind: int, payload: bytes) -> None:
     if kind == Kind.STEP:
-        said.step = payload.decode("utf-8", "replace")
+        reply.step = payload.decode("utf-8", "replace")
     elif kind == Kind.ARTIFACT:
         place, _, content = payload.partition(b"\n")
-        said.artifacts[str(json.loads(place))] = content
+        reply.artifacts[str(json.loads(place))] = content
     elif kind == Kind.RESULT:
-        said.result = payload
+        reply.result = payload
     elif kind == Kind.FAILURE:
-        said.failure = payload.decode("utf-8", "replace")
+        reply.failure = payload.decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from typing import Final
 from nexuslims_contracts.datasets import ArtifactRef, ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_contracts.identifiers import PERSON_PATTERN, person_id
-from nexuslims_extractor.cage.child import Kind, Said, Send, run
+from nexuslims_extractor.cage.child import Kind, Reply, Send, run
 from nexuslims_extractor.cage.walls import Cage
 from nexuslims_extractor.errors import WorkerError
 from nexuslims_extractor.extraction import Extraction, FileFacts, file_facts, from_bytes, to_bytes
@@ -120,18 +120,18 @@ def read_behind_walls(
         with sandbox.only(own, own.parent, *more, read_only=True):
             send(Kind.RESULT, to_bytes(_extract(job, send)))
 
-    said = run(lambda: cage.close_around(own, more, job.within), work, seconds=seconds)
-    lost = _lost(said)
+    reply = run(lambda: cage.close_around(own, more, job.within), work, seconds=seconds)
+    lost = _lost(reply)
     if lost is not None:
         return lost
     try:
-        found = from_bytes(said.result or b"", job.path)
+        found = from_bytes(reply.result or b"", job.path)
     except ValueError as error:
         raise WorkerError(f"{job.path.name}: its reader says what nobody understands") from error
-    found = _checked(found, said, job)
+    found = _checked(found, reply, job)
     if found.people:
-        return Masked(found, said.artifacts)
-    return _with_artifacts(found, said.artifacts, job)
+        return Masked(found, reply.artifacts)
+    return _with_artifacts(found, reply.artifacts, job)
 
 
 def unmasked(masked: Masked, job: Job) -> Extraction:
@@ -193,8 +193,8 @@ def hash_behind_walls(cage: Cage, sandbox: Sandbox, job: Job, seconds: float) ->
             facts = file_facts(job.path)
         send(Kind.RESULT, to_bytes(Extraction(file=facts, outcome="extracted", extractor=NOBODY)))
 
-    said = run(lambda: cage.close_around(job.path, [], job.within), work, seconds=seconds)
-    return _lost(said) or from_bytes(said.result or b"", job.path).file
+    reply = run(lambda: cage.close_around(job.path, [], job.within), work, seconds=seconds)
+    return _lost(reply) or from_bytes(reply.result or b"", job.path).file
 
 
 def _extract(job: Job, send: Send) -> Extraction:
@@ -223,33 +223,33 @@ def _extract(job: Job, send: Send) -> Extraction:
     )
 
 
-def _lost(said: Said) -> Lost | None:
+def _lost(reply: Reply) -> Lost | None:
     """Say what became of a process that did not find anything."""
-    step, _, version = said.step.partition(" ")
+    step, _, version = reply.step.partition(" ")
     extractor = ExtractorVersion.model_validate_json(version) if version else NOBODY
-    if said.late:
+    if reply.late:
         return Lost("timeout", step=step, extractor=extractor)
-    if said.failure is not None:
-        kind, _, reason = said.failure.partition(": ")
+    if reply.failure is not None:
+        kind, _, reason = reply.failure.partition(": ")
         if kind == UNSAFE:
             return Lost("unreadable", step=step, extractor=extractor, reason=reason)
         if kind == MemoryError.__name__:
             return Lost("memory", step=step, extractor=extractor)
-        raise WorkerError(said.failure)
-    if said.result is None or said.exitcode:
-        return Lost("crashed", said.exitcode, step, extractor)
+        raise WorkerError(reply.failure)
+    if reply.result is None or reply.exitcode:
+        return Lost("crashed", reply.exitcode, step, extractor)
     return None
 
 
-def _checked(found: Extraction, said: Said, job: Job) -> Extraction:
+def _checked(found: Extraction, reply: Reply, job: Job) -> Extraction:
     """Make sure that what was made is what the extraction speaks of, and nothing but its own."""
     if job.artifacts_root is None or found.failed:
         return replace(found, metadata_artifacts=(), previews=()) if found.failed else found
     count = max(len(found.datasets), 1)
     places = artifact_paths(job.relative_path or job.path.name, count)
     own = {place for pair in places for place in pair}
-    made = {_ref(place, content) for place, content in said.artifacts.items()}
-    if not said.artifacts.keys() <= own or made != {*found.metadata_artifacts, *found.previews}:
+    made = {_ref(place, content) for place, content in reply.artifacts.items()}
+    if not reply.artifacts.keys() <= own or made != {*found.metadata_artifacts, *found.previews}:
         raise WorkerError(f"{job.path.name}: its reader made something else than it says")
     return found
 

@@ -126,14 +126,14 @@ async def show_files(request: Request) -> HTMLResponse:
     site, row = site_of(request), await _row(request)
     number, pages = _page_number(request, row.files)
     files = await _files(site, row, number)
-    shown = files.files
-    if len(shown) == files.total:  # all are at hand
-        shown = shown[(number - 1) * _PAGE : number * _PAGE]
+    listed = files.files
+    if len(listed) == files.total:  # all are at hand
+        listed = listed[(number - 1) * _PAGE : number * _PAGE]
     return page(
         request,
         "session_files",
         row=row,
-        files=shown,
+        files=listed,
         files_note=_files_note(files),
         files_empty=files.absent or "No files yet.",
         number=number,
