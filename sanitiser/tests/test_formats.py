@@ -8,6 +8,7 @@ import pytest
 
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_sanitiser import hdf5
+from nexuslims_sanitiser.check import extraction_of
 from nexuslims_sanitiser.formats import recognise
 from nexuslims_sanitiser.job import sanitise
 from nexuslims_sanitiser.plan import SanitiseError, write_copy
@@ -226,14 +227,32 @@ def test_damage_anywhere_gives_a_reason_or_a_whole_copy(container, tmp_path):
             copy.unlink()
 
 
-@pytest.mark.parametrize(("rest", "copies"), [(b"", 2), (b"\xd3" * 700, 1)])
-def test_an_mrc_takes_its_mdoc_along_unless_more_is_in_it(tmp_path, rest, copies):
+def mrc(path):
     head = bytearray(1024)
     struct.pack_into("<4i", head, 0, 8, 8, 4, 0)
     struct.pack_into("<6i", head, 16, 0, 0, 0, 8, 8, 4)
     head[208:214] = b"MAP \x44\x44"
-    path = tmp_path / "tilt.mrc"
     path.write_bytes(bytes(head) + SECRET)
+    return path
+
+
+def test_a_movie_takes_along_what_its_server_wrote(tmp_path):
+    path = mrc(tmp_path / "Gold_movie.mrc")
+    info = (
+        b"Server Software Version    = 2.7.5\nInstrument Accelerating Voltage (V) = 300000\n"
+        b"Faraday Plate - Peak Intensity (pA/cm^2) = 0\n"
+    )
+    (tmp_path / "Gold_info.txt").write_bytes(info)
+    copy, beside = sanitise(path, tmp_path / "out").written
+    assert (copy.name, beside.name) == ("Gold_dataZeroed_movie.mrc", "Gold_dataZeroed_info.txt")
+    assert beside.read_bytes() == info
+    assert extraction_of(copy)["signals"][0]["metadata"]["acceleration_voltage"] == [300000.0, "V"]
+    assert not any(copy.read_bytes()[1024:])
+
+
+@pytest.mark.parametrize(("rest", "copies"), [(b"", 2), (b"\xd3" * 700, 1)])
+def test_an_mrc_takes_its_mdoc_along_unless_more_is_in_it(tmp_path, rest, copies):
+    path = mrc(tmp_path / "tilt.mrc")
     text = (
         b"Version = 4.1\r\nImageFile = tilt.mrc\r\n\r\n[T = Tilt axis = 84.8]\r\n[ZValue = 0]\r\n"
     )

@@ -21,8 +21,12 @@ from nexuslims_sanitiser.sidecars import is_sidecar, related
 MARK = "_dataZeroed"
 _SERIES = re.compile(r"^(?P<stem>.+)(?P<end>_\d+)$")
 _HEADER = re.compile(r"^(?P<stem>.+)(?P<end>-tiff?)$")  # NAME-tif.hdr beside NAME.tif
-_STACK = re.compile(r"^(?P<stem>.+)(?P<end>\.\w+)$")  # NAME.mrc.mdoc beside NAME.mrc
-_ENDS = {".ser": _SERIES, ".hdr": _HEADER, ".mdoc": _STACK}
+_INFO = re.compile(r"^(?P<stem>.+)(?P<end>_info)$")  # NAME_info.txt beside NAME_movie.mrc
+_MOVIE = re.compile(r"^(?P<stem>.+)(?P<end>_(?:movie|final))$")
+_STACK = re.compile(  # NAME.mrc.mdoc beside NAME.mrc
+    r"^(?P<stem>.+?)(?P<end>(?:_(?:movie|final))?\.\w+)$"
+)
+_ENDS = {".ser": _SERIES, ".hdr": _HEADER, ".mdoc": _STACK, ".mrc": _MOVIE, ".txt": _INFO}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ _LINE = re.compile(
     r"|\d{4}:\d\d:\d\d \d\d:\d\d:\d\d"
     r"|[A-Z]{2,3}_[A-Z0-9_]{1,60}\s*"  # the names that SmartSEM writes above its lines
     rf"|\$+[A-Z][\w%]{{1,60}}(?:[ \t=]{_VALUE})?"  # JEOL
-    rf"|\d?[^\W\d_][\w .:%()#/°µ-]{{0,60}}?\s*[=:]{_VALUE}"
+    rf"|\d?[^\W\d_][\w .:%()#/^°µ-]{{0,80}}?\s*[=:]{_VALUE}"
 )
 _NAMED = re.compile(r"[\]=:_]|\$")
 _BREAK = re.compile(r"\r\n?|\n|\0")

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from nexuslims_formats.mrc.direct_electron import info_beside
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.tiff.tags import is_tiff
 from nexuslims_sanitiser.check import name_in
@@ -12,8 +13,8 @@ _TIA = (".emi", ".ser")
 _MDOC = ".mdoc"
 _SIDECARS = (".hdr", ".txt", _MDOC)
 _LARGEST = 1 << 20
-# Tescan's and Hitachi's sections, JEOL's commands; text of another kind may be data
-_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\[\w+\]|\$(?:CM|SEM|\$SM)_)")
+# Tescan's and Hitachi's sections, JEOL's commands, Direct Electron's server; another may be data
+_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\[\w+\]|\$(?:CM|SEM|\$SM)_|Server Software Version +=)")
 _MERLIN_LINE = re.compile(rb"(?:HDR,|End)\s*|[\w ,()/.%-]{1,80}:\t?[^\0-\x08\n-\x1f]{0,250}|")
 _MDOC_SECTION = re.compile(rb"^\[(\w+ =[^\r\n]*)\]", re.MULTILINE)
 
@@ -45,6 +46,9 @@ def related(source: Path) -> list[Path]:
     described = source.with_name(f"{source.name}{_MDOC}")
     if described in beside:
         return [described] if _is_header(described) else []
+    if suffix == ".mrc":
+        info = info_beside(source)
+        return [info] if info is not None and _is_header(info) else []
     if suffix == ".mib":
         return [path for path in beside if path.stem == source.stem and _is_merlin(path)]
     with source.open("rb") as file:

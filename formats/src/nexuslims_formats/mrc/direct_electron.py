@@ -107,6 +107,19 @@ def _snake(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
+def info_beside(path: Path) -> Path | None:
+    """Return the file that describes a movie, if it may be read.
+
+    Raises
+    ------
+    UnsafeFileError
+        It is a link that leads outside its folder.
+    """
+    name, _, kind = path.stem.rpartition("_")
+    beside = path.with_name(f"{name}_info.txt")
+    return beside if name and kind and is_usable(beside) else None
+
+
 def read_info(path: Path) -> CameraInfo:
     """Read what the server wrote beside a movie; nothing where there is no such file.
 
@@ -117,9 +130,8 @@ def read_info(path: Path) -> CameraInfo:
     UnsafeFileError
         It is a link that leads outside its folder.
     """
-    name, _, kind = path.stem.rpartition("_")
-    beside = path.with_name(f"{name}_info.txt")
-    if not name or not kind or not is_usable(beside):
+    beside = info_beside(path)
+    if beside is None:
         return CameraInfo()
     if beside.stat().st_size > _LARGEST:
         raise UnreadableFileError(f"{beside.name} has more than {_LARGEST >> 20} MiB")
