@@ -22,6 +22,7 @@ from nexuslims_indexer.app import indexing
 from nexuslims_indexer.dry_run import files as dry_run
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
+from nexuslims_shared.instruments import read_instruments
 from nexuslims_shared.people import Person
 from nexuslims_shared.service import service_named
 from nexuslims_shared.session.status import Status, file_notes, files_complete, progress
@@ -370,3 +371,15 @@ def test_a_dry_run_lists_the_files_of_a_time(settings, share) -> None:
     (share.root / "Titan").rename(share.root / "away")
     with pytest.raises(OSError, match="is the share mounted"):
         dry_run(settings, "FEI-Titan-TEM", share.start, share.end)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("", ""), ("/", ""), (".", ""), ("./", ""), ("./Titan//x/.", "Titan/x"), ("/Titan", "Titan")],
+)
+def test_a_folder_is_the_same_however_it_is_written(settings, share, written, meant) -> None:
+    share.write("x/a.dm3")
+    path = settings.instruments_file
+    path.write_text(path.read_text().replace('"Titan"', f'"{written}"'))
+    assert read_instruments(path)["FEI-Titan-TEM"].as_contract().filestore == meant
+    assert dry_run(settings, "FEI-Titan-TEM", share.start, share.end) == ["Titan/x/a.dm3"]

@@ -138,3 +138,23 @@ async def test_a_folder_that_no_session_is_at_any_more_is_not_looked_through(off
         assert list(indexer.instruments) == ["Building-2"]
         assert indexer.troubles() == []
     assert current(await office.folded()) == ["Building-2/a.dm3"]
+
+
+async def test_an_instruments_folder_may_be_the_root_of_all(settings, facts, share) -> None:
+    """And another one's is within it; paths are as ever."""
+    office, (_, inner) = shared(settings, facts, "Titan/detector")
+    outer = replace(facts, instrument=TITAN.model_copy(update={"filestore": ""}))
+    share.write("../a.dm3", facts.start + HOUR / 2)
+    share.write("b.dm3", facts.start + HOUR / 2)
+    share.write("detector/c.dm3", facts.start + HOUR / 2)
+    await office.state(*outer.over(), *inner.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        assert list(indexer.instruments) == [""]
+        assert current(await office.folded(outer)) == ["Titan/b.dm3", "a.dm3"]
+        assert current(await office.folded(inner)) == ["Titan/detector/c.dm3"]
+        (share.root / "a.dm3").rename(share.root / "Titan" / "a.dm3")
+        share.write("../new.dm3", facts.start + HOUR / 2, b"longer")
+        indexer.instruments[""].touch({"", "Titan"})
+        await looked_through(indexer)
+    assert current(await office.folded(outer)) == ["Titan/a.dm3", "Titan/b.dm3", "new.dm3"]

@@ -1,7 +1,7 @@
 """The instruments of the facility: ``instruments.toml``."""
 
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,7 +18,9 @@ class InstrumentEntry(BaseModel):
 
     pid: Annotated[str, Field(min_length=1)]
     name: str = ""
-    filestore_path: Annotated[str, Field(description="Below NX_INSTRUMENT_DATA_PATH")]
+    filestore_path: Annotated[
+        str, Field(description="Below NX_INSTRUMENT_DATA_PATH; empty for all of it")
+    ]
     timezone: str = "UTC"
     calendar: Annotated[str, Field(description="Calendar that knows its sessions")] = "file"
     calendar_id: Annotated[str, Field(description="Its identifier there, if not the pid")] = ""
@@ -57,10 +59,10 @@ class InstrumentEntry(BaseModel):
     @field_validator("filestore_path")
     @classmethod
     def _relative(cls, value: str) -> str:
-        relative = value.strip("/")
-        if ".." in Path(relative).parts:
+        parts = PurePosixPath(value.strip("/")).parts
+        if ".." in parts:
             raise ValueError("must stay below NX_INSTRUMENT_DATA_PATH")
-        return relative
+        return "/".join(parts)
 
     def as_contract(self) -> Instrument:
         """Return the instrument as events name it."""

@@ -79,7 +79,7 @@ def _absent_folders(settings: Settings, entries: dict[str, InstrumentEntry]) -> 
 def _shared_folders(settings: Settings, entries: dict[str, InstrumentEntry]) -> str:
     """Name the instruments with one folder of which nothing tells whose a file is but time."""
     shared = [
-        f"{one.pid} and {other.pid} ({one.filestore_path})"
+        f"{one.pid} and {other.pid} ({one.filestore_path or '.'})"
         for one, other in combinations(entries.values(), 2)
         if one.filestore_path == other.filestore_path and not (one.folders and other.folders)
     ]

@@ -271,7 +271,7 @@ def _(event: FilesAwaited) -> str:
 
 @summary.register
 def _(event: FilesNotFound) -> str:
-    return "; ".join([f"nothing in {event.searched}", *event.notes])
+    return "; ".join([f"nothing in {event.searched or 'NX_INSTRUMENT_DATA_PATH'}", *event.notes])
 
 
 @summary.register

@@ -18,7 +18,7 @@ from typing import Final
 
 from nexuslims_indexer.index_database import attributes, open_database
 from nexuslims_indexer.listing import Listing
-from nexuslims_indexer.model import FoundFile, Growing, KnownFolder
+from nexuslims_indexer.model import FoundFile, Growing, KnownFolder, prefix_of
 
 _MONTH_NS: Final = 31 * 86_400 * 10**9
 _LARGEST: Final = 2**63 - 1
@@ -343,14 +343,14 @@ class FolderIndex:
         self, path: bytes, low_ns: int, high_ns: int
     ) -> Iterator[tuple[FoundFile, tuple[int, int, int] | None]]:
         folder = os.fsdecode(path)
-        listing = self.listing(folder)
+        listing, prefix = self.listing(folder), prefix_of(folder)
         if listing is None:
             return
         first = bisect_right(listing.times, low_ns)
         last = bisect_right(listing.times, high_ns)
         for place in range(first, last):
             name = listing.names[place]
-            file = FoundFile(listing.times[place], f"{folder}/{name}", listing.sizes[place])
+            file = FoundFile(listing.times[place], f"{prefix}{name}", listing.sizes[place])
             yield file, listing.shared.get(name)
 
     def _grown(self, low_ns: int, high_ns: int) -> dict[str, tuple[int, int]]:

@@ -15,7 +15,12 @@ def is_within(path: str, folder: str) -> bool:
     path, folder
         Below the instrument data path; empty for that itself.
     """
-    return not folder or path == folder or path.startswith(f"{folder}/")
+    return path == folder or path.startswith(prefix_of(folder))
+
+
+def prefix_of(folder: str) -> str:
+    """Return with what the paths of all begin that is in a folder; it may be the root, ``""``."""
+    return f"{folder}/" if folder else ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

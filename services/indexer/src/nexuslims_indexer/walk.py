@@ -17,7 +17,16 @@ from typing import Final
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.listing import GONE, Listing, list_folder, time_of
-from nexuslims_indexer.model import FoundFile, Growing, KnownFolder, Look, Tree, Unreadable
+from nexuslims_indexer.model import (
+    FoundFile,
+    Growing,
+    KnownFolder,
+    Look,
+    Tree,
+    Unreadable,
+    is_within,
+    prefix_of,
+)
 from nexuslims_indexer.names import Names, is_store, may_be_entered, outside_stores
 
 AWAY: Final = frozenset(
@@ -226,8 +235,9 @@ class _Walk:
                 self._note(path, error, left)
                 continue
             left.discard(path)
-            self._links += [f"{path}/{name}" for name in links]
-            below = [f"{path}/{name}" for name in folders if may_be_entered(name)]
+            prefix = prefix_of(path)
+            self._links += [f"{prefix}{name}" for name in links]
+            below = [f"{prefix}{name}" for name in folders if may_be_entered(name)]
             if new_only:
                 below = [one for one in below if not self._index.folder(one)]
             stack += below
@@ -269,7 +279,7 @@ class _Walk:
         places = {name: place for place, name in enumerate(former.names)} if former else {}
         rows = list(zip(listing.times, listing.sizes, listing.names, strict=True))
         for name, reason in listing.unreadable.items():
-            self.result.unreadable.append(Unreadable(f"{path}/{name}", reason))
+            self.result.unreadable.append(Unreadable(f"{prefix_of(path)}{name}", reason))
             if former is not None and name in places:
                 place = places[name]
                 rows.append((former.times[place], former.sizes[place], name))
@@ -298,8 +308,7 @@ class _Walk:
                 self._growing.pop(path, None)
 
     def _below(self, path: str) -> list[str]:
-        every = self._index.folders()
-        return [one for one in every if one == path or one.startswith(f"{path}/")]
+        return [one for one in self._index.folders() if is_within(one, path)]
 
     def _note(self, path: str, error: OSError, left: set[str]) -> None:
         """A share that went away stops the look; a folder that did does not."""
@@ -331,7 +340,7 @@ class _Walk:
             if before.get(name) == row:
                 continue
             self._touched.append(row[0])
-            file = f"{path}/{name}"
+            file = f"{prefix_of(path)}{name}"
             if name in before and file not in self._growing:
                 self._growing[file] = Growing(row[1], row[0], self._now_ns, row[0])
                 self._growing_in.setdefault(path, set()).add(file)
@@ -353,7 +362,7 @@ class _Walk:
         before = _rows(former) if former is not None and suspects else {}
         for name, place in suspects.items():
             row = (times[place], listing.sizes[place])
-            self._observe(f"{path}/{name}", row, is_known=before.get(name) == row)
+            self._observe(f"{prefix_of(path)}{name}", row, is_known=before.get(name) == row)
 
     def _observe(self, path: str, row: tuple[int, int], *, is_known: bool) -> None:
         """Take note of a file that may still grow; one that was at rest, and is as it was, is."""

@@ -9,6 +9,8 @@ from typing import Final
 
 from watchfiles import awatch
 
+from nexuslims_indexer.model import is_within
+
 log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs each change at INFO
 
@@ -80,6 +82,6 @@ def _tell(root: Path, folders: Mapping[str, Touch], paths: Iterable[str]) -> Non
     start = len(os.path.join(root, ""))  # noqa: PTH118 - Path drops the slash
     changed = {os.path.dirname(path)[start:] for path in paths}  # noqa: PTH120
     for folder, touch in folders.items():
-        mine = {path for path in changed if path == folder or path.startswith(f"{folder}/")}
+        mine = {path for path in changed if is_within(path, folder)}
         if mine:
             touch(mine)

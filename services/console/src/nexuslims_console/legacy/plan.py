@@ -170,7 +170,7 @@ def _entry(one: LegacyInstrument, addresses: Mapping[str, str]) -> InstrumentEnt
     return InstrumentEntry(
         pid=one.pid,
         name=one.name,
-        filestore_path=one.filestore.removeprefix("./"),
+        filestore_path=one.filestore,
         timezone=one.timezone,
         calendar=addresses[address] if at_nemo else "file",
         calendar_id=number[1] if at_nemo and number else "",
