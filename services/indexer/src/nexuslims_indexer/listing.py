@@ -22,6 +22,14 @@ def time_of(status: os.stat_result) -> int:
     return max(-_FITS_SQLITE, min(status.st_mtime_ns, _FITS_SQLITE))
 
 
+def changed_ns(path: str) -> int:
+    """When names in a folder changed last; to come, where that cannot be known."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return _FITS_SQLITE
+
+
 Choose = Callable[[Sequence[str]], Sequence[str]]
 
 
@@ -57,6 +65,14 @@ class Listing:
     shared: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     is_empty: bool = False
+
+    def rows(self) -> dict[str, tuple[int, int]]:
+        """Return time and size of its files, by name."""
+        return dict(zip(self.names, zip(self.times, self.sizes, strict=True), strict=True))
+
+    def differs_from(self, other: "Listing") -> bool:
+        """Tell whether there are other files in it, or they have other times or sizes."""
+        return (self.times, self.sizes, self.names) != (other.times, other.sizes, other.names)
 
 
 def list_folder(path: str, choose: Choose) -> Listing:

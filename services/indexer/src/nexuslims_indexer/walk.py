@@ -16,7 +16,7 @@ from typing import Final
 
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.listing import GONE, Listing, list_folder, time_of
+from nexuslims_indexer.listing import GONE, Listing, changed_ns, list_folder, time_of
 from nexuslims_indexer.model import (
     FoundFile,
     Growing,
@@ -266,7 +266,7 @@ class _Walk:
             raise OSError(errno.ENODEV, "is empty, and a mount is gone")
         former = self._index.listing(path) if before is not None else None
         listing = self._with_unreadable(path, listing, former)
-        if former is None or _differs(listing, former):
+        if former is None or listing.differs_from(former):
             self._compare(path, listing, former)
         self._come_to_rest(path, listing, former)
         self._index.put(path, listing, self._now_ns)
@@ -317,7 +317,7 @@ class _Walk:
             self._check_top(None, had_files=True)
         if error.errno in GONE:
             return
-        place = Unreadable(path, reason, _changed_ns(self._real(path)))
+        place = Unreadable(path, reason, changed_ns(self._real(path)))
         self.result.unreadable.append(place)
         left.difference_update([one for one in left if place.holds(one)])
 
@@ -331,8 +331,8 @@ class _Walk:
         if former is None:
             self._touched.extend(listing.times)
             return
-        before = _rows(former)
-        now = _rows(listing)
+        before = former.rows()
+        now = listing.rows()
         for name, row in before.items():
             if now.get(name) != row:
                 self._touched.append(row[0])
@@ -359,7 +359,7 @@ class _Walk:
                     suspects[name] = places[name]
                 else:
                     self._growing.pop(one, None)
-        before = _rows(former) if former is not None and suspects else {}
+        before = former.rows() if former is not None and suspects else {}
         for name, place in suspects.items():
             row = (times[place], listing.sizes[place])
             self._observe(f"{prefix_of(path)}{name}", row, is_known=before.get(name) == row)
@@ -423,22 +423,6 @@ class _Walk:
         self._index.put_growing(self._growing)
         self._index.add_pending(self._touched)
         self.result.growing = self._growing
-
-
-def _changed_ns(path: str) -> int:
-    """When names in a folder changed last; to come, where that cannot be known."""
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116
-    except OSError:
-        return 2**63 - 1
-
-
-def _rows(listing: Listing) -> dict[str, tuple[int, int]]:
-    return dict(zip(listing.names, zip(listing.times, listing.sizes, strict=True), strict=True))
-
-
-def _differs(one: Listing, other: Listing) -> bool:
-    return (one.times, one.sizes, one.names) != (other.times, other.sizes, other.names)
 
 
 def _is_below(path: str, folder: str) -> bool:
