@@ -24,7 +24,7 @@ def test_what_is_looked_for_before_an_extractor_tells_is_what_our_own_read() -> 
 @pytest.mark.parametrize("ending", file_kinds().endings)
 def test_nothing_that_is_read_is_hidden_by_default(ending: str) -> None:
     names = Names("exclusive", default_patterns())
-    assert names.wanted([f"a.{ending}", f"B.{ending.upper()}"]) == [
+    assert names.choose([f"a.{ending}", f"B.{ending.upper()}"]).files == [
         f"a.{ending}",
         f"B.{ending.upper()}",
     ]
@@ -32,10 +32,10 @@ def test_nothing_that_is_read_is_hidden_by_default(ending: str) -> None:
 
 def test_a_raw_dataset_of_merlin_is_found_with_its_header_beside_it() -> None:
     folder = ["scan.mib", "scan.hdr", "scan.dm4", "Thumbs.db", "map.emi", "map_1.ser"]
-    assert Names("exclusive", default_patterns()).wanted(folder) == [
+    assert Names("exclusive", default_patterns()).choose(folder).files == [
         "scan.mib",
         "scan.dm4",
         "map_1.ser",
     ]
     # who has the incumbent's own patterns among the settings has its meaning, too
-    assert Names("exclusive", INCUMBENT).wanted(folder) == ["scan.dm4", "map_1.ser"]
+    assert Names("exclusive", INCUMBENT).choose(folder).files == ["scan.dm4", "map_1.ser"]

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from nexuslims_contracts.calendars import Instrument
 from nexuslims_contracts.event import Event, FileEvent, Replaces
 from nexuslims_contracts.identifiers import FileToken
+from nexuslims_contracts.model import ContractModel
 from nexuslims_contracts.paths import path_from
 
 FileBasis: TypeAlias = Literal["time", "began", "grace", "folder", "narrower", "content"]
@@ -17,6 +18,14 @@ of several; the time inside the file says so."""
 FileDeparture: TypeAlias = Literal["rewritten", "moved", "elsewhere"]
 """Why a file is a session's no more: another state of it is; it is found at another place; it is
 another session's, or nobody's."""
+
+
+class CompanionFile(ContractModel):
+    """A file that is read with another one of its folder, as it was found."""
+
+    name: str
+    size: Annotated[int, Field(ge=0, description="Bytes")]
+    mtime_ns: Annotated[int, Field(description="Nanoseconds since the epoch")]
 
 
 class FileIndexed(FileEvent, name="file.indexed"):
@@ -34,6 +43,10 @@ class FileIndexed(FileEvent, name="file.indexed"):
     after: Annotated[
         int, Field(ge=0, description="Sequence of the event that took it away or missed it, or 0")
     ] = 0
+    companions: Annotated[
+        tuple[CompanionFile, ...] | None,
+        Field(description="What lay beside it to be read with it; null by releases before 0.4"),
+    ] = None
 
     @property
     def disk_path(self) -> str:

@@ -1,6 +1,6 @@
 """Which files the readers in use can read: the extractor publishes it, the indexer goes by it."""
 
-from collections.abc import Collection
+import re
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -11,6 +11,8 @@ STORE_ENDINGS: Final = (".zspy",)
 """How folders are named that are one dataset; nothing in them is one of its own."""
 STORE_HEAD: Final = ".zattrs"
 """The file in such a folder that stands for it: what the whole is, by the format's own rules."""
+
+_NUMBERED: Final = re.compile(r"(.+)_\d+")
 
 
 class Companion(ContractModel):
@@ -25,28 +27,25 @@ class Companion(ContractModel):
         tuple[str, ...], Field(description="Endings of files it belongs to, lower case, no dot")
     ]
 
-    def belongs(self, name: str, names: Collection[str]) -> bool:
-        """Tell whether a name is such a file's.
+    numbered: Annotated[
+        bool, Field(description="Whether it belongs to a whole series, such as image_1, image_2")
+    ] = False
+
+    def names_beside(self, name: str) -> tuple[str, ...]:
+        """Return how such a file of another one may be called, lower case; nothing if it has none.
 
         Parameters
         ----------
         name
-            A name in the folder, lower case.
-        names
-            All names in the folder, lower case.
+            Of the other one, lower case.
         """
-        if not name.endswith(self.ending):
-            return False
-        rest = name[: -len(self.ending)]
-        return any(
-            f"{rest}.{ending}" in names
-            or (rest.endswith(f".{ending}") and rest in names)
-            or (
-                rest.endswith(f"-{ending}")
-                and f"{rest.removesuffix(f'-{ending}')}.{ending}" in names
-            )
-            for ending in self.of
-        )
+        stem, _, ending = name.rpartition(".")
+        if not stem or ending not in self.of:
+            return ()
+        stems = [stem, name, f"{stem}-{ending}"]
+        if self.numbered and (series := _NUMBERED.fullmatch(stem)):
+            stems.append(series[1])
+        return tuple([f"{one}{self.ending}" for one in stems])
 
 
 class FileKinds(ContractModel):

@@ -67,10 +67,13 @@ def session_token(calendar: str, event_id: str) -> str:
     return slug if slug == original else f"{slug}-{digest([original])[:8]}"
 
 
-def file_token(path: str, size: int, mtime_ns: int) -> str:
+def file_token(
+    path: str, size: int, mtime_ns: int, beside: Iterable[tuple[str, int, int]] = ()
+) -> str:
     """Derive the token of a file from its path, size and modification time.
 
-    A rewritten file gets another token: it is a new fact.
+    A rewritten file gets another token: it is a new fact; so does one that is to be read with
+    other companions.
 
     Parameters
     ----------
@@ -80,8 +83,11 @@ def file_token(path: str, size: int, mtime_ns: int) -> str:
         Bytes.
     mtime_ns
         Modification time, nanoseconds since the epoch.
+    beside
+        Name, size and modification time of each of its companions.
     """
-    return digest([path, str(size), str(mtime_ns)])[:20]
+    companions = [str(part) for one in beside for part in one]
+    return digest([path, str(size), str(mtime_ns), *companions])[:20]
 
 
 def person_id(key: bytes, *parts: str) -> str:

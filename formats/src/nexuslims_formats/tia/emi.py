@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
+from nexuslims_contracts.file_kinds import Companion
 from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import ExtractorError, UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
@@ -55,6 +56,7 @@ class TiaExtractor:
     priority = 100
     extensions = ("emi", "ser")
     endings = ("ser",)
+    companions = (Companion(ending=".emi", of=("ser",), numbered=True),)
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell a series by its head; an ``.emi`` has no magic number and goes by its name."""

@@ -17,12 +17,13 @@ from nexuslims_contracts.events import (
     Instrument,
     SessionIndexed,
 )
+from nexuslims_contracts.file_events import CompanionFile
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.paths import bytes_of, readable
 from nexuslims_indexer.claims import Claim, explain
 from nexuslims_indexer.model import FoundFile, Unreadable
 from nexuslims_indexer.names import Strategy
-from nexuslims_indexer.session_files import file_of, sha256_of
+from nexuslims_indexer.session_files import as_stated, file_of, sha256_of
 from nexuslims_shared.session.state import FileState, SessionState
 
 _MOST_NOTES: Final = 12
@@ -155,18 +156,26 @@ class _Change:
         self._window = window
         self._found = found
         self._whose = whose
+        self._current = state.current_files()
+        stated = {
+            file_of(one).path: one.indexed.event for one in self._current.values() if one.indexed
+        }
+        claims = {
+            as_stated(one, stated.get(one.path)): claim for one, claim in found.claims.items()
+        }
+        elsewhere = [as_stated(one, stated.get(one.path)) for one in found.elsewhere.values()]
+        self._claims = claims
         self._mine = {
             file.token: (file, claim)
-            for file, claim in found.claims.items()
+            for file, claim in claims.items()
             if claim.session == state.session
         }
-        for file in found.elsewhere.values():
+        for file in elsewhere:
             if file.path not in found.growing:
                 claim = whose(file)
                 if claim.session == state.session:
                     self._mine[file.token] = (file, claim)
-        self._places = {file.path: file for file in found.claims} | dict(found.elsewhere)
-        self._current = state.current_files()
+        self._places = {file.path: file for file in [*claims, *elsewhere]}
         self.tokens: set[str] = set()
         self.missing: set[str] = set()
 
@@ -207,7 +216,7 @@ class _Change:
         now = self._places.get(file.path)
         if now is not None and now.token != token:
             return "rewritten", now.token
-        claim = self._found.claims.get(file)
+        claim = self._claims.get(file)
         if claim is None:
             claim = self._whose(file)
         return ("elsewhere", "") if claim.session != self._state.session else None
@@ -274,6 +283,9 @@ class _Change:
             path_bytes=bytes_of(file.path),
             basis=claim.basis,
             after=self._taken_at(token, known) if known and known.indexed else 0,
+            companions=tuple(
+                [CompanionFile(name=name, size=size, mtime_ns=at) for name, size, at in file.beside]
+            ),
         )
 
     def _taken_at(self, token: str, file: FileState) -> int:

@@ -22,12 +22,12 @@ class Evidence:
     Parameters
     ----------
     holders
-        Who has a file for a reason that only it knows, by the file's token.
+        Who has a file for a reason that only it knows, by the file's :attr:`~FoundFile.alone`.
     inside
         The time inside a file, nanoseconds since the epoch, by its token; None if it has none.
     touched
-        Who has a file that has only another time than before, by the file's token; empty where its
-        bytes are others.
+        Who has a file that has only another time than before, by the same; empty where its bytes
+        are others.
     paths
         Of files of which more than the time is known.
     """
@@ -47,7 +47,7 @@ class Evidence:
         session
             The token of the session that had it; empty if its bytes are others.
         """
-        self.touched[file.token] = session
+        self.touched[file.alone] = session
         self.paths.add(file.path)
 
     def take(self, session: str, held: Mapping[str, FileBasis], paths: Iterable[str] = ()) -> None:
@@ -58,7 +58,7 @@ class Evidence:
         session
             Its token.
         held
-            By the file's token, why.
+            By the file's :attr:`~FoundFile.alone`, why.
         paths
             Of these files.
         """
@@ -71,8 +71,8 @@ class Evidence:
         """Decide whose a file is; what only the events know of it stands."""
         if not self.holders and not self.inside and not self.touched:
             return sessions.claim(file)
-        token = file.token
-        inside = self.inside.get(token)
+        token = file.alone
+        inside = self.inside.get(file.token)
         claim = sessions.claim(file, inside)
         if (owner := self.touched.get(token, "")) and sessions.consents(owner):
             rivals = {claim.session, *claim.others} - {owner, ""}

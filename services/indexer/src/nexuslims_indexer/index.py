@@ -96,7 +96,8 @@ class FolderIndex:
         if self._last is not None and self._last[0] == path:
             return self._last[1]
         row = self._database.execute(
-            "SELECT device, mtime_ns, names, times, sizes, shared FROM folder WHERE path = ?",
+            "SELECT device, mtime_ns, names, times, sizes, shared, beside FROM folder"
+            " WHERE path = ?",
             (os.fsencode(path),),
         ).fetchone()
         if row is None:
@@ -108,6 +109,10 @@ class FolderIndex:
             times=array("q", row[3]),
             sizes=array("q", row[4]),
             shared={name: tuple(one) for name, one in json.loads(row[5]).items()},
+            beside={
+                name: tuple([(other, size, mtime_ns) for other, size, mtime_ns in many])
+                for name, many in json.loads(row[6]).items()
+            },
         )
         self._last = (path, listing)
         return listing
@@ -121,20 +126,21 @@ class FolderIndex:
         times = listing.times
         self._last = None
         self._database.execute(
-            "INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 os.fsencode(path),
                 listing.device,
                 listing.mtime_ns,
                 listed_ns,
                 times[0] if times else None,
-                times[-1] if times else None,
+                listing.newest_ns,
                 _joined(listing.folders),
                 _joined(listing.links),
                 _joined(listing.names),
                 times.tobytes(),
                 listing.sizes.tobytes(),
                 json.dumps(listing.shared),
+                json.dumps(listing.beside),
             ),
         )
 
@@ -312,7 +318,8 @@ class FolderIndex:
             for path in group:
                 place = places.get(path.rpartition("/")[2])
                 if listing is not None and place is not None:
-                    found[path] = FoundFile(listing.times[place], path, listing.sizes[place])
+                    mtime_ns, size, beside = listing.row(place)
+                    found[path] = FoundFile(mtime_ns, path, size, beside=beside)
                 elif path in linked:
                     found[path] = linked[path]
         return found
@@ -346,11 +353,14 @@ class FolderIndex:
         listing, prefix = self.listing(folder), prefix_of(folder)
         if listing is None:
             return
+        beside = listing.beside
         first = bisect_right(listing.times, low_ns)
         last = bisect_right(listing.times, high_ns)
         for place in range(first, last):
             name = listing.names[place]
-            file = FoundFile(listing.times[place], f"{prefix}{name}", listing.sizes[place])
+            read_with = beside.get(name, ()) if beside else ()
+            size = listing.sizes[place]
+            file = FoundFile(listing.times[place], f"{prefix}{name}", size, 0, read_with)
             yield file, listing.shared.get(name)
 
     def _grown(self, low_ns: int, high_ns: int) -> dict[str, tuple[int, int]]:

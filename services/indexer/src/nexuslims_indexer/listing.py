@@ -7,9 +7,14 @@ network share that is most of the cost, on a local disk resolving the path again
 import errno
 import os
 from array import array
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
+
+from nexuslims_contracts.paths import readable
+from nexuslims_indexer.model import Beside
+from nexuslims_indexer.names import Choice
 
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """Removed since it was listed, or a link that leads nowhere."""
@@ -30,7 +35,9 @@ def changed_ns(path: str) -> int:
         return _FITS_SQLITE
 
 
-Choose = Callable[[Sequence[str]], Sequence[str]]
+Row: TypeAlias = tuple[int, int, Beside]
+"""Modification time and size of a file, and what is read with it."""
+Choose = Callable[[Sequence[str]], Choice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class Listing:
         Names of its symbolic links, whatever they lead to.
     shared
         Of the files that have more than one name: device, inode and how many names, by name.
+    beside
+        What is read with a file, by its name: that of files which have companions.
     unreadable
         Names of files that could not be looked at, and why.
     is_empty
@@ -63,16 +72,43 @@ class Listing:
     folders: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     shared: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    beside: dict[str, Beside] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     is_empty: bool = False
 
-    def rows(self) -> dict[str, tuple[int, int]]:
-        """Return time and size of its files, by name."""
-        return dict(zip(self.names, zip(self.times, self.sizes, strict=True), strict=True))
+    @property
+    def newest_ns(self) -> int | None:
+        """When the latest of its files, and of those that are read with them, was written."""
+        times = [mtime_ns for beside in self.beside.values() for _, _, mtime_ns in beside]
+        return max([*self.times[-1:], *times], default=None)
+
+    def row(self, place: int) -> Row:
+        """Return what tells one of its files from another state of it; by its place in them."""
+        name = self.names[place]
+        return self.times[place], self.sizes[place], self.beside.get(name, ())
+
+    def rows(self) -> dict[str, Row]:
+        """Return what tells each of its files from another state of it, by name."""
+        return {name: self.row(place) for place, name in enumerate(self.names)}
 
     def differs_from(self, other: "Listing") -> bool:
-        """Tell whether there are other files in it, or they have other times or sizes."""
-        return (self.times, self.sizes, self.names) != (other.times, other.sizes, other.names)
+        """Tell whether there are other files in it, or others of their states."""
+        return (self.times, self.sizes, self.names, self.beside) != (
+            other.times,
+            other.sizes,
+            other.names,
+            other.beside,
+        )
+
+    def written_after(self, moment_ns: int) -> list[str]:
+        """Return the files that were written after a time, or what is read with them was."""
+        first = bisect_right(self.times, moment_ns)
+        late = [
+            name
+            for name, beside in self.beside.items()
+            if any(mtime_ns > moment_ns for _, _, mtime_ns in beside)
+        ]
+        return [*self.names[first:], *late]
 
 
 def list_folder(path: str, choose: Choose) -> Listing:
@@ -105,7 +141,9 @@ def list_folder(path: str, choose: Choose) -> Listing:
                 elif entry.is_symlink():
                     links.append(entry.name)
         reading = _Reading(descriptor)
-        reading.read(choose(files))
+        choice = choose(files)
+        reading.read(choice.files)
+        reading.read_beside(choice.beside)
         return reading.listing(status, folders, links, is_empty=not (files or folders or links))
     finally:
         os.close(descriptor)
@@ -121,6 +159,7 @@ class _Reading:
         self._sizes = array("q")
         self._shared: dict[str, tuple[int, int, int]] = {}
         self._unreadable: dict[str, str] = {}
+        self._beside: dict[str, Beside] = {}
 
     def read(self, names: Sequence[str]) -> None:
         stat, descriptor = os.stat, self._descriptor
@@ -141,6 +180,24 @@ class _Reading:
             if status.st_nlink > 1:
                 self._shared[name] = (status.st_dev, status.st_ino, status.st_nlink)
 
+    def read_beside(self, companions: Mapping[str, Sequence[str]]) -> None:
+        """Look at the files that are read with others, each once."""
+        known: dict[str, Beside] = {}
+        for name, others in companions.items():
+            for other in others:
+                if other not in known:
+                    known[other] = self._companion(other)
+            self._beside[name] = tuple(sorted([one for other in others for one in known[other]]))
+
+    def _companion(self, name: str) -> Beside:
+        try:
+            status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in GONE:
+                self._unreadable[name] = error.strerror or type(error).__name__
+            return ()
+        return ((readable(name), status.st_size, time_of(status)),)
+
     def listing(
         self, folder: os.stat_result, folders: list[str], links: list[str], *, is_empty: bool
     ) -> Listing:
@@ -155,6 +212,7 @@ class _Reading:
             folders=tuple(folders),
             links=tuple(links),
             shared=self._shared,
+            beside=self._beside,
             unreadable=self._unreadable,
             is_empty=is_empty,
         )

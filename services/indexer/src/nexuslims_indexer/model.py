@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from nexuslims_contracts.identifiers import file_token
+
+Beside: TypeAlias = tuple[tuple[str, int, int], ...]
+"""Name, size and modification time of the files that are read with another one."""
 
 
 def is_within(path: str, folder: str) -> bool:
@@ -38,16 +42,24 @@ class FoundFile:
         Bytes.
     began_ns
         Modification time when it was first seen, growing; 0 if it was never seen so.
+    beside
+        What is read with it.
     """
 
     mtime_ns: int
     path: str
     size: int
     began_ns: int = field(default=0, compare=False)
+    beside: Beside = ()
 
     @property
     def token(self) -> str:
-        """Name of this state of the file."""
+        """Name of this state of the file, and of what is read with it."""
+        return file_token(self.path, self.size, self.mtime_ns, self.beside)
+
+    @property
+    def alone(self) -> str:
+        """Name of this state of the file, whatever is read with it."""
         return file_token(self.path, self.size, self.mtime_ns)
 
 

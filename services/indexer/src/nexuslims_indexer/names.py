@@ -1,9 +1,11 @@
 """Which names in a folder are files of sessions: by strategy, ignored patterns, kinds read."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import translate
-from typing import Final, Literal, TypeAlias
+from itertools import chain
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from nexuslims_contracts.file_kinds import STORE_ENDINGS, STORE_HEAD, Companion, FileKinds
 
@@ -19,6 +21,7 @@ DEFAULT_KINDS: Final = FileKinds(
         *("tiff", "tvf", "tvips", "unf", "up1", "up2", "wdf", "zspy"),
     ),
     companions=(
+        Companion(ending=".emi", of=("ser",), numbered=True),
         Companion(ending=".hdr", of=("mib",)),
         Companion(ending=".hdr", of=("tif", "tiff", "png")),
         Companion(ending=".ipr", of=("spd",)),
@@ -48,6 +51,13 @@ def may_be_entered(folder: str) -> bool:
     return lowered not in _NEVER_ENTERED and not lowered.startswith(".trash-")
 
 
+class Choice(NamedTuple):
+    """Which names of a folder are files of sessions, and which are read beside each of them."""
+
+    files: list[str]
+    beside: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
 class Names:
     """Chooses among the names of a folder.
 
@@ -73,15 +83,29 @@ class Names:
             re.compile("|".join(map(translate, others))).match if others else None
         )
         self._by_ending: dict[str, bool] = {}
+        self._companion_endings = tuple({one.ending for one in kinds.companions})
+        self._companions: dict[str, list[Companion]] = {}
+        for companion in kinds.companions:
+            for ending in companion.of:
+                self._companions.setdefault(ending, []).append(companion)
 
-    def wanted(self, names: Sequence[str]) -> list[str]:
-        """Return the names that may be files of a session, of all names of one folder."""
+    def choose(self, names: Sequence[str]) -> Choice:
+        """Choose what may be files of a session, of all names of one folder."""
         chosen = [name for name in names if self._has_wanted_ending(name)]
         if self._is_ignored is not None:
             chosen = [name for name in chosen if not self._is_ignored(name.lower())]
-        return self._without_companions(chosen, names)
+        beside = self._beside(names)
+        if not beside:
+            return Choice(chosen)
+        companions = set(chain.from_iterable(beside.values()))
+        files = [name for name in chosen if name not in companions]
+        return Choice(files, {name: beside[name] for name in files if name in beside})
 
-    def wanted_in(self, folder: str) -> Callable[[Sequence[str]], list[str]]:
+    def is_wanted(self, name: str) -> bool:
+        """Tell whether a name may be that of a file of a session, by itself."""
+        return bool(self.choose([name]).files)
+
+    def choose_in(self, folder: str) -> Callable[[Sequence[str]], Choice]:
         """Return what picks the names of one folder.
 
         Parameters
@@ -90,9 +114,9 @@ class Names:
             Its path. Of one that is a single dataset the file is picked that stands for it.
         """
         if not is_store(folder):
-            return self.wanted
-        is_wanted = bool(self.wanted([folder.rpartition("/")[2]]))
-        return lambda names: [STORE_HEAD] if is_wanted and STORE_HEAD in names else []
+            return self.choose
+        is_wanted = self.is_wanted(folder.rpartition("/")[2])
+        return lambda names: Choice([STORE_HEAD] if is_wanted and STORE_HEAD in names else [])
 
     def _has_wanted_ending(self, name: str) -> bool:
         ending = name[name.rfind(".") :] if "." in name else ""
@@ -105,18 +129,21 @@ class Names:
             self._by_ending[ending] = known
         return known
 
-    def _without_companions(self, chosen: list[str], names: Sequence[str]) -> list[str]:
-        endings = tuple(companion.ending for companion in self._kinds.companions)
-        suspects = {name for name in chosen if name.lower().endswith(endings)} if endings else set()
-        if not suspects:
-            return chosen
-        lowered = {name.lower() for name in names}
-        return [
-            name
-            for name in chosen
-            if name not in suspects
-            or not any(one.belongs(name.lower(), lowered) for one in self._kinds.companions)
-        ]
+    def _beside(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return the companions of each file that has some; case does not matter."""
+        endings = self._companion_endings
+        suspects: dict[str, list[str]] = {}
+        for name in names if endings else ():
+            if (lowered := name.lower()).endswith(endings):
+                suspects.setdefault(lowered, []).append(name)
+        beside: dict[str, list[str]] = {}
+        for name in names if suspects else ():
+            lowered = name.lower()
+            for companion in self._companions.get(lowered.rpartition(".")[2], ()):
+                for other in companion.names_beside(lowered):
+                    if other in suspects:
+                        beside.setdefault(name, []).extend(suspects[other])
+        return beside
 
 
 def _split(patterns: Sequence[str]) -> tuple[frozenset[str], list[str]]:

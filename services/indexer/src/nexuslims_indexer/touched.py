@@ -37,7 +37,7 @@ def suspects(index: FolderIndex, state: SessionState) -> dict[str, tuple[FoundFi
     for path, now in index.locate(before.keys() - growing.keys()).items():
         former, sha256 = before[path]
         if now.size == former.size and now.mtime_ns != former.mtime_ns:
-            found[now.token] = (now, sha256)
+            found[now.alone] = (now, sha256)
     return found
 
 

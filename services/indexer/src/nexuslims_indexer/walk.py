@@ -8,7 +8,6 @@ import errno
 import os
 import stat
 from array import array
-from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Final
 
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.listing import GONE, Listing, changed_ns, list_folder, time_of
+from nexuslims_indexer.listing import GONE, Listing, Row, changed_ns, list_folder, time_of
 from nexuslims_indexer.model import (
     FoundFile,
     Growing,
@@ -253,7 +252,7 @@ class _Walk:
         )
 
     def _list(self, path: str, before: KnownFolder | None) -> Listing:
-        listing = list_folder(self._real(path), self._names.wanted_in(path))
+        listing = list_folder(self._real(path), self._names.choose_in(path))
         if is_store(path):
             listing = replace(listing, folders=(), links=())
         self.result.listed += 1
@@ -276,23 +275,20 @@ class _Walk:
         """Let stand what is known of files that could not be looked at."""
         if not listing.unreadable:
             return listing
-        places = {name: place for place, name in enumerate(former.names)} if former else {}
-        rows = list(zip(listing.times, listing.sizes, listing.names, strict=True))
+        known = former.rows() if former else {}
+        rows = listing.rows()
         for name, reason in listing.unreadable.items():
             self.result.unreadable.append(Unreadable(f"{prefix_of(path)}{name}", reason))
-            if former is not None and name in places:
-                place = places[name]
-                rows.append((former.times[place], former.sizes[place], name))
-        rows.sort()
-        return Listing(
-            device=listing.device,
-            mtime_ns=listing.mtime_ns,
-            names=tuple([row[2] for row in rows]),
-            times=array("q", [row[0] for row in rows]),
-            sizes=array("q", [row[1] for row in rows]),
-            folders=listing.folders,
-            links=listing.links,
-            shared=listing.shared,
+            if name in known:
+                rows[name] = known[name]
+        names = sorted(rows, key=lambda name: (rows[name][:2], name))
+        return replace(
+            listing,
+            names=tuple(names),
+            times=array("q", [rows[name][0] for name in names]),
+            sizes=array("q", [rows[name][1] for name in names]),
+            beside={name: row[2] for name, row in rows.items() if row[2]},
+            unreadable={},
         )
 
     def _forget(self, paths: Iterable[str]) -> None:
@@ -347,31 +343,32 @@ class _Walk:
 
     def _come_to_rest(self, path: str, listing: Listing, former: Listing | None) -> None:
         """Keep apart the files of a folder that are not at rest."""
-        times, settle = listing.times, self._tree.settle_ns
-        young = bisect_left(times, self._now_ns + self._tree.offset_ns - settle + 1)
-        suspects = {listing.names[place]: place for place in range(young, len(times))}
-        known = self._growing_in.get(path, set())
-        if known:
-            places = {name: place for place, name in enumerate(listing.names)}
-            for one in known:
-                name = one.rpartition("/")[2]
-                if name in places:
-                    suspects[name] = places[name]
-                else:
-                    self._growing.pop(one, None)
-        before = former.rows() if former is not None and suspects else {}
-        for name, place in suspects.items():
-            row = (times[place], listing.sizes[place])
-            self._observe(f"{prefix_of(path)}{name}", row, is_known=before.get(name) == row)
+        lately = self._now_ns + self._tree.offset_ns - self._tree.settle_ns
+        growing = {one.rpartition("/")[2] for one in self._growing_in.get(path, ())}
+        suspects = growing.union(listing.written_after(lately))
+        if not suspects:
+            return
+        now, before = listing.rows(), former.rows() if former is not None else {}
+        for name in suspects:
+            file = f"{prefix_of(path)}{name}"
+            if name in now:
+                self._observe(file, now[name], is_known=before.get(name) == now[name])
+            else:
+                self._growing.pop(file, None)
 
-    def _observe(self, path: str, row: tuple[int, int], *, is_known: bool) -> None:
-        """Take note of a file that may still grow; one that was at rest, and is as it was, is."""
-        now, (mtime_ns, size) = self._now_ns, row
+    def _observe(self, path: str, row: Row, *, is_known: bool) -> None:
+        """Take note of a file that may still grow; one that was at rest, and is as it was, is.
+
+        A file rests when those do that are read with it.
+        """
+        now, (mtime_ns, size, _) = self._now_ns, row
         before = self._growing.get(path)
         if before is None:
             if not is_known:
                 self._growing[path] = Growing(size, mtime_ns, now, mtime_ns)
-        elif (before.size, before.mtime_ns) != (size, mtime_ns):
+        elif (before.size, before.mtime_ns) != (size, mtime_ns) or (
+            before.seen_ns < now and not is_known
+        ):
             self._growing[path] = Growing(size, mtime_ns, now, before.began_ns, changed=True)
         elif now - before.seen_ns >= self._tree.settle_ns:
             del self._growing[path]
@@ -407,7 +404,9 @@ class _Walk:
                 if stat.S_ISDIR(status.st_mode):
                     folders.append(real)
                     self._visit([path], known, left, hot)
-                elif stat.S_ISREG(status.st_mode) and self._names.wanted([path.rpartition("/")[2]]):
+                elif stat.S_ISREG(status.st_mode) and self._names.is_wanted(
+                    path.rpartition("/")[2]
+                ):
                     file = FoundFile(time_of(status), path, status.st_size)
                     files[real] = (path, file)
         self._keep_linked(before, dict(files.values()))
