@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from shutil import which
@@ -21,6 +22,10 @@ settings.register_profile(
     "without deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("without deadline")
+
+# a shell has what it runs in the background ignore Ctrl-C, and so would what tests start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # pytest-xdist sets it for its workers; tables fit themselves to it
 os.environ.pop("COLUMNS", None)

@@ -57,6 +57,22 @@ def events_of(folder: Path, session: str) -> list[str]:
     return [event["type"] for event in json.loads(done.stdout)["events"]]
 
 
+def press_ctrl_c_when_it_is_there(
+    process: subprocess.Popen[str],
+) -> tuple[list[str], httpx.Response]:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if address := re.search(r"the console is at (http://\S+)", line):
+            page = httpx.get(f"{address[1]}sessions/file-1001", timeout=60)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            break
+    lines += process.stdout
+    process.wait()
+    return lines, page
+
+
 def look_at_the_console_of_a_demo_that_goes_on(folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "demo", "--keep", "--dir", str(folder)],
@@ -65,16 +81,12 @@ def look_at_the_console_of_a_demo_that_goes_on(folder: Path) -> None:
         text=True,
         start_new_session=True,
     )
-    with process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if address := re.search(r"the console is at (http://\S+)", line):
-                page = httpx.get(f"{address[1]}sessions/file-1001", timeout=60)
-                os.killpg(process.pid, signal.SIGINT)  # as a terminal does for Ctrl-C
-                break
-        lines += process.stdout
+    try:
+        lines, page = press_ctrl_c_when_it_is_there(process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
     assert process.returncode == 0, lines
     assert any("sessions/file-1001" in line for line in lines)
     assert "Open the record" in page.text

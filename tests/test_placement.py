@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import nats.errors
 import pytest
 from benchmarks.three_brokers import SLOW, Cluster, running
 from nats.js import JetStreamContext
@@ -45,8 +46,11 @@ def context_of(cluster: Cluster, jetstream: JetStreamContext) -> ServiceContext:
 
 
 async def held_by(jetstream: JetStreamContext, stream: str) -> list[str]:
-    """Return the servers that hold a stream, the leader first."""
-    found = (await jetstream.stream_info(stream)).cluster
+    """Return the servers that hold a stream, the leader first; none while they elect one."""
+    try:
+        found = (await jetstream.stream_info(stream)).cluster
+    except nats.errors.TimeoutError:
+        return []
     replicas = [one.name or "" for one in (found and found.replicas) or []]
     return [found.leader or "", *replicas] if found else []
 
@@ -74,7 +78,9 @@ async def test_an_old_period_is_moved_to_slow_servers_with_all_that_is_in_it(
             assert [item.envelope.id for item in items if isinstance(item, Recorded)] == [
                 one.id for one in story()
             ]
-            state = await SessionRepository(store_of(jetstream)).open("old")
+            state = await SessionRepository(store_of(jetstream)).open(
+                "old", through=appended.sequence
+            )
             assert state.through == appended.sequence
             waiting = await jetstream.pull_subscribe_bind("indexer", Y2019.stream)
             (message,) = await waiting.fetch(1, timeout=30)

@@ -128,10 +128,19 @@ async def test_a_session_is_stated_whole_or_not_at_all(facility, processor) -> N
 async def test_a_session_with_an_event_nobody_can_read_is_left_alone(
     facility, processor, caplog
 ) -> None:
-    await facility.store.append_raw("nexus.events.book-1.session-ended", {"ce-type": "?"}, b"{")
+    newer = {"ce-id": "x", "ce-type": "nexuslims.session.ended.v99", "ce-source": "next"}
+    await facility.store.append_raw("nexus.events.book-1.session-ended", newer, b"{}")
     await facility.harvest(MemoryCalendar(processor.entry(id="1"), processor.entry(id="2"))).once()
     assert [event.session for event in await readable(facility)] == ["book-2"] * 3
     assert "session book-1 is left alone: its event 1 cannot be read" in caplog.text
+
+
+async def test_a_message_that_is_no_event_keeps_nobody_from_its_session(
+    facility, processor
+) -> None:
+    await facility.store.append_raw("nexus.events.book-1.session-ended", {"ce-type": "?"}, b"{")
+    await facility.harvest(MemoryCalendar(processor.entry(id="1"))).once()
+    assert [event.session for event in await readable(facility)] == ["book-1"] * 3
 
 
 async def readable(facility) -> list[Event]:

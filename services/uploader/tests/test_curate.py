@@ -189,7 +189,7 @@ def command(monkeypatch, held):
     async def context(settings, name):
         yield held.context()
 
-    monkeypatch.setattr("nexuslims_uploader.curate.service_context", context)
+    monkeypatch.setattr("nexuslims_uploader.curate.command_context", context)
     monkeypatch.setattr("nexuslims_shared.settings.read_settings", lambda: held.settings)
     app = typer.Typer()
     app.command()(curate_command)

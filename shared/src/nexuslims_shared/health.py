@@ -118,6 +118,9 @@ async def look(check: Check) -> Result:
         return Result(Outcome.UNKNOWN, str(error))
     except (TimeoutError, nats.errors.Error, OSError, SharedError) as error:
         return Result(Outcome.UNKNOWN, f"no answer ({error or type(error).__name__})")
+    except Exception as error:
+        log.exception("the check %s failed", check.name)
+        return Result(Outcome.UNKNOWN, f"the check failed ({error or type(error).__name__})")
     return Result(Outcome.FAILED if problem else Outcome.OK, problem)
 
 
