@@ -105,6 +105,23 @@ async def test_one_that_changes_has_its_file_read_again_and_one_that_goes_has_no
     assert len(await office.stated(FileIndexed)) == 3
 
 
+async def test_one_that_lies_alone_is_a_file_until_its_own_comes(office, share) -> None:
+    """Under ``inclusive``; then it is no dataset beside that, nor a missing one."""
+    settings = office.context.settings.model_copy(update={"file_strategy": "inclusive"})
+    office = Office(settings, office.facts)
+    share.write("deep/a.txt")
+    await office.state(*office.facts.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        assert current(await office.folded()) == ["Titan/deep/a.txt"]
+        share.write("deep/a.tif")
+        await looked_through(indexer)
+    assert current(await office.folded()) == ["Titan/deep/a.tif"]
+    assert await beside(office) == [[], ["a.txt"]]
+    (*_, manifest) = await office.stated(SessionIndexed)
+    assert (manifest.count, manifest.missing) == (1, 0)
+
+
 def test_what_lies_beside_a_file_does_not_change_whose_it_is() -> None:
     file, evidence = FoundFile(50, "T/a.tif", 1), Evidence()
     evidence.touch(file, "b")

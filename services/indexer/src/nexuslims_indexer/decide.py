@@ -176,6 +176,7 @@ class _Change:
                 if claim.session == state.session:
                     self._mine[file.token] = (file, claim)
         self._places = {file.path: file for file in [*claims, *elsewhere]}
+        self._companions = {path for file in self._places.values() for path in file.companions()}
         self.tokens: set[str] = set()
         self.missing: set[str] = set()
 
@@ -213,6 +214,8 @@ class _Change:
         file = file_of(self._current[token])
         if file.path in self._found.growing:
             return None  # what it becomes is known when it is at rest
+        if readable(file.path) in self._companions:
+            return "elsewhere", ""  # it lay there alone before, and was a file of its own
         now = self._places.get(file.path)
         if now is not None and now.token != token:
             return "rewritten", now.token

@@ -1,0 +1,63 @@
+"""Files that are written for long, seen by many looks; the clock is the test's."""
+
+import os
+from datetime import timedelta
+
+import pytest
+
+
+def grow(path, size: int, moment) -> None:
+    """Write a file further."""
+    path.write_bytes(b"x" * size)
+    os.utime(path, (moment.timestamp(),) * 2)
+
+
+@pytest.mark.parametrize("through", ["look", "look_at"])
+def test_a_file_that_grows_for_hours_counts_once_and_from_its_beginning(share, through) -> None:
+    seen = share.seen(settle=30)
+    began = seen.now
+    path = share.write("series.dm3", began, b"")
+    look = seen.look if through == "look" else lambda after: seen.look_at("Titan", seconds=after)
+    for size in range(1, 200):
+        look(20)
+        grow(path, size, seen.now)
+        assert list(seen.last.growing) == ["Titan/series.dm3"]
+        assert seen.all_paths() == []
+    look(20)
+    look(29)
+    assert seen.all_paths() == []
+    look(1)
+    (file,) = seen.files(began - timedelta(hours=1), seen.now)
+    assert (file.size, file.began_ns) == (199, round(began.timestamp()) * 10**9)
+    assert seen.last.growing == {}
+
+
+def test_one_that_pauses_longer_than_it_takes_to_rest_counts_each_time_it_rests(share) -> None:
+    seen = share.seen(settle=5)
+    path = share.write("series.dm3", seen.now, b"x")
+    sizes = []
+    for size in range(2, 6):
+        seen.look(1)
+        seen.look(6)
+        sizes += [file.size for file in seen.files(share.start, seen.now)]
+        grow(path, size, seen.now)
+        seen.look(1)
+        assert seen.all_paths() == []
+    assert sizes == [1, 2, 3, 4]
+
+
+def test_what_is_read_with_a_file_may_grow_for_long(share) -> None:
+    """Such as the data of an ``.rpl``, which is written after it."""
+    seen = share.seen(settle=30)
+    share.write("map.rpl", seen.now)
+    raw = share.write("map.raw", seen.now, b"")
+    for size in range(1, 50):
+        seen.look_at("Titan", seconds=20)
+        assert list(seen.last.growing) == ["Titan/map.rpl"]
+        assert seen.all_paths() == []
+        grow(raw, size, seen.now)
+    seen.look_at("Titan", seconds=1)
+    seen.look_at("Titan", seconds=30)
+    (file,) = seen.files(share.start, seen.now)
+    assert [(name, size) for name, size, _ in file.beside] == [("map.raw", 49)]
+    assert file.began_ns == 0
