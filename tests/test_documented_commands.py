@@ -164,6 +164,7 @@ def shell(folder, script):
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(CHECKOUT),
         "COLUMNS": "200",
+        "NEXUSLIMS_CORPUS": str(folder / "none"),  # the demo takes real files along
     }
     environment.pop("NATS_URL", None)
     done = subprocess.run(
@@ -179,48 +180,30 @@ def shell(folder, script):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def followed(tmp_path_factory):
-    """The sample facility after everything that the tutorial says, and what that printed."""
-    folder = tmp_path_factory.mktemp("tutorial")
-    script = "\n".join(
-        f"echo '=== {line.replace(chr(39), '')}'\n{line}" for line in lines(TUTORIAL)
-    )
+PRINTED = {
+    "make demo": "NO_FILES_FOUND",
+    "nexuslims session file-1003": "declined",
+    "nexuslims session file-1001": "18 of 18 done",
+    "nexuslims session file-1001 --events": "record.built",
+    "nexuslims curate file-1001": "The best of the day",
+    "nexuslims rebuild --all": "unchanged",
+    "nexuslims verify --all": "everything is where it should be",
+    "nexuslims withdraw file-1001 --undo": "COMPLETED",
+    "nexuslims export file-1001 --out ned.eln": "signed",
+    "nexuslims dead-letters list": "no dead letters",
+}
+"""What the tutorial's commands print, the first time, among other things."""
+
+
+def follow_the_tutorial(folder):
+    """Run all that the tutorial says, in a shell; give what each command printed the first time."""
+    script = "\n".join(f"echo {shlex.quote(f'=== {line}')}\n{line}" for line in lines(TUTORIAL))
     printed = shell(folder, f'exec 2>&1\nmake() {{ python -m "$@"; }}\n{script}')
-    return folder / "demo-facility", dict(
-        one.split("\n", 1) for one in printed.split("=== ")[1:] if "\n" in one
-    )
+    parts = [one.split("\n", 1) for one in f"\n{printed}".split("\n=== ")[1:]]
+    return dict(reversed([(one[0], one[1]) for one in parts if len(one) == 2]))
 
 
-@pytest.mark.broker
-@pytest.mark.timeout(300)
-@pytest.mark.xdist_group("tutorial")
-@pytest.mark.parametrize(
-    ("command", "text"),
-    [
-        ("make demo", "NO_FILES_FOUND"),
-        ("nexuslims session file-1003", "declined"),
-        ("nexuslims session file-1001", "COMPLETED"),
-        ("nexuslims session file-1001 --events", "record.built"),
-        ("nexuslims curate file-1001", "The best of the day"),
-        ("nexuslims rebuild --all", "unchanged"),
-        ("nexuslims rebuild --session file-1001 --diff", ""),
-        ("nexuslims verify --all", "everything is where it should be"),
-        ("nexuslims withdraw file-1001 --undo", "COMPLETED"),
-        ("nexuslims export file-1001 --out ned.eln", "signed"),
-        ("nexuslims dead-letters list", "no dead letters"),
-    ],
-)
-def test_the_tutorial_says_what_happens(followed, command, text):
-    _, printed = followed
-    assert text in printed[command]
-
-
-@pytest.mark.broker
-@pytest.mark.timeout(300)
-@pytest.mark.xdist_group("tutorial")
-def test_the_late_file_of_the_tutorial_comes_into_the_record(followed):
-    folder, _ = followed
+def build_until_the_late_file_is_in_the_record(folder):
     for _ in range(_RUNS):
         if json.loads(shell(folder, "nexuslims session file-1001 --json"))["datasets"] == 19:
             return
@@ -229,11 +212,13 @@ def test_the_late_file_of_the_tutorial_comes_into_the_record(followed):
 
 
 @pytest.mark.broker
-@pytest.mark.timeout(300)
-@pytest.mark.xdist_group("tutorial")
-@pytest.mark.parametrize("line", HERE)
-def test_a_command_of_the_pages_runs(followed, line):
-    folder, _ = followed
+@pytest.mark.timeout(400)
+def test_the_tutorial_and_then_the_commands_of_the_pages_run(tmp_path):
+    printed = follow_the_tutorial(tmp_path)
+    assert {one: text for one, text in PRINTED.items() if text not in printed[one]} == {}
+    folder = tmp_path / "demo-facility"
+    build_until_the_late_file_is_in_the_record(folder)
+    script = "\n".join(HERE)
     for name, meant in STANDS_FOR.items():
-        line = line.replace(name, meant)
-    shell(folder, line)
+        script = script.replace(name, meant)
+    shell(folder, script)
