@@ -62,13 +62,15 @@ class System:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
-    def start(self, *names: str, **settings: str) -> None:
+    def start(
+        self, *names: str, program: Sequence[str] = ("-m", "nexuslims_shared"), **settings: str
+    ) -> None:
         """Start services."""
         for name in names:
             self.ports[name] = free_port()
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "nexuslims_shared", "run", name],
+                    [sys.executable, *program, "run", name],
                     cwd=self.folder,
                     env={
                         **self.environment,

@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
@@ -16,8 +15,10 @@ from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.service import provision_broker, service_context
 from nexuslims_shared.settings import Settings
+from tests.halting import halting, wait_until_halted
 
-SESSIONS = 300
+SESSIONS = 64
+"""In pieces of four, of which no more than four are given to the processes at a time."""
 pytestmark = pytest.mark.broker
 
 
@@ -26,6 +27,7 @@ class Facility:
 
     def __init__(self, folder):
         self.folder = folder
+        self.jobs = []
         for name in ("files", "data"):
             (folder / name).mkdir()
         (folder / ".env").write_text("NX_INSTRUMENT_DATA_PATH=files\nNX_DATA_PATH=data\n")
@@ -46,25 +48,28 @@ class Facility:
         async with service_context(self.settings, "test") as context:
             await context.store.append_all([envelop(event, source="test") for event in events])
 
-    def start(self, *options):
-        command = [sys.executable, "-m", "nexuslims_shared", "rebuild", "--all", "--json", *options]
+    def start(self, *options, program=("-m", "nexuslims_shared")):
+        command = [sys.executable, *program, "rebuild", "--all", "--json", *options]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([*command, "--processes", "2"], cwd=self.folder, text=True, **pipes)
+        command += ["--processes", "2"]
+        self.jobs.append(subprocess.Popen(command, cwd=self.folder, text=True, **pipes))
+        return self.jobs[-1]
+
+    def start_and_halt(self):
+        """A job that stands still, with some sessions done and others not begun."""
+        job = self.start(program=halting("nexuslims_builder.rebuild.journal:Journal.add"))
+        wait_until_halted(job)
+        assert 0 < self.done() < SESSIONS
+        return job
 
     def finish(self, job):
-        out, err = job.communicate(timeout=100)
+        out, err = job.communicate()
         assert job.returncode == 0, err
         return json.loads(out)
 
     def done(self):
         files = (self.folder / "state" / "rebuild").glob("*.jsonl")
         return sum(file.read_bytes().count(b"\n") for file in files)
-
-    def until_begun(self, job):
-        deadline = time.monotonic() + 60
-        while not self.done() and time.monotonic() < deadline:
-            assert job.poll() is None
-        assert 0 < self.done() < SESSIONS
 
     def rebuilt(self):
         """How often each session got a new record."""
@@ -83,13 +88,14 @@ class Facility:
 def facility(tmp_path):
     facility = Facility(tmp_path)
     yield facility
+    for job in facility.jobs:
+        job.kill()
     facility.broker.stop()
 
 
 @pytest.mark.chaos
 def test_a_killed_rebuild_goes_on_and_does_nothing_twice(facility):
-    job = facility.start()
-    facility.until_begun(job)
+    job = facility.start_and_halt()
     job.kill()
     job.communicate()
     before = facility.done()
@@ -106,10 +112,10 @@ def test_a_killed_rebuild_goes_on_and_does_nothing_twice(facility):
 
 @pytest.mark.chaos
 def test_ctrl_c_stops_a_rebuild_with_a_word_and_it_goes_on(facility):
-    job = facility.start()
-    facility.until_begun(job)
+    job = facility.start_and_halt()
     job.send_signal(signal.SIGINT)
-    _, err = job.communicate(timeout=60)
+    job.send_signal(signal.SIGCONT)
+    _, err = job.communicate()
     assert job.returncode == 128 + signal.SIGINT
     assert "the same command goes on" in err
     assert "Traceback" not in err
@@ -119,11 +125,11 @@ def test_ctrl_c_stops_a_rebuild_with_a_word_and_it_goes_on(facility):
 
 @pytest.mark.chaos
 def test_a_broker_that_is_restarted_costs_a_rebuild_a_moment(facility):
-    job = facility.start()
-    facility.until_begun(job)
+    job = facility.start_and_halt()
     port = facility.broker.port
     facility.broker.stop()
     facility.broker = start_embedded(facility.settings.state_path, port=port)
+    job.send_signal(signal.SIGCONT)
     assert facility.finish(job)["ok"]
     assert facility.rebuilt() == Counter({f"s-{number}": 1 for number in range(SESSIONS)})
 
