@@ -101,6 +101,7 @@ async def test_the_read_model_of_another_log_is_rebuilt(database: Database, hist
     assert database.log() == await now.identity()
 
 
+@pytest.mark.timeout(300)  # 25 databases in a row, and a busy machine
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_rebuilt_equals_live_however_events_arrive(
@@ -163,6 +164,7 @@ async def require_whole_rows(
         assert row == session_row(fold(one for one in mine if one.sequence <= row.through))
 
 
+@pytest.mark.timeout(300)
 @settings(max_examples=25, deadline=None)
 @given(cut=st.integers(1, 25), size=st.integers(1, 9))
 def test_a_projection_that_starts_anywhere_gives_whole_rows(
@@ -290,8 +292,9 @@ async def test_two_rebuilds_at_once_leave_a_whole_read_model(
     store = await store_of(history)
     await Projection(store, database).catch_up()
     before = contents(database)
-    await asyncio.gather(rebuild(store, database), rebuild(store, database))
-    assert contents(database) == before
+    for _ in range(5):  # each began to drop tables that the other wrote to about once in ten times
+        await asyncio.gather(rebuild(store, database), rebuild(store, database))
+        assert contents(database) == before
 
 
 async def test_a_read_model_of_another_stream_is_rebuilt(database: Database, history: Any) -> None:

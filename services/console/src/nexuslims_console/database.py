@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.tables import READ_MODEL, SCHEMA, Tables, create_registry, tables_of
+from nexuslims_console.writing import positions
 from nexuslims_contracts.periods import ALL
 from nexuslims_shared.settings import make_folder
 
@@ -114,10 +115,13 @@ class ProjectionDatabase(Generic[T]):
 
     @contextmanager
     def writing(self, generation: int | None = None) -> Iterator[tuple[Connection, T]]:
-        """Open a transaction that writes to a generation, to the serving one by default."""
+        """Open a transaction that writes to a generation, to the serving one by default.
+
+        Nobody begins that generation anew meanwhile.
+        """
         with self._transaction(writing=True) as connection:
-            tables = self._layout.tables
-            yield connection, tables(generation) if generation else self._required(connection)
+            serving = self._required(connection)
+            yield connection, self._layout.tables(generation) if generation else serving
 
     def begin_generation(self) -> int:
         """Create the tables of a new generation; what an abandoned attempt left is dropped."""
@@ -156,6 +160,7 @@ class ProjectionDatabase(Generic[T]):
             The serving one by default.
         """
         with self.writing(generation) as (connection, tables):
+            positions(connection, tables)  # first: it keeps other writers waiting
             connection.execute(delete(tables.log))
             connection.execute(insert(tables.log).values(identity=identity))
 
