@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nexuslims_formats.testing import DmFile
 from nexuslims_sanitiser import tiff
-from nexuslims_sanitiser.byte_check import check_bytes
+from nexuslims_sanitiser.byte_check import _different, check_bytes
 from nexuslims_sanitiser.independent import OURS
 from nexuslims_sanitiser.job import sanitise
 from nexuslims_sanitiser.plan import SanitiseError
@@ -311,3 +311,10 @@ def test_a_copy_with_the_pixels_in_a_tag_is_refused_whatever_the_plan_says(tmp_p
     with pytest.raises(SanitiseError, match="bytes of the image are still in the copy"):
         sanitise(source, tmp_path / "out")
     assert not [*(tmp_path / "out").iterdir()]
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=120), st.integers(1, 40))
+def test_different_steps_are_counted_in_every_run(steps, length):
+    runs = [steps[at : at + length] for at in range(len(steps) - length + 1)]
+    counted = _different(np.array(steps, np.uint8), length) if runs else np.array([])
+    assert counted.tolist() == [len(set(run)) for run in runs]

@@ -87,10 +87,23 @@ def _telling(stored: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
     if stored.size < _BLOCK:
         return np.empty((0, _BLOCK), np.uint8)
     blocks = np.lib.stride_tricks.sliding_window_view(stored, _BLOCK)
-    steps = np.sort(np.diff(blocks, axis=1), axis=1)
-    kinds = (np.diff(steps, axis=1) != 0).sum(axis=1) + 1
-    telling: NDArray[np.uint8] = np.ascontiguousarray(blocks[kinds >= _KINDS])
-    return telling
+    return np.ascontiguousarray(blocks[_different(np.diff(stored), _BLOCK - 1) >= _KINDS])
+
+
+def _different(steps: "NDArray[np.uint8]", length: int) -> "NDArray[np.intp]":
+    """Count the different steps in each run of so many.
+
+    A step is the first of its kind in the runs that begin after the one before it of its kind.
+    """
+    order = np.argsort(steps, kind="stable")
+    again = np.diff(steps[order]) == 0
+    since = np.full(steps.size, length)
+    since[order[1:][again]] = np.minimum(np.diff(order)[again], length)
+    begin = np.maximum(np.arange(steps.size) - since + 1, 0)
+    changes = np.bincount(begin, minlength=steps.size)
+    changes[1:] -= 1
+    counts: NDArray[np.intp] = np.cumsum(changes)[: steps.size - length + 1]
+    return counts
 
 
 def _keys(blocks: "NDArray[np.uint8]") -> "NDArray[np.uint64]":
