@@ -15,6 +15,7 @@ from nexuslims_shared.accounts.rights import OBSERVER
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.errors import MissingRightError
+from nexuslims_shared.store.acks import AckInbox
 from nexuslims_shared.store.direct import DirectReader
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 
@@ -56,3 +57,8 @@ async def test_a_fact_that_may_not_be_stated_is_refused_at_once(observer: Client
     event = envelop(RetryRequested(session="s-1", request="mine"), source="test")
     with pytest.raises(MissingRightError, match=r"nexus.events.s-1.retry-requested"):
         await store.append(event)
+    acks = AckInbox(observer)  # type: ignore[arg-type]
+    answer = await acks.publish("nexus.events.s-1.retry-requested", b"", {})
+    assert isinstance(await answer, MissingRightError)
+    with pytest.raises(MissingRightError, match=r"nexus.events.s-1.retry-requested"):
+        await store.append_all([event, event])

@@ -13,8 +13,8 @@ from nexuslims_shared.errors import MissingRightError
 
 Receive: TypeAlias = Callable[[dict[str, str], bytes], None]
 """Takes headers and payload of a message."""
-Refuse: TypeAlias = Callable[[MissingRightError], None]
-"""Takes the error of a request that the broker does not let this user make."""
+Refuse: TypeAlias = Callable[[str, MissingRightError], None]
+"""Takes where a message was to be answered that this user may not send, and the error."""
 
 _PLAIN: Final = b"NATS/1.0\r\n"
 _MESSAGE: Final = re.compile(rb"HMSG \S+ (\d+) (\d+) (\d+)\r\n")
@@ -68,13 +68,25 @@ class BrokerClient(Client):
         subscription = await self.subscribe(subject)
         number = subscription._id  # noqa: SLF001 - not public; messages are told apart by it
         self._receivers[number] = receive
-        self._refusers[subject] = refuse
+        self.report_refusals(subject, refuse)
         try:
             yield
         finally:
             del self._receivers[number]
             del self._refusers[subject]
             await subscription.unsubscribe()
+
+    def report_refusals(self, subject: str, refuse: Refuse) -> None:
+        """Report messages that the broker does not take and that were to be answered somewhere.
+
+        Parameters
+        ----------
+        subject
+            There, or one token below it.
+        refuse
+            Called with the subject of the answer.
+        """
+        self._refusers[subject] = refuse
 
     async def publish(
         self,
@@ -103,11 +115,11 @@ class BrokerClient(Client):
         """
         for subject, reply in [one for one in self._sent if one[0].lower() == refused.lower()]:
             error = MissingRightError(subject)
-            waiting = self._resp_map.get(reply.rpartition(".")[2])
-            if waiting is not None and not waiting.done():
+            inbox, _, token = reply.rpartition(".")
+            if refuse := self._refusers.get(reply) or self._refusers.get(inbox):
+                refuse(reply, error)
+            elif (waiting := self._resp_map.get(token)) is not None and not waiting.done():
                 waiting.set_exception(error)
-            elif refuse := self._refusers.get(reply):
-                refuse(error)
 
     def take_messages(self, received: bytearray) -> bool:
         """Take whole messages for direct receivers from the front of what was received.

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import nats.js.errors
 from nats.js import api
 
+from nexuslims_shared.errors import MissingRightError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-Ack: TypeAlias = api.PubAck | nats.js.errors.Error
+    from nexuslims_shared.broker_client import BrokerClient
+
+Ack: TypeAlias = api.PubAck | nats.js.errors.Error | MissingRightError
 
 
 class AckInbox:
     """One inbox that receives the acknowledgements of many messages in flight."""
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: "BrokerClient") -> None:
         self._client = client
         self._prefix = ""
         self._numbers = itertools.count()
@@ -65,12 +68,16 @@ class AckInbox:
     async def _open(self) -> None:
         prefix = self._client.new_inbox()
         await self._client.subscribe(f"{prefix}.*", cb=self._receive)
+        self._client.report_refusals(prefix, self._settle)
         self._prefix = prefix
 
     async def _receive(self, message: "Msg") -> None:
-        future = self._waiting.pop(message.subject.rpartition(".")[2], None)
+        self._settle(message.subject, _read(message))
+
+    def _settle(self, reply: str, ack: Ack) -> None:
+        future = self._waiting.pop(reply.rpartition(".")[2], None)
         if future is not None and not future.done():
-            future.set_result(_read(message))
+            future.set_result(ack)
 
 
 def _read(message: "Msg") -> Ack:

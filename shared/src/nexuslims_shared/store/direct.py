@@ -164,7 +164,7 @@ class DirectReader:
             elif not ended.done():
                 ended.set_result(headers)
 
-        def refuse(error: MissingRightError) -> None:
+        def refuse(_: str, error: MissingRightError) -> None:
             if not ended.done():
                 ended.set_exception(error)
 

@@ -26,6 +26,7 @@ from nexuslims_shared.errors import (
     BrokerUnavailableError,
     ConflictError,
     IncompleteAnswerError,
+    MissingRightError,
     StoreError,
 )
 from nexuslims_shared.store.acks import Ack, AckInbox
@@ -145,6 +146,8 @@ class PeriodStream:
             return self._appended(ack)
         if is_conflict(ack) or is_passing(ack):
             return None
+        if isinstance(ack, MissingRightError):
+            raise ack
         raise StoreError(f"the broker refused the event: {ack}") from ack
 
     def _appended(self, ack: api.PubAck) -> Appended:
