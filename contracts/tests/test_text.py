@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from nexuslims_contracts.text import clean_text, printable, terminal_json, terminal_text
+from nexuslims_contracts.text import clean_text, counted, printable, terminal_json, terminal_text
 
 
 def test_line_ends_of_every_system_become_line_feeds():
@@ -51,3 +51,9 @@ def test_json_for_a_terminal_says_the_same(text):
     document = terminal_json(json.dumps({"text": text}, indent=1, ensure_ascii=False))
     assert json.loads(document) == {"text": text}
     assert document == terminal_text(document)
+
+
+def test_one_is_singular_and_everything_else_is_not():
+    assert [counted(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+    assert counted(1, "session waits", "sessions wait") == "1 session waits"
+    assert counted(11, "session waits", "sessions wait") == "11 sessions wait"

@@ -37,6 +37,21 @@ def terminal_json(document: str) -> str:
     return _BEYOND_ASCII.sub(lambda found: _for_terminal_json(found[0]), document)
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """Return a number with what it counts: "1 file", "2 files", "0 files".
+
+    Parameters
+    ----------
+    count
+        How many.
+    one
+        What it is called if it is one, with its verb if that follows.
+    several
+        What it is called otherwise; by default with an ``s`` behind.
+    """
+    return f"{count} {one}" if count == 1 else f"{count} {several or f'{one}s'}"
+
+
 def _for_terminal(letter: str) -> str:
     return letter if unicodedata.category(letter) == "Zs" else printable(letter)
 

@@ -21,6 +21,7 @@ from nexuslims_builder.record_files import RecordFiles
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
 from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import RecordBuilt, RecordRejected
+from nexuslims_contracts.text import counted
 from nexuslims_contracts.topology import BUILDER
 from nexuslims_shared.consume import Handler, by_session
 from nexuslims_shared.errors import ConflictError, DiskError, StoreError
@@ -170,6 +171,7 @@ def _describe(outcome: RecordBuilt | RecordRejected) -> str:
     if isinstance(outcome, RecordRejected):
         return f"record rejected: {outcome.reason}"
     return (
-        f"record {outcome.record.path} built: {outcome.activities} activities,"
-        f" {outcome.datasets} datasets, {outcome.failures} files unreadable"
+        f"record {outcome.record.path} built:"
+        f" {counted(outcome.activities, 'activity', 'activities')},"
+        f" {counted(outcome.datasets, 'dataset')}, {counted(outcome.failures, 'file')} unreadable"
     )

@@ -19,6 +19,7 @@ from nexuslims_console.repairs import (
     start_over,
 )
 from nexuslims_console.watching import minutes, overdue
+from nexuslims_contracts.text import counted
 from nexuslims_shared.context import service_context
 from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.doctor import Finding, find
@@ -200,13 +201,13 @@ async def _compare(settings: Settings, database: Database) -> str:
         raise CouldNotLookError(str(error)) from error
     if held.beyond(ends):
         return (
-            f"holds {held.messages} of {ends.messages} events: it is of another log;"
+            f"holds {held.messages} of {counted(ends.messages, 'event')}: it is of another log;"
             " run `nexuslims read-model rebuild`"
         )
     if unreadable:
         named = "; ".join(f"{one.sequence} ({one.reason})" for one in unreadable[:5])
         return (
-            f"{len(unreadable)} stored messages cannot be read by this release: {named};"
+            f"{counted(len(unreadable), 'stored message')} cannot be read by this release: {named};"
             " use a newer release, then run `nexuslims read-model rebuild`"
         )
     return ""
@@ -224,7 +225,8 @@ async def _due_work(settings: Settings, database: Database) -> list[Finding]:
     return [
         Finding(
             f"due work of {one.service}",
-            f"{one.sessions} sessions wait, one of them since {one.since:%Y-%m-%d %H:%M %Z},"
+            f"{counted(one.sessions, 'session waits', 'sessions wait')},"
+            f" one of them since {one.since:%Y-%m-%d %H:%M %Z},"
             f" for more than {minutes(limit)}",
             repair=retry_waiting(settings, one.service),
         )

@@ -14,6 +14,7 @@ from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import read_services
 from nexuslims_console.projection import rebuild
 from nexuslims_console.queries import ReadModel
+from nexuslims_contracts.text import counted
 from nexuslims_shared.context import service_context
 from nexuslims_shared.doctor import Repair
 from nexuslims_shared.processes import end_process
@@ -143,7 +144,9 @@ def retry_waiting(settings: Settings, service: str) -> Repair:
         async with service_context(settings, "console") as context:
             for name in names[:_MOST_AT_ONCE]:
                 await request_retry(context.store, name)
-        done.append(f"{min(len(names), _MOST_AT_ONCE)} of {len(names)} sessions are tried again")
+        done.append(
+            f"tried again: {min(len(names), _MOST_AT_ONCE)} of {counted(len(names), 'session')}"
+        )
         return "; ".join(done)
 
     return Repair(f"take up the work of {service}", 60, act)

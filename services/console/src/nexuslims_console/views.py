@@ -37,6 +37,7 @@ from nexuslims_contracts.events import (
     WithdrawalFailed,
     WithdrawalRequested,
 )
+from nexuslims_contracts.text import counted
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import FINAL, WELL, Progress, holding, looks_until, progress
 
@@ -261,7 +262,7 @@ def _(event: FileSuperseded) -> str:
 def _(event: SessionIndexed) -> str:
     gone = f", {len(event.superseded)} superseded" if event.superseded else ""
     missing = f", {event.missing} missing" if event.missing else ""
-    return "; ".join([f"{event.count} files{gone}{missing}", *event.notes])
+    return "; ".join([f"{counted(event.count, 'file')}{gone}{missing}", *event.notes])
 
 
 @summary.register
@@ -287,8 +288,9 @@ def _(event: ExtractionFailed) -> str:
 
 @summary.register
 def _(event: RecordBuilt) -> str:
-    failures = f", {event.failures} files unreadable" if event.failures else ""
-    return f"{event.activities} activities, {event.datasets} datasets{failures}"
+    failures = f", {counted(event.failures, 'file')} unreadable" if event.failures else ""
+    activities = counted(event.activities, "activity", "activities")
+    return f"{activities}, {counted(event.datasets, 'dataset')}{failures}"
 
 
 @summary.register
@@ -341,7 +343,9 @@ def _(event: WithdrawalRequested) -> str:
 
 @summary.register
 def _(event: ActivitiesCorrected) -> str:
-    return f"{len(event.splits)} activities split, {len(event.merges)} merged"
+    return (
+        f"{counted(len(event.splits), 'activity', 'activities')} split, {len(event.merges)} merged"
+    )
 
 
 @summary.register

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from nexuslims_console.database import Database
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.queries import DueWork, ReadModel
+from nexuslims_contracts.text import counted
 from nexuslims_shared.health import Check
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.store.positions import Positions
@@ -50,7 +51,7 @@ def check_projection(database: Database, stores: Sequence[EventStore], limit: ti
         if still <= limit:
             return ""
         return (
-            f"holds {held.messages} of {ends.messages} events,"
+            f"holds {held.messages} of {counted(ends.messages, 'event')},"
             f" and took none in for {minutes(still)}"
         )
 
@@ -72,7 +73,8 @@ def check_due_work(database: Database, limit: timedelta) -> Check:
         late = await in_thread(lambda: overdue(ReadModel(database), limit))
         now = datetime.now(UTC)
         return "; ".join(
-            f"{one.service}: {one.sessions} sessions wait, one for {minutes(now - one.since)}"
+            f"{one.service}: {counted(one.sessions, 'session waits', 'sessions wait')},"
+            f" one for {minutes(now - one.since)}"
             for one in late
         )
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from nexuslims_contracts.text import counted
 from nexuslims_harvester.brake import Brake
 from nexuslims_harvester.calendar import (
     Calendar,
@@ -369,7 +370,7 @@ def _explain_held(calendar: str, held: Mapping[str, str]) -> EntryProblem:
     named = ", ".join(sorted(held)[:5]) + (", ..." if len(held) > 5 else "")  # noqa: PLR2004
     return EntryProblem(
         _HELD,
-        f"{len(held)} sessions would lose their record or most of it at once, because the calendar"
-        f" lacks them or their bookings, or moved them: {named}: if it lost data, restore it; if it"
-        f" is right, run `nexuslims approve {calendar}`",
+        f"{counted(len(held), 'session')} would lose their record or most of it at once, because"
+        f" the calendar lacks them or their bookings, or moved them: {named}: if it lost data,"
+        f" restore it; if it is right, run `nexuslims approve {calendar}`",
     )

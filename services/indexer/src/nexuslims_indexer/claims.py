@@ -23,6 +23,7 @@ from typing import Final, Literal
 
 from nexuslims_contracts.events import FileBasis
 from nexuslims_contracts.paths import readable
+from nexuslims_contracts.text import counted
 from nexuslims_indexer.model import FoundFile
 
 FOR_EVER: Final = 2**62
@@ -332,7 +333,7 @@ _WHY: Final[Mapping[str, str]] = {
 
 
 def _sentence(basis: str, owner: str, others: Sequence[str], files: Sequence[FoundFile]) -> str:
-    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    count = counted(len(files), "file")
     example = readable(files[0].path)
     if owner == "nobody":
         return f"{count}, such as {example}: in nobody's record, as a user declined one then"

@@ -9,6 +9,7 @@ from time import time_ns
 from typing import Final
 
 from nexuslims_contracts.paths import readable
+from nexuslims_contracts.text import counted
 from nexuslims_indexer.claims import Booked, Sessions
 from nexuslims_indexer.clock import Offset, detect_offset, from_the_future
 from nexuslims_indexer.decide import Window
@@ -161,7 +162,7 @@ class Warnings:
 
 
 def _many(files: Sequence[FoundFile], one: str, several: str) -> str:
-    return f"1 file {one}" if len(files) == 1 else f"{len(files)} files {several}"
+    return counted(len(files), f"file {one}", f"files {several}")
 
 
 def _example(files: Sequence[FoundFile]) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from nexuslims_contracts.text import counted
 from nexuslims_shared.cli.options import Json
 
 
@@ -135,5 +136,5 @@ def verify(
         ]
         columns = ("session", "where", "file", "problem", "what", "again")
         print_table(columns, rows, nothing="everything is where it should be")
-        say(f"{result.records} records and {result.files} files looked at")
+        say(f"{counted(result.records, 'record')} and {counted(result.files, 'file')} looked at")
     raise typer.Exit(0 if result.ok else 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
+from nexuslims_contracts.text import counted
 from nexuslims_shared.consume import growing_delay
 from nexuslims_shared.telemetry.metrics import (
     BREAKER_OPEN,
@@ -119,8 +120,10 @@ class GuardedCalls:
     def notes(self) -> dict[str, str]:
         """Describe the outage of each destination that does not answer, for the health page."""
         return {
-            name: f"away since {_minute(breaker.outage.since)}, {breaker.outage.failures} attempts;"
-            f" {len(self._waiting[name])} sessions wait: {breaker.outage.reason}"
+            name: f"away since {_minute(breaker.outage.since)},"
+            f" {counted(breaker.outage.failures, 'attempt')};"
+            f" {counted(len(self._waiting[name]), 'session waits', 'sessions wait')}:"
+            f" {breaker.outage.reason}"
             for name, breaker in self._breakers.items()
             if breaker.outage is not None
         }

@@ -13,6 +13,7 @@ from nats.js import api
 
 from nexuslims_contracts import subjects
 from nexuslims_contracts.periods import Period, upcoming
+from nexuslims_contracts.text import counted
 from nexuslims_contracts.topology import CONSUMERS, PERIODS, SESSIONS
 from nexuslims_shared.backups.folder import Manifest, StreamBackup, bring_back, read_backup
 from nexuslims_shared.backups.snapshots import read_content
@@ -205,7 +206,7 @@ async def _compare(
     content = await read_content(_client(context), entry.snapshot, see)
     if (last, content) != (entry.snapshot.last, entry.content):
         raise BackupError(
-            f"period {period.name} holds {last} events, and not those of the backup"
+            f"period {period.name} holds {counted(last, 'event')}, and not those of the backup"
             f" ({entry.snapshot.messages}): make a new one"
         )
     return sessions

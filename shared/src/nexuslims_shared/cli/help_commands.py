@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from nexuslims_contracts.text import counted
+
 
 class Shell(StrEnum):
     """Shells for which there is a script."""
@@ -48,4 +50,7 @@ def support_bundle(
     if output.exists() and not force:
         raise typer.BadParameter(f"{output} exists: --force replaces it", param_hint="--output")
     members = write_bundle(output, log_days=log_days)
-    say(f"{output}: {len(members)} files, secrets hidden; look through it before you send it")
+    say(
+        f"{output}: {counted(len(members), 'file')}, secrets hidden;"
+        " look through it before you send it"
+    )

@@ -22,6 +22,7 @@ from nexuslims_contracts.events import (
     WithdrawalFailed,
 )
 from nexuslims_contracts.subjects import destination_subject
+from nexuslims_contracts.text import counted
 from nexuslims_shared.session.state import Register, Scan, SessionState, Upload
 
 
@@ -140,7 +141,7 @@ def file_notes(state: SessionState) -> tuple[str, ...]:
     if manifest is None:
         return ()
     count = manifest.missing
-    missing = f"{count} files are missing" if count > 1 else "1 file is missing"
+    missing = counted(count, "file is missing", "files are missing")
     return (missing, *manifest.notes) if count else manifest.notes
 
 

@@ -23,6 +23,7 @@ from nexuslims_console.waiting import (
     unharvested,
     unsettled,
 )
+from nexuslims_contracts.text import counted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.context import ServiceContext, service_context
@@ -143,7 +144,7 @@ async def _build(
     ):
         entries = await calendar_entries(settings, window, context.store)
         if how.verbose:
-            say(f"the calendar holds {len(entries)} sessions in this time")
+            say(f"the calendar holds {counted(len(entries), 'session')} in this time")
         ready = tasks.create_task(_all_ready(ports))
         wait = _Wait(context, model, window, entries, ready, quiet=how.quiet)
         unfinished = await wait.until_settled(patience)

@@ -15,6 +15,7 @@ from nexuslims_console.open_read_model import latest_view
 from nexuslims_console.views import SessionRow
 from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.record.reader import read_record
+from nexuslims_contracts.text import counted
 from nexuslims_shared.artifacts import resolve
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, say
@@ -63,7 +64,7 @@ def export_session(
         document |= {"files": len(content.written), "missing": content.missing}
         print_json({**document, "public_key": key and key.public()})
     else:
-        say(f"{file}: {len(content.written)} files, {size:,} bytes")
+        say(f"{file}: {counted(len(content.written), 'file')}, {size:,} bytes")
         if key:
             say(f"signed; `minisign -P` takes the facility's public key: {key.public()}")
         for one in content.missing:

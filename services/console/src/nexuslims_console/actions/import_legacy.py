@@ -20,6 +20,7 @@ from nexuslims_console.legacy.records import LegacyRecords
 from nexuslims_console.projection import open_read_model
 from nexuslims_contracts.envelope import encode, envelop
 from nexuslims_contracts.errors import UndecodableError
+from nexuslims_contracts.text import counted
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
@@ -176,7 +177,7 @@ def _print(done: Imported, *, dry_run: bool, as_json: bool) -> None:
     print_table(("status", "sessions"), rows, nothing=f"no new sessions {would}carried over")
     say(f"instruments {would}added: {', '.join(done.instruments) or 'none'}")
     if done.known:
-        say(f"{done.known} sessions were known already")
+        say(f"{counted(done.known, 'session was', 'sessions were')} known already")
     if done.problems:
         print_table(("not carried over", "why"), done.problems)
     if not dry_run and done.stated.get("COMPLETED"):

@@ -10,6 +10,7 @@ from nexuslims_console.errors import ConsoleError
 from nexuslims_console.open_read_model import live_view
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.views import SessionRow
+from nexuslims_contracts.text import counted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.people import Person
@@ -109,7 +110,8 @@ def forget(person_id: str, *, as_json: bool) -> None:
     for other in done.people:
         if other != person_id:
             say(f"so is {other}: the same person, as files or another calendar name them")
-    say(f"named by {len(done.sessions)} sessions; {len(done.records)} records are made again")
+    again = counted(len(done.records), "record is", "records are")
+    say(f"named by {counted(len(done.sessions), 'session')}; {again} made again")
     for session in done.records:
         say(f"  {session}")
     say("Not reached; check these places yourself:")

@@ -8,6 +8,7 @@ from typing import TypeVar
 from nexuslims_console.actions.backup import print_backup
 from nexuslims_console.errors import ConsoleError
 from nexuslims_contracts.periods import Period
+from nexuslims_contracts.text import counted
 from nexuslims_shared.backups import periods as work
 from nexuslims_shared.backups.whole import back_up_streams
 from nexuslims_shared.cli.asynchronous import run
@@ -85,7 +86,10 @@ def remove(name: str, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"period": name, "removed": True, "sessions": sessions})
     else:
-        say(f"period {name} is removed: its {sessions} sessions wait until it is restored")
+        say(
+            f"period {name} is removed: its"
+            f" {counted(sessions, 'session waits', 'sessions wait')} until it is restored"
+        )
 
 
 def restore(name: str, folder: Path, *, as_json: bool) -> None:
@@ -105,7 +109,7 @@ def restore(name: str, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"period": name, "restored": True, "events": events})
     else:
-        say(f"period {name} is back, with {events} events")
+        say(f"period {name} is back, with {counted(events, 'event')}")
 
 
 def move(name: str, tags: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from nexuslims_console.open_read_model import live_view
 from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.subjects import session_of
+from nexuslims_contracts.text import counted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.context import ServiceContext
@@ -56,7 +57,7 @@ def retry_all(status: str) -> None:
     wanted = read_status(status)
     settings = read_settings()
     count = run(_retry_all(settings, wanted))
-    say(f"{count} sessions in {wanted}: what failed is tried again{_by_whom(settings)}")
+    say(f"{counted(count, 'session')} in {wanted}: what failed is tried again{_by_whom(settings)}")
 
 
 async def _retry_all(settings: Settings, status: str) -> int:

@@ -11,6 +11,7 @@ from nexuslims_console.open_read_model import View, Waiting, latest_view
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.session_table import print_sessions
 from nexuslims_console.views import EventRow, SessionRow, UnreadableRow
+from nexuslims_contracts.text import counted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.session.status import Status
@@ -70,12 +71,12 @@ def show_all(
         print_sessions(listing.rows)
     if len(listing.rows) < listing.count:
         say(
-            f"{len(listing.rows)} of {listing.count} sessions, page {page}:"
+            f"{len(listing.rows)} of {counted(listing.count, 'session')}, page {page}:"
             " see --page, --limit, --status, --instrument, --from and --to"
         )
     if listing.unreadable:
         say(
-            f"{listing.unreadable} stored messages cannot be read by this release:"
+            f"{counted(listing.unreadable, 'stored message')} cannot be read by this release:"
             " `nexuslims doctor` names them"
         )
     if listing.waiting:

@@ -20,6 +20,7 @@ from nexuslims_console.legacy.trial_facility import (
 from nexuslims_contracts.errors import UnreadableRecordError
 from nexuslims_contracts.identifiers import session_token
 from nexuslims_contracts.record.reader import read_record
+from nexuslims_contracts.text import counted
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.settings.groups import file_variables
 
@@ -64,7 +65,7 @@ def trial(
     chosen = _choose(plan, sessions)
     make_folder(folder, incumbent)
     write_facility(folder, incumbent, chosen, {one.pid: one for one in plan.instruments})
-    say(f"building {len(chosen)} records in {folder}; nothing else is written to")
+    say(f"building {counted(len(chosen), 'record')} in {folder}; nothing else is written to")
     built = build_records(folder, patience=patience)
     tried = [_compare(one, incumbent, folder, built) for one in chosen]
     page = folder / "report.html"

@@ -14,6 +14,7 @@ from nexuslims_console.archive.search import Archive
 from nexuslims_console.archive.tables import QUANTITIES, ArchiveDatabase
 from nexuslims_console.errors import ConsoleError
 from nexuslims_contracts.metadata.fields import FIELDS
+from nexuslims_contracts.text import counted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import say
 from nexuslims_shared.cli.progress import counted_progress
@@ -51,7 +52,7 @@ def export_datasets(file: Path) -> None:
         raise ConsoleError(f"{file} cannot be written: {error.strerror or error}") from error
     finally:
         database.close()
-    say(f"{count} datasets are in {file}")
+    say(f"{counted(count, 'dataset is', 'datasets are')} in {file}")
 
 
 async def _catch_up(settings: Settings) -> None:

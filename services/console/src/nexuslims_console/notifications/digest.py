@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from nexuslims_console.views import SessionRow
+from nexuslims_contracts.text import counted
 from nexuslims_shared.session.status import FINAL, IMPORTED, WELL, Status
 
 AGAIN_AFTER: Final = timedelta(days=1)
@@ -89,7 +90,7 @@ def make_digest(rows: Sequence[SessionRow]) -> Digest:
     groups: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         groups.setdefault((row.status, row.reason or row.phase), []).append(row.session)
-    things = "1 session needs" if len(rows) == 1 else f"{len(rows)} sessions need"
+    things = counted(len(rows), "session needs", "sessions need")
     return Digest(
         f"NexusLIMS: {things} a person",
         tuple(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nexuslims_console.views import SessionRow
+from nexuslims_contracts.text import counted
 from nexuslims_shared.session.status import Status
 
 
@@ -55,7 +56,7 @@ def notice_of(row: SessionRow) -> Notice | None:
         case Status.TO_BE_BUILT:
             return _in_progress(row)
         case Status.COMPLETED if row.failures or row.reason:
-            files = "1 file" if row.failures == 1 else f"{row.failures} files"
+            files = counted(row.failures, "file")
             unread = f"{files} could not be read. " if row.failures else ""
             return Notice("The record has gaps", f"{unread}{row.reason}".strip(), tone="active")
         case _:
