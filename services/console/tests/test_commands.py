@@ -104,7 +104,7 @@ def test_a_damaged_event_is_shown_and_breaks_nothing(call: Call) -> None:
     talk(damage)
     result = call("sessions")
     assert result.exit_code == 0
-    assert "1 stored messages cannot be read" in result.stderr
+    assert "1 stored message cannot be read" in result.stderr
     assert "ce-type" in call("session", "b").stderr
     assert "read model" in call("doctor", "--json").stdout
 
