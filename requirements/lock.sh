@@ -16,7 +16,7 @@ lock() { # lock OUTPUT PROJECT... [-- OPTION...]
 }
 
 projects=({contracts,formats,sanitiser,shared}/pyproject.toml services/*/pyproject.toml)
-lock dev "${projects[@]}" --group pyproject.toml:dev --extra postgresql --extra parquet --extra pandas
+lock dev "${projects[@]}" --group pyproject.toml:dev --extra postgresql --extra parquet --extra pandas --extra form
 for service in harvester indexer extractor builder uploader console; do
     extra=(); [ "$service" = console ] && extra=(--extra postgresql)
     formats=(); [ "$service" = extractor ] && formats=(formats/pyproject.toml)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nexuslims_contracts.errors import PluginError
 from nexuslims_contracts.plugins import installed
 from nexuslims_shared.cli import edit
 from nexuslims_shared.errors import SettingsError
@@ -134,8 +135,16 @@ def test_what_was_changed_in_the_form_is_written(tmp_path, monkeypatch, capsys):
     assert "nothing was changed" in capsys.readouterr().err
 
 
-def test_without_a_form_the_own_editor_is_named(tmp_path, monkeypatch):
+class Broken:
+    """Stands for the form where its extra is not installed."""
+
+    def load(self):
+        raise PluginError("No module named 'textual'")
+
+
+@pytest.mark.parametrize("editors", [{}, {"one": Broken()}])
+def test_without_a_form_the_own_editor_is_named(tmp_path, monkeypatch, editors):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(edit, "installed", lambda group: {})
+    monkeypatch.setattr(edit, "installed", lambda group: editors)
     with pytest.raises(SettingsError, match="--plain"):
         edit.edit_form()

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from nexuslims_contracts.errors import PluginError
 from nexuslims_contracts.plugins import installed
 from nexuslims_shared.cli.output import say
 from nexuslims_shared.errors import SettingsError
@@ -16,6 +17,7 @@ GROUP: Final = "nexuslims.settings_form"
 """What shows the form: called with its pages and the values in effect, it returns what is to be
 changed, by variable."""
 _FILE: Final = Path(".env")
+_INSTEAD: Final = "install it with pip, or use `nexuslims config edit --plain`"
 
 
 def edit_plain() -> None:
@@ -34,13 +36,16 @@ def edit_form() -> None:
     """
     editor = next(iter(installed(GROUP).values()), None)
     if editor is None:
+        raise SettingsError(f"the form comes with nexuslims-console[form]: {_INSTEAD}")
+    try:
+        show = editor.load()
+    except PluginError as error:
         raise SettingsError(
-            "the form comes with nexuslims-console, which is not installed here: use"
-            " `nexuslims config edit --plain`"
-        )
+            f"the form needs nexuslims-console[form] ({error}): {_INSTEAD}"
+        ) from error
     file = file_variables(_FILE) if _FILE.is_file() else {}
     environment = {name.upper(): value for name, value in os.environ.items()}
-    changes = editor.load()(pages(file, environment), {**file, **environment})
+    changes = show(pages(file, environment), {**file, **environment})
     if not changes:
         say("nothing was changed")
         return
