@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install demo test wedges check lint types architecture structure docs format lock clean corpus chaos chaos-cluster chaos-curation chaos-upload soak secrets sbom wheels hostile \
-	contracts dashboards npm-files \
+	contracts dashboards npm-files bench \
 	bench-archive bench-build bench-cli bench-cluster bench-console bench-contracts bench-events bench-extract bench-harvest bench-images bench-index bench-manifest bench-rebuild bench-record bench-sanitise bench-session bench-telemetry bench-upload bench-verify
 
 help: ## this list
@@ -102,6 +102,9 @@ dashboards: install ## Grafana's dashboards, from their list
 
 npm-files: install ## AsyncAPI's schema and axe for the tests, into the same cache; needs npm
 	$(BIN)/python -m scripts.npm
+
+bench: install ## what docs/comparison.md has: each beside the incumbent, one after the other
+	@failed=0; for one in session rebuild extract; do $(MAKE) bench-$$one || failed=1; done; exit $$failed
 
 bench-archive: install ## one upload to an archive of 100,000 records, beside one of 100
 	$(BIN)/python -m benchmarks.archive
