@@ -127,6 +127,19 @@ class System:
             self._require_life(name)
             await asyncio.sleep(0.05)
 
+    async def wait_until_well(self, name: str) -> dict[str, str]:
+        """Wait until a service is ready and nothing beside is wrong; returns what it checked.
+
+        A service that starts may be ready before all that is not essential is there.
+        """
+        while True:
+            body = await self.wait_for_http(name, "/readyz", 200)
+            assert isinstance(body, dict)
+            if body["well"]:
+                return dict(body["checks"])
+            self._require_life(name)
+            await asyncio.sleep(0.05)
+
     async def wait_for_file(self, path: Path) -> None:
         """Wait until an artifact stands under its name: it follows the event that names it."""
         while True:

@@ -222,7 +222,10 @@ class ProjectionDatabase(Generic[T]):
     def _required(self, connection: Connection, *, alone: bool = False) -> T:
         tables = self._serving(connection, alone=alone)
         if tables is None:
-            raise ReadModelError("the read model is empty: run `nexuslims read-model rebuild`")
+            raise ReadModelError(
+                "the read model is empty: a console that starts makes it, or"
+                " `nexuslims read-model rebuild`"
+            )
         return tables
 
 

@@ -1,16 +1,20 @@
 """What the console watches over: the database, the read model in it, and work that is due."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from nexuslims_console.database import Database
 from nexuslims_console.errors import ReadModelError
 from nexuslims_console.queries import DueWork, ReadModel
 from nexuslims_contracts.text import counted
+from nexuslims_shared.errors import CouldNotLookError
 from nexuslims_shared.health import Check
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.store.positions import Positions
 from nexuslims_shared.threads import in_thread
+
+T = TypeVar("T")
 
 
 def check_database(database: Database) -> Check:
@@ -44,7 +48,7 @@ def check_projection(database: Database, stores: Sequence[EventStore], limit: ti
         if not stores:
             return ""
         ends = await stores[0].positions()
-        held = (await in_thread(lambda: ReadModel(database).position())).positions
+        held = (await _look(lambda: ReadModel(database).position())).positions
         if not seen or held.reach(ends) or held != seen[0][0]:
             seen[:] = [(held, datetime.now(UTC))]
         still = datetime.now(UTC) - seen[0][1]
@@ -70,7 +74,7 @@ def check_due_work(database: Database, limit: timedelta) -> Check:
     """
 
     async def problem() -> str:
-        late = await in_thread(lambda: overdue(ReadModel(database), limit))
+        late = await _look(lambda: overdue(ReadModel(database), limit))
         now = datetime.now(UTC)
         return "; ".join(
             f"{one.service}: {counted(one.sessions, 'session waits', 'sessions wait')},"
@@ -99,3 +103,11 @@ def minutes(duration: timedelta) -> str:
     """Return a duration in words, in minutes or seconds."""
     seconds = duration.total_seconds()
     return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"  # noqa: PLR2004
+
+
+async def _look(read: Callable[[], T]) -> T:
+    """Read the read model in a thread; where it cannot be read, nobody could look."""
+    try:
+        return await in_thread(read)
+    except ReadModelError as error:
+        raise CouldNotLookError(str(error)) from error
