@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -25,7 +25,7 @@ from nexuslims_contracts.record.model import (
     TextEntry,
 )
 from nexuslims_contracts.record.reader import read_record
-from nexuslims_contracts.record.texts import as_path, as_uri, recordable
+from nexuslims_contracts.record.texts import as_path, as_uri, recordable, surely_plain
 from nexuslims_contracts.record.writer import record_lines, write_record
 
 SCHEMA = etree.XMLSchema(etree.fromstring(schema_bytes()))
@@ -92,6 +92,39 @@ experiments = st.builds(
 slow_to_draw = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
 )
+
+
+near_numbers = st.text("0123456789\u0661eE+-._ naifty", max_size=12)
+
+
+@given(st.lists(anything | near_numbers | st.integers(0, 200).map(lambda n: "9" * n + "e99")))
+@example(["1e309"])
+@example(["9" * 310])
+@example(["9" * 250 + "e99"])
+@example(["1E1_0_0_0"])
+def test_texts_that_are_surely_plain_stay_as_they_are(texts):
+    if surely_plain(texts):
+        assert [recordable(text) for text in texts] == texts
+        assert not set("".join(texts)) & set("&<>")
+
+
+def test_ordinary_texts_are_surely_plain():
+    assert surely_plain(["-1.5e-05", "300", "TEM Imaging", "2018-11-13T16:00:00Z", "25 °C", ""])
+
+
+@pytest.mark.parametrize("special", ["NaN", "a & b", "\x00", "1e400"])
+@pytest.mark.parametrize("place", [0, 7, 19])
+def test_one_special_value_among_many_is_written_as_if_it_were_alone(special, place):
+    values = [f"value {number}" for number in range(20)]
+    values[place] = special
+
+    def written(parameters):
+        activity = Activity(setup=tuple(parameters))
+        return write_record(Experiment(activities=(activity,))).decode().splitlines()
+
+    each = [Parameter(f"p{number}", value) for number, value in enumerate(values)]
+    together = [line for line in written(each) if "<param" in line]
+    assert together == [line for one in each for line in written([one]) if "<param" in line]
 
 
 @slow_to_draw

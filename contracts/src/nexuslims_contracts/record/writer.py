@@ -5,7 +5,7 @@ lxml's ``tostring`` with ``pretty_print``. A record of 10,000 datasets has half 
 the text is made piece by piece, and no tree of it stands in memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from io import BytesIO
 from typing import Final
@@ -25,13 +25,11 @@ from nexuslims_contracts.record.model import (
     Table,
     TextEntry,
 )
-from nexuslims_contracts.record.texts import as_path, as_uri, inactive, recordable
+from nexuslims_contracts.record.texts import as_path, as_uri, inactive, recordable, surely_plain
 
 _IN_TEXT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _IN_ATTRIBUTE: Final = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 _INDENT: Final = "  "
-_SHORT: Final = 80
-"""Characters of a text that is remembered after it was escaped."""
 
 
 def write_record(experiment: Experiment) -> bytes:
@@ -144,14 +142,15 @@ def _curation(curation: Curation | None) -> Iterator[str]:
     yield f"{_INDENT * 3}<curation>{rating}{marked}</curation>\n"
 
 
-def _parameters(tag: str, parameters: Iterable[Parameter]) -> list[str]:
-    start = f'{_INDENT * 3}<{tag} name="'
+def _parameters(tag: str, parameters: Sequence[Parameter]) -> list[str]:
+    start, end = f'{_INDENT * 3}<{tag} name="', f"</{tag}>\n"
+    values = _texts([one.value for one in parameters])
     return [
         f"{start}{_attribute(one.name)}"
         + (f'" unit="{_attribute(one.unit)}' if one.unit else "")
         + ('" warning="true"' if one.unreliable else '"')
-        + (f">{text}</{tag}>\n" if (text := _text(one.value)) else "/>\n")
-        for one in parameters
+        + (f">{value}{end}" if value else "/>\n")
+        for one, value in zip(parameters, values, strict=True)
     ]
 
 
@@ -219,13 +218,17 @@ def _attributes(**texts: str) -> str:
 
 
 def _text(text: str) -> str:
-    return _short_text(text) if len(text) <= _SHORT else recordable(text).translate(_IN_TEXT)
-
-
-@lru_cache(maxsize=32_768)
-def _short_text(text: str) -> str:
-    """Escape the value of a parameter; most are those of the file before."""
     return recordable(text).translate(_IN_TEXT)
+
+
+def _texts(texts: list[str]) -> list[str]:
+    """Escape many texts: nothing is to be escaped in most, and halving finds the others."""
+    if surely_plain(texts):
+        return texts
+    if len(texts) == 1:
+        return [_text(texts[0])]
+    middle = len(texts) // 2
+    return _texts(texts[:middle]) + _texts(texts[middle:])
 
 
 @lru_cache(maxsize=4096)
