@@ -70,6 +70,20 @@ async def test_many_sessions_that_shrink_or_move_at_once_wait(facility, processo
     assert (await facility.history()).count("session-revised") == 12
 
 
+async def test_an_instrument_that_is_called_otherwise_takes_its_sessions_along(
+    facility, processor
+) -> None:
+    """Its folder is the same, so the records keep their files."""
+    former = processor.entry().instrument
+    book = MemoryCalendar(*(processor.entry(id=str(number)) for number in range(12)))
+    run = facility.harvest(book)
+    await run.once()
+    renamed = former.model_copy(update={"pid": "SEM-NEW"})
+    book.held = [processor.entry(id=str(number), instrument=renamed) for number in range(12)]
+    await run.once()
+    assert (await facility.history()).count("session-revised") == 12
+
+
 async def test_many_small_corrections_pass(facility, processor) -> None:
     book = MemoryCalendar(*(processor.entry(id=str(number)) for number in range(12)))
     run = facility.harvest(book)

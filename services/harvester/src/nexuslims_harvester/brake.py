@@ -95,8 +95,9 @@ def _shrinks(state: SessionState, revised: SessionRevised) -> str:
     before = ended(state)
     if before is None or before.end is None or revised.end is None:
         return ""
-    if before.instrument.pid != revised.instrument.pid:
-        return f"it is moved from {before.instrument.pid} to {revised.instrument.pid}"
+    was_at, is_at = before.instrument, revised.instrument
+    if was_at.pid != is_at.pid and was_at.filestore != is_at.filestore:
+        return f"it is moved from {was_at.pid} to {is_at.pid}"
     kept = min(before.end, revised.end) - max(before.start, revised.start)
     if kept * 2 >= before.end - before.start:
         return ""
