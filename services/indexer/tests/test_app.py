@@ -18,6 +18,7 @@ from nexuslims_contracts.events import (
 from nexuslims_contracts.file_kinds import FileKinds
 from nexuslims_contracts.plugins import installed
 from nexuslims_contracts.topology import INDEXER
+from nexuslims_indexer import strays
 from nexuslims_indexer.app import indexing
 from nexuslims_indexer.dry_run import files as dry_run
 from nexuslims_shared.consume import RetryLater
@@ -312,6 +313,27 @@ async def test_a_file_of_the_future_is_named(office, share) -> None:
     (event,) = await office.stated(FilesNotFound)
     assert "1 file has a time in the future, such as Titan/a.dm3" in event.notes[0]
     assert "clock_offset" in event.notes[0]
+
+
+@pytest.mark.parametrize("came_in_its_time", [True, False])
+async def test_a_file_of_the_future_is_named_beside_others(
+    office, share, monkeypatch, came_in_its_time
+) -> None:
+    """To the operator, once; and with the session in whose time it came, if that is known."""
+    share.write("a.dm3")
+    share.write("b.dm3", datetime.now(UTC) + timedelta(days=365))
+    came = share.start + timedelta(minutes=1 if came_in_its_time else 1000)
+    monkeypatch.setattr(strays, "_came", lambda root, file: round(came.timestamp()) * 10**9)
+    await office.state(*office.facts.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        share.write("c.dm3", datetime.now(UTC) + timedelta(days=400))
+        await looked_through(indexer)
+    event = (await office.stated(SessionIndexed))[0]
+    named = ["1 file has a time in the future, such as Titan/b.dm3" in one for one in event.notes]
+    assert named == [True] * came_in_its_time
+    (letter,) = [letter async for letter in office.letters.read()]
+    assert letter.reason.startswith("files have times in the future, such as Titan/b.dm3")
 
 
 async def test_what_the_extractor_in_use_reads_is_looked_for(office, share) -> None:

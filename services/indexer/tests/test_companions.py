@@ -172,3 +172,51 @@ def test_a_file_rests_when_what_is_read_with_it_does(share) -> None:
     (file,) = [file for file in seen.files() if file.path == "Titan/b.tif"]
     assert [(name, size) for name, size, _ in file.beside] == [("b.txt", 6)]
     assert file.began_ns == 0
+
+
+async def test_one_that_lay_alone_is_no_file_more_whosever_its_own_is(office, share) -> None:
+    """Under ``inclusive``: its file is another session's, so it is no missing one either."""
+    settings = office.context.settings.model_copy(update={"file_strategy": "inclusive"})
+    office = Office(settings, office.facts)
+    later = replace(
+        office.facts,
+        session="nemo-1-usage-2",
+        start=share.end,
+        end=share.end + timedelta(hours=1),
+    )
+    share.write("deep/a.txt")
+    share.write("deep/b.dm3")
+    await office.state(*office.facts.over(), *later.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        assert current(await office.folded()) == ["Titan/deep/a.txt", "Titan/deep/b.dm3"]
+        share.write("deep/a.tif", share.end + MINUTE)
+        await looked_through(indexer)
+    assert current(await office.folded()) == ["Titan/deep/b.dm3"]
+    assert current(await office.folded(later)) == ["Titan/deep/a.tif"]
+    assert [one.missing for one in await office.stated(SessionIndexed)] == [0, 0]
+
+
+@pytest.mark.parametrize("strategy", ["exclusive", "inclusive"])
+async def test_one_that_a_link_leads_to_is_kept_with_its_file(office, share, strategy) -> None:
+    settings = office.context.settings.model_copy(update={"file_strategy": strategy})
+    office = Office(settings, office.facts)
+    share.write("own.tif")
+    for name in ("own.txt", "linked.tif", "linked.txt", "alone.tif"):
+        target = share.write(share.root / "Elsewhere" / name)
+        (share.root / "Titan" / name).symlink_to(target)
+    share.write("alone.txt")
+    (share.root / "Titan" / "broken.tif").symlink_to("nowhere.tif")
+    share.write("broken.txt")
+    await office.state(*office.facts.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        found = sorted(one for one in await beside(office) if one)
+        assert found == [["alone.txt"], ["linked.txt"], ["own.txt"]]
+        share.write(share.root / "Elsewhere" / "linked.txt", share.start + 2 * MINUTE, b"longer")
+        await looked_through(indexer)
+        await looked_through(indexer)
+    own = ["Titan/broken.txt"] if strategy == "inclusive" else []
+    paths = ["Titan/alone.tif", *own, "Titan/linked.tif", "Titan/own.tif"]
+    assert current(await office.folded()) == paths
+    assert len(await office.stated(FileIndexed)) == len(paths) + 1

@@ -1,9 +1,14 @@
 """Files that are written for long, seen by many looks; the clock is the test's."""
 
 import os
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from services.indexer.tests.office import Office, looked_through
+
+from nexuslims_indexer import instrument, walk
+from nexuslims_indexer.app import indexing
 
 
 def grow(path, size: int, moment) -> None:
@@ -61,3 +66,27 @@ def test_what_is_read_with_a_file_may_grow_for_long(share) -> None:
     (file,) = seen.files(share.start, seen.now)
     assert [(name, size) for name, size, _ in file.beside] == [("map.raw", 49)]
     assert file.began_ns == 0
+
+
+async def test_one_in_a_folder_that_cannot_be_read_any_more_is_not_asked_for_without_end(
+    settings, facts, share, monkeypatch
+) -> None:
+    """It waits for the next look at everything."""
+    still = {"file_settle_seconds": 60, "file_watch": "off"}
+    office = Office(settings.model_copy(update=still), facts)
+    grow(share.write("deep/a.dm3"), 1, datetime.now(UTC))
+    await office.state(*facts.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        (one,) = indexer.instruments.values()
+        assert one._due_growing() < instrument._NEVER
+        later = time.time_ns() + 120 * 10**9
+        monkeypatch.setattr(instrument, "time_ns", lambda: later)
+        monkeypatch.setattr(walk, "list_folder", refuse)
+        await looked_through(indexer)
+        assert list(one._growing) == ["Titan/deep/a.dm3"]
+        assert one._due_growing() == instrument._NEVER
+
+
+def refuse(path, choose):
+    raise PermissionError(13, "Permission denied")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nexuslims_indexer import links as linked
 from nexuslims_indexer import walk
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
@@ -21,10 +22,10 @@ SECOND = 10**9
 def failing(name: str, error: OSError, real=list_folder):
     """A listing that fails for folders of a name."""
 
-    def listing(path, choose):
+    def listing(path, *arguments):
         if Path(path).name == name:
             raise error
-        return real(path, choose)
+        return real(path, *arguments)
 
     return listing
 
@@ -81,6 +82,31 @@ def test_a_linked_file_outside_the_folder_is_found_by_the_name_of_the_link(share
     seen.look()
     assert seen.paths() == ["Titan/own.dm3"]
     assert len(seen.pending()) == 1
+
+
+def test_a_linked_file_counts_when_it_rests(share, tmp_path: Path) -> None:
+    seen = share.seen()
+    target = share.write(tmp_path / "elsewhere" / "b.dm3", seen.now)
+    (share.root / "Titan" / "link.dm3").symlink_to(target)
+    seen.look(seconds=1)
+    assert (seen.all_paths(), list(seen.last.growing)) == ([], ["Titan/link.dm3"])
+    share.write(target, seen.now, b"longer")
+    seen.look_at("Titan", seconds=1)
+    seen.look_at("Titan", seconds=1)
+    assert (seen.all_paths(), list(seen.last.growing)) == ([], ["Titan/link.dm3"])
+    seen.look_at("Titan", seconds=6)
+    assert (seen.all_paths(), list(seen.last.growing)) == (["Titan/link.dm3"], [])
+
+
+def test_a_linked_file_that_cannot_be_looked_at_is_as_it_was(share, tmp_path, monkeypatch) -> None:
+    target = share.write(tmp_path / "elsewhere" / "b.dm3")
+    (share.root / "Titan" / "link.dm3").symlink_to(target)
+    seen = share.seen()
+    refused = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(linked, "list_linked", failing("Titan", refused))
+    seen.look()
+    assert seen.paths() == ["Titan/link.dm3"]
+    assert seen.last.unreadable == [Unreadable("Titan", "Permission denied")]
 
 
 @pytest.mark.parametrize("link", ["aaa", "zzz"])
@@ -150,6 +176,18 @@ def test_an_instrument_folder_that_is_away_is_not_an_empty_one(share) -> None:
     (share.root / "Titan").rmdir()
     with pytest.raises(ShareUnavailableError, match=r"Titan.*is the share mounted"):
         share.seen()
+
+
+def test_names_that_come_are_noticed_though_the_folders_own_time_is_set_back(share) -> None:
+    """A copying program gives a folder the time that it had where it comes from."""
+    folder = share.write("deep/a.dm3").parent
+    stamp = (share.start.timestamp(),) * 2
+    os.utime(folder, stamp)
+    seen = share.seen()
+    share.write("deep/b.dm3")
+    os.utime(folder, stamp)
+    seen.look()
+    assert seen.paths() == ["Titan/deep/a.dm3", "Titan/deep/b.dm3"]
 
 
 def test_a_folder_that_was_not_empty_and_is_now_is_a_share_in_trouble(share) -> None:

@@ -50,6 +50,8 @@ class Found:
         Files at rest that are the session's, or might be, and whose they are.
     elsewhere
         Other files at rest, by path, at the places where files of the session were.
+    companions
+        Which of these places have a file that is read with another one.
     growing
         Paths of files that are not at rest.
     unreadable
@@ -62,6 +64,7 @@ class Found:
 
     claims: Mapping[FoundFile, Claim] = field(default_factory=dict)
     elsewhere: Mapping[str, FoundFile] = field(default_factory=dict)
+    companions: Collection[str] = frozenset()
     growing: Collection[str] = ()
     unreadable: tuple[Unreadable, ...] = ()
     may_be_hidden: bool = False
@@ -176,7 +179,6 @@ class _Change:
                 if claim.session == state.session:
                     self._mine[file.token] = (file, claim)
         self._places = {file.path: file for file in [*claims, *elsewhere]}
-        self._companions = {path for file in self._places.values() for path in file.companions()}
         self.tokens: set[str] = set()
         self.missing: set[str] = set()
 
@@ -214,7 +216,7 @@ class _Change:
         file = file_of(self._current[token])
         if file.path in self._found.growing:
             return None  # what it becomes is known when it is at rest
-        if readable(file.path) in self._companions:
+        if file.path in self._found.companions:
             return "elsewhere", ""  # it lay there alone before, and was a file of its own
         now = self._places.get(file.path)
         if now is not None and now.token != token:

@@ -1,7 +1,7 @@
 """What was seen of an instrument's folders: a local SQLite file that can be thrown away.
 
 It makes looks cheap, and is never the truth: the log of events is. What is assumed of it: a folder
-whose modification time is the same holds the same names; and a file that was left alone for an hour
+whose own times are the same holds the same names; and a file that was left alone for an hour
 is rewritten under another name, not in place. The sweep lists everything, and so checks both.
 """
 
@@ -16,9 +16,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from nexuslims_contracts.paths import readable
 from nexuslims_indexer.index_database import attributes, open_database
 from nexuslims_indexer.listing import Listing
-from nexuslims_indexer.model import FoundFile, Growing, KnownFolder, prefix_of
+from nexuslims_indexer.model import Beside, FoundFile, Growing, KnownFolder, prefix_of
 
 _MONTH_NS: Final = 31 * 86_400 * 10**9
 _LARGEST: Final = 2**63 - 1
@@ -77,15 +78,15 @@ class FolderIndex:
     def folders(self) -> dict[str, KnownFolder]:
         """Return all folders of a tree, by path."""
         rows = self._database.execute(
-            "SELECT path, device, mtime_ns, listed_ns, newest_ns, folders, links, length(names)"
-            " FROM folder"
+            "SELECT path, device, mtime_ns, ctime_ns, listed_ns, newest_ns, folders, links,"
+            " length(names) FROM folder"
         )
         return {os.fsdecode(row[0]): _known(row[1:]) for row in rows}
 
     def folder(self, path: str) -> KnownFolder | None:
         """Return one folder."""
         row = self._database.execute(
-            "SELECT device, mtime_ns, listed_ns, newest_ns, folders, links, length(names)"
+            "SELECT device, mtime_ns, ctime_ns, listed_ns, newest_ns, folders, links, length(names)"
             " FROM folder WHERE path = ?",
             (os.fsencode(path),),
         ).fetchone()
@@ -109,10 +110,7 @@ class FolderIndex:
             times=array("q", row[3]),
             sizes=array("q", row[4]),
             shared={name: tuple(one) for name, one in json.loads(row[5]).items()},
-            beside={
-                name: tuple([(other, size, mtime_ns) for other, size, mtime_ns in many])
-                for name, many in json.loads(row[6]).items()
-            },
+            beside={name: _beside(many) for name, many in json.loads(row[6]).items()},
         )
         self._last = (path, listing)
         return listing
@@ -126,11 +124,12 @@ class FolderIndex:
         times = listing.times
         self._last = None
         self._database.execute(
-            "INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 os.fsencode(path),
                 listing.device,
                 listing.mtime_ns,
+                listing.ctime_ns,
                 listed_ns,
                 times[0] if times else None,
                 listing.newest_ns,
@@ -165,16 +164,22 @@ class FolderIndex:
 
     def linked(self) -> dict[str, FoundFile]:
         """Return the files that only symbolic links lead to, by the path of the link."""
-        query = "SELECT mtime_ns, path, size FROM linked"
+        query = "SELECT mtime_ns, path, size, beside FROM linked"
         rows = self._database.execute(query)
-        found = (FoundFile(row[0], os.fsdecode(row[1]), row[2]) for row in rows)
+        found = (
+            FoundFile(row[0], os.fsdecode(row[1]), row[2], beside=_beside(json.loads(row[3])))
+            for row in rows
+        )
         return {file.path: file for file in found}
 
     def put_linked(self, files: Iterable[FoundFile]) -> None:
         """Keep the files that only links lead to; those kept before are forgotten."""
         self._database.execute("DELETE FROM linked")
-        rows = ((os.fsencode(file.path), file.size, file.mtime_ns) for file in files)
-        self._database.executemany("INSERT INTO linked VALUES (?, ?, ?)", rows)
+        rows = (
+            (os.fsencode(file.path), file.size, file.mtime_ns, json.dumps(file.beside))
+            for file in files
+        )
+        self._database.executemany("INSERT INTO linked VALUES (?, ?, ?, ?)", rows)
 
     def growing(self) -> dict[str, Growing]:
         """Return the files that are not at rest, by path."""
@@ -293,7 +298,8 @@ class FolderIndex:
 
     def changed_since(self, moment_ns: int) -> list[str]:
         """Return the folders in which names changed after a time, nanoseconds since the epoch."""
-        rows = self._database.execute("SELECT path FROM folder WHERE mtime_ns > ?", (moment_ns,))
+        query = "SELECT path FROM folder WHERE max(mtime_ns, ctime_ns) > ?"
+        rows = self._database.execute(query, (moment_ns,))
         return [os.fsdecode(path) for (path,) in rows]
 
     def files_in(self, folder: str) -> list[FoundFile]:
@@ -322,6 +328,18 @@ class FolderIndex:
                     found[path] = FoundFile(mtime_ns, path, size, beside=beside)
                 elif path in linked:
                     found[path] = linked[path]
+        return found
+
+    def companions(self, paths: Iterable[str]) -> set[str]:
+        """Return those of some paths at which a file is that is read with another one."""
+        found: set[str] = set()
+        linked = list(self.linked().values())
+        for folder, group in groupby(sorted(paths), key=lambda path: path.rpartition("/")[0]):
+            listing = self.listing(folder)
+            beside = list(listing.beside.values()) if listing else []
+            beside += [one.beside for one in linked if one.path.rpartition("/")[0] == folder]
+            names = {name for many in beside for name, _, _ in many}
+            found.update(path for path in group if readable(path.rpartition("/")[2]) in names)
         return found
 
     def later_than(self, moment_ns: int) -> list[FoundFile]:
@@ -373,16 +391,21 @@ class FolderIndex:
 
 
 def _known(row: Sequence[object]) -> KnownFolder:
-    device, mtime_ns, listed_ns, newest_ns, folders, links, length = row
+    device, mtime_ns, ctime_ns, listed_ns, newest_ns, folders, links, length = row
     return KnownFolder(
         device=device,  # type: ignore[arg-type]
         mtime_ns=mtime_ns,  # type: ignore[arg-type]
+        ctime_ns=ctime_ns,  # type: ignore[arg-type]
         listed_ns=listed_ns,  # type: ignore[arg-type]
         newest_ns=newest_ns or 0,  # type: ignore[arg-type]
         folders=_split(folders),  # type: ignore[arg-type]
         links=_split(links),  # type: ignore[arg-type]
         has_files=bool(length),
     )
+
+
+def _beside(many: Iterable[tuple[str, int, int]]) -> Beside:
+    return tuple([(name, size, mtime_ns) for name, size, mtime_ns in many])
 
 
 def _begun(file: FoundFile, grown: dict[str, tuple[int, int]]) -> FoundFile:

@@ -9,16 +9,18 @@ from nexuslims_indexer.errors import IndexInUseError
 
 log = logging.getLogger(__name__)
 
-_VERSION: Final = "4"
+_VERSION: Final = "5"
 _SCHEMA: Final = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE folder (
     path BLOB NOT NULL UNIQUE, device INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    listed_ns INTEGER NOT NULL, oldest_ns INTEGER, newest_ns INTEGER, folders BLOB NOT NULL,
-    links BLOB NOT NULL, names BLOB NOT NULL, times BLOB NOT NULL, sizes BLOB NOT NULL,
-    shared TEXT NOT NULL, beside TEXT NOT NULL
+    ctime_ns INTEGER NOT NULL, listed_ns INTEGER NOT NULL, oldest_ns INTEGER,
+    newest_ns INTEGER, folders BLOB NOT NULL, links BLOB NOT NULL, names BLOB NOT NULL,
+    times BLOB NOT NULL, sizes BLOB NOT NULL, shared TEXT NOT NULL, beside TEXT NOT NULL
 );
-CREATE TABLE linked (path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL);
+CREATE TABLE linked (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, beside TEXT NOT NULL
+);
 CREATE TABLE growing (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     seen_ns INTEGER NOT NULL, began_ns INTEGER NOT NULL, changed INTEGER NOT NULL

@@ -19,9 +19,10 @@ from nexuslims_indexer.model import Growing, Look, Seen, Tree, Unreadable
 from nexuslims_indexer.names import Names
 from nexuslims_indexer.place import Place
 from nexuslims_indexer.schedule import LONGEST, Occasion, next_look
+from nexuslims_indexer.share import check_folder
 from nexuslims_indexer.threads import in_thread
 from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions
-from nexuslims_indexer.walk import RECENT_NS, check_folder, look, look_at
+from nexuslims_indexer.walk import RECENT_NS, look, look_at
 from nexuslims_shared.errors import BrokerUnavailableError
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class InstrumentIndexer:
         self._wake = asyncio.Event()
         self._other_names: tuple[Names, str] | None = None
         self._request = _LookRequest()
-        self._asked = self._answered = 0
+        self._asked = self._answered = self._looked_ns = 0
         self._failure: Exception | None = None
         self._last = self._compared = _LONG_AGO
         self._growing: dict[str, Growing] = {}
@@ -228,7 +229,8 @@ class InstrumentIndexer:
         if request.asked or request.everything or now >= self._due(now):
             found = await self._look_everywhere(now, everything=request.everything)
         else:
-            folders = request.folders | self._parents_of_resting(time_ns())
+            self._looked_ns = time_ns()
+            folders = request.folders | self._parents_of_resting(self._looked_ns)
             found = await self._in_thread_look_at(folders)
         trouble = "; ".join(place.reason for place in self._inner_trouble)
         if self.trouble and not trouble:
@@ -244,7 +246,7 @@ class InstrumentIndexer:
             self.tree(datetime.now(UTC)),
             self._index,
             self._names,
-            time_ns(),
+            self._looked_ns,
             folders,
         )
 
@@ -256,14 +258,15 @@ class InstrumentIndexer:
         tracked = list(self._tracked.of(self._place.folder))
         is_wide = now - self._compared >= LONGEST
         recent_ns = _recent_ns(tracked, now, self._policy.delay if is_wide else LONGEST)
+        self._looked_ns = time_ns()
         found = await in_thread(
             self._thread,
             look,
             self.tree(now),
             self._index,
             self._names,
-            time_ns(),
-            everything=everything or time_ns() - swept >= sweep,
+            self._looked_ns,
+            everything=everything or self._looked_ns - swept >= sweep,
             recent_ns=recent_ns,
             had_files=any(one.has_files for one in tracked),
         )
@@ -320,10 +323,13 @@ class InstrumentIndexer:
 
     def _due_growing(self) -> datetime:
         """When a file that grew may be at rest."""
-        seen = [one.seen_ns for one in self._growing.values()]
-        if not seen or self._failure is not None:
+        settle = self._settle_ns()
+        resting = [one.seen_ns + settle for one in self._growing.values()]
+        # what was to be at rest at the last look, and is not, could not be looked at then
+        resting = [moment for moment in resting if moment >= self._looked_ns]
+        if not resting or self._failure is not None:
             return _NEVER
-        due = datetime.fromtimestamp((min(seen) + self._settle_ns()) / 10**9, UTC)
+        due = datetime.fromtimestamp(min(resting) / 10**9, UTC)
         return due + timedelta(milliseconds=50)
 
     def _settle_ns(self) -> int:

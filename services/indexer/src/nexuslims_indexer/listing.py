@@ -6,9 +6,10 @@ network share that is most of the cost, on a local disk resolving the path again
 
 import errno
 import os
+import stat
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -46,7 +47,7 @@ class Listing:
 
     Parameters
     ----------
-    device, mtime_ns
+    device, mtime_ns, ctime_ns
         Of the folder itself.
     names, times, sizes
         Of its wanted files, in the order of time: modification times in nanoseconds, bytes.
@@ -66,6 +67,7 @@ class Listing:
 
     device: int
     mtime_ns: int
+    ctime_ns: int = 0
     names: tuple[str, ...] = ()
     times: "array[int]" = field(default_factory=lambda: array("q"))
     sizes: "array[int]" = field(default_factory=lambda: array("q"))
@@ -141,19 +143,61 @@ def list_folder(path: str, choose: Choose) -> Listing:
                 elif entry.is_symlink():
                     links.append(entry.name)
         reading = _Reading(descriptor)
-        choice = choose(files)
-        reading.read(choice.files)
-        reading.read_beside(choice.beside)
+        choice = choose([*files, *[name for name in links if _is_to_file(name, descriptor)]])
+        reading.read(_without(choice.files, links))
+        reading.read_beside({name: choice.beside[name] for name in _without(choice.beside, links)})
         return reading.listing(status, folders, links, is_empty=not (files or folders or links))
     finally:
         os.close(descriptor)
 
 
-class _Reading:
-    """Sizes and times of the files of one open folder."""
+def list_linked(path: str, links: Collection[str], choose: Choose) -> Listing:
+    """Return the files to which symbolic links of a folder lead, by the names of the links.
 
-    def __init__(self, descriptor: int) -> None:
+    Parameters
+    ----------
+    path
+        Where the folder is.
+    links
+        Names of links in it; those that are not wanted are left out.
+    choose
+        As for :func:`list_folder`.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be listed.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        reading = _Reading(descriptor, follow_symlinks=True)
+        with os.scandir(descriptor) as entries:
+            choice = choose([entry.name for entry in entries])
+        wanted = [name for name in choice.files if name in links]
+        reading.read(wanted)
+        reading.read_beside({name: choice.beside.get(name, ()) for name in wanted})
+        return reading.listing(os.fstat(descriptor), [], [], is_empty=False)
+    finally:
+        os.close(descriptor)
+
+
+def _is_to_file(link: str, descriptor: int) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(link, dir_fd=descriptor).st_mode)
+    except OSError:
+        return False
+
+
+def _without(names: Collection[str], links: Collection[str]) -> Collection[str]:
+    return [name for name in names if name not in links] if links else names
+
+
+class _Reading:
+    """Sizes and times of the files of one open folder; what is read beside may be linked."""
+
+    def __init__(self, descriptor: int, *, follow_symlinks: bool = False) -> None:
         self._descriptor = descriptor
+        self._follow_symlinks = follow_symlinks
         self._names: list[str] = []
         self._times = array("q")
         self._sizes = array("q")
@@ -161,12 +205,12 @@ class _Reading:
         self._unreadable: dict[str, str] = {}
         self._beside: dict[str, Beside] = {}
 
-    def read(self, names: Sequence[str]) -> None:
-        stat, descriptor = os.stat, self._descriptor
+    def read(self, names: Collection[str]) -> None:
+        status_of, descriptor, follow = os.stat, self._descriptor, self._follow_symlinks
         keep, time, size = self._names.append, self._times.append, self._sizes.append
         for name in names:
             try:
-                status = stat(name, dir_fd=descriptor, follow_symlinks=False)
+                status = status_of(name, dir_fd=descriptor, follow_symlinks=follow)
             except OSError as error:
                 if error.errno not in GONE:
                     self._unreadable[name] = error.strerror or type(error).__name__
@@ -191,10 +235,12 @@ class _Reading:
 
     def _companion(self, name: str) -> Beside:
         try:
-            status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            status = os.stat(name, dir_fd=self._descriptor)
         except OSError as error:
             if error.errno not in GONE:
                 self._unreadable[name] = error.strerror or type(error).__name__
+            return ()
+        if not stat.S_ISREG(status.st_mode):
             return ()
         return ((readable(name), status.st_size, time_of(status)),)
 
@@ -206,6 +252,7 @@ class _Reading:
         return Listing(
             device=folder.st_dev & _FITS_SQLITE,
             mtime_ns=time_of(folder),
+            ctime_ns=folder.st_ctime_ns,
             names=tuple([names[place] for place in order]),
             times=array("q", [times[place] for place in order]),
             sizes=array("q", [sizes[place] for place in order]),

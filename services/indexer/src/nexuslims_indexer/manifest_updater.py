@@ -147,6 +147,8 @@ class ManifestUpdater:
             await self._recognise(sessions, wanted)
         if seen.is_first:
             await self._read_those_that_differ(sessions, wanted)
+        if times or wanted:
+            await self.warnings.check_times(now)
         for batch in batches(wanted):
             await self._decide_batch(sessions, batch, seen, now)
         if self._doubtful != kept:
@@ -376,9 +378,11 @@ class ManifestUpdater:
         places = paths_of(state) - {file.path for file in claims}
         near = {path for path, file in seen.growing.items() if self._is_near(file, one)}
         folder, since = window.instrument.filestore, nanoseconds(window.start)
+        elsewhere = await in_thread(self._thread, self._index.locate, places)
         return Found(
             claims,
-            await in_thread(self._thread, self._index.locate, places),
+            elsewhere,
+            await in_thread(self._thread, self._index.companions, places - elsewhere.keys()),
             frozenset(near | (seen.growing.keys() & places)),
             seen.unreadable,
             any(place.may_hide(folder, since) for place in seen.unreadable),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nexuslims_contracts.identifiers import file_token
-from nexuslims_contracts.paths import readable
 
 Beside: TypeAlias = tuple[tuple[str, int, int], ...]
 """Name, size and modification time of the files that are read with another one."""
@@ -58,13 +57,6 @@ class FoundFile:
         """Name of this state of the file, and of what is read with it."""
         return file_token(self.path, self.size, self.mtime_ns, self.beside)
 
-    def companions(self) -> list[str]:
-        """Return the paths of what is read with it, readable."""
-        if not self.beside:
-            return []
-        prefix = prefix_of(readable(self.path.rpartition("/")[0]))
-        return [f"{prefix}{name}" for name, _, _ in self.beside]
-
     @property
     def alone(self) -> str:
         """Name of this state of the file, whatever is read with it."""
@@ -77,6 +69,7 @@ class KnownFolder:
 
     device: int
     mtime_ns: int
+    ctime_ns: int
     listed_ns: int
     newest_ns: int
     folders: tuple[str, ...]

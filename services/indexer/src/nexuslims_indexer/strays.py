@@ -5,6 +5,7 @@ came to the share its server knows better: the time of the last change of its in
 """
 
 import os
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -39,9 +40,25 @@ def strays(
         for file in index.files_in(folder)
         if not sessions.overlapping(file.mtime_ns, file.mtime_ns)
     )
-    return sorted(
-        file for file in islice(suspects, _MOST_ASKED) if low_ns < _came(root, file) <= high_ns
-    )
+    return those_that_came(root, suspects, low_ns, high_ns)
+
+
+def those_that_came(
+    root: Path, files: Iterable[FoundFile], low_ns: int, high_ns: int
+) -> list[FoundFile]:
+    """Return the files that came to the share in a span, whatever their own times.
+
+    Parameters
+    ----------
+    root
+        The instrument data path.
+    files
+        Any; no more than a thousand are asked for.
+    low_ns, high_ns
+        The span: after the first, not after the second; nanoseconds since the epoch.
+    """
+    asked = islice(files, _MOST_ASKED)
+    return sorted(file for file in asked if low_ns < _came(root, file) <= high_ns)
 
 
 def _came(root: Path, file: FoundFile) -> int:

@@ -1,7 +1,8 @@
 """Looking through an instrument's folders, and keeping in the index what was found.
 
-A look lists the folders whose modification time is another one than before, and those in which
-files were written lately; the others are taken from the index. A sweep lists them all.
+A look lists the folders that changed, by the times of their modification and of their status, and
+those in which files were written lately; the others are taken from the index. A sweep lists them
+all. The second time counts because copying programs set the first one back: ``rsync -a`` does.
 """
 
 import errno
@@ -10,14 +11,13 @@ import stat
 from array import array
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.listing import GONE, Listing, Row, changed_ns, list_folder, time_of
+from nexuslims_indexer.links import Linked, linked_files, unreadable_files
+from nexuslims_indexer.listing import GONE, Listing, Row, changed_ns, list_folder
 from nexuslims_indexer.model import (
-    FoundFile,
     Growing,
     KnownFolder,
     Look,
@@ -27,11 +27,7 @@ from nexuslims_indexer.model import (
     prefix_of,
 )
 from nexuslims_indexer.names import Names, is_store, may_be_entered, outside_stores
-
-AWAY: Final = frozenset(
-    {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
-)
-"""What network file systems answer while their server is away."""
+from nexuslims_indexer.share import AWAY, check_folder
 
 RECENT_NS: Final = 3600 * 10**9
 """Folders with files that were written so lately are listed at each look: files may be rewritten
@@ -112,37 +108,6 @@ def look_at(
     return walk.result
 
 
-def check_folder(folder: Path, *, had_files: bool) -> tuple[int, int]:
-    """Make sure that the folder of an instrument is there; return its device and inode.
-
-    Parameters
-    ----------
-    folder
-        Where it is.
-    had_files
-        Whether it may not be empty.
-
-    Raises
-    ------
-    ShareUnavailableError
-        If it is away, cannot be read, or is empty and may not be.
-    """
-    try:
-        status = folder.stat()
-        with os.scandir(folder) as entries:
-            is_empty = next(entries, None) is None
-    except OSError as error:
-        raise ShareUnavailableError(
-            f"{folder}: {error.strerror}: is the share mounted, and may it be read?"
-        ) from error
-    if is_empty and had_files:
-        raise ShareUnavailableError(
-            f"{folder} is empty, and was not before: is the share mounted?"
-            " If it was emptied on purpose, put a file into it, for example a README"
-        )
-    return status.st_dev, status.st_ino
-
-
 class _Walk:
     """One walk; changes of the index are made by whoever calls it, all or none."""
 
@@ -189,6 +154,7 @@ class _Walk:
                 self._visit([path], {path: known} if known else {}, left, None, new_only=True)
                 gone += self._below(path) if left else []
             self._check_still(before)
+            self._look_again_at_linked({*map(outside_stores, folders)})
         except ShareUnavailableError as error:
             self._keep()
             return error
@@ -247,6 +213,7 @@ class _Walk:
         status = os.stat(self._real(path))  # noqa: PTH116 - a million paths
         return (
             status.st_mtime_ns == before.mtime_ns
+            and status.st_ctime_ns == before.ctime_ns
             and status.st_dev == before.device
             and before.listed_ns - before.mtime_ns > COARSE_NS
         )
@@ -277,10 +244,8 @@ class _Walk:
             return listing
         known = former.rows() if former else {}
         rows = listing.rows()
-        for name, reason in listing.unreadable.items():
-            self.result.unreadable.append(Unreadable(f"{prefix_of(path)}{name}", reason))
-            if name in known:
-                rows[name] = known[name]
+        self.result.unreadable += unreadable_files(path, listing)
+        rows |= {name: known[name] for name in listing.unreadable if name in known}
         names = sorted(rows, key=lambda name: (rows[name][:2], name))
         return replace(
             listing,
@@ -353,7 +318,7 @@ class _Walk:
             file = f"{prefix_of(path)}{name}"
             if name in now:
                 self._observe(file, now[name], is_known=before.get(name) == now[name])
-            else:
+            elif name not in listing.links:
                 self._growing.pop(file, None)
 
     def _observe(self, path: str, row: Row, *, is_known: bool) -> None:
@@ -384,8 +349,7 @@ class _Walk:
     ) -> None:
         """Follow links out of the tree; each folder and file once, and none of what is in it."""
         folders = [os.path.realpath(self._tree.top)]
-        files: dict[str, tuple[str, FoundFile]] = {}
-        before = self._index.linked()
+        files: dict[str, str] = {}
         while self._links:
             links = [(os.path.realpath(self._real(path)), path) for path in self._links]
             self._links = []
@@ -398,20 +362,41 @@ class _Walk:
                     status = os.stat(real)  # noqa: PTH116
                 except OSError as error:
                     self._note(path, error, left)
-                    if error.errno not in GONE and path in before:
-                        files[real] = (path, before[path])
+                    if error.errno not in GONE:
+                        files[real] = path
                     continue
                 if stat.S_ISDIR(status.st_mode):
                     folders.append(real)
                     self._visit([path], known, left, hot)
-                elif stat.S_ISREG(status.st_mode) and self._names.is_wanted(
-                    path.rpartition("/")[2]
-                ):
-                    file = FoundFile(time_of(status), path, status.st_size)
-                    files[real] = (path, file)
-        self._keep_linked(before, dict(files.values()))
+                elif stat.S_ISREG(status.st_mode):
+                    files[real] = path
+        before = self._index.linked()
+        self._keep_linked(before, self._linked(files.values(), before))
 
-    def _keep_linked(self, before: dict[str, FoundFile], now: dict[str, FoundFile]) -> None:
+    def _look_again_at_linked(self, folders: Collection[str]) -> None:
+        """Look at the files that links in some folders led to; new ones are for a whole look."""
+        before = self._index.linked()
+        again = {path for path in before if path.rpartition("/")[0] in folders}
+        if again:
+            now = {path: file for path, file in before.items() if path not in again}
+            self._keep_linked(before, now | self._linked(again, before))
+
+    def _linked(self, paths: Iterable[str], before: Linked) -> Linked:
+        files, unreadable = linked_files(self._tree.root, paths, self._names, before)
+        self.result.unreadable += unreadable
+        return files
+
+    def _keep_linked(self, before: Linked, now: Linked) -> None:
+        """Keep the files that links lead to, apart from those that are not at rest."""
+        lately = self._now_ns + self._tree.offset_ns - self._tree.settle_ns
+        for path, file in now.items():
+            is_known = before.get(path, file) == file
+            latest = max([file.mtime_ns, *(mtime_ns for _, _, mtime_ns in file.beside)])
+            if path in self._growing or latest > lately or not is_known:
+                row = file.mtime_ns, file.size, file.beside
+                self._observe(path, row, is_known=is_known and path in before)
+        for path in before.keys() - now.keys():
+            self._growing.pop(path, None)
         if before != now:
             changed = set(before.values()) ^ set(now.values())
             self._touched.extend(file.mtime_ns for file in changed)

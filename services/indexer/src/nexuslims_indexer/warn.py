@@ -16,7 +16,7 @@ from nexuslims_indexer.decide import Window
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.model import FoundFile
 from nexuslims_indexer.place import Place, nanoseconds
-from nexuslims_indexer.strays import strays
+from nexuslims_indexer.strays import strays, those_that_came
 from nexuslims_indexer.threads import in_thread
 from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey
 from nexuslims_shared.dead_letters import DeadLetters
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _MARGIN_NS: Final = 14 * 3600 * 10**9
 _MOST_FILES: Final = 10_000
+_FUTURE: Final = "files of the future"
 
 
 class Warnings:
@@ -52,6 +53,7 @@ class Warnings:
         letters: DeadLetters,
     ) -> None:
         self.clock = ""
+        self._future: list[FoundFile] = []
         self._place, self._tracked = place, tracked
         self._index, self._thread, self._letters = index, thread, letters
         self._reported: set[str] = set()
@@ -83,6 +85,28 @@ class Warnings:
                 " clock_timezone if it is so for a part of the year"
             )
             await self._report(self.clock)
+
+    async def check_times(self, now: datetime) -> None:
+        """Say so if files have times that cannot be, whoever else has files.
+
+        Parameters
+        ----------
+        now
+            The time.
+        """
+        clocks = [self._place.rules(key).clock for key in self._instruments()]
+        ahead = max((clock.ahead_ns(now) for clock in clocks), default=0)
+        later = await in_thread(self._thread, self._index.later_than, nanoseconds(now))
+        self._future = from_the_future(later, nanoseconds(now), ahead)
+        if self._future and _FUTURE not in self._reported:
+            self._reported.add(_FUTURE)
+            await self._report(f"files have times in the future, {self._remedy(self._future)}")
+
+    def _remedy(self, future: Sequence[FoundFile]) -> str:
+        return (
+            f"such as {_example(future)}: is the clock right? If not, set clock_offset of"
+            f" {self._pids()} in instruments.toml"
+        )
 
     def _detect(self, sessions: Sessions, low: int, high: int, known_ns: int) -> Offset | None:
         files = list(islice(self._index.files(low, high), _MOST_FILES))
@@ -116,26 +140,35 @@ class Warnings:
             Whether any were found; if not, why that may be.
         """
         notes = [self.clock] if self.clock else []
+        if future := await self._from_the_future(window, now, has_files=has_files):
+            times = _many(future, "has a time", "have times")
+            notes.append(f"{times} in the future, {self._remedy(future)}")
         if has_files:
             return tuple(notes)
-        if strange := await self._misdated(sessions, window, now):
+        if not future and (strange := await self._misdated(sessions, window, now)):
             notes.append(strange)
             await self._report(strange)
         if not await in_thread(self._thread, self._index.count):
             notes.append(f"no file at all is in {self._place.folder}: is the share mounted?")
         return tuple(notes)
 
+    async def _from_the_future(
+        self, window: Window, now: datetime, *, has_files: bool
+    ) -> list[FoundFile]:
+        """Return the files of the future that may be a session's: which came in its time."""
+        if not has_files or not self._future:
+            return self._future
+        return await in_thread(
+            self._thread,
+            those_that_came,
+            self._place.root,
+            self._future,
+            nanoseconds(window.start),
+            nanoseconds(window.end or now),
+        )
+
     async def _misdated(self, sessions: Sessions, window: Window, now: datetime) -> str:
-        """Say which files have times that cannot be, or that no session has."""
-        clocks = [self._place.rules(key).clock for key in self._instruments()]
-        ahead = max((clock.ahead_ns(now) for clock in clocks), default=0)
-        later = await in_thread(self._thread, self._index.later_than, nanoseconds(now))
-        if future := from_the_future(later, nanoseconds(now), ahead):
-            return (
-                f"{_many(future, 'has a time', 'have times')} in the future, such as"
-                f" {_example(future)}: is the clock right? If not, set clock_offset of"
-                f" {self._pids()} in instruments.toml"
-            )
+        """Say which files came in a session's time with times that no session has."""
         arrived = await in_thread(
             self._thread,
             strays,
