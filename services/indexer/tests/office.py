@@ -1,10 +1,12 @@
 """An indexer with its log of events, for tests."""
 
 import asyncio
+from pathlib import Path
 
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event, SessionIndexed
 from nexuslims_indexer.app import indexing
+from nexuslims_indexer.listing import list_folder
 from nexuslims_shared.bucket import MemoryBucket
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.errors import BrokerUnavailableError
@@ -69,3 +71,14 @@ def current(state: SessionState) -> list[str]:
 async def looked_through(indexer) -> None:
     """Every instrument was looked through, and what was found stated."""
     await asyncio.gather(*(one.once() for one in indexer.instruments.values()))
+
+
+def failing(name: str, error: OSError, real=list_folder):
+    """A listing that fails for folders of a name."""
+
+    def listing(path, *arguments):
+        if Path(path).name == name:
+            raise error
+        return real(path, *arguments)
+
+    return listing

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from services.indexer.tests.office import failing
 
-from nexuslims_indexer import links as linked
 from nexuslims_indexer import walk
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
@@ -17,17 +17,6 @@ from nexuslims_indexer.listing import list_folder
 from nexuslims_indexer.model import FoundFile, Unreadable
 
 SECOND = 10**9
-
-
-def failing(name: str, error: OSError, real=list_folder):
-    """A listing that fails for folders of a name."""
-
-    def listing(path, *arguments):
-        if Path(path).name == name:
-            raise error
-        return real(path, *arguments)
-
-    return listing
 
 
 # --- which files -----------------------------------------------------------------------------
@@ -59,75 +48,6 @@ def test_files_come_in_the_order_of_time_then_path(share) -> None:
 def test_size_and_time_are_those_of_the_file(share) -> None:
     path = share.write("a.dm3", content=b"12345")
     assert share.seen().files() == [FoundFile(path.stat().st_mtime_ns, "Titan/a.dm3", 5)]
-
-
-def test_linked_folders_are_searched_in_addition(share, tmp_path: Path) -> None:
-    share.write("real/a.dm3")
-    elsewhere = tmp_path / "elsewhere"
-    share.write(elsewhere / "deep" / "b.dm3")
-    (share.root / "Titan" / "linked").symlink_to(elsewhere)
-    (share.root / "Titan" / "again").symlink_to(elsewhere / "deep")
-    assert share.found() == ["Titan/linked/deep/b.dm3", "Titan/real/a.dm3"]
-
-
-def test_a_linked_file_outside_the_folder_is_found_by_the_name_of_the_link(share, tmp_path) -> None:
-    share.write(tmp_path / "elsewhere" / "b.dm3")
-    link = share.root / "Titan" / "link.dm3"
-    link.symlink_to(tmp_path / "elsewhere" / "b.dm3")
-    share.write("own.dm3")
-    seen = share.seen()
-    assert seen.paths() == ["Titan/link.dm3", "Titan/own.dm3"]
-    link.unlink()
-    seen.pending()
-    seen.look()
-    assert seen.paths() == ["Titan/own.dm3"]
-    assert len(seen.pending()) == 1
-
-
-def test_a_linked_file_counts_when_it_rests(share, tmp_path: Path) -> None:
-    seen = share.seen()
-    target = share.write(tmp_path / "elsewhere" / "b.dm3", seen.now)
-    (share.root / "Titan" / "link.dm3").symlink_to(target)
-    seen.look(seconds=1)
-    assert (seen.all_paths(), list(seen.last.growing)) == ([], ["Titan/link.dm3"])
-    share.write(target, seen.now, b"longer")
-    seen.look_at("Titan", seconds=1)
-    seen.look_at("Titan", seconds=1)
-    assert (seen.all_paths(), list(seen.last.growing)) == ([], ["Titan/link.dm3"])
-    seen.look_at("Titan", seconds=6)
-    assert (seen.all_paths(), list(seen.last.growing)) == (["Titan/link.dm3"], [])
-
-
-def test_a_linked_file_that_cannot_be_looked_at_is_as_it_was(share, tmp_path, monkeypatch) -> None:
-    target = share.write(tmp_path / "elsewhere" / "b.dm3")
-    (share.root / "Titan" / "link.dm3").symlink_to(target)
-    seen = share.seen()
-    refused = PermissionError(errno.EACCES, "Permission denied")
-    monkeypatch.setattr(linked, "list_linked", failing("Titan", refused))
-    seen.look()
-    assert seen.paths() == ["Titan/link.dm3"]
-    assert seen.last.unreadable == [Unreadable("Titan", "Permission denied")]
-
-
-@pytest.mark.parametrize("link", ["aaa", "zzz"])
-def test_a_file_is_found_once_under_its_own_name_whatever_links_are_called(
-    share, link: str
-) -> None:
-    share.write("real/a.dm3")
-    top = share.root / "Titan"
-    (top / link).symlink_to(top / "real")
-    (top / f"{link}.dm3").symlink_to(top / "real" / "a.dm3")
-    assert share.found() == ["Titan/real/a.dm3"]
-
-
-@pytest.mark.parametrize("target", [".", "..", "../..", "loop"])
-def test_loops_end_and_never_lead_to_another_instrument(share, target: str) -> None:
-    share.write("a/b.dm3")
-    share.write(share.root / "Quanta" / "other.dm3")
-    (share.root / "Titan" / "a" / "loop").symlink_to(target)
-    seen = share.seen()
-    assert seen.paths() == ["Titan/a/b.dm3"]
-    assert seen.last.unreadable == []
 
 
 def test_links_to_nothing_pipes_and_folders_with_a_files_name_are_no_files(share) -> None:
