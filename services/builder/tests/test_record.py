@@ -11,7 +11,7 @@ from lxml import etree
 
 from nexuslims_builder.assemble import assemble, file_name
 from nexuslims_builder.inputs import FileInput, RecordInput
-from nexuslims_builder.signals import SignalReader, separate, text_of
+from nexuslims_builder.signals import PROVENANCE, SignalReader, separate, text_of
 from nexuslims_builder.validation import validate
 from nexuslims_contracts.datasets import Axis, CuratedDataset
 from nexuslims_contracts.events import Sample
@@ -261,15 +261,75 @@ def test_the_vendors_trees_are_in_the_record_only_if_that_is_set(make_reading) -
             "session_log": "by hand",
         }
     )
-    own = ["FEI Beam HFW", "Gatan Microscope Info Actual Magnification", "Session Log"]
     trees = ["Gatan Binning – Horizontal", "Gatan Binning – Vertical"]  # noqa: RUF001
+    all_tags = ["FEI Beam HFW", *trees, "Gatan Microscope Info Actual Magnification", "Session Log"]
     for reader, expected in (
-        (SignalReader(), own),
-        (SignalReader(vendor_trees=True), sorted(own + trees)),
+        (SignalReader(), ["Actual Magnification", "FEI Beam HFW", "Session Log"]),
+        (SignalReader(vendor_trees=True), all_tags),
     ):
-        (signal,) = reader.read(event)
-        names = [one.name for one in signal.parameters]
-        assert [one for one in names if one in {*own, *trees}] == expected
+        assert list(of_extensions(reader.read(event))) == expected
+
+
+def of_extensions(signals) -> dict[str, tuple[str, str]]:
+    """Values and units of what has no core field, by name."""
+    (signal,) = signals
+    core = {field.display_name for field in FIELDS.values()}
+    return {
+        one.name: (one.value, one.unit)
+        for one in signal.parameters
+        if one.name not in core and not one.name.startswith(PROVENANCE)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("tecnai_filter_prism_shift", "-0.00[eV]", ("Tecnai Filter Prism Shift", "0", "eV")),
+        ("tecnai_filter_dispersion", "0.10[eV/Channel]", ("Tecnai Filter Dispersion", "0.1", "eV")),
+        ("tecnai_c1_aperture", "2000 um", ("Tecnai C1 Aperture", "2000", "µm")),
+        ("tecnai_sa_aperture", "retracted", ("Tecnai Sa Aperture", "retracted", "")),
+        ("tecnai_image_shift_x_um", -0.235, ("Tecnai Image Shift X", "-0.235", "µm")),
+        ("tecnai_c2_lens_percent", 44.5, ("Tecnai C2 Lens", "44.5", "%")),
+        ("lot", "12 boxes", ("Lot", "12 boxes", "")),
+        ("um", 3, ("um", "3", "")),
+        ("in_um", True, ("In um", "True", "")),
+        ("gatan_microscope_info_stem_camera_length", 135.0, ("STEM Camera Length", "135", "")),
+    ],
+)
+def test_units_stand_apart_from_names_and_values(make_reading, name, value, expected) -> None:
+    shown = of_extensions(SignalReader().read(make_reading(extensions={name: value})))
+    assert [(name, *rest) for name, rest in shown.items()] == [expected]
+
+
+def test_nothing_is_said_twice_in_a_record(make_reading) -> None:
+    event = make_reading(
+        metadata={
+            "objective_aperture": {"value": 30.0, "unit": "um"},
+            "detector_type": "UltraScan",
+            "acquisition_device": "UltraScan",
+            "operator": "DO NOT EDIT",
+        },
+        extensions={
+            "tecnai_obj_aperture": "30 um",
+            "tecnai_sa_aperture": "10 um",
+            "tia_series": "x_1.ser",
+            "gatan_microscope_info_stem_camera_length": 0.0,
+            "creation_time_source": "DataBar (local time, zone of FEI-Titan-TEM)",
+        },
+    )
+    (signal,) = SignalReader().read(event)
+    names = {one.name for one in signal.parameters}
+    assert names >= {"Objective Aperture", "Acquisition Device", "Tecnai Sa Aperture"}
+    assert not names & {"Tecnai Obj Aperture", "Detector", "Operator", "TIA Series"}
+    assert not names & {"STEM Camera Length", "Creation Time Source"}
+    (whole,) = SignalReader(vendor_trees=True).read(event)
+    assert {"Tecnai Obj Aperture", "Detector", "Operator"} <= {one.name for one in whole.parameters}
+
+
+@pytest.mark.parametrize("source", ["file modification time", "Date (local time, no zone told)"])
+def test_the_source_of_a_time_is_told_where_the_file_does_not_state_it(make_reading, source):
+    event = make_reading(extensions={"creation_time_source": source})
+    assert of_extensions(SignalReader().read(event)) == {"Creation Time Source": (source, "")}
 
 
 @pytest.mark.parametrize(

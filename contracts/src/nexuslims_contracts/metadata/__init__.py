@@ -18,11 +18,16 @@ from nexuslims_contracts.metadata.validation import (
     validate_metadata,
     with_qudt,
 )
-from nexuslims_contracts.metadata.vendor_trees import is_vendor_tree
+from nexuslims_contracts.metadata.vendor_trees import (
+    extensions_for_readers,
+    fields_for_readers,
+    is_vendor_tree,
+)
 
 __all__ = [
     "FIELDS", "MODELS", "REQUIRED", "BaseMetadata", "DiffractionMetadata", "Field", "Group",
     "ImageMetadata", "Metadata", "MetadataError", "Problem", "SpectrumImageMetadata",
-    "SpectrumMetadata", "ValidMetadata", "display_name", "fields_of", "is_vendor_tree",
+    "SpectrumMetadata", "ValidMetadata", "display_name", "extensions_for_readers",
+    "fields_for_readers", "fields_of", "is_vendor_tree",
     "partition_metadata", "snake_case", "validate_metadata", "with_qudt",
 ]  # fmt: skip

@@ -33,7 +33,7 @@ __all__ = [
 
 # micro sign, Greek mu; the ångström sign; minus sign and hyphens that are no ASCII
 _ASCII = str.maketrans({"µ": "u", "μ": "u", "\u212b": "Å", "\u2212": "-", "\u2010": "-", "º": "°"})
-_PER_SAMPLE = re.compile(r"/(?:ch|channel|px|pixel)$")
+_PER_SAMPLE = re.compile(r"/(?:ch|[Cc]hannel|px|[Pp]ixel)$")
 # What a double can tell: beyond it, a division that does not come out even shows noise.
 _DOUBLE = Context(prec=15)
 

@@ -14,9 +14,14 @@ from typing import Final
 from nexuslims_contracts.datasets import Dataset, ExtractorVersion
 from nexuslims_contracts.events import MetadataExtracted
 from nexuslims_contracts.identifiers import PERSON_PATTERN, PERSON_PREFIX
-from nexuslims_contracts.metadata import FIELDS, display_name, is_vendor_tree
+from nexuslims_contracts.metadata import (
+    FIELDS,
+    display_name,
+    extensions_for_readers,
+    fields_for_readers,
+)
 from nexuslims_contracts.record.model import Parameter
-from nexuslims_contracts.units import written_unit
+from nexuslims_contracts.units import known_unit, written_unit
 
 LONGEST_VALUE: Final = 200
 """Characters of a parameter that a record shows; the metadata file has all of them."""
@@ -30,6 +35,13 @@ FORGOTTEN: Final = "(forgotten)"
 """Stands for the name of a person who was forgotten."""
 
 _PERSON: Final = re.compile(PERSON_PATTERN)
+_NUMBER_WITH_UNIT: Final = re.compile(r"([-+]?\d{1,15}(?:\.\d{1,15})?) ?\[?([A-Za-zµμÅ°%/]+)\]?")
+_UNITS_IN_NAMES: Final = {
+    **{
+        unit: unit for unit in ("eV", "keV", "kV", "nA", "pA", "um", "nm", "mm", "mrad", "ms", "us")
+    },
+    "Percent": "%",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +121,11 @@ class SignalReader:
         """Return the parameters by what they are about; of equal names the first counts."""
         warned = {display_name(field) for field in dataset.warnings}
         found: dict[str, Parameter] = {}
+        metadata: Mapping[str, object] = dataset.metadata
         if not self._vendor_trees:
-            extensions = {
-                name: value
-                for name, value in extensions.items()
-                if not is_vendor_tree(name) or (isinstance(value, dict) and "unit" in value)
-            }
-        for name, value, unit in _values(dataset, extensions, extractor):
+            extensions = extensions_for_readers(extensions, metadata)
+            metadata = fields_for_readers(metadata)
+        for name, value, unit in _values(dataset, metadata, extensions, extractor):
             if name not in found:
                 found[name] = self._parameter(name, value, unit, unreliable=name in warned)
         names = tuple(found)
@@ -216,7 +226,10 @@ def _name(prefix: str, key: str) -> str:
 
 
 def _values(
-    dataset: Dataset, extensions: Mapping[str, object], extractor: ExtractorVersion
+    dataset: Dataset,
+    metadata: Mapping[str, object],
+    extensions: Mapping[str, object],
+    extractor: ExtractorVersion,
 ) -> list[tuple[str, object, str]]:
     """Return name, value and unit of each parameter."""
     found: list[tuple[str, object, str]] = [
@@ -225,8 +238,10 @@ def _values(
     ]
     if dataset.shape:
         found.append(("Data Dimensions", f"({', '.join(map(str, dataset.dimensions()))})", ""))
-    _flatten("", dataset.metadata, found)
+    _flatten("", metadata, found)
+    own = len(found)
     _flatten("", extensions, found)
+    found[own:] = [_quantity(*one) for one in found[own:]]
     for part, text in (
         ("Module", extractor.name),
         ("Version", extractor.version),
@@ -250,6 +265,39 @@ def _flatten(
             found.append((name, value["value"], written_unit(str(value["unit"]))))
         else:
             _flatten(name + SEPARATOR, value, found)
+
+
+def _quantity(name: str, value: object, unit: str) -> tuple[str, object, str]:
+    """Return an extension with its unit apart, which may stand in its name or in its value.
+
+    Parameters
+    ----------
+    name, value, unit
+        As they were found; the unit may be empty.
+    """
+    if unit or isinstance(value, bool):
+        return name, value, unit
+    if isinstance(value, str):
+        return (name, *_number_in(value))
+    if isinstance(value, (int, float)):
+        name, unit = _unit_in(name)
+    return name, value, unit
+
+
+@lru_cache(maxsize=8192)
+def _unit_in(name: str) -> tuple[str, str]:
+    """Return a name and its unit: ``Image Shift X um`` is an ``Image Shift X`` in µm."""
+    start, _, last = name.rpartition(" ")
+    unit = _UNITS_IN_NAMES.get(last, "")
+    return (start, written_unit(unit)) if start and unit else (name, "")
+
+
+@lru_cache(maxsize=8192)
+def _number_in(text: str) -> tuple[float | str, str]:
+    """Return the number and the unit of a text such as ``0.00[eV]`` or ``150 um``, or the text."""
+    found = _NUMBER_WITH_UNIT.fullmatch(text)
+    unit = known_unit(found[2]) if found else None
+    return (float(found[1]), written_unit(unit)) if found and unit else (text, "")
 
 
 def _is_time_of_file(extensions: Mapping[str, object]) -> bool:

@@ -3,16 +3,23 @@
 from calendar import month_name
 from collections.abc import Iterable
 from functools import lru_cache
+from html import escape
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from nexuslims_contracts.record.model import Parameter
 from nexuslims_uploader.catalogue import Entry, Page
 from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.html import is_web_address, templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_UNRELIABLE: Final = (
+    ' <span class="tag" title="The instrument\'s software is known to fill this in unreliably">'
+    "unreliable</span>"
+)
 
 
 def record_page(record: RecordToUpload, *, home: str, previews: str) -> bytes:
@@ -85,12 +92,26 @@ def _environment() -> "Environment":
     environment = templates().overlay()
     environment.filters |= {
         "address": quote,
+        "rows": _rows,
         "page": lambda file: PurePosixPath(file).with_suffix(".html").name,
         "moment": _moment,
         "month": _month,
     }
     environment.tests["web_address"] = is_web_address
     return environment
+
+
+def _rows(parameters: Iterable[Parameter]) -> str:
+    """Return the rows of a table of parameters, as HTML."""
+    return "".join(map(_row, parameters))
+
+
+@lru_cache(maxsize=8192)
+def _row(one: Parameter) -> str:
+    """Return the row of a parameter; most are those of many datasets."""
+    value = f"{one.value} {one.unit}" if one.unit else one.value
+    doubt = _UNRELIABLE if one.unreliable else ""
+    return f"<tr><td>{escape(one.name)}</td><td>{escape(value)}{doubt}</td></tr>\n"
 
 
 def _moment(text: str) -> str:
