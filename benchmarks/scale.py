@@ -4,14 +4,16 @@ The log is made once, into the user's cache folder (:mod:`benchmarks.scale_strea
 five minutes for a million); ``EVENTS=10000000`` asks for another length,
 ``PERIODS=month`` for a stream for each month. Sessions are opened by a
 repository that remembers none, at random, first after the broker's start (cold: each block of the
-log is read for the first time) and again (warm); as five of the six services open them, and once
-more with the datasets of their files, which the builder needs. The read model is made in a
-process of its own, whose peak of memory counts; the broker is killed, and timed until it answers.
-The console's lists are called at a hundred thousand sessions (:mod:`benchmarks.scale_lists`).
+log is read for the first time) and again (warm); as five of the six services open them, in a
+process whose imports are exempt from collections of cycles as in a service, and once more with the
+datasets of their files, which the builder needs. The read model is made in a process of its own,
+whose peak of memory counts; the broker is killed, and timed until it answers. The
+console's lists are called at a hundred thousand sessions (:mod:`benchmarks.scale_lists`).
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -56,6 +58,7 @@ def main() -> None:
         os.environ.get("PERIODS", "all")
     )
     report = Report("scale")
+    gc.freeze()
     asyncio.run(_measure(stream_folder(events, periods), session_count(events), report))
     measure_lists(report)
     report.finish()

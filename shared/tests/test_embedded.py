@@ -51,3 +51,18 @@ def test_a_killed_broker_starts_again(tmp_path: Path) -> None:
     second = start_embedded(tmp_path, port=first.port)
     assert second.port == first.port
     second.stop()
+
+
+def test_the_server_collects_garbage_less_often_unless_the_environment_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOGC", "50")
+    monkeypatch.delenv("GOMEMLIMIT", raising=False)
+    broker = start_embedded(tmp_path)
+    try:
+        text = Path(f"/proc/{broker.process.pid}/environ").read_bytes().decode()
+    finally:
+        broker.stop()
+    environment = dict(line.split("=", 1) for line in text.split("\0") if line)
+    assert environment["GOGC"] == "50"
+    assert int(environment["GOMEMLIMIT"]) > 0

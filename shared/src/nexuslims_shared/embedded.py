@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -36,6 +37,12 @@ _LOG_TAIL: Final = 100_000
 _REFUSED: Final = ("failed to store a msg", "Critical write error")
 """How nats-server says in its log that it could not write (2.15)."""
 _GIGABYTE: Final = 1e9
+_GARBAGE_PERCENT: Final = 200
+_MEMORY_SHARE: Final = 0.7
+"""Go's runtime collects garbage when the heap has grown by 100 percent: while the server reads
+blocks of the log into its cache, that takes a third of its CPU time and stops answers for up to
+50 ms. At twice that it takes half (measured with ``make bench-scale``, 2026-11); the limit has it
+collect more often before the machine's memory is full."""
 
 _CONFIG = """\
 server_name: nexuslims-embedded
@@ -256,11 +263,19 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
             [binary, "-c", str(_configure(home, port, sync_interval))],
             stdout=output,
             stderr=output,
+            env=_environment(),
             start_new_session=True,
             pass_fds=[claim],
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - one call into the kernel, no locks
         )
     return StartingBroker(process, home, state)
+
+
+def _environment() -> dict[str, str]:
+    """Return the server's environment; what is set already counts."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = {"GOGC": str(_GARBAGE_PERCENT), "GOMEMLIMIT": str(int(_MEMORY_SHARE * memory))}
+    return {**limit, **os.environ}
 
 
 def find_server() -> str:
