@@ -302,9 +302,29 @@ def maps_among_images(random: np.random.Generator) -> KnownFiles:
     return KnownFiles(line, ["STEM_Imaging"] * line.times.size, durations)
 
 
+def maps_in_a_row(random: np.random.Generator) -> KnownFiles:
+    """Draw two activities of maps alone: from map to map it is minutes, and the pause two hours."""
+    durations = random.uniform(600, 2400, 12)
+    gaps = durations[1:] * random.uniform(0.95, 1.05, 11) + random.uniform(20, 60, 11)
+    gaps[5] += random.uniform(5400, 9000)
+    line = join([gaps[:5], gaps[6:]], [float(gaps[5])])
+    return KnownFiles(line, ["EDS_Spectrum_Image"] * line.times.size, durations.tolist())
+
+
+def exposures_of_some(random: np.random.Generator) -> KnownFiles:
+    """Draw one activity of exposures without a pause; of three files in ten it is not known."""
+    line = session(random, [60], uniform(65, 90), BREAKS)
+    gaps = np.diff(line.times, prepend=line.times[0])
+    known = np.arange(60) % 10 < 7  # noqa: PLR2004 - see above
+    durations = gaps * random.uniform(0.9, 1.0, 60) * known
+    return KnownFiles(line, ["TEM_Imaging"] * 60, durations.tolist())
+
+
 WITH_EVIDENCE: Final[dict[str, Callable[[np.random.Generator], KnownFiles]]] = {
     "techniques in turn": techniques_in_turn,
     "maps among images": maps_among_images,
+    "maps in a row": maps_in_a_row,
+    "exposures of some": exposures_of_some,
 }
 """Kinds in which the times alone mislead."""
 

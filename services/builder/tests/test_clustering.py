@@ -253,3 +253,15 @@ def test_evidence_belongs_to_its_file_in_whatever_order_files_are_given() -> Non
     durations = [0.0] * 6 + [1200.0] + [0.0] * 5
     assert sizes(times[::-1], durations=durations[::-1]) == [12]
     assert sizes([*times, times[6]], durations=[*durations, 0.0]) == [13]
+
+
+def test_a_pause_among_long_acquisitions_is_seen_by_what_they_leave_of_the_gaps() -> None:
+    gaps = [700.0, 1500.0, 2300.0, 1000.0, 1900.0, 7000.0, 800.0, 2200.0, 1200.0]
+    times = [0.0]
+    for gap in gaps:
+        times.append(times[-1] + gap)
+    durations = [600.0, *(gap - 40.0 for gap in gaps)]
+    durations[6] = 1400.0
+    durations[3] = 1.05 * gaps[2]
+    assert sizes(times) == [10]
+    assert sizes(times, durations=durations) == [6, 4]

@@ -52,6 +52,13 @@ REGULAR: Final = 1.3
 """Lone files one after the other are a series if there are so many gaps between them, or fewer that
 differ by no more than the ratio."""
 
+EXPLAINED: Final = 0.5
+"""What stays at least of an ordinary gap."""
+
+PLAUSIBLE: Final = 1.1
+"""An acquisition may seem to take so many times as long as the time since the file before: files
+are stored a moment early or late."""
+
 SMOOTHING: Final = 0.25
 """Standard deviation of the density of gaps, in the natural logarithm of their length."""
 
@@ -109,20 +116,21 @@ def idle_times(gaps: "Floats", durations: "Floats") -> "Floats":
     gaps
         Seconds between files, shape (n - 1,).
     durations
-        Of the later file of each gap, in seconds; a duration longer than the gap is not plausible
-        and does not count.
+        Of the later file of each gap, in seconds; a duration clearly longer than the gap is not
+        plausible and does not count.
 
     Returns
     -------
     numpy.ndarray
-        No shorter than the median of the gaps, or than the gap itself.
+        No shorter than the median of what is left and half of that of the gaps, or than the gap
+        itself: where few durations are known, those of the others are no pauses.
     """
     import numpy as np  # noqa: PLC0415
 
-    plausible = np.where(durations <= gaps, durations, 0.0)
-    usual = np.minimum(gaps, np.median(gaps))
-    longest: Floats = np.maximum(gaps - plausible, usual)
-    return longest
+    left = gaps - np.where(durations <= PLAUSIBLE * gaps, durations, 0.0)
+    usual = max(np.median(left), EXPLAINED * np.median(gaps))
+    idle: Floats = np.maximum(left, np.minimum(gaps, usual))
+    return idle
 
 
 def separating_lengths(gaps: "Floats") -> "Floats":
