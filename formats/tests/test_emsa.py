@@ -114,3 +114,15 @@ def test_a_spectrum_without_its_end_is_partial(tmp_path):
 def test_what_is_no_spectrum_is_damaged(tmp_path, rows):
     text = HEAD.format(kind="Y", scale="10.0", point=".") + rows + END
     assert spectrum(tmp_path, text).outcome == "failed"
+
+
+def test_a_spectrum_with_all_its_points_needs_no_end_mark(tmp_path):
+    text = (
+        "#FORMAT: EMSA/MAS Spectral Data File\n#NPOINTS: 3\n#XUNITS: eV\n#DATATYPE: Y\n"
+        "#XPERCHAN: 5\n#SPECTRUM:\n1\n2\n"
+    )
+    path = tmp_path / "a.msa"
+    path.write_text(text)
+    assert read(path).outcome == "partial"
+    path.write_text(f"{text}3\n")
+    assert read(path).outcome == "extracted"

@@ -51,7 +51,7 @@ _TECHNIQUES: Final = {
     "ELS": "EELS", "EELS": "EELS", "EDS": "EDS", "WDS": "WDS", "CLS": "CL", "AES": "AES",
     "XPS": "XPS", "XRF": "XRF", "PES": "PES", "GAM": "GAM",
 }  # fmt: skip
-_FIELDS: tuple[Row, ...] = (
+FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "BEAMKV", "kV"),
     ("emission_current", "EMISSION", "uA"),
     ("probe_current", "PROBECUR", "nA"),
@@ -103,7 +103,8 @@ class EmsaExtractor:
         axis, doubt = _placed(_axis(entries, units, len(counts), comma=comma), places)
         metadata |= calibration([axis])
         problems = [doubt] if doubt else []
-        if not ends:
+        is_whole = ends or len(counts) == points  # some programs leave the end mark out
+        if not is_whole:
             problems.append("the file ends within its spectrum")
         number_of = f"it has {len(counts)} points, but NPOINTS tells {points}"
         if ends and len(counts) < points:
@@ -226,7 +227,7 @@ def _metadata(entries: Mapping[str, str], units: Mapping[str, str]) -> dict[str,
         text, unit = entries.get(name), units.get(name)
         return f"{text} {unit}" if text and unit and quantity(text) is not None else text
 
-    return dict(mapped(with_unit, _FIELDS))
+    return dict(mapped(with_unit, FIELDS))
 
 
 def _axis(

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import math
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -27,10 +28,13 @@ from nexuslims_formats.rosettasciio.kinds import (
     is_known,
     kind_of,
 )
+from nexuslims_formats.rosettasciio.ncem import in_order
+from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
+from nexuslims_formats.rosettasciio.topspin import with_angles
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
 from nexuslims_formats.sidecars import refuse_odd
-from nexuslims_formats.times import moment
+from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import nested
 from nexuslims_formats.truncation import what_is_missing
 from nexuslims_formats.values import leaves
@@ -71,8 +75,13 @@ _FIELDS: tuple[Row, ...] = (
     ("exposure_time", "Detector/Camera/exposure", "s"),
     ("detector_type", "Detector/Camera/name", "text"),
     ("detector_type", "Detector/detector_type", "text"),
+    # of light: the instrument's detector stands beside the microscope
+    ("detector_type", "Detector/model", "text"),
+    ("exposure_time", "Detector/exposure_per_frame", "s"),
+    ("acquisition_time", "Detector/integration_time", "s"),
 )
-_UNDEFINED = "<undefined>"
+_EDITED = ("hspy", "zspy")
+_UNDEFINED = ("<undefined>", "[]")
 _QUANTITY_AND_UNIT = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
 _UNEVEN = 0.01
 """Of a step: what still counts as evenly spaced."""
@@ -171,7 +180,13 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     if name == "pantarhei":
         return _panta_rhei(module, path, lazy=lazy)
     parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
-    return list(map(_rows_first, parts)) if name == "emd" else parts
+    if name == "emd":
+        return in_order(path, parts)
+    if name == "topspin":
+        return list(map(with_angles, parts))
+    if name == "nexus":
+        return without_places(parts)
+    return parts
 
 
 def _panta_rhei(module: Any, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
@@ -187,22 +202,6 @@ def _panta_rhei(module: Any, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
         str(path), lazy=lazy, allow_restricted_pickle=True
     )
     return parts
-
-
-def _rows_first(part: dict[str, Any]) -> dict[str, Any]:
-    """Return an NCEM dataset with its rows before its columns.
-
-    The library turns all arrays round, which is right for files of its own and of HyperSpy's only:
-    in those that ncempy writes the rows come first, as the names of the axes tell.
-    """
-    axes = sorted(part.get("axes") or [], key=lambda axis: axis.get("index_in_array") or 0)
-    names = [str(axis.get("name")).lower() for axis in axes]
-    is_turned = {"x", "y"} <= set(names) and names.index("x") < names.index("y")
-    # py4DSTEM's positions, R, come before its patterns, Q
-    if not is_turned and not (names and names[0].startswith("q_") and names[-1].startswith("r_")):
-        return part
-    turned = [{**axis, "index_in_array": place} for place, axis in enumerate(reversed(axes))]
-    return {**part, "data": part["data"].T, "axes": turned}
 
 
 def _log_as_we_do() -> None:
@@ -241,19 +240,22 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     look_up = nested(tree)
     instrument = tree.get("Acquisition_instrument") or {}
     kind = next((name for name in ("TEM", "SEM") if name in instrument), "")
-    below = instrument.get(kind) or {}
+    below = _instrument(instrument, kind)
     data = part["data"]
     axes = _with_positions(tuple(_axes(part.get("axes") or [], data.shape)))
     signal_type = str(look_up("Signal/signal_type") or "")
-    dataset_type = "Misc" if module in LOGS else _dataset_type(axes, signal_type)
+    is_misc = module in LOGS or LISTED in part
+    dataset_type = "Misc" if is_misc else _dataset_type(axes, signal_type)
     if kind == "TEM" and below.get("acquisition_mode") == "STEM":
         kind = "STEM"
     technique = next(
         (name for name in ("EELS", "EDS", "CL") if name in signal_type),
-        {"Image": "Imaging", "Misc": "Log"}.get(dataset_type, dataset_type),
+        {"Image": "Imaging", "Misc": "Log" if module in LOGS else "Misc"}.get(dataset_type, dataset_type),
     )
-    metadata: dict[str, Value] = dict(_metadata(below))
-    metadata |= dict(vendor_metadata(module, part.get("original_metadata") or {}))
+    original = part.get("original_metadata") or {}
+    generic, vendors = dict(_metadata(below)), dict(vendor_metadata(module, original))
+    # people correct HyperSpy's metadata, and leave the original as it was
+    metadata: dict[str, Value] = vendors | generic if module in _EDITED else generic | vendors
     metadata |= calibration(axes)
     extensions = dict(leaves(below, "instrument"))
     if microscope := below.get("microscope"):
@@ -267,10 +269,30 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         axes=axes,
         metadata=metadata,
         extensions=extensions,
-        acquired=_acquired(look_up),
+        warnings=("operator",) if "operator" in metadata else (),
+        acquired=first_moment(_acquired(look_up), _of_original(original)),
         pixels=None if part.get(UNREAD) else lambda: data,
         problems=(*what_is_missing(path, module), *_uneven(part.get("axes") or [])),
     )
+
+
+def _instrument(instrument: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the tree of the microscope, with the detectors and optics of light beside it."""
+    below = dict(instrument.get(kind) or {})
+    for name, tree in instrument.items():
+        if name in ("TEM", "SEM"):
+            continue
+        own = below.get(name)
+        is_both = isinstance(own, Mapping) and isinstance(tree, Mapping)
+        below[name] = {**tree, **own} if is_both else own or tree
+    return below
+
+
+def _of_original(original: Mapping[str, Any]) -> Moment | None:
+    """Return EMSA's date and time, which HyperSpy kept of the spectra that it imported."""
+    if "NPOINTS" not in original and "BEAMKV" not in original:
+        return None
+    return moment("EMSA DATE and TIME", original.get("DATE"), original.get("TIME"))
 
 
 def _axes(given: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
@@ -279,6 +301,8 @@ def _axes(given: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]
         ordered = [{} for _ in shape]
     for axis, size in zip(ordered, shape, strict=True):
         scale, offset = axis.get("scale") or 1.0, axis.get("offset") or 0.0
+        if size == 1 and not math.isfinite(scale):  # from one place no step is known
+            scale = 1.0
         steps = axis.get("axis")
         if steps is not None:  # given value by value: a line where it is one, channels otherwise
             scale, offset = _line(steps) or (1.0, 0.0)
@@ -318,7 +342,7 @@ def _unit(units: object) -> str:
     text = str(units or "").strip()
     if (match := _QUANTITY_AND_UNIT.fullmatch(text)) and known_unit(match[1]):
         text = match[1]
-    return "" if text == _UNDEFINED else spelled_unit(text)
+    return "" if text in _UNDEFINED else spelled_unit(text)
 
 
 def _line(steps: Any) -> tuple[float, float] | None:
@@ -352,7 +376,8 @@ def _metadata(below: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
 
     def with_unit(path: str) -> Any:
         value, unit = look_up(path), look_up(f"{path}_units")
-        return f"{value!r} {unit}" if unit and isinstance(value, int | float) else value
+        is_number = isinstance(value, int | float) and isinstance(unit, str)
+        return f"{value!r} {unit}" if unit and is_number else value
 
     yield from mapped(with_unit, _FIELDS)
 

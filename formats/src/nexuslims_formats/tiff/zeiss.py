@@ -7,7 +7,7 @@ from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Value
 from nexuslims_formats.quantities import TEXT, Row, converted, mapped
 from nexuslims_formats.tiff.tags import WIDTH, is_tiff, read_tiff
-from nexuslims_formats.tiff.vendor import Described, image_signals
+from nexuslims_formats.tiff.vendor import Described, image_signals, pixel_fields
 from nexuslims_formats.times import moment
 from nexuslims_formats.values import leaves, lines_of
 
@@ -68,12 +68,15 @@ class ZeissTiffExtractor:
         if "AP_MAG" in values:  # some write "50 K" for "50 K X", which is no temperature
             values["AP_MAG"] = _THOUSANDS.sub(" K X", values["AP_MAG"])
         metadata: dict[str, Value] = dict(mapped(values.get, _FIELDS))
+        size = _pixel_size(metadata.get("horizontal_field_width"), tiff.integer(WIDTH))
+        if size and "AP_IMAGE_PIXEL_SIZE" not in values:
+            metadata |= pixel_fields(size)
         described = Described(
             data_type="SEM_Imaging",
             metadata=metadata,
             extensions=dict(leaves(values, "zeiss")),
             acquired=moment("AP_DATE and AP_TIME", values.get("AP_DATE"), values.get("AP_TIME")),
-            pixel_size=_pixel_size(metadata.get("horizontal_field_width"), tiff.integer(WIDTH)),
+            pixel_size=size,
             warnings=("operator",) if "operator" in metadata else (),
         )
         return ParsedFile(

@@ -1,0 +1,30 @@
+"""What NeXus files list beside their data, which rosettasciio gives as datasets of their own."""
+
+from typing import Any, Final
+
+LISTED: Final = "is_listed"
+"""Key of a dataset that only tells where the points of another are."""
+
+
+def without_places(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the datasets of a file, with those marked that list places along another's axis.
+
+    The library lends such a list the axes of the dataset that it belongs to.
+
+    Parameters
+    ----------
+    parts
+        The datasets as rosettasciio gives them.
+    """
+    axes = {str(axis.get("name")) for part in parts for axis in part.get("axes") or []} - {"None"}
+    return [_marked(part, axes) for part in parts]
+
+
+def _marked(part: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    axes = part.get("axes") or []
+    if len(axes) != 1 or not axes[0].get("navigate"):
+        return part
+    title = str(((part.get("metadata") or {}).get("General") or {}).get("title"))
+    if any(title.endswith(f"_{name}") for name in names):
+        return {**part, "axes": [], LISTED: True}
+    return {**part, "axes": [{**axes[0], "navigate": False}]}  # a spectrum that does not say so
