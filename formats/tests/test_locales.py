@@ -205,7 +205,10 @@ def test_a_number_is_the_same_in_every_locale(number):
         ("cp932", "山田 ｻﾝﾌﾟﾙ 試料"), ("iso2022_jp", "試料 3"),
         ("cp1250", "Jiří Dvořák, vzorek č. 3"),
         ("cp1250", "Łukasz Żółć, próbka"), ("cp1252", "José Peña"), ("cp1252", "Søren Kjær, 20 °C"),
-        ("cp1252", "São Paulo, déjà vu, Müller"),
+        ("cp1252", "São Paulo, déjà vu, Müller"), ("cp1255", "שם משתמש: דוד כהן, מיקרוסקופ"),
+        ("cp1253", "Ηλεκτρονικό μικροσκόπιο, Γιώργος"), ("koi8_r", "Иванов И.И., образец стали"),
+        ("cp866", "Электронный микроскоп"), ("cp437", "Müller, Größe 25 µm"),
+        ("cp850", "Höhe für Jörg"), ("euc_jp", "走査電子顕微鏡の画像"), ("cp1254", "İstanbul, ışık"),
     ],
 )  # fmt: skip
 def test_encodings_are_decided_by_the_letters(encoding, text):
@@ -215,7 +218,8 @@ def test_encodings_are_decided_by_the_letters(encoding, text):
 def test_bytes_that_may_be_anything_are_kept():
     assert decode(b"a\xff\x01\x81")[0] == "a\\xff\x01\\x81"
     assert decode("caf\xc3".encode("latin-1"), cut=True) == ("caf", "utf-8")
-    assert decode("Δείγμα".encode("cp1253"))[1] == "ascii"
+    assert decode("ชื่อผู้ใช้ สมชาย".encode("cp874"))[1] == "ascii"
+    assert decode("المجهر الإلكتروني".encode("cp1256"))[1] == "ascii"
     assert decode(b"abc\0\0\0\0\0") == ("abc\0\0\0\0\0", "utf-8")
 
 
@@ -231,3 +235,12 @@ def test_a_date_that_cannot_be_read_makes_the_file_partial(tmp_path, dm_file):
     (dataset,) = found.datasets
     assert dataset.extensions["creation_time_source"] == "file modification time"
     assert "17 Fructidor" in " ".join(dataset.warnings)
+
+
+def test_letters_that_are_kept_as_bytes_are_named(tmp_path):
+    text = "#FORMAT: EMSA/MAS Spectral Data File\n#OWNER: {}\n#NPOINTS: 1\n#SPECTRUM:\n1\n"
+    path = tmp_path / "a.msa"
+    path.write_bytes(text.format("สมชาย").encode("cp874"))
+    (dataset,) = read(path).datasets
+    assert dataset.metadata["operator"].startswith("\\xca\\xc1")
+    assert [one for one in dataset.warnings if "kept as bytes" in one]

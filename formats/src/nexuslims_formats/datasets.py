@@ -1,6 +1,9 @@
 """From a signal as read to a dataset as agreed: the one place that calls the contracts' schemas."""
 
 import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from nexuslims_contracts.datasets import Axis, Dataset
 from nexuslims_contracts.metadata import ValidMetadata, partition_metadata
@@ -10,6 +13,10 @@ from nexuslims_formats.model import InstrumentContext, Signal
 from nexuslims_formats.plausibility import contradicting, implausible, sound_axis
 from nexuslims_formats.quantities import spelled_unit
 from nexuslims_formats.times import PlacedTime, place
+
+
+_KEPT_BYTES: Final = re.compile(r"(?:\\x[89a-f][0-9a-f]){2}")
+"""Of a text whose encoding nobody can tell: see :mod:`nexuslims_formats.locales.encodings`."""
 
 
 def to_dataset(
@@ -53,6 +60,7 @@ def to_dataset(
     for name, words in {**dict(contradicting(metadata, axes)), **dict(refused)}.items():
         extensions[name if name not in extensions else f"{name}_refused"] = metadata.pop(name)
         doubts.append(words)
+    doubts += _unread(metadata)
     dataset = Dataset(
         index=index,
         name=clean_text(signal.name) or file,
@@ -70,6 +78,13 @@ def to_dataset(
         ),
     )
     return dataset, problems
+
+
+def _unread(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Yield in words which texts are kept as bytes."""
+    for name, value in metadata.items():
+        if isinstance(value, str) and _KEPT_BYTES.search(value):
+            yield f"{name} is in an encoding that cannot be told: its letters are kept as bytes"
 
 
 def _validated(

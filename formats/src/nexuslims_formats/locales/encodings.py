@@ -1,4 +1,4 @@
-"""Texts in UTF-8, UTF-16, Windows code pages, Shift-JIS, GBK or EUC-KR, decided by evidence.
+"""Texts in UTF-8, UTF-16, code pages of Windows and DOS, Shift-JIS, GBK, EUC-KR, decided by evidence.
 
 A file of a microscope seldom says how it is encoded. An encoding counts as likely by the letters
 that it makes: those of everyday words speak for it, rare signs and private characters against it.
@@ -8,6 +8,8 @@ Where none is likely, the bytes are kept, escaped.
 import re
 from collections.abc import Callable
 from typing import Final
+
+from nexuslims_formats.locales.alphabets import cyrillic, greek, hebrew
 
 _BOMS: Final = {
     b"\xff\xfe\0\0": "utf-32",
@@ -32,11 +34,12 @@ _TELLING: Final = 3
 """Different letters that must fit a language before it counts for another code page."""
 _RARE: Final = 2
 """How much more a character that speaks against an encoding counts."""
-_SHORTEST_CYRILLIC: Final = 3
 _DISTINCTIVE: Final = 10
 _ESCAPED: Final = "iso2022_jp"
 _KANJI_IN: Final = re.compile(rb"\x1b\$[@B]")
 _RUN: Final = re.compile(rb"[\x80-\xff]+")
+_SIGN_WITHIN_WORD: Final = re.compile(r"(?<=[^\W\d_])[„“”‘•…«»©®™](?=[^\W\d_])")
+_BETWEEN_LATIN: Final = re.compile(r"(?<=[A-Za-z])[^\x00-\x7f](?=[A-Za-z])")
 
 
 def decode(raw: bytes, *, cut: bool = False) -> tuple[str, str]:
@@ -118,6 +121,7 @@ def _latin(text: str, raw: bytes) -> float:
     )
     if not _of_one_language(text, _WESTERN):
         good /= 2
+    strange += len(_SIGN_WITHIN_WORD.findall(text))
     return good - _RARE * strange - 0.75 * together
 
 
@@ -139,6 +143,12 @@ def _wide(run: bytes) -> bool:
     return any(byte >= 0xC0 for byte in run)  # noqa: PLR2004 - where letters begin
 
 
+def _of_dos(text: str, raw: bytes) -> float:
+    """Count as for Western Europe, a little less: where both are likely it is Windows'."""
+    blanks = text.count("\xa0")  # the last byte of all, which is more often a mark than a blank
+    return _latin(text, raw) - 0.5 - 2 * _RARE * blanks
+
+
 def _turkish(text: str, raw: bytes) -> float:
     """Count as for Western Europe; the letters that Turkish has in place of Icelandic's."""
     own = sum(letter in "ĞğİıŞş" for letter in text)
@@ -147,22 +157,11 @@ def _turkish(text: str, raw: bytes) -> float:
     )
 
 
-def _cyrillic(text: str, raw: bytes) -> float:
-    del raw
-    words = re.findall(r"[А-яЁё]+", text)
-    good = sum(len(word) for word in words if len(word) >= _SHORTEST_CYRILLIC and _cased(word))
-    others = re.sub(r"[А-яЁё№°±µ«»–—\x00-\x7f]", "", text)
-    return good - _RARE * len(others)
-
-
-def _cased(word: str) -> bool:
-    return word[1:].islower() or (word.isupper() and len(word) > _SHORTEST_CYRILLIC)
-
-
 def _japanese(text: str, raw: bytes) -> float:
     """Count kana and everyday kanji (JIS level 1, whose first byte is below 0x98)."""
     del raw
-    good = against = narrow = 0
+    good = narrow = 0
+    against = len(_BETWEEN_LATIN.findall(text))  # no word has one kanji between letters
     for letter in text:
         if ord(letter) < 128:  # noqa: PLR2004 - ASCII
             continue
@@ -173,6 +172,17 @@ def _japanese(text: str, raw: bytes) -> float:
         against += len(code) > 1 and not everyday
     # katakana of half a width: of one byte each, as the letters of other code pages
     return good - _RARE * (against if good else against + narrow)
+
+
+def _unix_japanese(text: str, raw: bytes) -> float:
+    """Count kana and kanji, if there are kana: without them the same bytes are hanzi or Hangul."""
+    del raw
+    wide = [letter for letter in text if ord(letter) > 127]  # noqa: PLR2004 - ASCII
+    if not any("ぁ" <= letter <= "ヶ" for letter in wide):
+        return 0.0
+    leads = [letter.encode("euc_jp")[0] for letter in wide]
+    everyday = sum(0xA1 <= lead <= 0xCF for lead in leads)  # noqa: PLR2004 - kana and JIS level 1
+    return 2 * everyday - _RARE * (len(wide) - everyday) + 1
 
 
 def _in_range(
@@ -186,7 +196,7 @@ def _in_range(
 
     def judge(text: str, raw: bytes) -> float:
         del raw
-        good = against = 0
+        good, against = 0, 2 * len(_BETWEEN_LATIN.findall(text))
         for letter in text:
             if ord(letter) < 128:  # noqa: PLR2004 - ASCII
                 continue
@@ -207,7 +217,13 @@ _JUDGES: Final[dict[str, Callable[[str, bytes], float]]] = {
     "cp1250": _central,
     "cp1254": _turkish,
     "cp932": _japanese,
+    "euc_jp": _unix_japanese,
     "gb18030": _in_range((0xB0, 0xD7), "gb18030"),
     "cp949": _in_range((0xB0, 0xC8), "cp949", distinctive=True),
-    "cp1251": _cyrillic,
+    "cp1251": cyrillic,
+    "koi8_r": cyrillic,
+    "cp866": cyrillic,
+    "cp1253": greek,
+    "cp1255": hebrew,
+    "cp850": _of_dos,
 }
