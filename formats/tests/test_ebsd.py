@@ -1,5 +1,6 @@
 """EBSD: maps as text and HDF5, patterns alone; and the text of SerialEM."""
 
+import math
 import struct
 
 import h5py
@@ -269,3 +270,51 @@ def test_the_text_of_serialem_is_read(tmp_path):
     assert dataset.extensions["serialem_images"] == 2
     assert dataset.extensions["serialem_tilts_degree"] == "-40 to 10"
     assert dataset.creation_time.isoformat() == "2024-05-15T16:50:54+00:00"
+
+
+def write_oxford_maps(path, *, spectra=True, rows=2):
+    """An ``.h5oina`` without EBSD: an electron image, and X-rays at 2 x 3 or 1 x 3 points."""
+    points = rows * 3
+    common = (("Beam Voltage", 15.0), ("Magnification", 2000.0), ("Scan Rotation", math.pi / 2))
+    with h5py.File(path, "w") as file:
+        file["Manufacturer"] = text("Oxford Instruments")
+        for name, size, own in (
+            ("Electron Image", (4, 5), (("Dwell Time", 3.0),)),
+            ("EDS", (rows, 3), (("Channel Width", 10.0), ("Start Channel", -200.0),
+                                ("Detector Elevation", math.radians(35)))),
+        ):  # fmt: skip
+            header = file.create_group(f"1/{name}/Header")
+            header["Y Cells"], header["X Cells"] = np.array([size[0]]), np.array([size[1]])
+            for key, value in (*common, *own, ("X Step", 0.5), ("Y Step", 0.5)):
+                header[key] = np.array([value], np.float32)
+            header["Stage Position/X"] = np.array([12.5], np.float32)
+        file["1/Electron Image/Data/SE/Electron Image 1"] = np.arange(20, dtype=np.uint8)
+        data = file.create_group("1/EDS/Data")
+        data["Window Integral/Fe Ka1"] = np.arange(points, dtype=np.float32)
+        if spectra:
+            data["Spectrum"] = np.arange(points * 8, dtype=np.int32).reshape(points, 8)
+    return path
+
+
+@pytest.mark.parametrize(("rows", "shape"), [(2, (2, 3, 8)), (1, (3, 8))])
+def test_electron_images_and_x_rays_of_oxford_are_read_without_ebsd(tmp_path, rows, shape):
+    reading = read(write_oxford_maps(tmp_path / "s.h5oina", rows=rows))
+    assert reading.outcome == "extracted", reading.reason
+    spectra, image = sorted(reading.datasets, key=lambda one: one.dataset_type, reverse=True)
+    assert (spectra.dataset_type, spectra.data_type) == ("SpectrumImage", "SEM_EDS")
+    assert (spectra.shape, spectra.axes[-1].offset) == (shape, -200.0)
+    assert spectra.metadata["channel_size"] == {"value": 10.0, "unit": "eV"}
+    assert spectra.metadata["elevation_angle"]["value"] == pytest.approx(35, abs=1e-4)
+    assert (image.shape, image.metadata["detector_type"]) == ((4, 5), "SE")
+    assert image.metadata["dwell_time"] == {"value": 3.0, "unit": "us"}
+    assert image.metadata["scan_rotation"]["value"] == pytest.approx(90, abs=1e-4)
+    assert image.metadata["stage_x"] == {"value": 12_500.0, "unit": "um"}
+    assert np.asarray(reading.pixels(spectra.index)).shape == shape
+
+
+def test_without_spectra_oxfords_maps_of_elements_are_images(tmp_path):
+    reading = read(write_oxford_maps(tmp_path / "s.h5oina", spectra=False))
+    elements, image = reading.datasets
+    assert (elements.name, elements.shape, elements.data_type) == ("s 1 EDS Fe Ka1", (2, 3), "SEM_EDS")
+    assert "detector_type" not in elements.metadata
+    assert image.data_type == "SEM_Imaging"

@@ -26,6 +26,7 @@ NUMBER: Final = "number"
 OWN_UNIT: Final = "own unit"
 """In the place of a unit: a value counts only where it comes with its unit."""
 
+_ANGSTROM: Final = re.compile(r"(?<![A-Za-z])A(?![A-Za-z])")
 _DIGIT = re.compile(r"\d")
 _LENGTHS = ("mm", "um", "nm")
 
@@ -91,6 +92,12 @@ def spelled_unit(text: object) -> str:
     """Return a unit in its canonical spelling; an unknown one as it is written."""
     words = str(text or "").strip()
     return known_unit(words) or words
+
+
+def unit_of_length(text: object) -> str:
+    """Return the unit of a place or a frequency in it: there ``A`` is the angstrom."""
+    words = str(text or "").strip()
+    return spelled_unit(_ANGSTROM.sub("Å", words))
 
 
 def measures(unit: str) -> str:

@@ -21,7 +21,7 @@ from nexuslims_formats.digitalmicrograph.tags import Tree, read_tags
 from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.quantities import Row, mapped, measures, number, quantity, spelled_unit
+from nexuslims_formats.quantities import Row, mapped, measures, number, quantity, unit_of_length
 from nexuslims_formats.times import first_moment, from_filetime, from_unix, moment, reveal_offset
 from nexuslims_formats.values import leaves
 
@@ -30,6 +30,8 @@ _SCAN_SAMPLE_TIME = "DigiScan/Sample Time"
 _SIGNALS = {"EELS": "EELS", "X-ray": "EDS", "CL": "CL"}
 _RECIPROCAL = ("inverse length", "angle")
 _DIFFRACTION_WORDS = {"diffraction", "saed", "sadp", "cbed"}
+_SCANNED_PATTERNS = 4
+"""Axes of a pattern at each point of a scan."""
 _CL_BEGIN = "CL/Acquisition/Acquisition begin"
 _LOCAL_TIMES = (
     ("DataBar/Acquisition Date", "DataBar/Acquisition Time"),
@@ -203,7 +205,7 @@ def _axes(data: Tree, sizes: tuple[int, ...], technique: str) -> tuple[Axis, ...
     for index, (size, given) in enumerate(
         zip(sizes, reversed(calibrations[: len(sizes)]), strict=True)
     ):
-        unit = spelled_unit(given.get("Units"))
+        unit = unit_of_length(given.get("Units"))
         scale = number(given.get("Scale", 1.0))
         scale = float("nan") if scale is None else scale  # reported, as zero is
         name = names[min(len(sizes) - index - 1, 4)]
@@ -232,7 +234,7 @@ def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> Datase
         return "Diffraction"
     if "DIFFRACTION" in imaging and _mode(tags) == "TEM":
         return "Diffraction"
-    return "Image"
+    return "Diffraction" if len(kept) == _SCANNED_PATTERNS else "Image"
 
 
 def _is_picture(axes: tuple[Axis, ...]) -> bool:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.ebsd.grid import DATA_TYPE, Grid, map_signal
+from nexuslims_formats.ebsd.headers import grid_of, header_tree, header_value
+from nexuslims_formats.ebsd.oxford_maps import has_maps, map_signals
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.hdf5.lazy import lazy_array
 from nexuslims_formats.hdf5.signature import is_hdf5
 from nexuslims_formats.model import ParsedFile, Signal, Value
-from nexuslims_formats.quantities import TEXT, Row, converted, mapped, quantity
+from nexuslims_formats.quantities import TEXT, Row, mapped
 from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import nested
 from nexuslims_formats.values import leaves
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
     import numpy as np
 
-_MAKERS = ("oxford", "edax", "bruker")
+_OXFORD = "oxford"
+_MAKERS = (_OXFORD, "edax", "bruker")
 _MAKER_NAMES = ("Manufacturer", " Manufacturer", "Company")
 _FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "Beam Voltage", "kV"),
@@ -49,13 +52,9 @@ _FIELDS: tuple[Row, ...] = (
     ("specimen", "Sample ID", TEXT),
     ("specimen", "Specimen Label", TEXT),
 )
-_ROWS, _COLUMNS = ("Y Cells", "nRows", "NROWS"), ("X Cells", "nColumns", "NCOLS")
-_STEPS_Y, _STEPS_X = ("Y Step", "Step Y", "YSTEP"), ("X Step", "Step X", "XSTEP")
 _DATES = ("Acquisition Date", "Date")
 _QUALITIES = ("Band Contrast", "IQ", "RadonQuality", "Band Slope", "MAD", "CI", "Phase")
 _PATTERNS = ("Processed Patterns", "Unprocessed Patterns", "Pattern", "RawPatterns")
-_LONGEST = 4096
-"""Bytes of a header's value that is kept."""
 
 
 class EbsdHdf5Extractor:
@@ -74,7 +73,10 @@ class EbsdHdf5Extractor:
 
         try:
             with h5py.File(path, "r") as file:
-                return _maker(file).lower().startswith(_MAKERS) and any(_scans(file))
+                maker = _maker(file).lower()
+                return maker.startswith(_MAKERS) and (
+                    any(_scans(file)) or (maker.startswith(_OXFORD) and any(_slices(file)))
+                )
         except OSError:
             return False
 
@@ -87,9 +89,12 @@ class EbsdHdf5Extractor:
         with h5py.File(path, "r") as file:
             native["Manufacturer"] = _maker(file)
             for name, scan in _scans(file):
-                header = _tree(scan["Header"])
+                header = header_tree(scan["Header"])
                 native[name] = header
                 signals += _signals(path, name, header, scan["Data"])
+            if native["Manufacturer"].lower().startswith(_OXFORD):
+                for name, group in _slices(file):
+                    signals += map_signals(path, f"{path.stem} {name}", group)
         if not signals:
             raise UnreadableFileError("no scan of it tells how many points it has")
         return ParsedFile(signals=signals, native=native, reader=f"h5py {h5py.__version__}")
@@ -97,7 +102,7 @@ class EbsdHdf5Extractor:
 
 def _maker(file: "h5py.File") -> str:
     found = next((file[name] for name in _MAKER_NAMES if name in file), None)
-    return str(_value(found)) if found is not None and hasattr(found, "shape") else ""
+    return str(header_value(found)) if found is not None and hasattr(found, "shape") else ""
 
 
 def _scans(file: "h5py.File") -> Iterator[tuple[str, "h5py.Group"]]:
@@ -108,34 +113,11 @@ def _scans(file: "h5py.File") -> Iterator[tuple[str, "h5py.Group"]]:
             yield str(name), scan
 
 
-def _tree(group: "h5py.Group") -> dict[str, Any]:
-    """Return what a header holds, short values only, each with its unit behind it."""
-    found: dict[str, Any] = {}
-    for name, item in group.items():
-        if hasattr(item, "keys"):
-            found[str(name)] = _tree(item)
-        elif item.dtype.names is None and item.nbytes <= _LONGEST:
-            unit = _plain(item.attrs.get("Unit", ""))
-            value = _value(item)
-            found[str(name)] = f"{value} {unit}" if unit and not isinstance(value, str) else value
-    return found
-
-
-def _value(item: "h5py.Dataset") -> Any:
-    return _plain(item[()])
-
-
-def _plain(value: Any) -> Any:
-    """Return a scalar, or a list of them; HDF5 keeps one value as an array of one.
-
-    A number of single precision is that of its shortest decimal form: 24.7, not 24.70000076.
-    """
-    if getattr(value, "dtype", None) == "float32" and value.size == 1:
-        return float(str(value.reshape(-1)[0]))
-    plain = value.tolist() if hasattr(value, "tolist") else value
-    while isinstance(plain, list) and len(plain) == 1:
-        plain = plain[0]
-    return plain.decode("utf-8", "replace").strip("\0 ") if isinstance(plain, bytes) else plain
+def _slices(file: "h5py.File") -> Iterator[tuple[str, "h5py.Group"]]:
+    """Yield name and group of each of Oxford's slices with images or X-rays."""
+    for name, group in file.items():
+        if hasattr(group, "keys") and has_maps(group):
+            yield str(name), group
 
 
 def _signals(
@@ -143,13 +125,12 @@ def _signals(
 ) -> Iterator[Signal]:
     """Yield the map of a scan and, where they are kept, its patterns."""
     look_up = nested(header)
-    rows, columns = (_count(look_up, names) for names in (_ROWS, _COLUMNS))
-    if not rows or not columns:
+    grid = grid_of(look_up)
+    if grid is None:
         return
-    grid = Grid(rows, columns, _length(look_up, _STEPS_Y), _length(look_up, _STEPS_X))
     metadata: dict[str, Value] = dict(mapped(look_up, _FIELDS))
     acquired = first_moment(*(moment(f"EBSD {one}", look_up(one)) for one in _DATES))
-    points = rows * columns
+    points = grid.rows * grid.columns
     quality = next((one for one in _QUALITIES if one in data), None)
     wrong = "" if quality is None else _misfit(data[quality].shape, points, quality)
     title = f"{path.stem} {name}"
@@ -183,17 +164,6 @@ def _signals(
                 pixels=_opener(path, patterns.name, shape),
                 problems=(wrong,) if wrong else (),
             )
-
-
-def _count(look_up: Callable[[str], Any], names: tuple[str, ...]) -> int:
-    found = next((quantity(look_up(name)) for name in names if look_up(name) is not None), None)
-    return int(found[0]) if found and found[0] > 0 else 0
-
-
-def _length(look_up: Callable[[str], Any], names: tuple[str, ...]) -> float | None:
-    found = next((look_up(name) for name in names if look_up(name) is not None), None)
-    length = converted(quantity(found, "um"), "um")
-    return length if length and length > 0 else None
 
 
 def _misfit(shape: tuple[int, ...], points: int, name: str) -> str:

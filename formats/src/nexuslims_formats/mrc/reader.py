@@ -15,6 +15,7 @@ from nexuslims_formats.model import ParsedFile, Signal, Value
 from nexuslims_formats.mrc.direct_electron import CameraInfo, read_info
 from nexuslims_formats.mrc.extended import Acquisition, read_fei, read_mdoc, read_serialem
 from nexuslims_formats.mrc.header import MrcHeader, is_mrc, may_be_mrc, open_plain, read_header
+from nexuslims_formats.mrc.older import is_old_fei, read_old_fei, read_titles
 from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.times import first_moment
 
@@ -66,7 +67,7 @@ class MrcExtractor:
             problems.append(str(error))
         except (OSError, UnreadableFileError) as error:
             problems.append(f"what belongs to it cannot be read: {error}")
-        parts.append(info.acquisition())
+        parts += [info.acquisition(), read_titles(header.labels)]
         acquisition = Acquisition(
             metadata={
                 name: value for one in reversed(parts) for name, value in one.metadata.items()
@@ -95,8 +96,11 @@ class MrcExtractor:
 def _extended(header: MrcHeader) -> Acquisition:
     if header.kind in ("FEI1", "FEI2"):
         return read_fei(header.extended, header.order, header.shape[0])
-    if header.kind == "SERI":
+    of_serialem = not header.kind and any(one.startswith("SerialEM") for one in header.labels)
+    if header.kind == "SERI" or of_serialem:
         return read_serialem(header.extended, header.order, header.counts, header.shape[0])
+    if is_old_fei(header.extended, header.kind, header.labels):
+        return read_old_fei(header.extended, header.order, header.shape[0])
     return Acquisition()
 
 

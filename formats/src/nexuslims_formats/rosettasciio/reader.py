@@ -19,7 +19,7 @@ from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.quantities import Row, mapped, measures, spelled_unit
+from nexuslims_formats.quantities import Row, mapped, measures, unit_of_length
 from nexuslims_formats.rosettasciio.kinds import (
     ANYBODYS,
     KINDS,
@@ -342,7 +342,7 @@ def _unit(units: object) -> str:
     text = str(units or "").strip()
     if (match := _QUANTITY_AND_UNIT.fullmatch(text)) and known_unit(match[1]):
         text = match[1]
-    return "" if text in _UNDEFINED else spelled_unit(text)
+    return "" if text in _UNDEFINED else unit_of_length(text)
 
 
 def _line(steps: Any) -> tuple[float, float] | None:

@@ -273,6 +273,8 @@ def _metadata(block: _Block | None) -> dict[str, Value]:
     ):
         if value := quantity(block.look_up(path), unit):
             metadata[field] = value
+    if "dwell_time" in metadata and block.look_up("AcquireInfo/CameraNamePath"):
+        metadata.setdefault("exposure_time", metadata.pop("dwell_time"))  # a camera does not dwell
     # the labels repeat the tilts rounded to a hundredth of a degree
     metadata = label_metadata(block.labels, block.units) | metadata
     for field, path in (

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from nexuslims_formats.quantities import converted, spelled_unit
+from nexuslims_formats.quantities import converted, unit_of_length
 from nexuslims_formats.tiff.tags import (
     COMPRESSION,
     DESCRIPTION,
@@ -50,8 +50,8 @@ def imagej_pixel_size(tiff: Tiff, entries: Mapping[str, str]) -> tuple[float, fl
         Those of its description.
     """
     unit = entries.get("unit", "")
-    down = _size(tiff, Y_RESOLUTION, spelled_unit(entries.get("yunit", unit)))
-    across = _size(tiff, X_RESOLUTION, spelled_unit(unit))
+    down = _size(tiff, Y_RESOLUTION, unit_of_length(entries.get("yunit", unit)))
+    across = _size(tiff, X_RESOLUTION, unit_of_length(unit))
     return (down, across) if down and across else None
 
 
