@@ -183,3 +183,17 @@ def test_delmic_names_its_devices_as_the_facility_likes():
         "exposure_time": (2.0, "s"),
         "microscope": "SPARC",
     }
+
+
+def test_the_channels_of_a_grating_are_read_whole(tmp_path):
+    path = tmp_path / "a.hspy"
+    hyperspy(path, "3.1", ("metadata", "original_metadata"), {"General": {"title": "light"}}, {})
+    with h5py.File(path, "a") as file:
+        axis = file["Experiments/one/axis-0"]
+        for name in ("scale", "offset", "size"):
+            del axis.attrs[name]
+        axis.attrs.update(_type="DataAxis", name="Wavelength", units="nm")
+        axis["axis"] = np.arange(20.0) ** 2 + 400
+    found = only(path)
+    assert (found.axes[0].scale, found.axes[0].unit) == (1.0, "")
+    assert "the axis Wavelength, 400 to 761 nm, is not evenly spaced" in found.warnings[0]

@@ -26,7 +26,7 @@ NUMBER: Final = "number"
 OWN_UNIT: Final = "own unit"
 """In the place of a unit: a value counts only where it comes with its unit."""
 
-_ANGSTROM: Final = re.compile(r"(?<![A-Za-z])A(?![A-Za-z])")
+_ANGSTROM: Final = re.compile(r"((?:1\s*/\s*)?)A((?:\s*(?:\^|\*\*)?\s*-1)?)")
 _DIGIT = re.compile(r"\d")
 _LENGTHS = ("mm", "um", "nm")
 
@@ -97,7 +97,8 @@ def spelled_unit(text: object) -> str:
 def unit_of_length(text: object) -> str:
     """Return the unit of a place or a frequency in it: there ``A`` is the angstrom."""
     words = str(text or "").strip()
-    return spelled_unit(_ANGSTROM.sub("Å", words))
+    match = _ANGSTROM.fullmatch(words)
+    return spelled_unit(f"{match[1]}Å{match[2]}" if match else words)
 
 
 def measures(unit: str) -> str:

@@ -272,7 +272,8 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         warnings=("operator",) if "operator" in metadata else (),
         acquired=first_moment(_acquired(look_up), _of_original(original)),
         pixels=None if part.get(UNREAD) else lambda: data,
-        problems=(*what_is_missing(path, module), *_uneven(part.get("axes") or [])),
+        problems=tuple(what_is_missing(path, module)),
+        doubts=tuple(_uneven(part.get("axes") or [])),
     )
 
 
@@ -331,10 +332,13 @@ def _with_positions(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
 
 
 def _uneven(given: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield in words which axes have no one step, as those of spectrometers with a grating."""
     for axis in given:
-        if axis.get("axis") is not None and _line(axis["axis"]) is None:
+        steps = axis.get("axis")
+        if steps is not None and len(steps) > 1 and _line(steps) is None:
             name = clean_text(str(axis.get("name") or "")) or "without a name"
-            yield f"the axis {name} is not evenly spaced: it is shown by channels"
+            span = f"{float(steps[0]):g} to {float(steps[-1]):g} {_unit(axis.get('units'))}".strip()
+            yield f"the axis {name}, {span}, is not evenly spaced: it is shown by channels"
 
 
 def _unit(units: object) -> str:
