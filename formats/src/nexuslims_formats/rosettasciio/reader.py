@@ -82,6 +82,8 @@ _FIELDS: tuple[Row, ...] = (
 )
 _EDITED = ("hspy", "zspy")
 _UNDEFINED = ("<undefined>", "[]")
+_PART_OF_MOVIE = re.compile(r"(.+)_(?!000)\d{3}(\.tvips)", re.IGNORECASE)
+_EPOCH = "1970-01-01T00:00:00"
 _QUANTITY_AND_UNIT = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
 _UNEVEN = 0.01
 """Of a step: what still counts as evenly spaced."""
@@ -127,6 +129,8 @@ class RosettaSciIOExtractor:
 def _read(path: Path) -> _Read:
     """Try the readers of an extension in turn; the last reason is told where none succeeds."""
     modules = _modules(path)
+    if modules == ("tvips",) and (part := _PART_OF_MOVIE.fullmatch(path.name)):
+        raise UnsupportedFileError(f"a part of the movie of which {part[1]}_000{part[2]} is the first")
     refuse_odd(_companions(path))
     reasons: list[str] = []
     missing = ""
@@ -393,5 +397,7 @@ def _acquired(look_up: Any) -> Moment | None:
         return None
     offset = {"UTC": "+00:00", "GMT": "+00:00", "Z": "+00:00"}.get(zone, zone)
     text = f"{date}T{time}" if time else f"{date}T00:00:00"
+    if text == _EPOCH:  # of a clock that was not set
+        return None
     stated = moment("General/date and time", text + offset)
     return stated if stated.when or not offset else moment("General/date and time", text)
