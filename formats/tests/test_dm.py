@@ -165,9 +165,9 @@ def test_the_status_of_the_microscope_is_taken_apart(tmp_path, dm_file):
     extensions = dataset.extensions
     assert extensions["tecnai_mode"] == "TEM uP SA Zoom Diffraction"
     assert extensions["tecnai_filter_mode"] == "Spectroscopy"
-    assert extensions["tecnai_c2_lens_percent"] == 42.041
+    assert extensions["tecnai_c2_lens"] == {"value": 42.041, "unit": "%"}
     assert extensions["tecnai_gun_lens"] == 3
-    assert extensions["tecnai_image_shift_y_um"] == -0.235
+    assert extensions["tecnai_image_shift_y"] == {"value": -0.235, "unit": "um"}
     assert extensions["tecnai_obj_aperture"] == "retracted"
     assert "\nGun FEG" in extensions["gatan_tecnai_microscope_info"]
 

@@ -11,12 +11,10 @@ import tifffile
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_formats import read
+from nexuslims_formats.rosettasciio.axes import axes_of, uneven, unit_of
 from nexuslims_formats.rosettasciio.reader import (
-    _axes,
     _dataset_type,
     _metadata,
-    _uneven,
-    _unit,
 )
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 
@@ -243,9 +241,9 @@ def test_an_image_whose_axes_all_belong_to_the_scan_is_no_spectrum_image():
 )
 def test_axes_given_value_by_value(steps, expected):
     value = [{"name": "Wavelength", "axis": steps, "units": "nm", "navigate": False}]
-    (axis,) = _axes(value, (31,))
+    (axis,) = axes_of(value, (31,))
     assert (round(axis.scale, 9), axis.offset, axis.unit) == expected
-    assert bool(list(_uneven(value))) == (axis.unit == "")
+    assert bool(list(uneven(value))) == (axis.unit == "")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +259,7 @@ def test_axes_given_value_by_value(steps, expected):
     ],
 )
 def test_units_behind_their_quantity(value, unit):
-    assert _unit(value) == unit
+    assert unit_of(value) == unit
 
 
 def test_mrc_of_a_big_endian_machine(tmp_path):

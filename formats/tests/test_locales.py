@@ -208,7 +208,8 @@ def test_a_number_is_the_same_in_every_locale(number):
         ("cp1252", "São Paulo, déjà vu, Müller"), ("cp1255", "שם משתמש: דוד כהן, מיקרוסקופ"),
         ("cp1253", "Ηλεκτρονικό μικροσκόπιο, Γιώργος"), ("koi8_r", "Иванов И.И., образец стали"),
         ("cp866", "Электронный микроскоп"), ("cp437", "Müller, Größe 25 µm"),
-        ("cp850", "Höhe für Jörg"), ("euc_jp", "走査電子顕微鏡の画像"), ("cp1254", "İstanbul, ışık"),
+        ("cp850", "Höhe für Jörg"), ("euc_jp", "走査電子顕微鏡の画像"),
+        ("cp1254", "İstanbul, ışık"),
     ],
 )  # fmt: skip
 def test_encodings_are_decided_by_the_letters(encoding, text):

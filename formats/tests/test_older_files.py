@@ -81,7 +81,7 @@ def test_an_a_of_a_picture_is_an_angstrom(tmp_path, dm_file, unit, expected):
 def test_four_axes_without_units_are_patterns_of_a_scan(tmp_path, dm_file):
     data = {
         "Data": bytes(4 * 2**4), "DataType": (5, 2),
-        "Dimensions": {name: (5, 2) for name in "abcd"},
+        "Dimensions": dict.fromkeys("abcd", (5, 2)),
     }  # fmt: skip
     path = tmp_path / "a.dm4"
     path.write_bytes(dm_file(4).bytes({"ImageList": {"a": {"ImageData": data, "ImageTags": {}}}}))

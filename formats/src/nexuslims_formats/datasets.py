@@ -14,7 +14,6 @@ from nexuslims_formats.plausibility import contradicting, implausible, sound_axi
 from nexuslims_formats.quantities import spelled_unit
 from nexuslims_formats.times import PlacedTime, place
 
-
 _KEPT_BYTES: Final = re.compile(r"(?:\\x[89a-f][0-9a-f]){2}")
 """Of a text whose encoding nobody can tell: see :mod:`nexuslims_formats.locales.encodings`."""
 

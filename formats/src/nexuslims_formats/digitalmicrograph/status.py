@@ -6,12 +6,14 @@ settings" and repeat names of the microscope's, such as Mode.
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 from nexuslims_formats.model import Value
 from nexuslims_formats.quantities import quantity
 from nexuslims_formats.values import snake
 
+Extension: TypeAlias = str | float | dict[str, float | str]
+"""A text, a number, or a number with its unit."""
 STATUS: Final = "Tecnai/Microscope Info"
 _LINE: Final = re.compile("[\u2028\u2029\u2400\r\n]+")
 _FILTER: Final = "Filter related settings"
@@ -55,8 +57,8 @@ def status_fields(text: str) -> Iterator[tuple[str, Value]]:
         yield "electron_source", gun[1]
 
 
-def status_extensions(text: str) -> Iterator[tuple[str, str | float]]:
-    """Yield what has no core field: lenses in percent, image shift in um, modes, the filter."""
+def status_extensions(text: str) -> Iterator[tuple[str, Extension]]:
+    """Yield what has no core field: lenses, the image shift, modes, the filter."""
     lines, of_filter = status_lines(text)
     for line in lines:
         yield from _of_microscope(line)
@@ -68,13 +70,13 @@ def status_extensions(text: str) -> Iterator[tuple[str, str | float]]:
             yield f"tecnai_filter_{snake(name)}", value
 
 
-def _of_microscope(line: str) -> Iterator[tuple[str, str | float]]:
+def _of_microscope(line: str) -> Iterator[tuple[str, Extension]]:
     if lens := _LENS.match(line):
-        yield f"tecnai_{lens[1].lower()}_lens_percent", float(lens[2])
+        yield f"tecnai_{lens[1].lower()}_lens", {"value": float(lens[2]), "unit": "%"}
     elif shift := _SHIFT.match(line):
         for axis, place in zip("xy", shift.groups(), strict=True):
             if (amount := quantity(place)) is not None:
-                yield f"tecnai_image_shift_{axis}_um", amount[0]
+                yield f"tecnai_image_shift_{axis}", {"value": amount[0], "unit": "um"}
     elif mode := _MODE.match(line):
         yield "tecnai_mode", mode[1]
     elif ": " in line:

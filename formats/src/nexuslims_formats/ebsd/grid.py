@@ -65,10 +65,10 @@ class Grid:
             for name, size, step in steps
         )
 
-    def extensions(self) -> dict[str, float]:
+    def extensions(self) -> dict[str, dict[str, float | str]]:
         """Return the distances between points, for data whose pixels are something else."""
-        steps = {"ebsd_step_y_um": self.step_y, "ebsd_step_x_um": self.step_x}
-        return {name: step for name, step in steps.items() if step}
+        steps = {"ebsd_step_y": self.step_y, "ebsd_step_x": self.step_x}
+        return {name: {"value": step, "unit": "um"} for name, step in steps.items() if step}
 
     def core_fields(self) -> dict[str, Value]:
         """Return the size of a point as that of a pixel."""

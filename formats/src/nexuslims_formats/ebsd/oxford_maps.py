@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nexuslims_contracts.datasets import Axis
+from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_formats.ebsd.grid import Grid
 from nexuslims_formats.ebsd.headers import grid_of, header_tree
 from nexuslims_formats.energy import calibration, energy_axis
@@ -103,9 +103,14 @@ def _images(
         if is_electrons:
             metadata["detector_type"] = kind
         yield _signal(
-            f"{title} {name}", header, metadata, path, item, (axes, grid.shape),
+            path,
+            f"{title} {name}",
+            header,
+            item,
+            axes,
+            metadata=metadata,
             data_type="SEM_Imaging" if is_electrons else "SEM_EDS",
-        )  # fmt: skip
+        )
 
 
 def _xrays(
@@ -125,8 +130,7 @@ def _xrays(
     points = tuple(axis for axis in grid.axes() if axis.size > 1)
     axes = (*points, energy)
     metadata = dict(_metadata(header)) | calibration([energy])
-    shape = tuple(axis.size for axis in axes)
-    yield _signal(title, header, metadata, path, spectra, (axes, shape), data_type="SEM_EDS")
+    yield _signal(path, title, header, spectra, axes, metadata=metadata, data_type="SEM_EDS")
 
 
 def _metadata(header: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
@@ -134,24 +138,26 @@ def _metadata(header: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
 
 
 def _signal(
+    path: Path,
     name: str,
     header: Mapping[str, Any],
-    metadata: Mapping[str, Value],
-    path: Path,
     item: "h5py.Dataset",
-    place: tuple[tuple[Axis, ...], tuple[int, ...]],
+    axes: tuple[Axis, ...],
     *,
+    metadata: Mapping[str, Value],
     data_type: str,
 ) -> Signal:
     """Return the signal of one array; its points lie one after the other in the file."""
-    axes, shape = place
+    shape = tuple(axis.size for axis in axes)
     count = math.prod(item.shape)
     whole = count == math.prod(shape)
     spectral = axes[-1].name == "Energy"
-    kind = "Image" if not spectral else "SpectrumImage" if len(axes) > 1 else "Spectrum"
+    kind: DatasetType = (
+        "Image" if not spectral else "SpectrumImage" if len(axes) > 1 else "Spectrum"
+    )
     return Signal(
         name=name,
-        dataset_type=kind,  # type: ignore[arg-type]
+        dataset_type=kind,
         data_type=data_type,
         shape=shape,
         dtype=str(item.dtype),
@@ -160,9 +166,7 @@ def _signal(
         extensions=dict(leaves(header, "oxford")),
         acquired=moment("Acquisition Date", nested(header)("Acquisition Date")),
         pixels=_opener(path, item.name, shape) if whole else None,
-        problems=()
-        if whole
-        else (f"{name} has {count} values, but {math.prod(shape)} are told",),
+        problems=() if whole else (f"{name} has {count} values, but {math.prod(shape)} are told",),
     )
 
 

@@ -1,4 +1,4 @@
-"""Texts in UTF-8, UTF-16, code pages of Windows and DOS, Shift-JIS, GBK, EUC-KR, decided by evidence.
+"""Texts in UTF-8, UTF-16, code pages, Shift-JIS, GBK or EUC-KR, decided by evidence.
 
 A file of a microscope seldom says how it is encoded. An encoding counts as likely by the letters
 that it makes: those of everyday words speak for it, rare signs and private characters against it.

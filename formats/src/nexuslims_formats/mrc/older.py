@@ -107,7 +107,8 @@ def read_titles(labels: tuple[str, ...]) -> Acquisition:
     if made is None:
         return Acquisition()
     text = " ".join(labels)
-    found = {field: match[1] for field, pattern, _ in _TITLES if (match := re.search(pattern, text))}
+    matches = {field: re.search(pattern, text) for field, pattern, _ in _TITLES}
+    found = {field: match[1] for field, match in matches.items() if match}
     metadata = dict(mapped(found.get, ((field, field, unit) for field, _, unit in _TITLES)))
     if "binning" in metadata:
         metadata["binning"] = f"{metadata['binning']:g} x {metadata['binning']:g}"

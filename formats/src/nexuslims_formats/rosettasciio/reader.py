@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import math
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -13,13 +12,12 @@ from typing import Any
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.file_kinds import Companion
-from nexuslims_contracts.text import clean_text
-from nexuslims_contracts.units import known_unit
 from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.quantities import Row, mapped, measures, unit_of_length
+from nexuslims_formats.quantities import Row, mapped, measures
+from nexuslims_formats.rosettasciio.axes import axes_of, uneven, with_positions
 from nexuslims_formats.rosettasciio.kinds import (
     ANYBODYS,
     KINDS,
@@ -81,12 +79,8 @@ _FIELDS: tuple[Row, ...] = (
     ("acquisition_time", "Detector/integration_time", "s"),
 )
 _EDITED = ("hspy", "zspy")
-_UNDEFINED = ("<undefined>", "[]")
 _PART_OF_MOVIE = re.compile(r"(.+)_(?!000)\d{3}(\.tvips)", re.IGNORECASE)
 _EPOCH = "1970-01-01T00:00:00"
-_QUANTITY_AND_UNIT = re.compile(r"[^()]*[^()\s]\s*\(([^()]+)\)")
-_UNEVEN = 0.01
-"""Of a step: what still counts as evenly spaced."""
 _PLANE = 2
 
 
@@ -130,7 +124,8 @@ def _read(path: Path) -> _Read:
     """Try the readers of an extension in turn; the last reason is told where none succeeds."""
     modules = _modules(path)
     if modules == ("tvips",) and (part := _PART_OF_MOVIE.fullmatch(path.name)):
-        raise UnsupportedFileError(f"a part of the movie of which {part[1]}_000{part[2]} is the first")
+        first = f"{part[1]}_000{part[2]}"
+        raise UnsupportedFileError(f"a part of the movie of which {first} is the first")
     refuse_odd(_companions(path))
     reasons: list[str] = []
     missing = ""
@@ -246,15 +241,16 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     kind = next((name for name in ("TEM", "SEM") if name in instrument), "")
     below = _instrument(instrument, kind)
     data = part["data"]
-    axes = _with_positions(tuple(_axes(part.get("axes") or [], data.shape)))
+    axes = with_positions(tuple(axes_of(part.get("axes") or [], data.shape)))
     signal_type = str(look_up("Signal/signal_type") or "")
     is_misc = module in LOGS or LISTED in part
     dataset_type = "Misc" if is_misc else _dataset_type(axes, signal_type)
     if kind == "TEM" and below.get("acquisition_mode") == "STEM":
         kind = "STEM"
+    others = {"Image": "Imaging", "Misc": "Log" if module in LOGS else "Misc"}
     technique = next(
         (name for name in ("EELS", "EDS", "CL") if name in signal_type),
-        {"Image": "Imaging", "Misc": "Log" if module in LOGS else "Misc"}.get(dataset_type, dataset_type),
+        others.get(dataset_type, dataset_type),
     )
     original = part.get("original_metadata") or {}
     generic, vendors = dict(_metadata(below)), dict(vendor_metadata(module, original))
@@ -277,7 +273,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         acquired=first_moment(_acquired(look_up), _of_original(original)),
         pixels=None if part.get(UNREAD) else lambda: data,
         problems=tuple(what_is_missing(path, module)),
-        doubts=tuple(_uneven(part.get("axes") or [])),
+        doubts=tuple(uneven(part.get("axes") or [])),
     )
 
 
@@ -288,8 +284,10 @@ def _instrument(instrument: Mapping[str, Any], kind: str) -> dict[str, Any]:
         if name in ("TEM", "SEM"):
             continue
         own = below.get(name)
-        is_both = isinstance(own, Mapping) and isinstance(tree, Mapping)
-        below[name] = {**tree, **own} if is_both else own or tree
+        if isinstance(own, Mapping) and isinstance(tree, Mapping):
+            below[name] = {**tree, **own}
+        else:
+            below[name] = own or tree
     return below
 
 
@@ -298,73 +296,6 @@ def _of_original(original: Mapping[str, Any]) -> Moment | None:
     if "NPOINTS" not in original and "BEAMKV" not in original:
         return None
     return moment("EMSA DATE and TIME", original.get("DATE"), original.get("TIME"))
-
-
-def _axes(given: list[dict[str, Any]], shape: tuple[int, ...]) -> Iterator[Axis]:
-    ordered = sorted(given, key=lambda axis: axis.get("index_in_array") or 0)
-    if len(ordered) != len(shape):
-        ordered = [{} for _ in shape]
-    for axis, size in zip(ordered, shape, strict=True):
-        scale, offset = axis.get("scale") or 1.0, axis.get("offset") or 0.0
-        if size == 1 and not math.isfinite(scale):  # from one place no step is known
-            scale = 1.0
-        steps = axis.get("axis")
-        if steps is not None:  # given value by value: a line where it is one, channels otherwise
-            scale, offset = _line(steps) or (1.0, 0.0)
-        yield Axis(
-            name=str(axis.get("name") or ""),
-            size=int(size),
-            scale=float(scale),
-            offset=float(offset),
-            unit="" if steps is not None and _line(steps) is None else _unit(axis.get("units")),
-            navigate=bool(axis.get("navigate")),
-        )
-
-
-def _with_positions(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """Mark the positions of a scan where the file does not: all but energy, or a pattern's two."""
-    if any(axis.navigate for axis in axes) or len(axes) < _PLANE:
-        return axes
-    measured = [measures(axis.unit) for axis in axes]
-    patterns = len(axes) == _PLANE * 2 and measured.count("inverse length") == _PLANE
-    if measured.count("energy") != 1 and not patterns:
-        return axes
-    return tuple(
-        axis.model_copy(update={"navigate": what not in ("energy", "inverse length")})
-        for axis, what in zip(axes, measured, strict=True)
-    )
-
-
-def _uneven(given: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield in words which axes have no one step, as those of spectrometers with a grating."""
-    for axis in given:
-        steps = axis.get("axis")
-        if steps is not None and len(steps) > 1 and _line(steps) is None:
-            name = clean_text(str(axis.get("name") or "")) or "without a name"
-            span = f"{float(steps[0]):g} to {float(steps[-1]):g} {_unit(axis.get('units'))}".strip()
-            yield f"the axis {name}, {span}, is not evenly spaced: it is shown by channels"
-
-
-def _unit(units: object) -> str:
-    """Return a unit as we write it; some write the quantity before it: ``Energy Loss (eV)``."""
-    text = str(units or "").strip()
-    if (match := _QUANTITY_AND_UNIT.fullmatch(text)) and known_unit(match[1]):
-        text = match[1]
-    return "" if text in _UNDEFINED else unit_of_length(text)
-
-
-def _line(steps: Any) -> tuple[float, float] | None:
-    """Return scale and offset of evenly spaced values; None for others."""
-    import numpy as np  # noqa: PLC0415 - few files have such axes
-
-    values = np.asarray(steps, dtype=float)
-    if values.ndim != 1 or len(values) < _PLANE or not np.isfinite(values).all():
-        return None
-    scale = (values[-1] - values[0]) / (len(values) - 1)
-    even = values[0] + scale * np.arange(len(values))
-    if not scale or np.abs(values - even).max() > _UNEVEN * abs(scale):
-        return None
-    return float(scale), float(values[0])
 
 
 def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:

@@ -45,7 +45,7 @@ def with_angles(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_pattern(original: Mapping[str, Any], axes: list[dict[str, Any]]) -> bool:
-    """Whether the calibration of an image is that of an angle: the one with its scale and offset."""
+    """Whether the calibration with an image's scale and offset is that of an angle."""
     found = [
         given.get("Text") == _ANGLE
         for given in (original.get("ProcedureData") or {}).values()
