@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_shared.cli import shell as cli
 from nexuslims_shared.doctor import Finding
+from nexuslims_shared.last_run import noted_run
 
 HELP_BAR_S = 0.3
 HEAVY = {"rich", "sqlalchemy", "nats", "faststream", "pydantic", "numpy", "lxml", "asyncio"}
@@ -286,7 +287,54 @@ def test_doctor_names_problem_and_remedy(call: Callable[..., Result], facility: 
     findings = {one["what"]: one["problem"] for one in json.loads(result.stdout)["findings"]}
     assert findings["settings"] == ""
     assert "Titan" in findings["instruments"]
-    assert "nexuslims up" in findings["broker"]
+    assert findings["broker"] == findings["services"] == "", "it ran for the checks"
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_facility_that_lives_by_cron_is_well_while_nothing_runs(
+    call: Callable[..., Result], facility: Path, killed: bool
+) -> None:
+    (facility / "state").mkdir()
+    (facility / "files" / "Titan" / "one.dm3").touch()
+    run = noted_run(facility / "state", "build-records")
+    run.__enter__()
+    if not killed:
+        run.__exit__(None, None, None)
+    services, broker, code = ask_doctor(call)
+    assert (services["problem"], broker["problem"], code) == ("", "", 0)
+    assert "build-records" in services["detail"]
+    assert ("was killed" in services["detail"]) == killed
+
+
+@pytest.mark.broker
+def test_services_that_should_run_and_do_not_are_a_problem(
+    call: Callable[..., Result], facility: Path
+) -> None:
+    (facility / "state").mkdir()
+    with noted_run(facility / "state", "up"):
+        pass
+    services, _, code = ask_doctor(call)
+    assert code == 1
+    assert "`nexuslims up` ended" in services["problem"]
+
+
+@pytest.mark.broker
+def test_a_broker_that_does_not_start_is_named_with_the_reason(
+    call: Callable[..., Result], facility: Path
+) -> None:
+    (facility / "state").mkdir()
+    (facility / "state" / "broker").write_text("in the way")
+    _, broker, code = ask_doctor(call)
+    assert code == 1
+    assert "NX_STATE_PATH" in broker["problem"]
+
+
+def ask_doctor(call: Callable[..., Result]) -> tuple[dict[str, str], dict[str, str], int]:
+    """What it finds of the services and the broker, and its exit code."""
+    result = call("doctor", "--json")
+    findings = {one["what"]: one for one in json.loads(result.stdout)["findings"]}
+    return findings["services"], findings["broker"], result.exit_code
 
 
 def test_a_dry_run_lists_sessions_and_files(

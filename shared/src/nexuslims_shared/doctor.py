@@ -6,6 +6,7 @@ Other distributions bring checks by an entry point of the group ``nexuslims.doct
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -14,20 +15,28 @@ from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_contracts.topology import CONSUMERS
 from nexuslims_shared.broker import consumers_without_service, missing, require_version
 from nexuslims_shared.broker_address import running_broker
-from nexuslims_shared.context import provision_broker
 from nexuslims_shared.embedded import end_running_broker
 from nexuslims_shared.errors import SettingsError, SharedError
+from nexuslims_shared.facility import (
+    broker_at_hand,
+    provision_at_hand,
+    runs_here,
+    services_run_here,
+)
 from nexuslims_shared.health import Check, Outcome, Result, look
+from nexuslims_shared.last_run import LASTING, read_last_run
 from nexuslims_shared.probes import check_limits, check_storing
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.service import ServiceContext, service_context
-from nexuslims_shared.settings import Settings, read_settings
+from nexuslims_shared.settings import Settings, make_folder, read_settings
 from nexuslims_shared.settings.account import account
 from nexuslims_shared.threads import in_thread
 
 GROUP: Final = "nexuslims.doctor"
 PATIENCE_S: Final = 5.0
 """How long one check may take."""
+_CONSUMERS: Final = "consumers"
+_START: Final = "run `nexuslims up`, or `nexuslims build-records` from cron"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +109,11 @@ async def examine() -> list[Finding]:
         settings = read_settings()
     except SettingsError as error:
         return [Finding("settings", str(error))]
-    findings = [_account(), *await _check_broker(settings)]
-    for plugin in installed(GROUP).values():
-        findings += await _check_by(plugin, settings)
+    findings = [_account()]
+    async with AsyncExitStack() as stack:
+        findings += await _check_broker(settings, stack)
+        for plugin in installed(GROUP).values():
+            findings += await _check_by(plugin, settings)
     return [
         replace(finding, problem=hide(finding.problem), detail=hide(finding.detail))
         for finding in findings
@@ -194,18 +205,49 @@ async def _check_by(plugin: Plugin, settings: Settings) -> list[Finding]:
         return [Finding(plugin.name, f"its check failed ({error!r}): tell its author")]
 
 
-async def _check_broker(settings: Settings) -> list[Finding]:
+async def _check_broker(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
+    """Check the broker; where nothing runs, the embedded one does while the stack lasts."""
     mend = _broker_repairs(settings)
+    kind = "NATS_URL" if settings.nats_url else "embedded"
+    resting = []
     try:
+        if _nothing_runs(settings):
+            resting = [_resting(settings)]
+            await stack.enter_async_context(broker_at_hand(settings))
+            kind = "embedded; it ran for these checks"
         async with service_context(settings, "doctor") as context:
-            kind = "NATS_URL" if settings.nats_url else "embedded"
             checks = _broker_checks(context)
             return [
                 Finding("broker", detail=kind),
-                *[await find(check, repair=mend.get(check.name)) for check in checks],
+                *[
+                    await find(check, repair=mend.get(check.name))
+                    for check in checks
+                    if not (resting and check.name == _CONSUMERS)
+                ],
+                *resting,
             ]
     except SharedError as error:
-        return [Finding("broker", str(error), repair=mend.get("broker"))]
+        return [Finding("broker", str(error), repair=mend.get("broker")), *resting]
+
+
+def _nothing_runs(settings: Settings) -> bool:
+    """Tell whether neither services nor a broker run, but for one that a command uses."""
+    if settings.nats_url:
+        return False
+    state = make_folder(settings.state_path, "NX_STATE_PATH")
+    if runs_here(state):
+        return not services_run_here(state)
+    return not running_broker(state)
+
+
+def _resting(settings: Settings) -> Finding:
+    """Say that no service runs: a problem where `nexuslims up` ran last, and a fact elsewhere."""
+    last = read_last_run(settings.state_path)
+    if last is None:
+        return Finding("services", detail=f"none runs: {_START}")
+    if last.command == LASTING:
+        return Finding("services", f"none runs: {last.describe()}; {_START}")
+    return Finding("services", detail=f"none runs now: {last.describe()}")
 
 
 def _broker_checks(context: ServiceContext) -> tuple[Check, ...]:
@@ -224,7 +266,7 @@ def _broker_checks(context: ServiceContext) -> tuple[Check, ...]:
         check_storing(jetstream, "doctor"),
         Check("topology", topology),
         check_limits(jetstream),
-        Check("consumers", consumers),
+        Check(_CONSUMERS, consumers),
     )
 
 
@@ -232,7 +274,7 @@ def _broker_repairs(settings: Settings) -> dict[str, Repair]:
     """Return what may mend the broker, by the check that asks for it."""
 
     async def provision() -> str:
-        await provision_broker(settings)
+        await provision_at_hand(settings)
         return "the broker has all streams, consumers and buckets, without limits"
 
     async def restart() -> str:

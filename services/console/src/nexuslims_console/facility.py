@@ -5,7 +5,7 @@ import json
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from nexuslims_contracts.topology import PROJECTION
 from nexuslims_shared.broker import consumers_without_service
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.facility import locked_for_services, services_run_here
+from nexuslims_shared.last_run import noted_run
 from nexuslims_shared.service import (
     SERVICES,
     Mount,
@@ -38,7 +39,7 @@ Say = Callable[[str], None]
 
 @asynccontextmanager
 async def at_work(
-    settings: Settings, *, say: Say, without: Collection[str] = ()
+    settings: Settings, *, say: Say, without: Collection[str] = (), command: str = ""
 ) -> AsyncIterator[dict[str, int]]:
     """Use the running system, or run one for the duration; yield the HTTP ports known here.
 
@@ -50,13 +51,15 @@ async def at_work(
         Takes messages for the operator.
     without
         Services that are not needed.
+    command
+        As for :func:`running`.
     """
     if services_run_here(settings.state_path) or await _runs_elsewhere(settings):
         with _saying(say, "the services go on by themselves: nothing that was asked for is lost"):
             yield {name: at["port"] for name, at in read_services(settings.state_path).items()}
         return
     with _saying(say, "the services that ran for this command stop; call it again to go on"):
-        async with running(settings, say=say, without=without) as ports:
+        async with running(settings, say=say, without=without, command=command) as ports:
             yield ports
 
 
@@ -72,7 +75,12 @@ def _saying(say: Say, what: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, say: Say, without: Collection[str] = (), pages: bool = False
+    settings: Settings,
+    *,
+    say: Say,
+    without: Collection[str] = (),
+    pages: bool = False,
+    command: str = "",
 ) -> AsyncIterator[dict[str, int]]:
     """Run broker and services as long as the context lasts; yield the services' HTTP ports.
 
@@ -86,6 +94,8 @@ async def running(
         Services that are not needed.
     pages
         Whether the console serves its pages too.
+    command
+        The command that does a facility's work with them, noted for those who ask what ran last.
 
     Raises
     ------
@@ -113,7 +123,8 @@ async def running(
         )
         try:
             await supervisor.start()
-            yield ports
+            with noted_run(settings.state_path, command) if command else nullcontext():
+                yield ports
         finally:
             await supervisor.stop()
             file.unlink(missing_ok=True)

@@ -15,8 +15,8 @@ from nexuslims_console.facility import read_services
 from nexuslims_console.projection import rebuild
 from nexuslims_console.queries import ReadModel
 from nexuslims_contracts.text import counted
-from nexuslims_shared.context import service_context
 from nexuslims_shared.doctor import Repair
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.processes import end_process
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.threads import in_thread
@@ -92,7 +92,7 @@ def start_over(settings: Settings) -> Repair:
             return f"{', '.join(services)} were restarted, and the console makes it again"
         database = Database(settings.read_model_url)
         try:
-            async with service_context(settings, "console") as context:
+            async with command_context(settings, "console") as context:
                 await asyncio.to_thread(database.prepare)
                 position = await rebuild(context.store, database)
         finally:
@@ -112,7 +112,7 @@ def retry_dead_letters(settings: Settings) -> Repair:
     """
 
     async def act() -> str:
-        async with service_context(settings, "console") as context:
+        async with command_context(settings, "console") as context:
             letters = [letter async for letter in context.dead_letters.read()]
             for letter in letters:
                 await retry_dead_letter(context, letter)
@@ -141,7 +141,7 @@ def retry_waiting(settings: Settings, service: str) -> Repair:
         done = []
         if service in read_services(settings.state_path):
             done.append(await restart_service(settings, service).act())
-        async with service_context(settings, "console") as context:
+        async with command_context(settings, "console") as context:
             for name in names[:_MOST_AT_ONCE]:
                 await request_retry(context.store, name)
         done.append(

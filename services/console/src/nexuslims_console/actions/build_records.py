@@ -138,7 +138,12 @@ async def _build(
     settings: Settings, window: Window, patience: float, how: Printing
 ) -> list[Outcome]:
     async with (
-        at_work(settings, say=log.debug if how.quiet else say, without=("console",)) as ports,
+        at_work(
+            settings,
+            say=log.debug if how.quiet else say,
+            without=("console",),
+            command="build-records",
+        ) as ports,
         live_view(settings) as (context, model),
         asyncio.TaskGroup() as tasks,
     ):

@@ -9,6 +9,7 @@ from nexuslims_console.probes import until_ready
 from nexuslims_shared.broker_address import broker_url
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_table, say
+from nexuslims_shared.last_run import LASTING
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.settings import Settings, read_settings
 
@@ -23,7 +24,7 @@ def up(folder: Path | None) -> None:
 
 
 async def _up(settings: Settings) -> None:
-    async with running(settings, say=say, pages=True) as ports:
+    async with running(settings, say=say, pages=True, command=LASTING) as ports:
         _print_services(settings)
         say(f"broker: {hide(broker_url(settings))}; Ctrl-C stops everything")
         await asyncio.gather(*(_say_when_ready(name, port) for name, port in ports.items()))
