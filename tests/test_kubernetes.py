@@ -145,6 +145,23 @@ def test_the_broker_lets_nobody_in_without_a_key(overlay, renderings):
     assert volumes["configuration"]["secret"]["secretName"] == "nexuslims-nats-server"
 
 
+def test_the_chart_reads_the_secret_of_the_servers_in_place_of_its_own_configuration(renderings):
+    """What is patched into the chart's pod is what the overlay's own broker mounts."""
+    values = yaml.safe_load((CHECKOUT / "k8s" / "nats" / "values.yaml").read_text())
+    own = of_kind(renderings["three-broker"], "StatefulSet")["nats"]["spec"]["template"]["spec"]
+    (mount,) = [one["value"] for one in values["container"]["patch"]]
+    (volume,) = [one["value"] for one in values["podTemplate"]["patch"]]
+    assert mount in only_container({"spec": {"template": {"spec": own}}})["volumeMounts"]
+    (expected,) = [one for one in own["volumes"] if one["name"] == mount["name"]]
+    assert volume["secret"]["secretName"] == expected["secret"]["secretName"]
+    assert volume["secret"]["items"] == expected["secret"]["items"]
+    arguments = values["container"]["merge"]["args"]
+    assert f"--config={mount['mountPath']}/nats.conf" in arguments
+    pid = next(one.partition("=")[2] for one in arguments if one.startswith("--pid="))
+    assert values["reloader"]["merge"]["args"] == ["-pid", pid, "-config", "/etc/nats/nats.conf"]
+    assert pid == "/var/run/nats/nats.pid", "the chart's hook that stops a server looks there"
+
+
 def test_images_have_a_tag(rendering):
     for document in rendering:
         if "template" in document.get("spec", {}):

@@ -25,6 +25,7 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixe
 from nexuslims_contracts.topology import EVENTS, LEASES
 from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.doctor import Finding, examine, examine_until_well, repair
+from nexuslims_shared.facility import services_run_here
 from nexuslims_shared.settings import read_settings
 
 pytestmark = [pytest.mark.broker, pytest.mark.chaos]
@@ -87,7 +88,8 @@ async def facility(running_facility: Facility, monkeypatch: pytest.MonkeyPatch) 
         if name.startswith("NX_") or name == "NATS_URL":
             monkeypatch.delenv(name)
     assert running_facility.up.poll() is None, log_of(running_facility)
-    await until(lambda findings: not findings)
+    state = running_facility.folder / "state"
+    await until(lambda findings: services_run_here(state) and not findings)
     return running_facility
 
 
