@@ -1,14 +1,19 @@
 """The pages: what they show, what they refuse, what they never show."""
 
+import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from services.console.tests.web import LOCATION, PREVIEW, Console
 
+from nexuslims_console.web.in_time import Questions
 from nexuslims_contracts.testing import SessionEvents
+from nexuslims_shared.errors import BrokerUnavailableError
+from nexuslims_shared.session.repository import SessionRepository
 
 PAGES = (
     "/",
@@ -174,6 +179,56 @@ async def test_raw_files_may_be_open(tmp_path: Path, history: Any) -> None:
 def test_pages_answer_without_a_broker(console: Console) -> None:
     text = console.client().get("/operation").text
     assert "the broker does not answer" in text
+
+
+def test_pages_do_not_wait_for_a_broker_that_hangs(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the tables know is there all the same, and what nobody knows is named."""
+
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def hanging_letters() -> AsyncIterator[Any]:
+        await hang()
+        yield None
+
+    monkeypatch.setattr(SessionRepository, "open", hang)
+    monkeypatch.setattr(console.letters, "read", hanging_letters)
+    monkeypatch.setattr(console.people, "find", hang)
+    with console.client() as client:
+        session = client.get("/sessions/a").text
+        operation = client.get("/operation").text
+        letters = client.get("/dead-letters").text
+        instruments = client.get("/instruments").text
+    assert "Gold &lt;b&gt;on&lt;/b&gt; carbon" in session
+    assert "The broker does not answer (no answer within 0.5 s): 2 files" in session
+    assert "the header ends after 12 bytes" in session
+    assert "dead letters: not known" in operation
+    assert "nobody knows whether there are any" in letters
+    assert "not known: the broker does not answer" in instruments
+
+
+async def test_a_question_that_takes_long_is_asked_once_and_answered_later() -> None:
+    asked = asyncio.Event()
+    answered = asyncio.Event()
+    times = 0
+
+    async def question() -> str:
+        nonlocal times
+        times += 1
+        asked.set()
+        await answered.wait()
+        return "well"
+
+    questions: Questions[str] = Questions()
+    for _ in range(3):
+        with pytest.raises(BrokerUnavailableError, match="no answer within 0"):
+            await questions.ask("builder", question, 0.0)
+    await asked.wait()
+    answered.set()
+    assert await questions.ask("builder", question, 60.0) == "well"
+    assert times == 1
 
 
 async def test_dead_letters_lead_to_their_sessions(console: Console) -> None:

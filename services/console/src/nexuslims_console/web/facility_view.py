@@ -3,10 +3,10 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import httpx
@@ -15,12 +15,14 @@ from nats.js.api import ConsumerInfo
 
 from nexuslims_console.facility import read_services
 from nexuslims_console.probes import Readiness, readiness_of
+from nexuslims_console.web.in_time import in_time
 from nexuslims_console.web.site import AWAY, Site
 from nexuslims_contracts.periods import Period
 from nexuslims_contracts.topology import CONSUMERS
-from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
 
-_TIMEOUT_S: Final = 2.0
+_TIMEOUT_S: Final = 5.0
+"""For a service that looks at everything; a page does not wait for so long."""
 _AWAY_SINCE: Final = re.compile(r"away since (\d{4}-\d\d-\d\d \d\d:\d\d) UTC")
 
 
@@ -92,16 +94,21 @@ class Consumers:
 
 async def consumers(jetstream: JetStreamContext) -> Consumers:
     """Ask the broker how far each consumer is, in all periods of the log together."""
-    found: dict[str, list[ConsumerInfo]] = {spec.name: [] for spec in CONSUMERS}
     try:
-        for info in await jetstream.streams_info():
-            stream = info.config.name or ""
-            if Period.of_stream(stream) is not None:
-                for one in await jetstream.consumers_info(stream):
-                    found.setdefault(one.name, []).append(one)
+        found = await in_time(_consumers_by_name(jetstream))
     except AWAY as error:
         return Consumers(absent=f"the broker does not answer ({error or type(error).__name__})")
     return Consumers([_lag(spec.name, found[spec.name]) for spec in CONSUMERS])
+
+
+async def _consumers_by_name(jetstream: JetStreamContext) -> dict[str, list[ConsumerInfo]]:
+    found: dict[str, list[ConsumerInfo]] = {spec.name: [] for spec in CONSUMERS}
+    for info in await jetstream.streams_info():
+        stream = info.config.name or ""
+        if Period.of_stream(stream) is not None:
+            for one in await jetstream.consumers_info(stream):
+                found.setdefault(one.name, []).append(one)
+    return found
 
 
 def _lag(name: str, periods: Sequence[ConsumerInfo]) -> ConsumerLag:
@@ -124,9 +131,11 @@ async def services(site: Site) -> list[ServiceHealth]:
     except SettingsError:
         local = {}
     addresses |= {name: f"http://127.0.0.1:{at['port']}" for name, at in local.items()}
-    trusted = _trusted()
-    async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, verify=trusted) as client:
-        found = await asyncio.gather(*(_ask(client, at) for at in addresses.values()))
+    asked = (
+        _in_time(site.services.ask(address, partial(_ask, address)))
+        for address in addresses.values()
+    )
+    found = await asyncio.gather(*asked)
     pairs = sorted(zip(addresses, found, strict=True), key=lambda pair: pair[0])
     return [ServiceHealth(name, readiness) for name, readiness in pairs]
 
@@ -176,8 +185,18 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-async def _ask(client: httpx.AsyncClient, address: str) -> Readiness:
+async def _in_time(answer: Awaitable[Readiness]) -> Readiness:
     try:
-        return readiness_of((await client.get(f"{address}/readyz")).json())
+        return await answer
+    except BrokerUnavailableError as error:
+        return Readiness({"http": str(error)}, unknown=frozenset({"http"}), answered=False)
+
+
+async def _ask(address: str) -> Readiness:
+    try:
+        async with httpx.AsyncClient(
+            timeout=_TIMEOUT_S, trust_env=False, verify=_trusted()
+        ) as client:
+            return readiness_of((await client.get(f"{address}/readyz")).json())
     except (httpx.HTTPError, ValueError, KeyError) as error:
-        return Readiness({"http": f"no answer ({type(error).__name__})"})
+        return Readiness({"http": f"no answer ({type(error).__name__})"}, answered=False)

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
+from nexuslims_console.web.in_time import CHANGE_S
 from nexuslims_console.web.responses import site_of, visitor_of
 from nexuslims_console.web.sign_in import Visitor
 from nexuslims_console.web.site import AWAY, Site
@@ -84,7 +85,8 @@ async def _served(request: Request) -> Served:
     known = kept.get(name)
     if known is None or known.through != row.through:
         try:
-            known = _of_state(await site.sessions.open(name, through=row.through), row.through)
+            opening = site.open_session(name, through=row.through, patience=CHANGE_S)
+            known = _of_state(await opening, row.through)
         except (*AWAY, UndecodableError) as error:
             raise HTTPException(503, f"The session's events cannot be read: {error}") from error
         kept[name] = known

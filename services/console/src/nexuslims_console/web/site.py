@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import nats.errors
@@ -12,12 +13,15 @@ from nexuslims_console.archive.search import Archive
 from nexuslims_console.archive.tables import ArchiveDatabase
 from nexuslims_console.database import Database
 from nexuslims_console.lists import SessionLists
+from nexuslims_console.probes import Readiness
 from nexuslims_console.queries import ReadModel
+from nexuslims_console.web.in_time import PATIENCE_S, Questions, in_time
 from nexuslims_console.web.settings import ConsoleSettings
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.people import People
 from nexuslims_shared.session.repository import SessionRepository
+from nexuslims_shared.session.state import SessionState
 
 AWAY: Final = (BrokerUnavailableError, nats.errors.Error, OSError)
 """What asking a broker raises that does not answer."""
@@ -49,9 +53,9 @@ class Names:
         wanted = set(ids)
         asked = [one for one in wanted if self._kept.get(one, (0.0, ""))[0] < now]
         try:
-            found = await asyncio.gather(*map(self._people.find, asked))
+            found = await in_time(asyncio.gather(*map(self._people.find, asked)))
         except AWAY:
-            found = [None for _ in asked]
+            return {one: self._kept[one][1] for one in wanted - set(asked) if self._kept[one][1]}
         for one, person in zip(asked, found, strict=True):
             name = person.display if person else ""
             self._kept[one] = (now + self._seconds, name)
@@ -62,7 +66,7 @@ class Names:
         until, names = self._everybody
         if until < time.monotonic():
             try:
-                people = await self._people.everybody()
+                people = await in_time(self._people.everybody())
             except AWAY:
                 return []
             names = {one: person.display.casefold() for one, person in people.items() if person}
@@ -87,7 +91,9 @@ class Site:
     names
         Of people.
     sessions
-        States, with the datasets of files.
+        States, with the datasets of files; see :meth:`open_session`.
+    openings, services
+        Sessions that are being opened, and services that are asked whether they are ready.
     """
 
     context: ServiceContext
@@ -99,10 +105,34 @@ class Site:
     archive: Archive
     names: Names
     sessions: SessionRepository
+    openings: Questions[SessionState] = field(default_factory=Questions)
+    services: Questions[Readiness] = field(default_factory=Questions)
 
     async def position(self) -> int:
         """Return how far the tables are that pages are made from; it changes when they do."""
         return await asyncio.to_thread(self._position)
+
+    async def open_session(
+        self, session: str, *, through: int = 0, patience: float = PATIENCE_S
+    ) -> SessionState:
+        """Return the state of a session, if it is open in time; if not, it is for the next page.
+
+        Parameters
+        ----------
+        session, through
+            As for :meth:`~nexuslims_shared.session.repository.SessionRepository.open`.
+        patience
+            Seconds to wait.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            If the broker does not answer in time.
+        UndecodableError
+            If an event of the session cannot be read.
+        """
+        opening = partial(self.sessions.open, session, through=through)
+        return await self.openings.ask(session, opening, patience)
 
     def _position(self) -> int:
         sessions, archive = self.model.position().positions, self.archive.positions()

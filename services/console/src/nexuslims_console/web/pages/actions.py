@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from nexuslims_console.actions import retry
 from nexuslims_console.actions.requests import request_rebuild, request_retry
 from nexuslims_console.errors import ConsoleError
+from nexuslims_console.web.in_time import CHANGE_S, in_time
 from nexuslims_console.web.responses import site_of, visitor_of
 from nexuslims_console.web.sign_in import SignIn
 from nexuslims_console.web.site import AWAY
@@ -54,11 +55,13 @@ def changing(act: Endpoint) -> Endpoint:
             raise HTTPException(403, "You may read this, and change nothing.")
         await require_own_form(request)
         try:
-            answer = await act(request)
+            answer = await in_time(act(request), CHANGE_S)
         except ConsoleError as error:
             raise HTTPException(409, str(error)) from error
         except AWAY as error:
-            raise HTTPException(503, f"The broker does not answer: {error}") from error
+            raise HTTPException(
+                503, f"The broker does not answer: {error}. Look whether it was done, or try again."
+            ) from error
         log.info("a signed-in operator asked for %s", request.url.path)
         return answer
 

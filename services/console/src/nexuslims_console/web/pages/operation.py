@@ -12,10 +12,12 @@ from nexuslims_console.lists import InstrumentCount
 from nexuslims_console.rebuilds import recent_rebuilds
 from nexuslims_console.views import SessionRow
 from nexuslims_console.web.facility_view import consumers, destinations, services
+from nexuslims_console.web.in_time import in_time
 from nexuslims_console.web.responses import page, site_of
 from nexuslims_console.web.site import AWAY, Site
 from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.subjects import session_of
+from nexuslims_shared.dead_letters import DeadLetters
 from nexuslims_shared.errors import SettingsError
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 
@@ -59,7 +61,7 @@ async def show_operation(request: Request) -> HTMLResponse:
         services=health,
         destinations=destinations(health, outcomes),
         rebuilds=rebuilds,
-        letters=len(letters),
+        letters=None if letters is None else len(letters),
         now=now,
     )
 
@@ -70,8 +72,9 @@ async def show_dead_letters(request: Request) -> HTMLResponse:
     return page(
         request,
         "dead_letters",
-        letters=[(one, _session(one)) for one in reversed(letters)][:_LETTERS],
-        total=len(letters),
+        absent=letters is None,
+        letters=[(one, _session(one)) for one in reversed(letters or ())][:_LETTERS],
+        total=len(letters or ()),
         done=request.query_params.get("done", ""),
     )
 
@@ -85,12 +88,15 @@ async def show_instruments(request: Request) -> HTMLResponse:
     except SettingsError as error:
         problem = str(error)
     counts = {one.pid: one for one in await asyncio.to_thread(site.lists.instruments)}
-    clocks = _clocks(await _letters(site))
+    letters = await _letters(site)
+    clocks = _clocks(letters or [])
     views = [
         await asyncio.to_thread(_instrument, site, pid, entries.get(pid), counts.get(pid), clocks)
         for pid in sorted({*entries, *counts})
     ]
-    return page(request, "instruments", instruments=views, problem=problem)
+    return page(
+        request, "instruments", instruments=views, problem=problem, clocks_known=letters is not None
+    )
 
 
 def _instrument(
@@ -125,8 +131,13 @@ def _session(letter: DeadLetter) -> str:
     return session_of(letter.subject) if letter.sequence else ""
 
 
-async def _letters(site: Site) -> list[DeadLetter]:
+async def _letters(site: Site) -> list[DeadLetter] | None:
+    """Return all dead letters; None if the broker does not answer."""
     try:
-        return [letter async for letter in site.context.dead_letters.read()]
+        return await in_time(_read(site.context.dead_letters))
     except AWAY:
-        return []
+        return None
+
+
+async def _read(letters: DeadLetters) -> list[DeadLetter]:
+    return [letter async for letter in letters.read()]

@@ -1,7 +1,7 @@
 """The page of one session, its events and its files."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
 from urllib.parse import quote
@@ -41,9 +41,9 @@ _PAGE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files of a session, how many there are, and why they are not known; empty if they are.
+    """Files of a session, how many there are, and why not more is known of them; empty if it is.
 
-    The state of a session with very many files is not opened.
+    The state of a session with very many files is not opened: the tables know some of them.
     """
 
     state: SessionState
@@ -166,10 +166,10 @@ async def _files(site: Site, row: SessionRow, page: int = 1) -> Files:
     if row.files > MOST_OPENED:
         return await asyncio.to_thread(_many_files, site, row, page)
     try:
-        state = await site.sessions.open(row.session)
+        state = await site.open_session(row.session)
     except AWAY as error:
-        why = f"The broker does not answer ({error or type(error).__name__})."
-        return Files(INITIAL, [], 0, why)
+        why = f"The broker does not answer ({error or type(error).__name__})"
+        return replace(await asyncio.to_thread(_many_files, site, row, page), absent=why)
     except UndecodableError as error:
         return Files(INITIAL, [], 0, str(error))
     files = await asyncio.to_thread(files_of, state)
@@ -211,8 +211,9 @@ def _files_heading(drawn: int, total: int) -> str:
 
 
 def _files_note(files: Files) -> str:
-    if len(files.files) < files.total:
-        return f"{files.total:,} files; those that could not be read, and then the datasets"
+    if files.state is INITIAL and files.total:
+        why = f"{files.absent}: " if files.absent else ""
+        return f"{why}{files.total:,} files; those that could not be read, and then the datasets"
     counts: dict[str, int] = {}
     for one in files.files:
         counts[one.outcome] = counts.get(one.outcome, 0) + 1
