@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.js.errors import NotFoundError
 from typer.testing import CliRunner, Result
 
 from nexuslims_contracts.plugins import Plugin, installed
@@ -239,11 +240,18 @@ def test_a_broker_that_is_not_there_is_reported_at_once(
     assert result.exit_code == (command != "sessions")
 
 
+@pytest.mark.parametrize(
+    ("error", "result"), [(ZeroDivisionError(), "failed"), (NotFoundError(), "could not look")]
+)
 def test_a_check_that_fails_does_not_hide_the_others(
-    call: Callable[..., Result], facility: Path, monkeypatch: pytest.MonkeyPatch
+    call: Callable[..., Result],
+    facility: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    result: str,
 ) -> None:
     async def faulty(settings: object) -> list[Finding]:
-        raise ZeroDivisionError
+        raise error
 
     class Faulty:
         name = "faulty"
@@ -252,13 +260,11 @@ def test_a_check_that_fails_does_not_hide_the_others(
     checks = {"faulty": Faulty(), **installed("nexuslims.doctor")}
     monkeypatch.setattr("nexuslims_shared.doctor.installed", lambda _: checks)
     monkeypatch.setenv("NX_STATE_PATH", "instruments.toml")
-    findings = {
-        one["what"]: one["problem"]
-        for one in json.loads(call("doctor", "--json").stdout)["findings"]
-    }
-    assert "ZeroDivisionError" in str(findings)
-    assert "NX_STATE_PATH" in findings["services"]
-    assert findings["settings"] == ""
+    findings = {one["what"]: one for one in json.loads(call("doctor", "--json").stdout)["findings"]}
+    assert findings["faulty"]["result"] == result
+    assert type(error).__name__ in findings["faulty"]["problem"]
+    assert "NX_STATE_PATH" in findings["services"]["problem"]
+    assert findings["settings"]["problem"] == ""
 
 
 def test_settings_of_destinations_and_calendars_are_shown(

@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+import nats.errors
+
 from nexuslims_contracts.errors import ContractError
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_contracts.topology import CONSUMERS
@@ -201,6 +203,8 @@ async def _check_by(plugin: Plugin, settings: Settings) -> list[Finding]:
         return list(await plugin.load()(settings))
     except (SharedError, ContractError) as error:
         return [Finding(plugin.name, str(error))]
+    except (nats.errors.Error, OSError) as error:  # the checks of the broker name the reason
+        return [Finding(plugin.name, str(error) or type(error).__name__, unknown=True)]
     except Exception as error:  # noqa: BLE001 - one faulty plugin must not hide the others
         return [Finding(plugin.name, f"its check failed ({error!r}): tell its author")]
 
