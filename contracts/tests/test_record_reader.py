@@ -16,7 +16,7 @@ from nexuslims_contracts.record.model import (
     Parameter,
     TextEntry,
 )
-from nexuslims_contracts.record.reader import read_part, read_record
+from nexuslims_contracts.record.reader import read_locations, read_part, read_record
 from nexuslims_contracts.record.writer import write_record
 
 
@@ -61,6 +61,9 @@ def test_a_part_has_the_datasets_of_its_range_and_all_else(
         (one.start, one.setup) for one in whole.activities
     ]
     assert read_part(xml, range(sum(sizes))).experiment == whole
+    assert read_locations(xml) == tuple(
+        tuple(one.location for one in activity.datasets) for activity in whole.activities
+    )
 
 
 def test_entities_are_not_resolved(tmp_path: Path) -> None:

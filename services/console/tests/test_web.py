@@ -266,6 +266,7 @@ async def test_a_session_with_very_many_files_is_not_opened(
     for module in ("pages.session", "files"):
         monkeypatch.setattr(f"nexuslims_console.web.{module}.MOST_OPENED", 1)
     client = console.client()
+    assert 'class="gaps"' in client.get("/sessions/a").text, "drawn from the tables"
     for page in ("/sessions/a", "/sessions/a/files"):
         text = client.get(page).text
         assert "the header ends after 12 bytes" in text

@@ -83,6 +83,25 @@ def read_part(xml: bytes, numbers: range) -> RecordPart:
     return RecordPart(_experiment(root, tuple(activities)), tuple(sizes))
 
 
+def read_locations(xml: bytes) -> tuple[tuple[str, ...], ...]:
+    """Return the location of each dataset, by activity; nothing else of the record is read.
+
+    Parameters
+    ----------
+    xml
+        As for :func:`read_record`.
+
+    Raises
+    ------
+    UnreadableRecordError
+        If it is not XML, or not an experiment.
+    """
+    return tuple(
+        tuple(_relative(_text(one, "location")) for one in _datasets(activity))
+        for activity in _activities(_root(xml))
+    )
+
+
 def _root(xml: bytes) -> "_Element":
     try:
         root = parse_xml(xml)

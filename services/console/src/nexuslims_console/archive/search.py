@@ -155,6 +155,14 @@ class Archive:
             ids = list(connection.scalars(query.limit(limit).offset((page - 1) * limit)))
             return _hits(connection, tables, ids)[::-1]
 
+    def times_of(self, session: str) -> dict[str, float]:
+        """Return when the first dataset of each file was acquired, POSIX seconds, by its path."""
+        with self._database.reading() as (connection, tables):
+            table = tables.datasets.c
+            query = select(table.location, func.min(table.taken)).where(table.session == session)
+            rows = connection.execute(query.group_by(table.location))
+            return {location: taken.timestamp() for location, taken in rows}
+
     def count(self) -> tuple[int, int]:
         """Return how many records and datasets there are."""
         with self._database.reading() as (connection, tables):

@@ -6,34 +6,12 @@ from pathlib import Path
 
 from nexuslims_console.web.site import Site
 from nexuslims_contracts.datasets import ArtifactRef
-from nexuslims_contracts.record.model import Experiment
-from nexuslims_contracts.record.reader import RecordPart, read_part, read_record
+from nexuslims_contracts.record.reader import RecordPart, read_part
 from nexuslims_shared.artifacts import read_artifact
 
 
-async def read_experiment(site: Site, ref: ArtifactRef) -> Experiment:
-    """Read a record.
-
-    Parameters
-    ----------
-    site
-        Where the records folder is.
-    ref
-        Path and SHA-256 of the record.
-
-    Raises
-    ------
-    ArtifactError
-        If its file is missing, or another one.
-    UnreadableRecordError
-        If it is not a record.
-    """
-    records = site.context.settings.records
-    return await asyncio.to_thread(_read, records, ref.path, ref.sha256, ref.size)
-
-
 async def read_page(site: Site, ref: ArtifactRef, numbers: range) -> RecordPart:
-    """Read a record with the datasets of one page; raises as :func:`read_experiment`.
+    """Read a record with the datasets of one page.
 
     Parameters
     ----------
@@ -43,6 +21,13 @@ async def read_page(site: Site, ref: ArtifactRef, numbers: range) -> RecordPart:
         Path and SHA-256 of the record.
     numbers
         Of the datasets, from 0.
+
+    Raises
+    ------
+    ArtifactError
+        If its file is missing, or another one.
+    UnreadableRecordError
+        If it is not a record.
     """
     records = site.context.settings.records
     return await asyncio.to_thread(_read_page, records, ref.path, ref.sha256, ref.size, numbers)
@@ -52,8 +37,3 @@ async def read_page(site: Site, ref: ArtifactRef, numbers: range) -> RecordPart:
 def _read_page(records: Path, path: str, sha256: str, size: int, numbers: range) -> RecordPart:
     artifact = ArtifactRef(path=path, sha256=sha256, size=size)
     return read_part(read_artifact(records, artifact), numbers)
-
-
-@lru_cache(maxsize=16)
-def _read(records: Path, path: str, sha256: str, size: int) -> Experiment:
-    return read_record(read_artifact(records, ArtifactRef(path=path, sha256=sha256, size=size)))

@@ -88,23 +88,6 @@ def times_by_location(state: SessionState) -> dict[str, float]:
     }
 
 
-def activities_of(state: SessionState, locations: Sequence[Sequence[str]]) -> list[list[float]]:
-    """Return when the files of each activity were written.
-
-    Parameters
-    ----------
-    state
-        Of the session.
-    locations
-        The datasets of each activity, by the paths of their files.
-    """
-    times = times_by_location(state)
-    return [
-        [times[location] for location in dict.fromkeys(activity) if location in times]
-        for activity in locations
-    ]
-
-
 def _file(token: str, file: FileState, state: SessionState) -> SessionFile:
     indexed = file.indexed.event if file.indexed else None
     outcome = file.outcome.event if file.outcome else None

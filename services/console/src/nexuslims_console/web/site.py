@@ -16,6 +16,7 @@ from nexuslims_console.lists import SessionLists
 from nexuslims_console.probes import Readiness
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.web.in_time import PATIENCE_S, Questions, in_time
+from nexuslims_console.web.pictures import Pictures
 from nexuslims_console.web.settings import ConsoleSettings
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import BrokerUnavailableError
@@ -92,6 +93,8 @@ class Site:
         Of people.
     sessions
         States, with the datasets of files; see :meth:`open_session`.
+    pictures
+        Of sessions' activities.
     openings, services
         Sessions that are being opened, and services that are asked whether they are ready.
     """
@@ -105,6 +108,7 @@ class Site:
     archive: Archive
     names: Names
     sessions: SessionRepository
+    pictures: Pictures
     openings: Questions[SessionState] = field(default_factory=Questions)
     services: Questions[Readiness] = field(default_factory=Questions)
 
@@ -168,4 +172,5 @@ def make_site(
         sessions=SessionRepository(
             context.store, datasets=True, skip_unreadable=True, capacity=_REMEMBERED
         ),
+        pictures=Pictures(context.settings.records),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 from typing import Final
 from urllib.parse import quote
@@ -10,24 +11,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from nexuslims_console.archive.rows import RecordRow
 from nexuslims_console.lists import FILE_EVENTS
 from nexuslims_console.views import EventRow, SessionRow
 from nexuslims_console.web.files import MOST_OPENED
-from nexuslims_console.web.gaps import Picture, picture
+from nexuslims_console.web.gaps import Picture
 from nexuslims_console.web.notices import notice_of
 from nexuslims_console.web.pages.sessions import people_of
-from nexuslims_console.web.records import read_experiment
 from nexuslims_console.web.responses import page, site_of
 from nexuslims_console.web.session_files import (
     SessionFile,
-    activities_of,
     files_of,
     listed_files,
+    times_by_location,
 )
 from nexuslims_console.web.site import AWAY, Site
 from nexuslims_console.web.waterfall import slowest, waterfall
-from nexuslims_contracts.errors import UndecodableError, UnreadableRecordError
-from nexuslims_shared.errors import ArtifactError
+from nexuslims_contracts.datasets import ArtifactRef
+from nexuslims_contracts.errors import UndecodableError
 from nexuslims_shared.session.state import INITIAL, SessionState
 
 _EVENTS: Final = 400
@@ -78,7 +79,7 @@ async def show_session(request: Request) -> HTMLResponse:
         unreadable=unreadable,
         in_archive=in_archive is not None,
         trace=_trace(site, name),
-        picture=await _picture(site, files.state),
+        picture=await _picture(site, files.state, in_archive),
         failed=[one for one in files.files if one.outcome in ("failed", "missing")][:_NAMED],
         fall=fall,
         drawn={bar.event.sequence for bar in (*fall.bars, *drawn)},
@@ -182,16 +183,17 @@ def _many_files(site: Site, row: SessionRow, page: int) -> Files:
     return Files(INITIAL, listed_files(unreadable, datasets), row.files)
 
 
-async def _picture(site: Site, state: SessionState) -> Picture | None:
-    """Return the picture of the activities, as the record has them; None without a record."""
-    if state.record is None:
-        return None
-    try:
-        experiment = await read_experiment(site, state.record.event.record)
-    except (ArtifactError, UnreadableRecordError):
-        return None  # the record's own page says what is wrong with it
-    locations = [[one.location for one in each.datasets] for each in experiment.activities]
-    return picture(activities_of(state, locations))
+async def _picture(site: Site, state: SessionState, row: RecordRow | None) -> Picture | None:
+    """Return the picture of the activities, as the record has them; None without a record.
+
+    Of a session that is not opened, files are drawn where their datasets were acquired.
+    """
+    if state.record is not None:
+        return await site.pictures.of(state.record.event.record, partial(times_by_location, state))
+    if state is INITIAL and row is not None:
+        record = ArtifactRef(path=row.path, sha256=row.sha256, size=row.size)
+        return await site.pictures.of(record, partial(site.archive.times_of, row.session))
+    return None
 
 
 def _trace(site: Site, session: str) -> str:
