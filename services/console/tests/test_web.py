@@ -90,6 +90,16 @@ def test_a_session_says_what_an_unreadable_file_said(console: Console) -> None:
     assert "<svg" in text
 
 
+async def test_no_title_turns_the_text_behind_it_about(console: Console, history: Any) -> None:
+    made = SessionEvents("b")
+    await console.state(history, [made.started(), made.matched(title="\x1b[31m \u202edecnavda")])
+    for page in ("/", "/sessions/b", "/sessions/b/events"):
+        text = console.client().get(page).text
+        assert "\\x1b[31m \\u202edecnavda" in text
+        assert "\u202e" not in text
+        assert "\x1b" not in text
+
+
 async def test_a_session_says_why_it_has_no_record(console: Console, history: Any) -> None:
     made = SessionEvents("c")
     declined = made.declined(reason="the user said no")
@@ -202,7 +212,7 @@ def test_pages_do_not_wait_for_a_broker_that_hangs(
         letters = client.get("/dead-letters").text
         instruments = client.get("/instruments").text
     assert "Gold &lt;b&gt;on&lt;/b&gt; carbon" in session
-    assert "The broker does not answer (no answer within 0.5 s): 2 files" in session
+    assert "Its events could not be read (no answer within 0.5 s): 2 files" in session
     assert "the header ends after 12 bytes" in session
     assert "dead letters: not known" in operation
     assert "nobody knows whether there are any" in letters

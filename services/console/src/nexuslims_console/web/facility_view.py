@@ -49,6 +49,11 @@ class ServiceHealth:
         """Whether all its checks hold."""
         return not self.readiness.problems
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it works all the same: what fails is nothing that it needs."""
+        return self.readiness.problems.keys() <= self.readiness.not_essential
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationHealth:

@@ -30,26 +30,35 @@ _WITHOUT_RECORD: Final[Mapping[str, tuple[str, str]]] = {
     ),
     Status.NO_FILES_FOUND: (
         "No record: no files were found",
-        "A record is made if files appear; “Try what failed again” looks at once.",
+        "A record is made if files appear; {retry} looks at once.",
     ),
     Status.CANCELLED: ("No record: the calendar withdrew the session", ""),
 }
 """Headline and outlook of sessions that have no record, and are not at fault."""
 
 
-def notice_of(row: SessionRow) -> Notice | None:
-    """Return what is to be known of a session; None if all is well."""
+def notice_of(row: SessionRow, *, may_change: bool) -> Notice | None:
+    """Return what is to be known of a session; None if all is well.
+
+    Parameters
+    ----------
+    row
+        The session.
+    may_change
+        Whether the page has buttons; else the remedy is a command.
+    """
+    retry = "“Try what failed again”" if may_change else f"`nexuslims retry {row.session}`"
     if row.status in _WITHOUT_RECORD:
         title, outlook = _WITHOUT_RECORD[row.status]
-        return Notice(title, row.reason, outlook)
+        return Notice(title, row.reason, outlook.format(retry=retry))
     match row.status:
         case Status.ERROR:
             at_fault = "Something is wrong with the record"
             title = at_fault if row.record_path else "No record: something is wrong"
-            return Notice(title, row.reason, "Repair the cause, then try again.", "bad")
+            return Notice(title, row.reason, f"Repair the cause; then {retry}.", "bad")
         case Status.BUILT_NOT_EXPORTED:
             title = "The record is not at every destination"
-            remedy = "Repair the cause, then “Try what failed again”."
+            remedy = f"Repair the cause; then {retry}."
             return Notice(title, row.reason, remedy, "bad")
         case Status.WAITING_FOR_END:
             return Notice("No record yet: the session is not over", "", tone="active")

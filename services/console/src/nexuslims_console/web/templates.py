@@ -1,6 +1,7 @@
 """The templates of the pages, in which every value is escaped, and what they write values with."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -9,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from nexuslims_contracts.units import written_unit
 
@@ -28,6 +30,11 @@ _STATUS: Final[Mapping[str, tuple[str, str]]] = {
 _LONG: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that reverse the direction of the text behind them."""
+_CODE: Final = re.compile("`([^`]+)`")
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the templates."""
@@ -37,6 +44,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=visible,
     )
     made.filters |= {
         "address": quote,
@@ -54,11 +62,24 @@ def environment() -> Environment:
         "static": static,
         "unit": written_unit,
         "written": written,
+        "code": code,
         "clock": lambda moment: local(moment, "%H:%M:%S"),
     }
     made.globals |= {"query": query, "statuses": list(_STATUS), "zone": zone}
     made.tests["web_address"] = is_web_address
     return made
+
+
+def visible(value: Any) -> Any:
+    """Return what an expression gives, with characters escaped that turn other text about."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), value)
+    return value
+
+
+def code(text: str) -> Markup:
+    """Return a text in which what stands between backticks is set as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(visible(text)))))  # noqa: S704 - escaped
 
 
 def is_web_address(text: str) -> bool:
@@ -116,6 +137,8 @@ def ago(moment: datetime | None) -> str:
     if moment is None:
         return ""
     seconds = (datetime.now(UTC) - moment).total_seconds()
+    if 0 <= seconds < 1:
+        return "just now"
     return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
 
 

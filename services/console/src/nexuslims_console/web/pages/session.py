@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 from typing import Final
@@ -18,7 +19,7 @@ from nexuslims_console.web.files import MOST_OPENED
 from nexuslims_console.web.gaps import Picture
 from nexuslims_console.web.notices import notice_of
 from nexuslims_console.web.pages.sessions import people_of
-from nexuslims_console.web.responses import page, site_of
+from nexuslims_console.web.responses import page, site_of, visitor_of
 from nexuslims_console.web.session_files import (
     SessionFile,
     files_of,
@@ -74,7 +75,7 @@ async def show_session(request: Request) -> HTMLResponse:
         "session",
         at=at,
         row=row,
-        notice=notice_of(row),
+        notice=notice_of(row, may_change=visitor_of(request).may_change),
         people=people[name],
         unreadable=unreadable,
         in_archive=in_archive is not None,
@@ -90,7 +91,8 @@ async def show_session(request: Request) -> HTMLResponse:
         files_total=files.total,
         files_more=files.total > _FILES_LISTED,
         files_note=_files_note(files),
-        files_empty=files.absent or "No files yet.",
+        files_empty=_files_empty(files, row),
+        now=datetime.now(UTC),
     )
 
 
@@ -136,7 +138,7 @@ async def show_files(request: Request) -> HTMLResponse:
         row=row,
         files=listed,
         files_note=_files_note(files),
-        files_empty=files.absent or "No files yet.",
+        files_empty=_files_empty(files, row),
         number=number,
         pages=pages,
         total=files.total,
@@ -169,7 +171,7 @@ async def _files(site: Site, row: SessionRow, page: int = 1) -> Files:
     try:
         state = await site.open_session(row.session)
     except AWAY as error:
-        why = f"The broker does not answer ({error or type(error).__name__})"
+        why = f"Its events could not be read ({error or type(error).__name__})"
         return replace(await asyncio.to_thread(_many_files, site, row, page), absent=why)
     except UndecodableError as error:
         return Files(INITIAL, [], 0, str(error))
@@ -210,6 +212,13 @@ def _files_heading(drawn: int, total: int) -> str:
     if drawn < total:
         return f"Files: the {drawn} that failed or took longest, of {total:,}"
     return "Files"
+
+
+def _files_empty(files: Files, row: SessionRow) -> str:
+    """Say why no files are listed."""
+    if files.absent:
+        return f"{files.absent}: load the page again."
+    return "No files yet." if row.waits_for or row.end is None else "No files."
 
 
 def _files_note(files: Files) -> str:
