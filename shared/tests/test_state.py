@@ -24,6 +24,7 @@ from nexuslims_shared.session.status import (
     is_stale,
     progress,
     standing_uploads,
+    withdrawn,
 )
 
 
@@ -168,6 +169,25 @@ def test_statuses_in_which_nothing_more_happens(facts: SessionEvents) -> None:
     assert progress(fold(recorded([*early, declined]))).status is Status.NO_CONSENT
     assert progress(fold(recorded([*early, missing]))).status is Status.NO_FILES_FOUND
     assert progress(fold(recorded([*whole, rejected]))).status is Status.ERROR
+
+
+def test_a_record_of_which_no_file_is_left_may_not_be_shown(facts: SessionEvents) -> None:
+    """One that is missing is left: it comes back, or its folder does."""
+    uploaded = [*facts.history(), facts.uploaded()]
+    gone = [
+        FileSuperseded(
+            session=facts.session, file=facts.token(number), reason="elsewhere", after=number
+        )
+        for number in (1, 2, 3)
+    ]
+    missing = FileMissing(session=facts.session, file=facts.token(3), after=3)
+    nothing = facts.not_found(notes=("3 files: in the record of another",))
+    at = progress(fold(recorded([*uploaded, *gone, nothing])))
+    assert (at.status, at.phase) == (Status.NO_FILES_FOUND, "withdrawing from archive")
+    assert at.reason == "nothing in Titan; 3 files: in the record of another"
+    assert withdrawn(fold(recorded([*uploaded, *gone[:2], missing, nothing]))) == ""
+    early = [*facts.history()[:3], nothing]
+    assert withdrawn(fold(recorded(early))) == "", "there was never a record"
 
 
 def test_export_strategies(facts: SessionEvents) -> None:

@@ -194,6 +194,7 @@ UPLOADER = ConsumerSpec(
         events.ConsentDeclined.filter(),
         events.ReservationMissing.filter(),
         events.SessionCancelled.filter(),
+        events.FilesNotFound.filter(),
         events.RetryRequested.filter(),
         events.WithdrawalRequested.filter(),
         events.RecordLost.filter(),

@@ -63,6 +63,24 @@ async def test_a_booking_that_is_gone_takes_the_record_away_everywhere(uploaded,
     assert await _standing(uploaded) == ("NO_RESERVATION", "no reservation", "none")
 
 
+async def test_a_session_left_without_files_has_no_record_until_it_has_some_again(
+    uploaded, facts
+) -> None:
+    """Its clock was corrected, say: all of its files are another session's."""
+    await uploaded.append(facts.not_found(notes=("1 file: in the record of another",)))
+    reason = "nothing in Titan; 1 file: in the record of another"
+    at = await _standing(uploaded)
+    assert at == ("NO_FILES_FOUND", "withdrawing from first, second", reason)
+    await uploaded.handle()
+    assert [fake.records for fake in uploaded.fakes] == [{}, {}]
+    assert await _standing(uploaded) == ("NO_FILES_FOUND", "no files", reason)
+    scan = await uploaded.store.last_sequence()
+    await uploaded.append(facts.indexed(1), facts.manifest(1, after=scan))
+    await uploaded.build(TWO, 99)
+    await uploaded.handle()
+    assert [fake.records for fake in uploaded.fakes] == [{"file-1": TWO}] * 2
+
+
 async def test_consent_given_again_brings_it_back_and_may_be_declined_again(uploaded, facts):
     await uploaded.append(facts.declined())
     await uploaded.handle()

@@ -10,6 +10,7 @@ from nexuslims_shared.session.status import (
     ended,
     held_back,
     holding,
+    left_without_files,
     standing_uploads,
     withdrawn,
 )
@@ -49,7 +50,12 @@ class RecordState:
     def of(cls, state: SessionState) -> "RecordState":
         """Derive it from the state of the session."""
         reason = withdrawn(state)
-        causes = (state.booking, state.schedule if cancelled(state) else None, state.withdrawal)
+        causes = (
+            state.booking,
+            state.schedule if cancelled(state) else None,
+            state.withdrawal,
+            left_without_files(state),
+        )
         return cls(
             session=state,
             may_upload=not reason and ended(state) is not None and _is_wanted(state),

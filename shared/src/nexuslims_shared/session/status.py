@@ -206,7 +206,7 @@ def withdrawn(state: SessionState) -> str:
 
     Whatever the calendar says last that is not the user's consent withdraws a record: a refusal, a
     blank answer, a booking that is gone, a session that is gone. So does an operator, until the
-    operator revokes it.
+    operator revokes it; and so does a look that found all of its files to be other sessions'.
     """
     called_off = cancelled(state)
     if called_off is not None:
@@ -218,7 +218,23 @@ def withdrawn(state: SessionState) -> str:
         return booking.reason or "no reservation"
     if state.withdrawal is not None and state.withdrawal.event.withdrawn:
         return state.withdrawal.event.reason or "withdrawn by an operator"
-    return ""
+    nothing = left_without_files(state)
+    return _nothing_found(nothing.event) if nothing else ""
+
+
+def left_without_files(state: SessionState) -> Register[FilesNotFound] | None:
+    """Return by which event a session with a record has no file any more, missing ones included.
+
+    They are in other records, or in nobody's: its time was corrected, or the clock of the PC.
+    """
+    scan = state.scan
+    if scan is None or state.record is None or state.indexed_count:
+        return None
+    return Register(scan.sequence, scan.event) if isinstance(scan.event, FilesNotFound) else None
+
+
+def _nothing_found(event: FilesNotFound) -> str:
+    return "; ".join([f"nothing in {event.searched}", *event.notes])
 
 
 def exported(state: SessionState, plan: UploadPlan | None = None) -> bool | None:
@@ -286,8 +302,10 @@ def _withdrawn_status(state: SessionState) -> tuple[Status, str]:
             return Status.NO_CONSENT, "no consent"
         case ReservationMissing():
             return Status.NO_RESERVATION, "no reservation"
-        case _:
+        case _ if state.withdrawal is not None and state.withdrawal.event.withdrawn:
             return Status.NO_CONSENT, "withdrawn"
+        case _:
+            return Status.NO_FILES_FOUND, "no files"
 
 
 def _after_booking(state: SessionState) -> Progress:
@@ -312,11 +330,10 @@ def _without_files(state: SessionState, scan: Register[Scan]) -> Progress:
     """Say how a session stands for which nothing was found yet."""
     looking = Progress(Status.TO_BE_BUILT, LOOKING_FOR_FILES, waits_for="indexer")
     match scan.event:
-        case FilesNotFound(searched=searched, notes=notes):
+        case FilesNotFound() as nothing:
             if state.retry is not None and state.retry.sequence > scan.sequence:
                 return replace(looking, phase=f"{LOOKING_FOR_FILES} again")
-            reason = "; ".join([f"nothing in {searched}", *notes])
-            return Progress(Status.NO_FILES_FOUND, "no files", reason)
+            return Progress(Status.NO_FILES_FOUND, "no files", _nothing_found(nothing))
         case FilesAwaited(until=until, notes=notes):
             reason = "; ".join([f"until {until:%Y-%m-%d %H:%M %Z}", *notes])
             return replace(looking, reason=reason, not_before=until)
