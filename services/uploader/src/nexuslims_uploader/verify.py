@@ -24,6 +24,7 @@ from nexuslims_uploader.destination_calls import DestinationCalls
 from nexuslims_uploader.errors import PermanentUploadError, UploaderError
 from nexuslims_uploader.findings import ARTIFACTS, FILES, LINKS, Finding, Verification
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
+from nexuslims_uploader.html import is_web_address
 from nexuslims_uploader.outcomes import record_lost
 from nexuslims_uploader.record_reader import RecordReader
 from nexuslims_uploader.record_state import RecordState
@@ -37,6 +38,7 @@ _DETAILS: Final = {
     "missing": "not all of it is there",
     "outdated": "an earlier one is there, or it is not as the settings say now",
 }
+_RELINKED: Final = "it may link to a record that is uploaded again"
 
 
 class Verifier:
@@ -148,7 +150,34 @@ class Verifier:
             if isinstance(register.event, RecordUploaded) and name in self._names
         ]
         reader = RecordReader(self._records)
-        return [await self._at(name, state, reader) for name in sorted(uploaded)]
+        found = {name: await self._at(name, state, reader) for name in sorted(uploaded)}
+        if self._repair:
+            found |= await self._relinked(found, state)
+        return list(found.values())
+
+    async def _relinked(
+        self, found: dict[str, Finding | None], state: RecordState
+    ) -> dict[str, Finding | None]:
+        """Have entries written anew that link to a record which comes back at another address.
+
+        Parameters
+        ----------
+        found
+            What was found, by destination.
+        state
+            The record of the session.
+        """
+        session, results, names = state.current.session, state.results(), self._names
+        lost = [
+            names.index(name)
+            for name, one in found.items()
+            if one is not None and one.sent_again and is_web_address(results[name].url)
+        ]
+        return {
+            name: Finding(session, name, "outdated", _RELINKED, await self._state_loss(name, state))
+            for name in names[min(lost, default=len(names)) + 1 :]
+            if name in found and found[name] is None
+        }
 
     async def _look_at_links(self, session: str, links: LinkVerifier) -> list[Finding]:
         """Ask for the links of a record; of one that cannot be read there is a finding already."""

@@ -109,10 +109,13 @@ class ElabftwDestination:
         found = await self._found(record, previous.get(self.name))
         if not found:
             return "missing"
-        number = found[0].id
-        attached = await self._client.attachments(number, record.session)
-        same = [one for one in attached if await self._is_record(number, one, record)]
-        return "current" if same else "missing"
+        there, session = found[0], record.session
+        attached = await self._client.attachments(there.id, session)
+        if not [one for one in attached if await self._is_record(there.id, one, record)]:
+            return "missing"
+        if key_of(session) not in (there.body or ""):
+            return "changed"
+        return "current" if there.locked or there.field(DIGEST) == record.sha256 else "outdated"
 
     async def withdraw(self, record: RecordToUpload, previous: Mapping[str, UploadResult]) -> None:
         """Delete the session's experiments, their attachments first; see the port.

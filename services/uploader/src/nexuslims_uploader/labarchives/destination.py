@@ -26,6 +26,7 @@ from nexuslims_uploader.labarchives.page import (
     is_ours,
     is_record,
     is_withdrawn,
+    links_lead_there,
     may_be_of,
     page_name,
     pictures,
@@ -195,7 +196,8 @@ class LabarchivesDestination:
     ) -> None:
         """Leave one text of ours, which shows this record."""
         there = page.text(record)
-        if there is not None and record.sha256 in there.text:
+        whole = there is not None and record.sha256 in there.text
+        if there is not None and whole and links_lead_there(there, elsewhere):
             return
         html = await asyncio.to_thread(self._html, record, elsewhere)
         if there is None:

@@ -116,6 +116,23 @@ def is_withdrawn(entry: Entry) -> bool:
     return WITHDRAWN in entry.text
 
 
+def links_lead_there(entry: Entry, elsewhere: Mapping[str, UploadResult]) -> bool:
+    """Tell whether the links in a text of ours lead to where the record is elsewhere now.
+
+    Parameters
+    ----------
+    entry
+        An entry of a page.
+    elsewhere
+        Where the record is too, by destination.
+    """
+    text = unescape(entry.text)
+    return all(
+        address in text or f"View in {name}" not in text
+        for name, address in links_of(elsewhere).items()
+    )
+
+
 def is_record(entry: Entry, record: RecordToUpload) -> bool:
     """Tell whether a file is the one that we attached: by its caption, or its name.
 
