@@ -10,6 +10,7 @@ from typing import Final
 from nexuslims_console.dry_run import Entry, calendar_entries, files_of
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.facility import at_work, require_folders
+from nexuslims_console.handled import has_handled, last_retry
 from nexuslims_console.open_read_model import live_view
 from nexuslims_console.probes import until_ready
 from nexuslims_console.progress import progress_display
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 POLL_S: Final = 0.25
 _HARVEST_S: Final = 30.0
 """What one harvest takes at most, with what the read model needs to follow."""
+_RETRY_S: Final = 30.0
+"""What taking up a retry takes at most, where the share is not away."""
 _NOTHING: Final = "the calendar holds no sessions in this time"
 
 
@@ -196,10 +199,14 @@ class _Wait:
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + patience
-        harvested_by = deadline
+        harvested_by = retried_by = deadline
+        retry = await last_retry(self.context)
         with progress_display(quiet=self.quiet) as update:
             while True:
-                current = self.ready.done() and await self._is_current()
+                if self.ready.done():
+                    retried_by = min(clock() + _RETRY_S, retried_by)
+                taken_up = clock() > retried_by or await has_handled(self.context, retry)
+                current = taken_up and self.ready.done() and await self._is_current()
                 if current and harvested_by == deadline:
                     interval = self.context.settings.harvest_interval
                     harvested_by = min(clock() + interval + _HARVEST_S, deadline)
