@@ -18,6 +18,16 @@ def test_gaps_are_counted_by_length_and_those_between_activities_named() -> None
     assert "1.07 min to 2.13 min" in gaps[-1]
 
 
+def test_files_of_one_time_have_gaps_of_no_length() -> None:
+    assert plot([5.0, 5.0, 5.0], [0, 0, 0], 80)[-1].split() == [
+        "below",
+        "1.95",
+        "ms",
+        "█" * 40,
+        "2",
+    ]
+
+
 def test_any_number_of_files_is_drawn() -> None:
     assert plot([], [], 80) == ["no files"]
     assert len(plot([5.0], [0], 80)) == 4

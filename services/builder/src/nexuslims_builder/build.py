@@ -58,8 +58,7 @@ def compose(
         "inputs_digest": record.digest,
         "builder": builder_version(),
     }
-    if invalid := validate(xml):
-        problems = list(_too_long(experiment)) or [str(one) for one in invalid]
+    if problems := list(_too_long(experiment)) or [str(one) for one in validate(xml)]:
         return RecordRejected(**common, problems=tuple(problems[:_MOST_PROBLEMS])), xml
     built = RecordBuilt(
         **common,

@@ -7,7 +7,8 @@ from typing import Final
 
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
-_SHORTEST: Final = 0.001
+_SHORTEST: Final = 2.0**-10
+"""Seconds; what is shorter is as good as nothing."""
 _LONGEST_BAR: Final = 40
 
 
@@ -68,7 +69,8 @@ def _gaps(times: Sequence[float], activities: Sequence[int]) -> list[str]:
         within, apart = within_counts.get(power, 0), between_counts.get(power, 0)
         bar = "█" * round(math.log2(1 + within) * scale) + "░" * round(math.log2(1 + apart) * scale)
         note = f"  {apart} between activities" if apart else ""
-        label = f"{length(2.0**power)} to {length(2.0 ** (power + 1))}"
+        low, high = 2.0**power, 2.0 ** (power + 1)
+        label = f"{length(low)} to {length(high)}" if low > _SHORTEST else f"below {length(high)}"
         lines.append(f"{label:>20} {bar} {within or ''}{note}".rstrip())
     return lines
 

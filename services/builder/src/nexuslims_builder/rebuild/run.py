@@ -67,9 +67,8 @@ def rebuild(
     if selection.session and tally.left_out:
         (reason,) = tally.left_out
         raise BuilderError(
-            f"{selection.session} has no record to rebuild: {reason};"
-            f" see `nexuslims session {selection.session}`, try `nexuslims retry"
-            f" {selection.session}`"
+            f"{selection.session} has no record to rebuild: {reason}; see `nexuslims sessions`,"
+            f" and `nexuslims session {selection.session}` for what it waits for"
         )
     _print(tally, job, seconds=time.monotonic() - begin, as_json=as_json)
     return tally.ok
