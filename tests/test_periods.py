@@ -93,6 +93,8 @@ async def _send_away_and_bring_back(system: System, saved: Path) -> None:
     await command(system, "periods", "remove", "2025", "--backup", str(saved))
     refused = await command(system, "retry", FIRST[1], fails=True)
     assert "nexuslims periods restore 2025" in refused
+    rebuilt = json.loads(await command(system, "rebuild", "--all", "--dry-run", "--json"))
+    assert rebuilt["periods_away"] == ["2025"]
     await command(system, "periods", "restore", "2025", str(saved))
     before = await system.state(FIRST[1])
     await command(system, "retry", FIRST[1])

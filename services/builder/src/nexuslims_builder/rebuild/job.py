@@ -18,9 +18,10 @@ from nexuslims_builder.rebuild.rebuilder import Job, Outcome, Rebuilder
 from nexuslims_builder.rebuild.selection import Selection, select
 from nexuslims_contracts.identifiers import digest
 from nexuslims_shared.cli.progress import Update
-from nexuslims_shared.context import service_context
+from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.log_identity import LogIdentity, read_identity
 from nexuslims_shared.settings import Settings
+from nexuslims_shared.store.period_directory import periods_away, periods_there
 
 _FEW: Final = 10
 """Sessions that are done before a process would have started."""
@@ -75,6 +76,8 @@ async def run_job(
         journal = Journal(_journal_path(settings, selection, job, identity), list_all=list_all)
         if restart:
             journal.forget()
+        if not selection.session:
+            journal.tally.away = await _away(context)
         with journal:
             left = [session for session in meant if session not in journal.done]
             total = len(journal.done) + len(left)
@@ -87,6 +90,11 @@ async def run_job(
             async with _Pool(settings, job, processes) as pool:
                 await pool.work_off(list(_pieces(left, processes)), journal, update, total)
         return journal.tally
+
+
+async def _away(context: ServiceContext) -> tuple[str, ...]:
+    removed = await periods_away(context.jetstream) - set(await periods_there(context.jetstream))
+    return tuple(period.name for period in sorted(removed))
 
 
 class _Pool:

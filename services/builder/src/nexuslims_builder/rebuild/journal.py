@@ -26,12 +26,15 @@ class Tally:
         All that changed, were rejected or failed; with ``list_all`` also those that did not change.
     list_all
         Whether memory is spent on a list of everything.
+    away
+        Names of the log's periods that were removed: what is in them is not counted at all.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     listed: list[Outcome] = field(default_factory=list)
     list_all: bool = False
+    away: tuple[str, ...] = ()
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Count outcomes."""

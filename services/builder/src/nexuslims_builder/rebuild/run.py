@@ -132,6 +132,7 @@ def _print(tally: Tally, job: Job, *, seconds: float, as_json: bool) -> None:
                 "seconds": round(seconds, 3),
                 **{kind.replace(" ", "_"): tally.kinds[kind] for kind in Kind},
                 "reasons": dict(tally.left_out),
+                "periods_away": tally.away,
                 "sessions": [asdict(one) for one in tally.listed],
             }
         )
@@ -152,3 +153,8 @@ def _print(tally: Tally, job: Job, *, seconds: float, as_json: bool) -> None:
         )
     for reason, count in tally.left_out.most_common():
         say(f"left out: {count} ({reason})")
+    for name in tally.away:
+        say(
+            f"left out: all sessions of period {name}, which was removed:"
+            f" `nexuslims periods restore {name} DIR` brings it back"
+        )
