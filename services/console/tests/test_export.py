@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import pytest
 from nexuslims_console.actions import export as work
 from nexuslims_console.actions.export import write_export
 from nexuslims_console.errors import ExportError
+from nexuslims_console.export.crate import Exported, describe
+from nexuslims_console.export.orcids import read_orcids
+from nexuslims_console.export.settings import ExportSettings
 from nexuslims_console.export.signing import KEY_FILE, SigningKey
 from nexuslims_console.views import SessionRow
 from nexuslims_contracts.record.model import (
@@ -150,6 +154,49 @@ def test_an_eln_file_keeps_the_rules_of_the_consortium(
         "300",
         "kV",
     )
+
+
+def test_people_and_the_facility_are_known_by_their_public_ids(
+    export: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "orcids.toml"
+    file.write_text('ned = "0000-0002-1825-0097"\nCher = "https://orcid.org/0000-0001-5109-3700"\n')
+    monkeypatch.setenv("NX_FACILITY_ORCIDS", str(file))
+    monkeypatch.setenv("NX_FACILITY_ROR", "https://ror.org/05xpvk416")
+    export()
+    nodes = crate(tmp_path / f"{NAME}.eln")
+    session = nodes["./file-1/"]
+    assert session["author"] == {"@id": "https://orcid.org/0000-0002-1825-0097"}
+    assert session["contributor"] == [{"@id": "https://orcid.org/0000-0001-5109-3700"}]
+    assert nodes[session["author"]["@id"]]["name"] == "Ned Land"
+    assert nodes["./"]["publisher"] == {"@id": "https://ror.org/05xpvk416"}
+    assert nodes["https://ror.org/05xpvk416"]["@type"] == "Organization"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('ned = "0000-0002-1825-0098"', "for 'ned', which is no ORCID iD"),
+        ("ned = 5", "for 'ned', which is no ORCID iD"),
+        ('ned = "ned@example.org"', "for 'ned', which is no ORCID iD"),
+        ("ned", "cannot be read"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_wrong_file_of_orcids_is_named(tmp_path: Path, text: str | None, reason: str) -> None:
+    file = tmp_path / "orcids.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ExportError, match=reason):
+        read_orcids(file)
+
+
+def test_two_names_of_one_person_are_one_node() -> None:
+    orcid = "https://orcid.org/0000-0002-1825-0097"
+    twice = replace(EXPERIMENT, experimenters=("Ned Land (ned)",), collaborators=("N. Land (nl)",))
+    exported = Exported("file-1", twice, START, START, {"ned": orcid, "nl": orcid})
+    graph = describe(exported, (), ExportSettings(), "1")["@graph"]
+    assert [node["name"] for node in graph if node["@id"] == orcid] == ["Ned Land"]
 
 
 def test_every_file_is_in_it_under_a_name_of_its_own(

@@ -8,6 +8,7 @@ from nexuslims_console.actions.sessions import required
 from nexuslims_console.errors import ExportError
 from nexuslims_console.export.crate import Exported
 from nexuslims_console.export.members import members
+from nexuslims_console.export.orcids import read_orcids
 from nexuslims_console.export.package import Content, Format, Package
 from nexuslims_console.export.settings import ExportSettings
 from nexuslims_console.export.signing import SigningKey
@@ -101,7 +102,8 @@ def write_export(
     Raises
     ------
     ExportError
-        If the session has no record that may leave, or the target cannot be written.
+        If the session has no record that may leave, a file of the facility is wrong, or the target
+        cannot be written.
     """
     if row.status in _WITHHELD or not row.record_path or row.start is None:
         raise ExportError(f"{row.session} has no record to take home: it is {row.status}")
@@ -114,7 +116,9 @@ def write_export(
         ) from error
     except UnreadableRecordError as error:
         raise ExportError(f"{record}: {error}") from error
-    exported = Exported(row.session, experiment, row.start, row.end or row.start)
+    facility = read(ExportSettings)
+    orcids = read_orcids(facility.orcids)
+    exported = Exported(row.session, experiment, row.start, row.end or row.start, orcids)
     files = members(
         record,
         experiment,
@@ -123,7 +127,6 @@ def write_export(
         with_raw=with_raw,
     )
     key = SigningKey.of_facility(settings.state_path) if as_format == "eln" else None
-    facility = read(ExportSettings)
     package = Package(target, exported)
     return package.write(files, facility=facility, key=key, update=update), key
 

@@ -6,8 +6,8 @@ https://github.com/TheELNConsortium/TheELNFileFormat/blob/master/SPECIFICATION.m
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
 from typing import Any, Final
@@ -56,12 +56,15 @@ class Exported:
         What its record says.
     start, end
         When it was.
+    orcids
+        Addresses of people's ORCID iDs, by user name.
     """
 
     session: str
     experiment: Experiment
     start: datetime
     end: datetime
+    orcids: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe(
@@ -80,11 +83,11 @@ def describe(
     version
         Of this software.
     """
-    people = _people(exported.experiment)
+    people = _people(exported)
     values = list(_values(exported.experiment))
     files = [_file(exported.session, one) for one in written]
     graph = [
-        _descriptor(exported, version),
+        _descriptor(exported, facility, version),
         _root(exported, facility),
         _dataset(exported, people, files, values),
         *files,
@@ -101,14 +104,14 @@ def describe(
     return {"@context": f"{_SPECIFICATION}/context", "@graph": graph}
 
 
-def _descriptor(exported: Exported, version: str) -> Node:
+def _descriptor(exported: Exported, facility: ExportSettings, version: str) -> Node:
     return {
         "@id": METADATA_FILE,
         "@type": "CreativeWork",
         "about": {"@id": "./"},
         "conformsTo": {"@id": _SPECIFICATION},
         "dateCreated": exported.end.isoformat(),
-        "sdPublisher": {"@id": _PUBLISHER},
+        "sdPublisher": _reference(_publisher(facility)),
         "version": version,
     }
 
@@ -120,7 +123,7 @@ def _root(exported: Exported, facility: ExportSettings) -> Node:
         "name": _title(exported),
         "description": f"A session at {exported.experiment.instrument}, with its record",
         "datePublished": exported.end.isoformat(),
-        "publisher": {"@id": _PUBLISHER},
+        "publisher": _reference(_publisher(facility)),
         "hasPart": [{"@id": _folder(exported.session)}],
     }
     return {**root, "license": {"@id": facility.license}} if facility.license else root
@@ -166,17 +169,21 @@ def _file(session: str, written: Written) -> Node:
     }
 
 
-def _people(experiment: Experiment) -> list[Node]:
+def _people(exported: Exported) -> list[Node]:
+    experiment = exported.experiment
     names = dict.fromkeys((*experiment.experimenters, *experiment.collaborators))
-    return [_person(number, name) for number, name in enumerate(names, 1)]
+    nodes = [_person(number, name, exported.orcids) for number, name in enumerate(names, 1)]
+    return list({node["@id"]: node for node in reversed(nodes)}.values())[::-1]
 
 
-def _person(number: int, text: str) -> Node:
+def _person(number: int, text: str, orcids: Mapping[str, str]) -> Node:
     """Return a person's node; the record names people as ``First Last (username)``."""
     found = _PERSON.match(text)
     name = found["name"] if found and found["name"] else text
+    orcid = orcids.get(found["username"] if found else text, "")
     given, _, family = name.rpartition(" ")
-    node = {"@id": f"#person-{number}", "@type": "Person", "name": name}
+    node = {"@id": orcid or f"#person-{number}", "@type": "Person", "name": name}
+    node |= {"identifier": orcid} if orcid else {}
     return {**node, "givenName": given, "familyName": family} if given else node
 
 
@@ -195,7 +202,7 @@ def _values(experiment: Experiment) -> Iterator[Node]:
 
 
 def _publisher(facility: ExportSettings) -> Node:
-    node = {"@id": _PUBLISHER, "@type": "Organization", "name": facility.name}
+    node = {"@id": facility.ror or _PUBLISHER, "@type": "Organization", "name": facility.name}
     if facility.url:
         node["url"] = facility.url
     return {**node, "identifier": facility.ror} if facility.ror else node

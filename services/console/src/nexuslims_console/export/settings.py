@@ -1,6 +1,7 @@
 """Settings of exports: ``NX_FACILITY_NAME``, ``NX_FACILITY_ROR``, ``NX_FACILITY_LICENSE``, ..."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -20,6 +21,9 @@ class ExportSettings(Environment, env_prefix="NX_FACILITY_"):
     ror: Annotated[
         str, Field(description="Its organisation, for example https://ror.org/05xpvk416")
     ] = ""
+    orcids: Annotated[
+        Path | None, Field(description="A TOML file of people's ORCID iDs by their user names")
+    ] = None
     license: Annotated[
         str, Field(pattern=r"^(https?://\S+)?$", description="Address of the exports' licence")
     ] = ""
