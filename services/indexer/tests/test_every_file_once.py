@@ -1,9 +1,9 @@
 """Whatever happens on the share: in the end every file at rest is in exactly one record.
 
-Files are written, grow, are rewritten, moved and removed, folders cannot be read, the share goes
-away, the indexer is restarted and its index lost, sessions are revised and declined, in any order,
-with looks between. Then all is well again, and the records are compared with a plain reading of
-the rules.
+Files and their companions are written, grow, are rewritten, moved and removed, folders cannot be
+read, the share goes away, the indexer is restarted and its index lost, sessions go on, end, are
+revised and declined, in any order, with looks between. Then all is well again, and the records are
+compared with a plain reading of the rules.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from unittest import mock
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import FileIndexed
@@ -41,19 +41,24 @@ from nexuslims_shared.store.port import read_session
 
 MONDAY = datetime(2026, 3, 2, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-NAMES = tuple(f"{folder}/{name}.dm3" for folder in ("a", "a/b", "c") for name in ("x", "y"))
+NAMES = tuple(f"{folder}/{name}.tif" for folder in ("a", "a/b", "c") for name in ("x", "y"))
 SPANS = {"one": (0, 60), "two": (60, 120), "long": (30, 200)}
+LIVE = (150, 400)
 EPOCH = datetime.fromtimestamp(0, UTC)
 SETTLE_NS = 5 * 10**9
 names = st.sampled_from(NAMES)
 minutes = st.integers(1, 215)
 
 
+Row = tuple[int, int, tuple[int, int] | None]
+"""Modification time and size of a file, and of its companion if it has one."""
+
+
 @dataclass(slots=True)
 class Observed:
     """A file as looks saw it: since when it is so, and when it was first seen growing."""
 
-    row: tuple[int, int]
+    row: Row
     since: datetime
     began_ns: int = 0
     is_growing: bool = False
@@ -88,6 +93,8 @@ class Share(RuleBasedStateMachine):
         self.settings.instruments_file.write_text("")
         self.now = MONDAY + timedelta(days=1)
         self.unreadable: set[str] = set()
+        self.sessions = list(SPANS)
+        self.goes_on = False
         self.sizes = 0
         self.rewritten_in_place = False
         self.observed: dict[str, Observed] = {}
@@ -100,6 +107,20 @@ class Share(RuleBasedStateMachine):
         for name, (start, end) in SPANS.items():
             one = self.events(name, start, end)
             self.state(one.started(), one.matched(), one.ended())
+
+    @precondition(lambda self: "live" not in self.sessions)
+    @rule()
+    def one_session_goes_on(self) -> None:
+        one = self.events("live", *LIVE)
+        self.state(one.started(), one.matched())
+        self.sessions.append("live")
+        self.goes_on = True
+
+    @precondition(lambda self: self.goes_on)
+    @rule()
+    def it_ends(self) -> None:
+        self.state(self.events("live", *LIVE).ended())
+        self.goes_on = False
 
     @rule(name=names, minute=minutes)
     def a_file_is_written(self, name: str, minute: int) -> None:
@@ -119,6 +140,19 @@ class Share(RuleBasedStateMachine):
         self.sizes += 1
         path.write_bytes(b"x" * self.sizes)
         os.utime(path, (self.now.timestamp(),) * 2)
+
+    @rule(name=names, minute=minutes)
+    def a_companion_is_written(self, name: str, minute: int) -> None:
+        """Also before its file, and while that is written."""
+        self.a_file_is_written(name.replace(".tif", ".txt"), minute)
+
+    @rule(name=names)
+    def a_companion_is_being_written(self, name: str) -> None:
+        self.a_file_is_being_written(name.replace(".tif", ".txt"))
+
+    @rule(name=names)
+    def a_companion_is_removed(self, name: str) -> None:
+        self.a_file_is_removed(name.replace(".tif", ".txt"))
 
     @rule(old=names, new=names)
     def a_file_is_moved(self, old: str, new: str) -> None:
@@ -159,7 +193,7 @@ class Share(RuleBasedStateMachine):
         """What looks saw is lost with it, but for what was stated."""
         self.stop()
         shutil.rmtree(self.folder / "state", ignore_errors=True)
-        begun = {path for name in SPANS for path in self.record(name, basis="began")}
+        begun = {path for name in self.sessions for path in self.record(name, basis="began")}
         self.observed = {
             path: one for path, one in self.observed.items() if path in begun and not one.is_growing
         }
@@ -186,28 +220,41 @@ class Share(RuleBasedStateMachine):
 
     @invariant()
     def no_file_is_in_two_records(self) -> None:
-        seen: list[str] = [path for name in SPANS for path in self.record(name)]
+        seen: list[str] = [path for name in self.sessions for path in self.record(name)]
         assert len(seen) == len(set(seen))
 
     def teardown(self) -> None:
         try:
             self.unreadable.clear()
+            if self.goes_on:
+                self.it_ends()
             for _ in range(3):
                 self.now += timedelta(seconds=10)
                 self.look(everything=True)
             expected = self.expected()
-            for name in SPANS:
+            for name in self.sessions:
                 if self.consents(name):
                     assert self.record(name) == expected[name], name
+                    self.what_is_read_beside_is_stated(name)
         finally:
             self.stop()
             self.loop.close()
             shutil.rmtree(self.folder)
 
+    def what_is_read_beside_is_stated(self, name: str) -> None:
+        """Each file of a record is stated as it is to be read now: with its companion."""
+        for file in self.folded(name).current_files().values():
+            event = file.indexed.event
+            companion = (self.folder / "instruments" / event.path).with_suffix(".txt")
+            if not file.is_missing and companion.exists():
+                (stated,) = event.companions
+                status = companion.stat()
+                assert (stated.size, stated.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
     def expected(self) -> dict[str, set[str]]:
         """Whose each file on the share is, by a plain reading of the rules for these sessions."""
-        expected: dict[str, set[str]] = {name: set() for name in SPANS}
-        for path in self.titan.rglob("*.dm3"):
+        expected: dict[str, set[str]] = {name: set() for name in self.sessions}
+        for path in self.titan.rglob("*.tif"):
             relative = path.relative_to(self.folder / "instruments").as_posix()
             if owner := self.owner(relative, path.stat().st_mtime_ns):
                 expected[owner].add(relative)
@@ -215,7 +262,7 @@ class Share(RuleBasedStateMachine):
 
     def owner(self, path: str, mtime_ns: int) -> str:
         """Whose a file is; empty for nobody's."""
-        spans = {name: self.span(name) for name in SPANS}
+        spans = {name: self.span(name) for name in self.sessions}
 
         def at(minute: float) -> list[str]:
             within = [name for name, (start, end) in spans.items() if start < minute <= end]
@@ -236,19 +283,20 @@ class Share(RuleBasedStateMachine):
     def observe(self) -> None:
         """Take note of what a look saw: when files were begun that grew until they rested."""
         seen = {
-            path.relative_to(self.folder / "instruments").as_posix(): path.stat()
-            for path in self.titan.rglob("*.dm3")
+            path.relative_to(self.folder / "instruments").as_posix(): row_of(path)
+            for path in self.titan.rglob("*.tif")
         }
         for path in [one for one in self.observed if one not in seen and self.is_readable(one)]:
             del self.observed[path]
-        for path, status in seen.items():
+        for path, row in seen.items():
             if self.is_readable(path):
-                self.observe_file(path, (status.st_mtime_ns, status.st_size))
+                self.observe_file(path, row)
 
-    def observe_file(self, path: str, row: tuple[int, int]) -> None:
+    def observe_file(self, path: str, row: Row) -> None:
         one = self.observed.get(path)
         if one is None or (not one.is_growing and one.row != row):
-            is_young = row[0] > nanoseconds(self.now) - SETTLE_NS
+            latest = max(row[0], row[2][0] if row[2] else 0)
+            is_young = latest > nanoseconds(self.now) - SETTLE_NS
             self.observed[path] = Observed(row, self.now, is_growing=is_young or one is not None)
             self.observed[path].began_ns = row[0] if self.observed[path].is_growing else 0
         elif one.row != row:
@@ -278,7 +326,8 @@ class Share(RuleBasedStateMachine):
 
     def span(self, name: str) -> tuple[float, float]:
         event = self.folded(name).schedule.event
-        return (event.start - MONDAY) / MINUTE, (event.end - MONDAY) / MINUTE
+        end = getattr(event, "end", None)
+        return (event.start - MONDAY) / MINUTE, (end - MONDAY) / MINUTE if end else float("inf")
 
     def consents(self, name: str) -> bool:
         return type(self.folded(name).booking.event).__name__ == "ReservationMatched"
@@ -340,6 +389,17 @@ class Share(RuleBasedStateMachine):
             self.indexer = None
 
 
+def row_of(path: Path) -> Row:
+    """Return what tells a file from another state of it."""
+    companion, status = path.with_suffix(".txt"), path.stat()
+    beside = companion.stat() if companion.exists() else None
+    return (
+        status.st_mtime_ns,
+        status.st_size,
+        (beside.st_mtime_ns, beside.st_size) if beside else None,
+    )
+
+
 def minute_of(moment_ns: int) -> float:
     """Minutes since the sessions' morning."""
     return (moment_ns - nanoseconds(MONDAY)) / 60 / 10**9
@@ -358,9 +418,9 @@ def test_a_file_that_becomes_nobodys_leaves_its_record() -> None:
     """While it is written nothing is known of it; then it lies far from its session's time."""
     share = Share()
     share.the_sessions_are_over()
-    share.a_file_is_written(name="a/x.dm3", minute=1)
+    share.a_file_is_written(name="a/x.tif", minute=1)
     share.it_is_looked(seconds=1)
-    share.a_file_is_being_written(name="a/x.dm3")
+    share.a_file_is_being_written(name="a/x.tif")
     share.it_is_looked(seconds=1)
     share.teardown()
 
@@ -368,9 +428,9 @@ def test_a_file_that_becomes_nobodys_leaves_its_record() -> None:
 def test_a_file_that_becomes_anothers_leaves_its_record() -> None:
     share = Share()
     share.the_sessions_are_over()
-    share.a_file_is_written(name="a/x.dm3", minute=1)
+    share.a_file_is_written(name="a/x.tif", minute=1)
     share.it_is_looked(seconds=1)
-    share.a_file_is_written(name="a/x.dm3", minute=66)
+    share.a_file_is_written(name="a/x.tif", minute=66)
     for seconds in (1, 10):
         share.it_is_looked(seconds=seconds)
         share.no_file_is_in_two_records()
@@ -380,9 +440,9 @@ def test_a_file_that_becomes_anothers_leaves_its_record() -> None:
 def test_a_restart_while_a_file_is_written_does_not_keep_it_where_it_was() -> None:
     share = Share()
     share.the_sessions_are_over()
-    share.a_file_is_written(name="a/x.dm3", minute=1)
+    share.a_file_is_written(name="a/x.tif", minute=1)
     share.it_is_looked(seconds=1)
-    share.a_file_is_being_written(name="a/x.dm3")
+    share.a_file_is_being_written(name="a/x.tif")
     share.the_index_is_lost()
     share.it_is_looked(seconds=1)
     share.the_indexer_is_restarted()

@@ -224,6 +224,17 @@ class FolderIndex:
 
     # --- what is to be decided ---
 
+    def claims(self) -> str:
+        """Return by which rules files were given to sessions last; empty if they were not yet."""
+        row = self._database.execute("SELECT rules FROM claimed").fetchone()
+        return str(row[0]) if row else ""
+
+    def put_claims(self, rules: str) -> None:
+        """Keep by which rules files were given to sessions."""
+        with self.changing():
+            self._database.execute("DELETE FROM claimed")
+            self._database.execute("INSERT INTO claimed VALUES (?)", (rules,))
+
     def doubtful(self) -> set[str]:
         """Return the sessions to decide again about, though nothing near them changed."""
         return {session for (session,) in self._database.execute("SELECT session FROM doubtful")}

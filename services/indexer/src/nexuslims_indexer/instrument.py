@@ -205,8 +205,7 @@ class InstrumentIndexer:
         """Look and decide; what goes wrong is for those who asked, and is tried again."""
         try:
             await self._look_through(request)
-            await self.manifests.update(Seen(self._growing, self.unreadable, self._is_first))
-            self._is_first = False
+            await self._decide()
         except ShareUnavailableError as error:
             if self.trouble != str(error):
                 log.warning("%s", error)
@@ -219,6 +218,16 @@ class InstrumentIndexer:
             log.exception("%s: the look failed", self.folder)
             return error
         return None
+
+    async def _decide(self) -> None:
+        """Have it decided what was found; about all sessions, if the rules are others."""
+        rules = self._place.claims_of(self._tracked.instruments_in(self._place.folder))
+        known = await in_thread(self._thread, self._index.claims)
+        is_first = self._is_first or known != rules
+        await self.manifests.update(Seen(self._growing, self.unreadable, is_first))
+        self._is_first = False
+        if known != rules:
+            await in_thread(self._thread, self._index.put_claims, rules)
 
     async def _look_through(self, request: _LookRequest) -> None:
         now = datetime.now(UTC)

@@ -141,7 +141,7 @@ class ManifestUpdater:
         wanted = self._affected(sessions, sorted(times), now)
         self._to_compare = set()
         if seen.is_first:
-            wanted = self._with_those_to_compare(sessions, wanted)
+            wanted = self._with_those_to_compare(sessions, wanted, now)
         self.failed.clear()
         if times:
             await self._recognise(sessions, wanted)
@@ -211,21 +211,26 @@ class ManifestUpdater:
         end = self._tracked.by_token[session].end
         return end is not None and end > now - QUIET
 
-    def _with_those_to_compare(self, sessions: Sessions, wanted: list[Booked]) -> list[Booked]:
-        """Add the sessions that had files, to decide about those that have others now."""
+    def _with_those_to_compare(
+        self, sessions: Sessions, wanted: list[Booked], now: datetime
+    ) -> list[Booked]:
+        """Add all that were decided about, to decide again about those that have others now."""
         chosen = {one.session for one in wanted}
         by_token = self._tracked.by_token
         self._to_compare = {
             one.session
             for one in sessions.booked
-            if by_token[one.session].has_files and by_token[one.session].consent
+            if by_token[one.session].is_decided(now) and by_token[one.session].consent
         } - chosen
         return [one for one in sessions.booked if one.session in chosen | self._to_compare]
 
     def _is_as_stated(self, session: str, claims: Mapping[FoundFile, Claim]) -> bool:
         """Tell whether a session has the files that were stated last, as far as that is all."""
         tokens = [file.token for file, claim in claims.items() if claim.session == session]
-        return digest(sorted(tokens)) == self._tracked.by_token[session].files_digest
+        tracked = self._tracked.by_token[session]
+        if not tracked.has_files:
+            return not tokens
+        return digest(sorted(tokens)) == tracked.files_digest
 
     def _near_marked(self, sessions: Sessions) -> set[str]:
         """Return the sessions near those of which the calendar says something new."""

@@ -200,7 +200,8 @@ class Seen:
     unreadable
         Where the last whole look could not look.
     is_first
-        Whether nothing was known before: then all sessions are held against what is there.
+        Whether nothing was known before, or files were given to sessions by other rules: then all
+        sessions are held against what is there.
     """
 
     growing: Mapping[str, Growing] = field(default_factory=dict)

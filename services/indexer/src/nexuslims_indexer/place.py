@@ -99,6 +99,16 @@ class Place:
             known = self._rules[key] = self._read(key)
         return known
 
+    def claims_of(self, keys: Iterable[TreeKey]) -> str:
+        """Return all that is set by which files are given to sessions: to tell when it changes.
+
+        Parameters
+        ----------
+        keys
+            The instruments of the folder.
+        """
+        return repr([(key, self.rules(key).clock, self.rules(key).claims) for key in keys])
+
     def tree(self, keys: Iterable[TreeKey], now: datetime) -> Tree:
         """Return how the folder is to be looked through.
 
