@@ -1,5 +1,6 @@
 """Whether a clock seems to be wrong."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,23 @@ def test_files_in_the_folders_of_users_tell_by_how_much(hours: int) -> None:
     offset = detect_offset(files(hours), sessions())
     assert offset is not None
     assert (offset.seconds, offset.files, offset.misplaced) == (hours * 3600, 12, 12)
+
+
+@pytest.mark.parametrize("minutes", [30, -30, 37, -23, 62, -95, 330, 1440, -1440])
+def test_a_part_of_the_files_in_the_sessions_of_other_users_tells_too(minutes: int) -> None:
+    """By minutes where no whole hour puts all right; then it is exact to a few."""
+    offset = detect_offset(files(minutes / 60), sessions())
+    assert offset is not None
+    assert abs(offset.seconds - minutes * 60) <= 5 * 60
+    assert detect_offset(files(minutes / 60 - offset.seconds / 3600), sessions()) is None
+
+
+def test_who_comes_early_has_no_wrong_clock() -> None:
+    """Nor does one who measures for another."""
+    early = [replace(one, mtime_ns=one.mtime_ns - HOUR) for one in files(0)[4:6]]
+    assert detect_offset([*files(0), *early], sessions()) is None
+    for_another = [replace(one, path="T/conseil/x.dm3") for one in files(0)[:4]]
+    assert detect_offset([*files(0), *for_another], sessions()) is None
 
 
 def test_files_that_fall_outside_of_all_sessions_tell_too() -> None:

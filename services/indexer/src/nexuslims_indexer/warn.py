@@ -23,7 +23,8 @@ from nexuslims_shared.dead_letters import DeadLetters
 
 log = logging.getLogger(__name__)
 
-_MARGIN_NS: Final = 14 * 3600 * 10**9
+_MARGIN_NS: Final = 26 * 3600 * 10**9
+"""Before and after sessions, files are looked at that a wrong clock may have put there."""
 _MOST_FILES: Final = 10_000
 _FUTURE: Final = "files of the future"
 
