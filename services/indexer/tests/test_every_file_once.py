@@ -10,7 +10,6 @@ import asyncio
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from unittest import mock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from services.indexer.tests.observed import Observed, observe, row_of
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import FileIndexed
@@ -44,25 +44,8 @@ MINUTE = timedelta(minutes=1)
 NAMES = tuple(f"{folder}/{name}.tif" for folder in ("a", "a/b", "c") for name in ("x", "y"))
 SPANS = {"one": (0, 60), "two": (60, 120), "long": (30, 200)}
 LIVE = (150, 400)
-EPOCH = datetime.fromtimestamp(0, UTC)
-SETTLE_NS = 5 * 10**9
 names = st.sampled_from(NAMES)
 minutes = st.integers(1, 215)
-
-
-Row = tuple[int, int, tuple[int, int] | None]
-"""Modification time and size of a file, and of its companion if it has one."""
-
-
-@dataclass(slots=True)
-class Observed:
-    """A file as looks saw it: since when it is so, and when it was first seen growing."""
-
-    row: Row
-    since: datetime
-    began_ns: int = 0
-    is_growing: bool = False
-    has_changed: bool = False
 
 
 class ByHand(Indexer):
@@ -290,20 +273,7 @@ class Share(RuleBasedStateMachine):
             del self.observed[path]
         for path, row in seen.items():
             if self.is_readable(path):
-                self.observe_file(path, row)
-
-    def observe_file(self, path: str, row: Row) -> None:
-        one = self.observed.get(path)
-        if one is None or (not one.is_growing and one.row != row):
-            latest = max(row[0], row[2][0] if row[2] else 0)
-            is_young = latest > nanoseconds(self.now) - SETTLE_NS
-            self.observed[path] = Observed(row, self.now, is_growing=is_young or one is not None)
-            self.observed[path].began_ns = row[0] if self.observed[path].is_growing else 0
-        elif one.row != row:
-            one.row, one.since, one.has_changed = row, self.now, True
-        elif one.is_growing and nanoseconds(self.now - one.since + EPOCH) >= SETTLE_NS:
-            one.is_growing = False
-            one.began_ns = one.began_ns if one.has_changed and one.began_ns < row[0] else 0
+                self.observed[path] = observe(self.observed.get(path), row, self.now)
 
     def is_readable(self, path: str) -> bool:
         """Tell whether a look sees a file; below what it cannot read it knows only what was."""
@@ -387,17 +357,6 @@ class Share(RuleBasedStateMachine):
         if self.indexer is not None:
             self.indexer.close()
             self.indexer = None
-
-
-def row_of(path: Path) -> Row:
-    """Return what tells a file from another state of it."""
-    companion, status = path.with_suffix(".txt"), path.stat()
-    beside = companion.stat() if companion.exists() else None
-    return (
-        status.st_mtime_ns,
-        status.st_size,
-        (beside.st_mtime_ns, beside.st_size) if beside else None,
-    )
 
 
 def minute_of(moment_ns: int) -> float:
