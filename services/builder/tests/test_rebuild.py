@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nexuslims_builder.build import builder_version
+from nexuslims_builder.errors import NoRecordError
 from nexuslims_builder.readings import RecentPeople, signals_held
 from nexuslims_builder.rebuild.rebuilder import Job, Kind, Outcome, Rebuilder
 from nexuslims_builder.rebuild.workers import rebuild_all
@@ -235,6 +236,11 @@ async def test_a_dry_run_writes_nothing(facility: Facility) -> None:
 
 async def test_how_a_record_would_change_is_a_diff(rebuilt: Facility) -> None:
     assert await rebuilt.compare() == ""
+    (record,) = rebuilt.settings.records.glob("*.xml")
+    kept = record.read_bytes()
+    record.unlink()
+    assert await rebuilt.compare() == ""  # what it would be is known without the file
+    record.write_bytes(kept)
     await rebuilt.tell(EVENTS.matched(title="Another title", after=2))
     diff = await rebuilt.compare()
     assert "+  <title>Another title</title>" in diff
@@ -256,6 +262,8 @@ async def test_what_has_no_record_is_left_out(
 ) -> None:
     await facility.tell(*events)
     assert await facility.rebuild() == Outcome(SESSION, Kind.LEFT_OUT, reason)
+    with pytest.raises(NoRecordError, match=reason):
+        await facility.compare()
     assert await facility.length() == len(events)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from nexuslims_builder.build import builder_version, compose
 from nexuslims_builder.decide import is_complete
+from nexuslims_builder.errors import NoRecordError
 from nexuslims_builder.readings import RecentPeople, read_names, signals_held, with_long_texts
 from nexuslims_builder.record_files import RecordFiles
 from nexuslims_contracts import subjects
@@ -131,17 +132,20 @@ class Rebuilder:
         UndecodableError
             If an event of the session cannot be read.
         ArtifactError
-            If the present record cannot be read.
+            If it would change, and the present record cannot be read.
+        NoRecordError
+            If the session has none that can be built again.
         """
         state = await self._sessions.open(session)
         if reason := self._reason_to_leave_out(state):
-            return f"{session} is left out: {reason}\n"
+            raise NoRecordError(session, reason)
         outcome, xml = await self._compose(state)
         former = b""
         if state.record is not None:
-            former = await asyncio.to_thread(
-                read_artifact, self._settings.records, state.record.event.record
-            )
+            ref = state.record.event.record
+            if isinstance(outcome, RecordBuilt) and outcome.record == ref:
+                return ""
+            former = await asyncio.to_thread(read_artifact, self._settings.records, ref)
         name = outcome.record.path if isinstance(outcome, RecordBuilt) else "rejected"
         return "".join(
             difflib.unified_diff(

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Final
 
-from nexuslims_builder.errors import BuilderError
+from nexuslims_builder.errors import BuilderError, NoRecordError
 from nexuslims_builder.rebuild.job import run_job
 from nexuslims_builder.rebuild.journal import Tally
 from nexuslims_builder.rebuild.rebuilder import Job, Kind, Rebuilder
@@ -51,8 +51,8 @@ def rebuild(
 
     Raises
     ------
-    BuilderError
-        If the one session that is meant has no record.
+    NoRecordError
+        If the one session that is meant has none.
     """
     settings = read_settings()
     require_mounts([Mount(settings.data_path, "NX_DATA_PATH", writable=True)])
@@ -66,10 +66,7 @@ def rebuild(
         )
     if selection.session and tally.left_out:
         (reason,) = tally.left_out
-        raise BuilderError(
-            f"{selection.session} has no record to rebuild: {reason}; see `nexuslims sessions`,"
-            f" and `nexuslims session {selection.session}` for what it waits for"
-        )
+        raise NoRecordError(selection.session, reason)
     _print(tally, job, seconds=time.monotonic() - begin, as_json=as_json)
     return tally.ok
 
