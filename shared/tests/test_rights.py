@@ -22,7 +22,7 @@ from nexuslims_shared.accounts.keys import new_seed, public_key, read_seed
 from nexuslims_shared.accounts.rights import OBSERVER, OPERATOR, SERVICES, USERS, Rights, rights_of
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.broker_address import BROKER_FILE
-from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
+from nexuslims_shared.embedded import EmbeddedBroker, find_server, start_embedded
 from nexuslims_shared.errors import SettingsError, TopologyError
 
 REFUSAL = re.compile(r"-ERR 'Permissions Violation for (?:Publish|Subscription) to \"(\S+)\"'")
@@ -319,6 +319,23 @@ def test_a_second_broker_on_a_store_in_use_is_refused(broker: EmbeddedBroker) ->
         start_embedded(broker.state)
     assert (broker.state / BROKER_FILE).read_text() == before
     assert broker.process.poll() is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="only Linux tells")
+def test_a_broker_beside_one_that_was_started_by_hand_is_refused(tmp_path: Path) -> None:
+    start_embedded(tmp_path).stop()
+    config = Path("broker") / "server.conf"
+    by_hand = subprocess.Popen(
+        [find_server(), "-c", str(config)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert any("Server is ready" in line for line in by_hand.stderr or ())
+        with pytest.raises(TopologyError, match=rf"process {by_hand.pid}\) runs on .* already"):
+            start_embedded(tmp_path)
+    finally:
+        by_hand.kill()
+        by_hand.communicate()
+    start_embedded(tmp_path).stop()
 
 
 def test_a_key_is_kept_and_a_damaged_one_is_an_error(tmp_path: Path) -> None:

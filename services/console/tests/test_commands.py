@@ -219,7 +219,7 @@ def test_a_person_is_listed_and_forgotten(call: Call, history: Any) -> None:
     assert "Ned Hall" in call("people", "list").stdout
     done = call("people", "forget", key)
     assert done.exit_code == 0
-    assert "named by 2 sessions; 1 record is made again" in done.stderr
+    assert "named by 2 sessions; 1 record is made again by the next `nexuslims" in done.stderr
     assert "folders and files" in done.stderr
     assert isinstance(events_of("a")[-1], RebuildRequested)
     assert not any(isinstance(event, RebuildRequested) for event in events_of("b"))

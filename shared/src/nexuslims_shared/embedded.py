@@ -37,6 +37,7 @@ _LOG_TAIL: Final = 100_000
 _REFUSED: Final = ("failed to store a msg", "Critical write error")
 """How nats-server says in its log that it could not write (2.15)."""
 _GIGABYTE: Final = 1e9
+_IN_USE: Final = "{what} runs on {home} already: stop it, or set NX_STATE_PATH to another folder"
 _GARBAGE_PERCENT: Final = 200
 _MEMORY_SHARE: Final = 0.7
 """Go's runtime collects garbage when the heap has grown by 100 percent: while the server reads
@@ -326,10 +327,26 @@ def _claim(home: Path) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise TopologyError(
-                f"a broker runs on {home} already: stop it, or set NX_STATE_PATH to another folder"
-            ) from error
+            raise TopologyError(_IN_USE.format(home=home, what="a broker")) from error
+        if pid := _started_by_hand(home):
+            raise TopologyError(_IN_USE.format(home=home, what=f"a broker (process {pid})"))
         yield file.fileno()
+
+
+def _started_by_hand(home: Path) -> int:
+    """Return the process of a server that somebody started on the folder; 0 if there is none.
+
+    It has our configuration, and not our claim: only Linux tells.
+    """
+    try:
+        pid = int((home / "server.pid").read_text())
+        process = Path(f"/proc/{pid}")
+        begin = (process / "cwd").resolve(strict=True)
+        arguments = (process / "cmdline").read_text(errors="replace").split("\0")
+    except (OSError, ValueError):
+        return 0
+    ours = (home / "server.conf").resolve()
+    return pid if any(one and (begin / one).resolve() == ours for one in arguments) else 0
 
 
 def end_running_broker(state: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from nexuslims_console.actions.requests import request_rebuild
+from nexuslims_console.actions.requests import by_whom, request_rebuild
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.open_read_model import live_view
 from nexuslims_console.queries import ReadModel
@@ -111,7 +111,8 @@ def forget(person_id: str, *, as_json: bool) -> None:
         if other != person_id:
             say(f"so is {other}: the same person, as files or another calendar name them")
     again = counted(len(done.records), "record is", "records are")
-    say(f"named by {counted(len(done.sessions), 'session')}; {again} made again")
+    when = by_whom(read_settings()) if done.records else ""
+    say(f"named by {counted(len(done.sessions), 'session')}; {again} made again{when}")
     for session in done.records:
         say(f"  {session}")
     say("Not reached; check these places yourself:")

@@ -5,9 +5,11 @@ from uuid import uuid4
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import RebuildRequested, RetryRequested, WithdrawalRequested
+from nexuslims_shared.facility import services_run_here
 from nexuslims_shared.session.importing import reopening
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.status import left_as_imported
+from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.port import EventStore
 
 
@@ -101,3 +103,10 @@ async def _publish(
     return {
         event.session: appended.sequence for event, appended in zip(events, stored, strict=True)
     }
+
+
+def by_whom(settings: Settings) -> str:
+    """Say who works on what was requested, where no service runs all the time."""
+    if settings.nats_url or services_run_here(settings.state_path):
+        return "; `nexuslims session ID` shows how it goes"
+    return " by the next `nexuslims build-records`, or `nexuslims up`"

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from nexuslims_console.actions.requests import request_retry
+from nexuslims_console.actions.requests import by_whom, request_retry
 from nexuslims_console.actions.sessions import read_status, required
 from nexuslims_console.errors import ConsoleError
 from nexuslims_console.open_read_model import live_view
@@ -14,7 +14,7 @@ from nexuslims_contracts.text import counted
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.context import ServiceContext
-from nexuslims_shared.facility import command_context, services_run_here
+from nexuslims_shared.facility import command_context
 from nexuslims_shared.settings import Settings, read_settings
 
 
@@ -30,14 +30,7 @@ def retry_session(name: str, *, overwrite: bool = False) -> None:
     """
     settings = read_settings()
     run(_retry_session(settings, name, overwrite=overwrite))
-    say(f"{name}: what failed is tried again{_by_whom(settings)}")
-
-
-def _by_whom(settings: Settings) -> str:
-    """Say who works on what was requested, where no service runs all the time."""
-    if settings.nats_url or services_run_here(settings.state_path):
-        return "; `nexuslims session ID` shows how it goes"
-    return " by the next `nexuslims build-records`, or `nexuslims up`"
+    say(f"{name}: what failed is tried again{by_whom(settings)}")
 
 
 async def _retry_session(settings: Settings, name: str, *, overwrite: bool) -> None:
@@ -57,7 +50,7 @@ def retry_all(status: str) -> None:
     wanted = read_status(status)
     settings = read_settings()
     count = run(_retry_all(settings, wanted))
-    say(f"{counted(count, 'session')} in {wanted}: what failed is tried again{_by_whom(settings)}")
+    say(f"{counted(count, 'session')} in {wanted}: what failed is tried again{by_whom(settings)}")
 
 
 async def _retry_all(settings: Settings, status: str) -> int:
