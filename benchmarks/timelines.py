@@ -266,6 +266,10 @@ KINDS: Final[dict[str, Draw]] = {
         session(r, equal(200, 6), uniform(0.5, 6), uniform(300, 1200)), 2
     ),
     "times that repeat": lambda r: groups_of(session(r, equal(50, 5), HAND, BREAKS), 2, 0),
+    "three batches of one time each": lambda r: groups_of(
+        session(r, [1, 1, 1], HAND, BREAKS), 6, 0
+    ),
+    "stacks of one time each": lambda r: groups_of(session(r, [8], uniform(20, 60), BREAKS), 6, 0),
     "three bursts of three": lambda r: session(r, [3, 3, 3], HAND, BREAKS),
     "two bursts of four": lambda r: session(r, [4, 4], HAND, BREAKS),
     "a few small bursts": lambda r: session(r, list(r.integers(2, 6, 5)), HAND, BREAKS),

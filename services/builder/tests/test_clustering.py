@@ -56,6 +56,18 @@ def test_no_times_no_activities() -> None:
     assert cluster([]).activities == ()
 
 
+@pytest.mark.parametrize(
+    ("batch", "apart", "count", "expected"),
+    [(6, 1800.0, 3, 3), (5, 900.0, 2, 2), (4, 1800.0, 3, 1), (6, 30.0, 3, 1), (6, 1800.0, 12, 1)],
+)
+def test_a_few_batches_of_one_time_each_are_activities(
+    batch: int, apart: float, count: int, expected: int
+) -> None:
+    times = [apart * (number // batch) for number in range(batch * count)]
+    assert len(cluster(times).activities) == expected
+    assert len(cluster(times, sensitivity=0).activities) == 1
+
+
 def test_equal_times_stay_together_and_indices_follow_time() -> None:
     clusters = cluster([5000.0, 0.0, 0.0, 1.0, 5003.0, 5001.0, 2.0])
     assert [index for activity in clusters.activities for index in activity] == list(range(7))

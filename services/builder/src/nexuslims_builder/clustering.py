@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from nexuslims_builder.errors import ClusteringError
-from nexuslims_builder.gap_clustering import gap_boundaries
+from nexuslims_builder.gap_clustering import batch_boundaries, gap_boundaries
 from nexuslims_builder.kde_clustering import kde_boundaries
 
 if TYPE_CHECKING:
@@ -89,12 +89,13 @@ def cluster(
     if not np.isfinite(given).all():
         raise ClusteringError("a modification time is not a number")
     ordered = np.sort(given)
-    distinct = np.unique(ordered)
+    distinct, counts = np.unique(ordered, return_counts=True)
     boundaries: tuple[float, ...] = ()
     if distinct.size > 1 and sensitivity > 0 and method == "kde":
         boundaries = kde_boundaries(distinct, sensitivity)
     elif distinct.size > 1 and sensitivity > 0:
         boundaries = gap_boundaries(distinct, sensitivity, *_of_distinct(given, evidence))
+        boundaries = boundaries or batch_boundaries(distinct, counts, sensitivity)
     groups = np.searchsorted(np.asarray(boundaries, dtype=np.float64), ordered, side="left")
     starts = np.flatnonzero(np.diff(groups)) + 1
     parts = np.split(np.arange(ordered.size), starts)

@@ -46,6 +46,10 @@ SAVED_OFTEN: Final = 12
 """Groups of one and the same size up to the first, at least as many as the second, are no
 activities: a program that saves several files each time makes them."""
 
+BATCHES_APART_S: Final = 300.0
+"""Seconds between batches of files of one time each that are activities: a machine that saves whole
+stacks at a time does it more often."""
+
 SERIES: Final = 10
 REGULAR_SERIES: Final = 6
 REGULAR: Final = 1.3
@@ -106,6 +110,37 @@ def gap_boundaries(
         lengths = np.minimum(lengths, lengths_at_changes(idle, techniques))
     middles = times[:-1] + gaps / 2
     return tuple(float(middle) for middle in middles[idle * sensitivity > lengths])
+
+
+def batch_boundaries(
+    times: "Floats", files: "NDArray[np.intp]", sensitivity: float
+) -> tuple[float, ...]:
+    """Middles between a few batches of files that have one time each, as a copy gives them.
+
+    Their gaps tell nothing, as there is none within a batch.
+
+    Parameters
+    ----------
+    times
+        As for :func:`gap_boundaries`.
+    files
+        How many there are of each time.
+    sensitivity
+        As for :func:`gap_boundaries`.
+
+    Returns
+    -------
+    tuple of float
+        None where a batch is no larger than what is saved together, or where there are many.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    gaps = np.diff(times)
+    if files.min() <= SAVED_TOGETHER or files.size >= SAVED_OFTEN:
+        return ()
+    if (gaps * sensitivity).min() < BATCHES_APART_S:
+        return ()
+    return tuple(float(middle) for middle in times[:-1] + gaps / 2)
 
 
 def idle_times(gaps: "Floats", durations: "Floats") -> "Floats":
