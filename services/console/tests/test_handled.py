@@ -42,7 +42,7 @@ async def test_a_retry_is_handled_when_the_last_of_the_services_has_it(tmp_path:
 
         async def work(consumer: ConsumerSpec, count: int) -> None:
             subscription = await jetstream.pull_subscribe_bind(consumer.name, EVENTS.name)
-            for message in await subscription.fetch(count, timeout=10):
+            for message in await subscription.fetch(count, timeout=60):
                 await message.ack_sync()
 
         facts = SessionEvents()
