@@ -12,8 +12,9 @@ from nexuslims_formats.locales.dates import read_clock, read_dates, read_datetim
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.locales.months import MONTHS
 from nexuslims_formats.locales.numbers import has_decimal_commas, split_number
+from nexuslims_formats.model import Moment
 from nexuslims_formats.quantities import mapped, quantity
-from nexuslims_formats.times import first_moment, moment
+from nexuslims_formats.times import first_moment, moment, place
 
 DAY = datetime(2016, 5, 17, 15, 4, 5)
 
@@ -35,6 +36,8 @@ DAY = datetime(2016, 5, 17, 15, 4, 5)
         ("17.05.2016 15:04:05", ""), ("5/17/2016 3:04:05 PM", ""), ("2016-05-17T15:04:05", ""),
         ("Tue May 17 15:04:05 2016", ""), ("2016:05:17 15:04:05", ""),
         ("H28.5.17", "15:04:05"), ("H28/05/17", "午後3:04:05"), ("17 Mai 2016", "15.04.05 Uhr"),
+        ("17.05.2016", "3:04:05 nachm."), ("2016/5/17", "3:04:05 PTG"), ("20160517", "150405"),
+        ("17 Mai 2016", "3:04:05 soir"),
         ("١٧/٠٥/٢٠١٦", "١٥:٠٤:٠٥"), ("17.05.16", "15:04:05"), ("17. Mai 16", "15:04:05"),
     ],
 )  # fmt: skip
@@ -62,6 +65,38 @@ def test_clocks_of_twelve_hours(time, marks, first):
     clock = f"{time.hour % 12 or 12}:{time.minute:02}:{time.second:02}"
     expected = timedelta(hours=time.hour, minutes=time.minute, seconds=time.second)
     assert read_clock(f"{mark} {clock}" if first else f"{clock} {mark}") == expected
+
+
+@pytest.mark.parametrize("clock", ["3:04:05 MU", "3:04:05 xyz.", "ξψ 3:04:05", "11:04:05 Abc"])
+def test_an_unknown_half_of_the_day_is_named(clock):
+    reading = read_datetime("17.05.2016", clock)
+    assert "half of the day" in reading.problem
+
+
+@pytest.mark.parametrize(
+    "clock", ["3:04:05 Uhr", "3:04:05 CST", "15:04:05 xyz", "3:04:05", "3:04 h", "klo 3.04.05"]
+)
+def test_other_words_beside_a_clock_do_not_matter(clock):
+    assert read_datetime("17.05.2016", clock).problem == ""
+
+
+def test_a_day_without_a_time_is_said_to_be_one():
+    found = moment("tag", "17.05.2016")
+    assert (found.when, found.only_day) == (datetime(2016, 5, 17), True)
+    assert place(found, None, 0.0).doubt == (
+        "creation_time is at midnight, for only the day is known (tag)"
+    )
+    assert not moment("tag", "17.05.2016", "0:00:00").only_day
+
+
+@pytest.mark.parametrize("date", ["", "0000:00:00 00:00:00", "N/A", "--", "00/00/00", "unknown"])
+def test_a_time_that_is_not_set_is_no_fault(date):
+    assert moment("tag", date) == Moment(None, "tag")
+
+
+@pytest.mark.parametrize("date", ["yesterday", "१७/१३/२०१६", "garbage", "Ⅴ"])
+def test_a_time_that_cannot_be_read_is_said(date):
+    assert "cannot be read" in moment("tag", date).problem
 
 
 def test_a_date_of_two_readings_keeps_the_other():
@@ -210,6 +245,7 @@ def test_a_number_is_the_same_in_every_locale(number):
         ("cp866", "Электронный микроскоп"), ("cp437", "Müller, Größe 25 µm"),
         ("cp850", "Höhe für Jörg"), ("euc_jp", "走査電子顕微鏡の画像"),
         ("cp1254", "İstanbul, ışık"),
+        ("cp1252", "5 µm, 20 µm"), ("big5", "鋼鐵樣品"),
     ],
 )  # fmt: skip
 def test_encodings_are_decided_by_the_letters(encoding, text):

@@ -197,3 +197,31 @@ def test_a_stack_of_five_thousand_pages_has_them_all(tmp_path):
             writer.write(np.full((2, 3), page % 250, np.uint8), metadata=None)
     (dataset,) = read(path).datasets
     assert dataset.shape == (5000, 2, 3)
+
+
+BANDS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+
+
+def bands(values, kind):
+    return np.repeat(np.array(values, kind), 16, axis=0)[:, np.newaxis].repeat(64, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "photometric"),
+    [
+        (((1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)), "f4", "rgb"),
+        (((500.0, 0, 0), (0, 500.0, 0), (0, np.nan, 500.0)), "f4", "rgb"),
+        (((138, 81, 70), (224, 177, 81), (75, 68, 144)), "u1", "cielab"),
+        (((76, 85, 255), (150, 44, 21), (29, 255, 107)), "u1", "ycbcr"),
+    ],
+)
+def test_colours_of_every_kind_are_seen(tmp_path, values, kind, photometric):
+    options = {"subsampling": (1, 1)} if photometric == "ycbcr" else {}
+    path = written(
+        tmp_path / "a.tif", bands(values, kind), photometric=photometric, metadata=None, **options
+    )
+    (signal,) = read(path).signals
+    seen = picture(render_preview(signal))
+    for number, wanted in enumerate(BANDS):
+        row = seen[(2 * number + 1) * seen.shape[0] // 6, seen.shape[1] // 2]
+        assert np.abs(row - wanted).max() < 30  # a byte of L*a*b* is coarse

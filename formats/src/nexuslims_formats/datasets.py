@@ -11,11 +11,13 @@ from nexuslims_contracts.text import clean_text
 from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.model import InstrumentContext, Signal
 from nexuslims_formats.plausibility import contradicting, implausible, sound_axis
-from nexuslims_formats.quantities import spelled_unit
+from nexuslims_formats.quantities import is_unit, spelled_unit, unit_of_length
 from nexuslims_formats.times import PlacedTime, place
 
 _KEPT_BYTES: Final = re.compile(r"(?:\\x[89a-f][0-9a-f]){2}")
 """Of a text whose encoding nobody can tell: see :mod:`nexuslims_formats.locales.encodings`."""
+_PICTURES: Final = ("Image", "Diffraction")
+"""Their axes measure no current: an A is an angstrom."""
 
 
 def to_dataset(
@@ -113,9 +115,13 @@ def _sound(signal: Signal) -> tuple[tuple[Axis, ...], list[str], list[str]]:
     problems: list[str] = []
     doubts: list[str] = []
     for axis in signal.axes:
-        texts = {"name": clean_text(axis.name), "unit": spelled_unit(clean_text(axis.unit))}
+        spelled = unit_of_length if signal.dataset_type in _PICTURES else spelled_unit
+        unit = spelled(clean_text(axis.unit))
+        texts = {"name": clean_text(axis.name), "unit": unit}
         kept, words = sound_axis(axis.model_copy(update=texts), signal.dataset_type)
         sound.append(kept)
+        if not is_unit(unit):
+            doubts.append(f"{unit!r}, the unit of axis {axis.name!r}, is not known")
         if words:
             (doubts if math.isfinite(axis.scale * axis.offset) else problems).append(words)
     return tuple(sound), problems, doubts

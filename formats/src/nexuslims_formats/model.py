@@ -42,6 +42,8 @@ class Moment:
     """What the text may mean as well."""
     problem: str = ""
     """What of the text cannot be read, in words."""
+    only_day: bool = False
+    """Whether the file tells no time of day: ``when`` is at midnight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,13 +52,16 @@ class PlainTiffExtractor:
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
         ome, problem = ome_image(tiff)
-        size = ome_pixel_size(ome) or imagej_pixel_size(tiff, imagej_entries(tiff))
+        size, doubt = ome_pixel_size(ome)
+        if size is None and not doubt:
+            size, doubt = imagej_pixel_size(tiff, imagej_entries(tiff))
         described = Described(
             data_type="Image",
             metadata=pixel_fields(size),
             extensions={f"tiff_{name}": text for name, text in texts.items()},
             acquired=first_moment(ome_acquired(ome), moment("TIFF DateTime", tiff.text(DATE_TIME))),
             pixel_size=size,
+            doubts=(doubt,) if doubt else (),
         )
         return ParsedFile(
             signals=image_signals(tiff, described),

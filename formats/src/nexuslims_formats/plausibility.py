@@ -25,7 +25,7 @@ from typing import Any, Final
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.metadata import FIELDS
 from nexuslims_contracts.units import written_unit
-from nexuslims_formats.quantities import converted, measures
+from nexuslims_formats.quantities import converted, counts, measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,19 @@ def sound_axis(axis: Axis, dataset_type: str) -> tuple[Axis, str]:
         amount = f"{axis.scale:g} {written_unit(axis.unit)}".strip()
         place = f"from {axis.offset:g} along axis {name!r}"
         return plain, f"a scale of {amount} {place} is not plausible"
-    if dataset_type == "Image" and measures(axis.unit) == "length":
-        metres = abs(converted((axis.scale, axis.unit), "m") or 0.0)
-        if not _PIXEL[0] <= metres <= _PIXEL[1]:
-            length = f"{axis.scale:g} {written_unit(axis.unit)}"
-            return plain, f"a pixel of {length} along axis {name!r} is not plausible"
+    metres = _metres(axis) if dataset_type == "Image" else None
+    if metres is not None and not _PIXEL[0] <= metres <= _PIXEL[1]:
+        length = f"{axis.scale:g} {written_unit(axis.unit)}"
+        return plain, f"a pixel of {length} along axis {name!r} is not plausible"
     return axis, ""
+
+
+def _metres(axis: Axis) -> float | None:
+    """Return the scale of an axis as a length; None for what is only counted, or no length."""
+    if counts(axis.unit):
+        return None
+    metres = converted((axis.scale, axis.unit), "m")
+    return abs(metres) if metres is not None else None
 
 
 def contradicting(metadata: Mapping[str, Any], axes: Sequence[Axis]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
-from nexuslims_contracts.units import UnitError, dimension_of, known_unit, to_preferred
+from nexuslims_contracts.units import (
+    UnitError,
+    dimension_of,
+    known_unit,
+    normalise_unit,
+    to_preferred,
+)
 from nexuslims_formats.locales.numbers import has_decimal_commas, split_number
 from nexuslims_formats.model import Value
 
@@ -27,6 +33,11 @@ OWN_UNIT: Final = "own unit"
 """In the place of a unit: a value counts only where it comes with its unit."""
 
 _ANGSTROM: Final = re.compile(r"((?:1\s*/\s*)?)A((?:\s*(?:\^|\*\*)?\s*-1)?)")
+_COUNTED: Final = frozenset(
+    ("a.u", "arb", "arb. units", "arb.u", "arbitrary units", "channel", "channels", "counts",
+     "frame", "frames", "image", "index", "none", "page", "pages", "pattern", "pix", "pixel",
+     "pixels", "point", "points", "px", "scan", "slice", "slices", "spectrum", "unitless")
+)  # fmt: skip
 _DIGIT = re.compile(r"\d")
 _LENGTHS = ("mm", "um", "nm")
 
@@ -99,6 +110,25 @@ def unit_of_length(text: object) -> str:
     words = str(text or "").strip()
     match = _ANGSTROM.fullmatch(words)
     return spelled_unit(f"{match[1]}Å{match[2]}" if match else words)
+
+
+def counts(unit: str) -> bool:
+    """Tell a word for what is only counted, such as pixels; no unit at all is one, too."""
+    return not unit or unit.casefold().strip("()[]. ") in _COUNTED
+
+
+def is_unit(text: str) -> bool:
+    """Tell a unit, or a word for what is only counted, from a text that is neither.
+
+    Pint, which is slow to load, is asked for what neither the table nor the words have.
+    """
+    if counts(text) or known_unit(text):
+        return True
+    try:
+        normalise_unit(text)
+    except UnitError:
+        return False
+    return True
 
 
 def measures(unit: str) -> str:

@@ -1,6 +1,7 @@
 """When the data were acquired: epochs and texts of vendors, placed in a zone."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -9,7 +10,12 @@ from zoneinfo import ZoneInfo
 from nexuslims_formats.locales.dates import DateReading, read_datetime, settled
 from nexuslims_formats.model import InstrumentContext, Moment
 
-_SET = re.compile("[1-9\u4e00-\u9fff]")  # what is blank, or all zeros, is not set
+_UNSET = frozenset(
+    ("n/a", "na", "nan", "no date", "none", "not available", "not set", "null", "undefined",
+     "unknown", "unset", "unspecified")
+)  # fmt: skip
+"""What programs write in place of a date that they do not know; blanks and zeros besides."""
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 _QUARTER = timedelta(minutes=15)
 _CLOCK_SKEW = timedelta(minutes=3)
 _WIDEST_OFFSET = timedelta(hours=14)
@@ -79,7 +85,7 @@ def moment(source: str, date: Any, clock: Any = "", *, near: datetime | None = N
         With a problem where the text cannot be read.
     """
     text = str(date or "").strip("\0 \t\r\n")
-    if not _SET.search(text):
+    if not _is_set(text):
         return Moment(None, source)
     naive = near.replace(tzinfo=None) if near else None
     reading = read_datetime(text, str(clock or ""), near=naive)
@@ -87,7 +93,15 @@ def moment(source: str, date: Any, clock: Any = "", *, near: datetime | None = N
         words = f"{text} {clock or ''}".strip()
         return Moment(None, source, problem=f"the time {words!r} ({source}) cannot be read")
     problem = f"{reading.problem} ({source})" if reading.problem else ""
-    return Moment(reading.when, source, reading.others, problem)
+    return Moment(reading.when, source, reading.others, problem, only_day=reading.only_day)
+
+
+def _is_set(text: str) -> bool:
+    """Tell a date, or what may be one, from blanks, zeros and words for "not known"."""
+    digits = [unicodedata.decimal(one) for one in text if one.isdecimal()]
+    if digits:
+        return any(digits) or _CHINESE.search(text) is not None
+    return any(map(str.isalnum, text)) and text.casefold() not in _UNSET
 
 
 def first_moment(*moments: Moment | None) -> Moment | None:
@@ -133,6 +147,8 @@ def place(moment: Moment | None, instrument: InstrumentContext | None, mtime: fl
     if reading.others:
         others = " or ".join(f"{other:%Y-%m-%d}" for other in reading.others)
         doubt = f"creation_time is read as {when:%Y-%m-%d}, but may be {others} ({moment.source})"
+    elif moment.only_day:
+        doubt = f"creation_time is at midnight, for only the day is known ({moment.source})"
     if when.tzinfo is not None:
         when = when.astimezone(zone) if instrument else when
         return PlacedTime(when, moment.source, moment.problem, doubt)

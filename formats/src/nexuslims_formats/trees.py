@@ -49,6 +49,21 @@ def parse_xml(data: bytes) -> Any:
         raise UnreadableFileError(f"the XML metadata is damaged: {error}") from None
 
 
+def readable_tree(data: bytes) -> tuple[dict[str, Any], str]:
+    """Return foreign XML as nested dicts, and why it cannot be read, in words: the rest can be.
+
+    Parameters
+    ----------
+    data
+        The XML, in its own encoding.
+    """
+    try:
+        tree = xml_tree(parse_xml(data))
+    except UnreadableFileError as error:
+        return {}, str(error)
+    return (tree, "") if isinstance(tree, dict) else ({}, "the XML metadata is empty")
+
+
 def xml_tree(element: Any) -> Any:
     """Return an element as nested dicts; repeated children are numbered ``name#2``."""
     children = [child for child in element if isinstance(child.tag, str)]

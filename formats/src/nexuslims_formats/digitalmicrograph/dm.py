@@ -228,13 +228,21 @@ def _dataset_type(tags: _Tags, axes: tuple[Axis, ...], technique: str) -> Datase
         return "SpectrumImage" if len(kept) > 1 and form != "Spectrum" else "Spectrum"
     if len(kept) <= 1 and len(axes) <= 2:  # noqa: PLR2004 - a line, stored as one or two axes
         return "Spectrum"
-    imaging = tags.text("Microscope Info/Imaging Mode").upper()
     reciprocal = measures(axes[-1].unit) in _RECIPROCAL
     if reciprocal or form.startswith("Diffraction"):
         return "Diffraction"
-    if "DIFFRACTION" in imaging and _mode(tags) == "TEM":
+    if _diffracting(tags):
         return "Diffraction"
     return "Diffraction" if len(kept) == _SCANNED_PATTERNS else "Image"
+
+
+def _diffracting(tags: _Tags) -> bool:
+    """Whether the projector showed a pattern; columns that name no imaging mode name an operation.
+
+    In STEM the mode is that of the projector, whatever the scan makes of it.
+    """
+    mode = tags.text("Microscope Info/Imaging Mode") or tags.text("Microscope Info/Operation Mode")
+    return "DIFFRACTION" in mode.upper() and _mode(tags) == "TEM"
 
 
 def _is_picture(axes: tuple[Axis, ...]) -> bool:
@@ -300,7 +308,7 @@ def _rows(tags: _Tags) -> tuple[Row, ...]:
     There DigitalMicrograph puts the camera length, in mm, into the tags of the magnification; that
     of STEM is the last one used in STEM.
     """
-    if "DIFFRACTION" in tags.text("Microscope Info/Imaging Mode").upper() and _mode(tags) == "TEM":
+    if _diffracting(tags):
         own = [row for row in FIELDS if row[0] not in ("magnification", "camera_length")]
         return (*own, ("camera_length", "Microscope Info/Indicated Magnification", "mm"))
     return FIELDS

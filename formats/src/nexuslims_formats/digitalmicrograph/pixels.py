@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef
-from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.errors import UnsupportedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +29,11 @@ def dtype_of(code: int) -> str:
 
     Raises
     ------
-    UnreadableFileError
+    UnsupportedFileError
         It is not known.
     """
     if code not in _DTYPES:
-        raise UnreadableFileError(f"image data of the unknown type {code}")
+        raise UnsupportedFileError(f"image data of the unknown type {code}")
     return _DTYPES[code]
 
 

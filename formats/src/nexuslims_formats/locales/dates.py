@@ -8,7 +8,7 @@ part of the reading.
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
@@ -28,12 +28,21 @@ _LAST: Final = 2200
 _AM: Final = frozenset(map(folded, (
     "a", "am", "ap", "d", "de", "dop", "dopoldne", "f", "fh", "fm", "m", "öö", "prieksp",
     "priekspusdiena", "priešpiet", "prp", "sa", "πμ", "дп", "ص", "صباحا", "오전", "上午", "午前",
+    "dopoledne", "matin", "pagi", "pg", "vorm", "vormittags",
 )))  # fmt: skip
 """Marks of the first half of the day (CLDR and Windows), without points and spaces."""
 _PM: Final = frozenset(map(folded, (
     "ch", "du", "e", "eh", "em", "ip", "odp", "ös", "p", "pēcp", "pēcpusd", "pecpusdiena", "pm",
     "pop", "popiet", "popoldne", "μμ", "пп", "م", "مساء", "오후", "下午", "午後",
+    "abends", "nachm", "nachmittags", "odpoledne", "petang", "ptg", "soir", "tarde",
 )))  # fmt: skip
+_NO_MARKS: Final = frozenset(map(folded, (
+    "at", "clock", "godz", "h", "hod", "hours", "hr", "hrs", "kl", "klo", "local", "time", "um",
+    "uhr", "ur", "z",
+)))  # fmt: skip
+"""Words beside a clock that leave the half of the day open, as names of days and zones do."""
+_ZONE_NAME: Final = re.compile("[A-Z]{2,4}T|UTC|GMT")
+_HOURS_OF_HALF: Final = range(1, 13)
 _HOUR, _MINUTE, _SECOND = "(?P<hour>[0-9]{1,2})", "(?P<minute>[0-9]{1,2})", "(?P<second>[0-9]{1,2})"
 _MARKS: Final = r"(?P<{}>[^\W\d_](?:[^\W\d_]|[.\s](?=[^\W\d_])){{0,16}}\.?)"
 _CLOCK: Final = re.compile(
@@ -42,6 +51,7 @@ _CLOCK: Final = re.compile(
     rf"(?:\s*(?:[:.]|m\s*|分|분\s*)\s*{_SECOND}(?:[.,:](?P<fraction>[0-9]{{1,9}}))?)?(?:s|秒|초)?"
     rf"(?![0-9.:])(?:\s*{_MARKS.format('after')})?"
 )
+_COMPACT_CLOCK: Final = re.compile("([0-9]{2})([0-9]{2})([0-9]{2})")
 _BARE_HOUR: Final = re.compile(r"(?P<hour>[0-9]{1,2})\s*(?P<after>[^\W\d_][^\W\d_.\s]{0,11}\.?)")
 _ZONE: Final = re.compile(
     r"(?:Z|UTC|GMT)?\s*(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)$|(?:\bUTC|\bGMT|(?<=\d)Z)$"
@@ -69,13 +79,38 @@ class DateReading:
     """What the text may mean as well; empty where nothing is open."""
     problem: str = ""
     """What of the text could not be read, in words."""
+    only_day: bool = False
+    """Whether the text has no time of day: ``when`` is at midnight."""
 
 
 def read_clock(text: str) -> timedelta | None:
     """Return the time of day of ``"3:04:05 PM"``, ``"午後 3:11:12"`` or ``"15.04"``."""
-    text = _tidy(text)
-    match = _CLOCK.search(text) or _BARE_HOUR.fullmatch(text)
+    match = _clock_in(_tidy(text))
     return _time_of(match) if match else None
+
+
+def _clock_in(text: str) -> "re.Match[str] | None":
+    text = ":".join(compact.groups()) if (compact := _COMPACT_CLOCK.fullmatch(text)) else text
+    return _CLOCK.search(text) or _BARE_HOUR.fullmatch(text)
+
+
+def _unknown_mark(text: str) -> str:
+    """Return the word beside a clock that may tell the half of the day; empty without one."""
+    match = _clock_in(_tidy(text))
+    if match is None or int(match["hour"]) not in _HOURS_OF_HALF:
+        return ""
+    groups = match.groupdict()
+    words = [groups.get("after") or "", (groups.get("before") or "") if not match.start() else ""]
+    plain = {word: folded(word).replace(".", "").strip() for word in words if word}
+    if not _AM.isdisjoint(plain.values()) or not _PM.isdisjoint(plain.values()):
+        return ""
+    known = _NO_MARKS | MONTHS.keys()
+    unknown = (
+        word
+        for word, bare in plain.items()
+        if bare and " " not in bare and bare not in known and not _ZONE_NAME.fullmatch(word)
+    )
+    return next(unknown, "")
 
 
 def read_dates(text: str) -> list[datetime]:
@@ -132,7 +167,9 @@ def read_datetime(
     if len(times) > 1 and times[0].year == times[1].year and _of_24_hours(date, clock):
         times[:2] = reversed(times[:2])
     problem = "" if time is not None else f"the time of day {clock.strip()!r} cannot be read"
-    reading = DateReading(times[0], tuple(times[1:]), problem)
+    if mark := _unknown_mark(clock):
+        problem = f"the half of the day that {mark!r} names in {clock.strip()!r} is not known"
+    reading = DateReading(times[0], tuple(times[1:]), problem, only_day=not clock.strip())
     return reading if near is None else settled(reading, near)
 
 
@@ -156,7 +193,7 @@ def settled(reading: DateReading, near: datetime) -> DateReading:
     close = [one for one in times if near - _NEAR <= one.replace(tzinfo=None) <= late]
     earlier = [one for one in times if one.replace(tzinfo=None) <= late]
     kept = close if len(close) == 1 else earlier or times
-    return DateReading(kept[0], tuple(kept[1:]), reading.problem)
+    return replace(reading, when=kept[0], others=tuple(kept[1:]))
 
 
 def _tidy(text: str) -> str:

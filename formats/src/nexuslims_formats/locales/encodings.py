@@ -212,6 +212,20 @@ def _in_range(
     return judge
 
 
+def _traditional(text: str, raw: bytes) -> float:
+    """Count everyday hanzi of Big5, of which some have a second byte that GBK's have not.
+
+    One that stands alone may be ``µm``, whose bytes it has.
+    """
+    del raw
+    runs = [run.encode("big5") for run in re.findall(r"[^\x00-\x7f]+", text)]
+    told = any(second < 0x7F for run in runs for second in run[1::2])  # noqa: PLR2004 - as above
+    hanzi = [first for run in runs for first in run[::2] if len(run) > 2]  # noqa: PLR2004 - bytes
+    everyday = sum(0xA4 <= first <= 0xC6 for first in hanzi)  # noqa: PLR2004 - level 1
+    against = sum(map(len, runs)) // 2 - everyday
+    return 2.0 * everyday - _RARE * against if told else 0.0
+
+
 _JUDGES: Final[dict[str, Callable[[str, bytes], float]]] = {
     "cp1252": _latin,
     "cp1250": _central,
@@ -226,4 +240,5 @@ _JUDGES: Final[dict[str, Callable[[str, bytes], float]]] = {
     "cp1253": greek,
     "cp1255": hebrew,
     "cp850": _of_dos,
+    "big5": _traditional,
 }

@@ -28,6 +28,7 @@ from nexuslims_formats.rosettasciio.kinds import (
 )
 from nexuslims_formats.rosettasciio.ncem import in_order
 from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
+from nexuslims_formats.rosettasciio.ripple import read_ripple
 from nexuslims_formats.rosettasciio.topspin import with_angles
 from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
 from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
@@ -175,6 +176,8 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     _log_as_we_do()
     if name in _OURS:
         return _OURS[name](path)
+    if name == "ripple":
+        return read_ripple(path, lazy=lazy)
     module = importlib.import_module(f"rsciio.{name}")
     if name == "pantarhei":
         return _panta_rhei(module, path, lazy=lazy)

@@ -51,6 +51,8 @@ def label_metadata(labels: dict[str, str], units: dict[str, str]) -> dict[str, V
         return f"{labels.get(label, '')} {units.get(label, '')}"
 
     metadata: dict[str, Value] = dict(mapped(value_with_unit, _LABELS))
+    if label_mode(labels)[1]:  # what a pattern has is a camera length
+        metadata.pop("magnification", None)
     if mode := labels.get("Mode"):
         metadata["illumination_mode"] = mode
     if user := labels.get("User"):

@@ -1,11 +1,12 @@
 """FEI and Thermo Fisher TIFF: section text, XML, or the ``<Root><Data>`` of TEM software."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.locales.encodings import decode
+from nexuslims_formats.locales.encodings import decode, is_marked
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.quantities import NUMBER, Row, converted, mapped, number, pixel_size
 from nexuslims_formats.tia.labels import (
@@ -14,7 +15,7 @@ from nexuslims_formats.tia.labels import (
     label_mode,
     read_labels,
 )
-from nexuslims_formats.tiff.fei_memento import memento_sections
+from nexuslims_formats.tiff.fei_memento import MEMENTO_ROOT, memento_sections, unpacked
 from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
 from nexuslims_formats.times import first_moment, moment
@@ -27,6 +28,9 @@ _RESOLUTION_TAGS = (65450, 65451, 65452)
 _CENTIMETRE = 3
 _TAIL_BYTES = 1 << 17
 _USER = b"[User]"
+_LABELS = ".//Data/Label"
+_ENCODING = re.compile(r"^<\?xml[^>]*\?>")
+"""The text is decoded already, whatever its declaration says of the bytes it was."""
 
 # Lengths are metres and angles radians throughout. {beam} and {scan} are named by section [Beam].
 _SECTION_FIELDS: tuple[Row, ...] = (
@@ -124,7 +128,7 @@ class FeiTiffExtractor:
         if head.startswith(_USER):
             return _text_alone(path, head)
         tiff = read_tiff(path)
-        text = _section_text(tiff)
+        text = unpacked(_section_text(tiff))
         problems: list[str] = []
         xml: dict[str, Any] = {}
         if raw := tiff.raw(XML_TAG):
@@ -132,13 +136,13 @@ class FeiTiffExtractor:
                 xml = dict(xml_tree(parse_xml(raw)))
             except (UnreadableFileError, ValueError) as error:
                 problems.append(f"tag {XML_TAG}: {error}")
-        if text.lstrip().startswith("<"):
-            described, native = _tem(text, _tem_pixel_size(tiff))
-        else:
-            sections = ini_sections(text) or memento_sections(text)
-            if text and not sections:
-                problems.append("the tag of FEI's section text holds metadata of an unknown form")
-            described, native = _sem(sections, xml), {"sections": sections, "xml": xml}
+        try:
+            described, native = _of_text(text, xml, _tem_pixel_size(tiff))
+        except UnreadableFileError as error:
+            problems.append(f"the tag of FEI's section text: {error}")
+            described, native = _sem({}, xml), {"xml": xml}
+        if text and not problems and not described.metadata:
+            problems.append("the tag of FEI's section text holds metadata of an unknown form")
         return ParsedFile(
             signals=image_signals(tiff, described),
             native=native,
@@ -147,9 +151,26 @@ class FeiTiffExtractor:
         )
 
 
+def _of_text(
+    text: str, xml: dict[str, Any], pixel_size: tuple[float, float] | None
+) -> tuple[Described, dict[str, Any]]:
+    """Describe an image by the text of its tag: sections, or XML of one of three kinds."""
+    if not text.startswith("<"):
+        sections = ini_sections(text)
+        return _sem(sections, xml), {"sections": sections, "xml": xml}
+    root = parse_xml(_ENCODING.sub("", text, count=1).encode())
+    if root.find(_LABELS) is not None:
+        return _tem(root, pixel_size)
+    sections = memento_sections(root)
+    tree = xml if root.tag == MEMENTO_ROOT or xml else xml_tree(root)
+    return _sem(sections, tree), {"sections": sections, "xml": tree}
+
+
 def _section_text(tiff: Tiff) -> str:
     for code in SECTIONS_TAGS:
-        if text := decode(tiff.raw(code).split(b"\0", 1)[0])[0].strip():
+        raw = tiff.raw(code)
+        text = decode(raw if is_marked(raw) else raw.split(b"\0", 1)[0])[0]
+        if text := text.strip("\ufeff\0 \r\n\t"):
             return text
     return _tail_text(tiff.path)
 
@@ -250,9 +271,9 @@ def _tem_pixel_size(tiff: Tiff) -> tuple[float, float] | None:
     return 0.01 / down[0], 0.01 / across[0]
 
 
-def _tem(text: str, pixel_size: tuple[float, float] | None) -> tuple[Described, dict[str, Any]]:
+def _tem(root: Any, pixel_size: tuple[float, float] | None) -> tuple[Described, dict[str, Any]]:
     """Describe an image of TEM Imaging and Analysis from its label, value and unit triples."""
-    labels, units = read_labels(parse_xml(text.encode("utf-8")))
+    labels, units = read_labels(root)
     metadata = label_metadata(labels, units)
     kind, diffraction = label_mode(labels)
     if pixel_size and not diffraction:

@@ -11,23 +11,27 @@ import binascii
 import re
 from typing import Any
 
-from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.trees import parse_xml
+from nexuslims_formats.locales.encodings import decode
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 _UNIT = "MementoItemUnit"
-_ROOT = "MementoItemCollection"
+MEMENTO_ROOT = "MementoItemCollection"
 
 
-def memento_sections(text: str) -> dict[str, dict[str, str]]:
-    """Return the sections of such a text, each value with its unit; empty for another text."""
+def unpacked(text: str) -> str:
+    """Return the text that base64 stands for; another text as it is."""
     if not _BASE64.fullmatch(text):
-        return {}
+        return text
     try:
-        root = parse_xml(base64.b64decode("".join(text.split()), validate=True))
-    except (binascii.Error, UnreadableFileError):
-        return {}
-    if root.tag != _ROOT:
+        raw = base64.b64decode("".join(text.split()), validate=True)
+    except binascii.Error:
+        return text
+    return decode(raw)[0].strip("\ufeff\0 \r\n\t")
+
+
+def memento_sections(root: Any) -> dict[str, dict[str, str]]:
+    """Return the sections below the element of such a collection, each value with its unit."""
+    if root.tag != MEMENTO_ROOT:
         return {}
     sections: dict[str, dict[str, str]] = {}
     for path, value in _values(root, ()):

@@ -12,7 +12,8 @@ import math
 import re
 from collections.abc import Mapping
 
-from nexuslims_formats.quantities import converted, unit_of_length
+from nexuslims_formats.locales.encodings import decode
+from nexuslims_formats.quantities import converted, counts, unit_of_length
 from nexuslims_formats.tiff.tags import (
     COMPRESSION,
     DESCRIPTION,
@@ -23,14 +24,20 @@ from nexuslims_formats.tiff.tags import (
 )
 from nexuslims_formats.values import lines_of
 
+_MARK = b"ImageJ="
+_METAMORPH_PLANES = 33629
+_SHAPED = re.compile(r'\{"shape": \[([\d, ]+)\]|shape=\(([\d, ]+)\)')
+_SHAPED_BYTES = 256
+_WHOLE_SIZES = re.compile(r"\d{1,9}")
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 
 def imagej_entries(tiff: Tiff) -> Mapping[str, str]:
     """Return the entries of ImageJ's description; empty for the file of another program."""
-    text = tiff.text(DESCRIPTION)
-    if not text.startswith("ImageJ="):
+    raw = tiff.described(_MARK)
+    if not raw.startswith(_MARK):
         return {}
+    text, _ = decode(raw.split(b"\0", 1)[0])
     pairs = (line.partition("=") for line in lines_of(text))
     return {name.strip(): _unescaped(value.strip()) for name, sign, value in pairs if sign}
 
@@ -39,8 +46,10 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def imagej_pixel_size(tiff: Tiff, entries: Mapping[str, str]) -> tuple[float, float] | None:
-    """Return height and width of a pixel in metres; None where the unit is no length.
+def imagej_pixel_size(
+    tiff: Tiff, entries: Mapping[str, str]
+) -> tuple[tuple[float, float] | None, str]:
+    """Return height and width of a pixel in metres, and why a scale that is there is none.
 
     Parameters
     ----------
@@ -49,32 +58,61 @@ def imagej_pixel_size(tiff: Tiff, entries: Mapping[str, str]) -> tuple[float, fl
     entries
         Those of its description.
     """
-    unit = entries.get("unit", "")
-    down = _size(tiff, Y_RESOLUTION, unit_of_length(entries.get("yunit", unit)))
-    across = _size(tiff, X_RESOLUTION, unit_of_length(unit))
-    return (down, across) if down and across else None
+    across = entries.get("unit", "")
+    down = entries.get("yunit", across)
+    sizes = (_size(tiff, Y_RESOLUTION, down), _size(tiff, X_RESOLUTION, across))
+    if sizes[0] and sizes[1]:
+        return (sizes[0], sizes[1]), ""
+    strange = [repr(unit) for unit in dict.fromkeys((across, down)) if not _is_length(unit)]
+    told = bool(strange) and bool(tiff.numbers(X_RESOLUTION))
+    return None, f"ImageJ's scale is in {' and '.join(strange)}, no length" if told else ""
+
+
+def _is_length(unit: str) -> bool:
+    """Tell a length from another unit; what is only counted has no scale to lose."""
+    return counts(unit) or converted((1.0, unit_of_length(unit)), "m") is not None
 
 
 def _size(tiff: Tiff, code: int, unit: str) -> float | None:
     per_unit = next(iter(tiff.numbers(code)), 0.0)
-    if not math.isfinite(per_unit) or per_unit <= 0:
+    if counts(unit) or not math.isfinite(per_unit) or per_unit <= 0:
         return None
-    return converted((1 / per_unit, unit), "m")
+    return converted((1 / per_unit, unit_of_length(unit)), "m")
 
 
-def frames_behind(tiff: Tiff, frame_bytes: int) -> tuple[int, int]:
+def frames_behind(tiff: Tiff, shape: tuple[int, ...], frame_bytes: int) -> tuple[int, int]:
     """Return how many frames a file with one directory says it has, and how many are there.
 
     Parameters
     ----------
     tiff
         The file.
+    shape
+        Of one frame.
     frame_bytes
         Of one frame.
     """
     if len(tiff.pages) > 1 or tiff.integer(COMPRESSION, 0, 1) != 1 or not frame_bytes:
         return 1, 1
-    images = imagej_entries(tiff).get("images", "")
-    claimed = int(images) if images.isdecimal() else 1
+    claimed = _claimed(tiff, shape)
     room = tiff.path.stat().st_size - tiff.integer(STRIP_OFFSETS)
     return max(1, claimed), max(1, min(claimed, room // frame_bytes))
+
+
+def _claimed(tiff: Tiff, shape: tuple[int, ...]) -> int:
+    """Return the frames that ImageJ, MetaMorph or tifffile say that the one directory stands for.
+
+    MetaMorph has an entry for each plane in its tag; tifffile writes the shape of the whole.
+    """
+    if planes := tiff.pages[0].get(_METAMORPH_PLANES):
+        return planes.count
+    if images := imagej_entries(tiff).get("images", ""):
+        return int(images) if images.isdecimal() else 1
+    whole = [int(size) for size in _WHOLE_SIZES.findall(_whole_shape(tiff))]
+    values: int = math.prod(shape)
+    return math.prod(whole) // values if whole and values else 1
+
+
+def _whole_shape(tiff: Tiff) -> str:
+    shaped = _SHAPED.match(tiff.raw(DESCRIPTION)[:_SHAPED_BYTES].decode("ascii", "replace"))
+    return shaped[1] or shaped[2] if shaped else ""

@@ -7,12 +7,13 @@ from typing import Any
 
 from nexuslims_formats.model import ParsedFile, Value
 from nexuslims_formats.quantities import NUMBER, Row, converted, mapped, measures, number, quantity
-from nexuslims_formats.tiff.tags import DESCRIPTION, is_tiff, read_tiff
+from nexuslims_formats.tiff.tags import is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
 from nexuslims_formats.times import moment
-from nexuslims_formats.trees import nested, parse_xml, xml_tree
+from nexuslims_formats.trees import nested, readable_tree
 from nexuslims_formats.values import leaves
 
+_MARK = b"<TemReporter"
 _CAMERA = "Camera"
 _ANY_CAMERA = re.compile(r"Jem\w*Camera")  # JemBaumerCamera, measured; others by their pattern
 _RESOLUTION = f"{_CAMERA}/Parameter/ImageDataInformation/PixelsPerMeter"
@@ -46,12 +47,12 @@ class JeolTiffExtractor:
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the XML in the description."""
-        return is_tiff(head) and b"<TemReporter" in read_tiff(path).raw(DESCRIPTION)[:4096]
+        return is_tiff(head) and _MARK in read_tiff(path).described(_MARK)[:4096]
 
     def open(self, path: Path) -> ParsedFile:
         """Read the XML and the directory of the image."""
         tiff = read_tiff(path)
-        tree: dict[str, Any] = xml_tree(parse_xml(tiff.raw(DESCRIPTION)))
+        tree, problem = readable_tree(tiff.described(_MARK))
         tree.pop("Measurement", None)  # what was drawn on the image, by far the longest part
         camera: Any = next((tree[name] for name in tree if _ANY_CAMERA.fullmatch(name)), {})
         look_up = nested({**tree, _CAMERA: camera})
@@ -72,6 +73,7 @@ class JeolTiffExtractor:
             signals=image_signals(tiff, described),
             native=tree,
             reader=f"tiff tags {self.version}",
+            problems=(problem,) if problem else (),
         )
 
 

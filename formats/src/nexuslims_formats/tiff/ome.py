@@ -10,11 +10,12 @@ from typing import Any
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment
-from nexuslims_formats.quantities import converted, quantity
-from nexuslims_formats.tiff.tags import DESCRIPTION, Tiff
+from nexuslims_formats.quantities import converted, counts, quantity
+from nexuslims_formats.tiff.tags import Tiff
 from nexuslims_formats.times import moment
 from nexuslims_formats.trees import parse_xml
 
+_MARK = b"<OME"
 _DEFAULT_UNIT = "um"
 
 
@@ -23,8 +24,8 @@ def ome_image(tiff: Tiff) -> tuple[Any, str]:
 
     The element is None for the file of another program.
     """
-    raw = tiff.raw(DESCRIPTION).rstrip(b"\0")
-    if b"<OME" not in raw:
+    raw = tiff.described(_MARK).rstrip(b"\0")
+    if _MARK not in raw:
         return None, ""
     try:
         root = parse_xml(raw)
@@ -33,8 +34,8 @@ def ome_image(tiff: Tiff) -> tuple[Any, str]:
     return root.find("{*}Image"), ""
 
 
-def ome_pixel_size(image: Any) -> tuple[float, float] | None:
-    """Return height and width of a pixel in metres; None where they are not told.
+def ome_pixel_size(image: Any) -> tuple[tuple[float, float] | None, str]:
+    """Return height and width of a pixel in metres, and why sizes that are told are none.
 
     Parameters
     ----------
@@ -43,13 +44,17 @@ def ome_pixel_size(image: Any) -> tuple[float, float] | None:
     """
     pixels = image.find("{*}Pixels") if image is not None else None
     if pixels is None:
-        return None
-    sizes = []
+        return None, ""
+    sizes, told = [], []
     for axis in "YX":
+        size = pixels.get(f"PhysicalSize{axis}")
         unit = pixels.get(f"PhysicalSize{axis}Unit", _DEFAULT_UNIT)
-        sizes.append(converted(quantity(pixels.get(f"PhysicalSize{axis}"), unit), "m"))
+        sizes.append(0.0 if counts(unit) else converted(quantity(size, unit), "m"))
+        told += [f"{size} {unit}"] if size and not counts(unit) else []
     down, across = sizes
-    return (down, across) if down and across and min(down, across) > 0 else None
+    if down and across and min(down, across) > 0:
+        return (down, across), ""
+    return None, f"OME's size of a pixel, {' by '.join(told)}, is no length" if told else ""
 
 
 def ome_acquired(image: Any) -> Moment | None:

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Value
 from nexuslims_formats.quantities import TEXT, Row, mapped, pixel_size
-from nexuslims_formats.tiff.tags import DESCRIPTION, Tiff, is_tiff, read_tiff
+from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
 from nexuslims_formats.times import from_unix
 from nexuslims_formats.trees import nested
 from nexuslims_formats.values import leaves
 
-_MARKS = ('"microscope_state"', '"pixel_size"')
+_MARKS = (b'"pixel_size"', b'"microscope_state"')
 _UNKNOWN = ("", "unknown", "null", "none")
 _FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "microscope_state/{beam}_beam/voltage", "V"),
@@ -55,8 +56,8 @@ class OpenFibsemExtractor:
         """Tell by a description that is JSON with OpenFIBSEM's names."""
         if not is_tiff(head):
             return False
-        text = read_tiff(path).text(DESCRIPTION)
-        return text.startswith("{") and all(mark in text for mark in _MARKS)
+        text = read_tiff(path).described(_MARKS[0])
+        return text.startswith(b"{") and all(mark in text for mark in _MARKS)
 
     def open(self, path: Path) -> ParsedFile:
         """Read the description; an image with a damaged one is still a dataset."""
@@ -72,7 +73,7 @@ class OpenFibsemExtractor:
 
 def _tree(tiff: Tiff) -> tuple[dict[str, Any], str]:
     try:
-        tree = json.loads(tiff.text(DESCRIPTION))
+        tree = json.loads(decode(tiff.described(_MARKS[0]).rstrip(b"\0"))[0])
     except (ValueError, RecursionError) as error:
         return {}, f"its description is damaged: {error}"
     if not isinstance(tree, dict):

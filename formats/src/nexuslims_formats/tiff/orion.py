@@ -9,7 +9,7 @@ from nexuslims_formats.tiff.camera import time_of_tag
 from nexuslims_formats.tiff.tags import Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals
 from nexuslims_formats.times import first_moment, moment
-from nexuslims_formats.trees import nested, parse_xml, xml_tree
+from nexuslims_formats.trees import nested, readable_tree
 from nexuslims_formats.values import leaves
 
 ZEISS_TAG, FIBICS_TAG = 65000, 51023
@@ -71,16 +71,14 @@ class OrionTiffExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read the XML and the directory of the image."""
         tiff = read_tiff(path)
-        if raw := tiff.raw(FIBICS_TAG):
-            tree = dict(xml_tree(parse_xml(raw)))
-            described = _fibics(tiff, tree)
-        else:
-            tree = dict(xml_tree(parse_xml(tiff.raw(ZEISS_TAG))))
-            described = _zeiss(tree)
+        raw = tiff.raw(FIBICS_TAG)
+        tree, problem = readable_tree(raw or tiff.raw(ZEISS_TAG))
+        described = _fibics(tiff, tree) if raw else _zeiss(tree)
         return ParsedFile(
             signals=image_signals(tiff, described),
             native=tree,
             reader=f"tiff tags {self.version}",
+            problems=(problem,) if problem else (),
         )
 
 

@@ -22,8 +22,10 @@ from nexuslims_formats.tiff.tags import (
     ROWS_PER_STRIP,
     SAMPLE_FORMAT,
     SAMPLES,
+    SIZES,
     STRIP_BYTES,
     STRIP_OFFSETS,
+    SUB_DIRECTORIES,
     SUBFILE_TYPE,
     TILE_BYTES,
     TILE_LENGTH,
@@ -44,6 +46,8 @@ _DECODED_BYTES = 64 << 20
 _KINDS = {1: "u", 2: "i", 3: "f", 6: "c"}
 _BITS = frozenset((*range(1, 17), 24, 32, 64, 128))
 _REDUCED = 1
+_LEAST_BEHIND = 1 << 16
+"""Less than this may be a vendor's text behind a small image."""
 _YCBCR = 6
 _COLOUR_AXES = 3
 
@@ -64,6 +68,8 @@ class Raster:
     """What turns its values into grey or RGB; None where they are that already."""
     warning: str = ""
     """What is missing of it although its pixels can be read."""
+    doubt: str = ""
+    """What the file may hold besides."""
 
 
 def rasters(tiff: Tiff) -> list[Raster]:
@@ -78,7 +84,8 @@ def rasters(tiff: Tiff) -> list[Raster]:
 
 def _raster(tiff: Tiff, pages: list[int], shape: tuple[int, ...], dtype: str) -> Raster:
     seen = to_display(tiff, pages[0])
-    claimed, there = frames_behind(tiff, math.prod(shape) * _item_bytes(dtype))
+    frame_bytes = math.prod(shape) * _item_bytes(dtype)
+    claimed, there = frames_behind(tiff, shape, frame_bytes)
     if there > 1:
         note = f"the file ends after {there} of its {claimed} frames" if there < claimed else ""
         frames = _frames(tiff, (there, *shape), dtype)
@@ -86,7 +93,21 @@ def _raster(tiff: Tiff, pages: list[int], shape: tuple[int, ...], dtype: str) ->
     full = (len(pages), *shape) if len(pages) > 1 else shape
     problem = next(filter(None, (_missing(tiff, page) for page in pages)), "")
     opener = _opener(tiff, pages, shape, dtype)
-    return Raster(full, dtype, tuple(pages), opener, problem, seen)
+    doubt = _more_behind(tiff, frame_bytes) if len(tiff.pages) == 1 else ""
+    return Raster(full, dtype, tuple(pages), opener, problem, seen, doubt=doubt)
+
+
+def _more_behind(tiff: Tiff, frame_bytes: int) -> str:
+    """Return in words that behind the only directory, and all it refers to, images may follow."""
+    if tiff.has(SUB_DIRECTORIES) or tiff.integer(COMPRESSION, 0, 1) != 1 or not frame_bytes:
+        return ""
+    pieces = zip(tiff.numbers(STRIP_OFFSETS), tiff.numbers(STRIP_BYTES), strict=False)
+    tags = (tag.offset + tag.count * SIZES.get(tag.kind, 0) for tag in tiff.pages[0].values())
+    end = max((*(int(at + size) for at, size in pieces), *tags))
+    behind = tiff.path.stat().st_size - end
+    if behind < max(frame_bytes, _LEAST_BEHIND):
+        return ""
+    return f"behind its only image the file has {behind} bytes more, enough for another"
 
 
 def _item_bytes(dtype: str) -> int:

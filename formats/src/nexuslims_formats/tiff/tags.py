@@ -24,6 +24,7 @@ PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, TILE_WIDTH = 284, 296, 305
 COLOUR_MAP, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, SAMPLE_FORMAT = 320, 323, 324, 325, 339
 SUB_DIRECTORIES, JPEG_OFFSET, JPEG_BYTES = 330, 513, 514
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
+_DESCRIBED_PAGES, _MARKED_BYTES = 8, 4096
 _PRIVATE = 32768
 _STANDARD = (EXIF, GPS, INTEROPERABILITY)
 """Of the tags from the first private one on, those that are no vendor's."""
@@ -72,6 +73,21 @@ class Tiff:
         if found is None and page == 0 and code >= _PRIVATE and code not in _STANDARD:
             return next((other[code] for other in self.pages if code in other), None)
         return found
+
+    def described(self, mark: bytes) -> bytes:
+        """Return the first description, of any page, with a program's mark; else the first page's.
+
+        Some programs put a colour page with a scale bar before the image that they describe.
+
+        Parameters
+        ----------
+        mark
+            What the program's descriptions have among their first bytes.
+        """
+        pages = range(min(len(self.pages), _DESCRIBED_PAGES))
+        found = (self.raw(DESCRIPTION, page) for page in pages)
+        marked = (raw for raw in found if mark in raw[:_MARKED_BYTES])
+        return next(marked, b"") or self.raw(DESCRIPTION)
 
     def raw(self, code: int, page: int = 0) -> bytes:
         """Return a tag's bytes as they are; empty where it is missing.

@@ -31,6 +31,8 @@ class Described:
     rows: int | None = None
     """Rows of the image proper, where a strip of words hangs below it."""
     warnings: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    """What of the metadata may be wrong, or was left out, in words."""
 
 
 def image_signals(tiff: Tiff, described: Described) -> list[Signal]:
@@ -64,6 +66,7 @@ def _signal(tiff: Tiff, raster: Raster, described: Described) -> Signal:
         pixels=_pixels(raster, described.rows),
         to_display=raster.to_display,
         problems=tuple(filter(None, (tiff.problem, raster.problem, raster.warning))),
+        doubts=tuple(filter(None, (*described.doubts, raster.doubt))),
     )
 
 

@@ -45,6 +45,7 @@ _FIELDS: tuple[Row, ...] = (
     ("software", "SV_VERSION", TEXT),
     ("operator", "SV_USER_NAME", TEXT),
 )
+_UNKNOWN_FORM = f"tag {SMARTSEM_TAG} holds parameters of an unknown form"
 _THOUSANDS = re.compile(r"(?<=\d)\s*K\s*$")
 
 
@@ -83,6 +84,7 @@ class ZeissTiffExtractor:
             signals=image_signals(tiff, described),
             native={key: f"{name} = {value}" for key, (name, value) in parameters.items()},
             reader=f"tiff tags {self.version}",
+            problems=() if metadata else (_UNKNOWN_FORM,),
         )
 
 
