@@ -49,10 +49,40 @@ def outer_product(places: "np.ndarray", spectrum: "np.ndarray") -> "np.ndarray":
         ``(..., rows, columns)``: the intensity of each point.
     spectrum
         ``(channels,)``.
-    """
-    import dask.array  # noqa: PLC0415 - previews only
 
-    from_array: Any = dask.array.from_array
-    chunks = (*(1 for _ in places.shape[:-1]), -1)
-    product: np.ndarray = from_array(places, chunks=chunks)[..., None] * spectrum
-    return product
+    Returns
+    -------
+    numpy.ndarray
+        What can be sliced as one, and gives the values of a part to ``numpy.asarray``.
+    """
+    product: Any = _Product(places, spectrum)
+    array: np.ndarray = product
+    return array
+
+
+class _Product:
+    """The outer product of two arrays, which is never made as a whole."""
+
+    def __init__(self, places: "np.ndarray", spectrum: "np.ndarray") -> None:
+        self._places, self._spectrum = places, spectrum
+        self.shape = (*places.shape, *spectrum.shape)
+        self.ndim, self.size = len(self.shape), places.size * spectrum.size
+        self.dtype = places.dtype
+
+    def __getitem__(
+        self, index: "int | slice | tuple[int | slice, ...]"
+    ) -> "_Product | np.ndarray":
+        """Return a part, as a product of parts; of a single channel, its values."""
+        chosen = index if isinstance(index, tuple) else (index,)
+        *at, channels = chosen if len(chosen) == self.ndim else (*chosen, slice(None))
+        places = self._places[tuple(at)]
+        if isinstance(channels, slice):
+            return _Product(places, self._spectrum[channels])
+        plane: np.ndarray = places * self._spectrum[channels]
+        return plane
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> "np.ndarray":
+        """Return the values."""
+        del copy  # they are made here
+        values: np.ndarray = self._places[..., None] * self._spectrum
+        return values if dtype is None else values.astype(dtype)

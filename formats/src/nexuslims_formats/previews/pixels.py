@@ -40,7 +40,7 @@ def strides_within(shape: tuple[int, ...], samples: int = SAMPLES) -> tuple[slic
 
 
 def sampled(array: Array, samples: int = SAMPLES) -> Array:
-    """Return an evenly sampled copy as real numbers; complex values give their modulus.
+    """Return an even sample as real numbers; complex values give their modulus.
 
     What is not finite is NaN.
 
@@ -55,7 +55,8 @@ def sampled(array: Array, samples: int = SAMPLES) -> Array:
     if np.iscomplexobj(part):
         part = np.abs(part)
     values = np.asarray(part, dtype=np.float32)
-    return np.where(np.isfinite(values), values, np.float32(np.nan))
+    there = np.isfinite(values)
+    return values if there.all() else np.where(there, values, np.float32(np.nan))
 
 
 def thinned(array: Array, axes: Sequence[Axis]) -> Array:
@@ -142,8 +143,12 @@ def grey(
     if not there.any():
         return Image.new("L", fitted(rows * aspect, columns, width, height), 0)
     size = fitted(rows * aspect, columns, width, height)
-    values = _resized(np.where(there, values, values[there].mean()), size)
-    there = _resized(there.astype(np.float32), size) >= _HALF
+    if there.all():
+        values = _resized(values, size)
+        there = np.ones_like(values, dtype=bool)
+    else:
+        values = _resized(np.where(there, values, values[there].mean()), size)
+        there = _resized(there.astype(np.float32), size) >= _HALF
     if logarithmic:
         values = np.log1p(values - values.min())
     known = values[there] if there.any() else values
@@ -158,7 +163,7 @@ def grey(
 
 def _resized(values: Array, size: tuple[int, int]) -> Array:
     """Return values averaged or repeated to another size, ``(columns, rows)``."""
-    picture = Image.fromarray(values.astype(np.float32))
+    picture = Image.fromarray(values.astype(np.float32, copy=False))
     shrinks = size[0] < picture.width or size[1] < picture.height
     return np.asarray(
         picture.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST)

@@ -104,10 +104,9 @@ def _spectral(array: Array, axes: list[Axis]) -> Image.Image:
     energy = next((i for i, axis in enumerate(axes) if not axis.navigate), array.ndim - 1)
     if array.ndim == 1:
         return plot_line(np.nan_to_num(sampled(array)), axes[0])
-    array, axes = (
-        np.moveaxis(array, energy, -1),
-        [*axes[:energy], *axes[energy + 1 :], axes[energy]],
-    )
+    if energy != array.ndim - 1:  # what is no array, but sliced like one, has its channels last
+        array = np.moveaxis(array, energy, -1)
+        axes = [*axes[:energy], *axes[energy + 1 :], axes[energy]]
     spectrum = _summed(array)
     picture = Image.new("RGB", (SIDE, SIDE), (255, 255, 255))
     half = SIDE // 2

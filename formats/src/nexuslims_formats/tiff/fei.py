@@ -141,7 +141,7 @@ class FeiTiffExtractor:
         except UnreadableFileError as error:
             problems.append(f"the tag of FEI's section text: {error}")
             described, native = _sem({}, xml), {"xml": xml}
-        if text and not problems and not described.metadata:
+        if text and not problems and not described.metadata and not described.extensions:
             problems.append("the tag of FEI's section text holds metadata of an unknown form")
         return ParsedFile(
             signals=image_signals(tiff, described),
