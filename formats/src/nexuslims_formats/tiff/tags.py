@@ -43,6 +43,8 @@ class Tag:
     kind: int
     count: int
     offset: int
+    value: bytes = b""
+    """The bytes of a value that stands in the directory itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Tiff:
         if tag is None:
             return b""
         size = tag.count * SIZES.get(tag.kind, 0)
+        if tag.value:  # of thousands of pages, each asked for ten, no file is opened for one
+            return tag.value
         if size > MAX_VALUE_BYTES:
             raise LimitExceededError(f"TIFF tag {code} claims {size} bytes")
         with self.path.open("rb") as file:
@@ -259,9 +263,11 @@ def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[dict[
         code, kind, length, offset = struct.unpack_from(
             order + entry_code, entries, index * entry_size
         )
-        if length * SIZES.get(kind, 0) <= inline:
-            offset = start + (index + 1) * entry_size - inline
-        tags.setdefault(code, Tag(kind, length, offset))
+        value = b""
+        if (size := length * SIZES.get(kind, 0)) <= inline:
+            at_value = (index + 1) * entry_size - inline
+            offset, value = start + at_value, entries[at_value : at_value + size]
+        tags.setdefault(code, Tag(kind, length, offset, value))
     tail = file.read(struct.calcsize("=" + next_code))
     following = struct.unpack(order + next_code, tail)[0] if len(tail) in (4, 8) else 0
     return tags, following
