@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_shared.cli import shell as cli
-from nexuslims_shared.doctor import Finding
+from nexuslims_shared.doctor import Finding, Repair, examine_until_well
 from nexuslims_shared.last_run import noted_run
 
 HELP_BAR_S = 0.3
@@ -311,6 +311,22 @@ def test_a_facility_that_lives_by_cron_is_well_while_nothing_runs(
     assert (services["problem"], broker["problem"], code) == ("", "", 0)
     assert "build-records" in services["detail"]
     assert ("was killed" in services["detail"]) == killed
+
+
+async def test_nobody_waits_for_a_repair_where_no_services_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def act() -> str:
+        return "tried again"
+
+    letters = Finding("dead letters", "1 waits", repair=Repair("retry", 1, act))
+    findings = [Finding("services", detail="none runs now"), letters]
+
+    async def look() -> list[Finding]:
+        return findings
+
+    monkeypatch.setattr("nexuslims_shared.doctor.examine", look)
+    assert await examine_until_well(patience=3600, pause=3600) == findings
 
 
 @pytest.mark.broker

@@ -38,6 +38,8 @@ GROUP: Final = "nexuslims.doctor"
 PATIENCE_S: Final = 5.0
 """How long one check may take."""
 _CONSUMERS: Final = "consumers"
+_SERVICES: Final = "services"
+"""What is found where none run."""
 _START: Final = "run `nexuslims up`, or `nexuslims build-records` from cron"
 
 
@@ -165,6 +167,8 @@ async def repair(findings: Iterable[Finding]) -> list[Repaired]:
 async def examine_until_well(patience: float, pause: float = 1.0) -> list[Finding]:
     """Check until all is well that can be repaired, or for as long as it is worth waiting.
 
+    Where no services run, nobody works on what was requested: one look is enough.
+
     Parameters
     ----------
     patience
@@ -176,7 +180,8 @@ async def examine_until_well(patience: float, pause: float = 1.0) -> list[Findin
     end = clock() + patience
     while True:
         findings = await examine()
-        if clock() >= end or not any(one.problem and one.repair for one in findings):
+        resting = any(one.what == _SERVICES for one in findings)
+        if resting or clock() >= end or not any(one.problem and one.repair for one in findings):
             return findings
         await asyncio.sleep(pause)
 
@@ -248,10 +253,10 @@ def _resting(settings: Settings) -> Finding:
     """Say that no service runs: a problem where `nexuslims up` ran last, and a fact elsewhere."""
     last = read_last_run(settings.state_path)
     if last is None:
-        return Finding("services", detail=f"none runs: {_START}")
+        return Finding(_SERVICES, detail=f"none runs: {_START}")
     if last.command == LASTING:
-        return Finding("services", f"none runs: {last.describe()}; {_START}")
-    return Finding("services", detail=f"none runs now: {last.describe()}")
+        return Finding(_SERVICES, f"none runs: {last.describe()}; {_START}")
+    return Finding(_SERVICES, detail=f"none runs now: {last.describe()}")
 
 
 def _broker_checks(context: ServiceContext) -> tuple[Check, ...]:

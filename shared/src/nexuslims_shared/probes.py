@@ -17,6 +17,7 @@ from uuid import uuid4
 import nats.js.errors
 
 from nexuslims_contracts.periods import Period
+from nexuslims_contracts.text import counted
 from nexuslims_contracts.topology import DEAD_LETTERS, PROBES
 from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.health import Check
@@ -151,7 +152,8 @@ def check_dead_letters(jetstream: "JetStreamContext", consumer: str) -> Check:
 
     async def problem() -> str:
         count = await StreamDeadLetters(jetstream).count(consumer)
-        return f"{count} wait: see `nexuslims dead-letters list`" if count else ""
+        waiting = counted(count, "waits", "wait")
+        return f"{waiting}: see `nexuslims dead-letters list`" if count else ""
 
     return Check("dead letters", problem, essential=False)
 

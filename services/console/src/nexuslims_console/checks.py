@@ -152,7 +152,8 @@ async def _dead_letters(settings: Settings) -> Finding:
     async def problem() -> str:
         async with service_context(settings, "doctor") as context:
             count = await StreamDeadLetters(context.jetstream).count()
-        return f"{count} wait: see `nexuslims dead-letters list`" if count else ""
+        waiting = counted(count, "waits", "wait")
+        return f"{waiting}: see `nexuslims dead-letters list`" if count else ""
 
     return await find(Check("dead letters", problem), repair=retry_dead_letters(settings))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from nexuslims_console.actions.requests import request_retry
+from nexuslims_console.actions.requests import by_whom, request_retry
 from nexuslims_console.actions.retry import retry_dead_letter
 from nexuslims_console.database import Database
 from nexuslims_console.errors import ConsoleError
@@ -116,7 +116,8 @@ def retry_dead_letters(settings: Settings) -> Repair:
             letters = [letter async for letter in context.dead_letters.read()]
             for letter in letters:
                 await retry_dead_letter(context, letter)
-        return f"{len(letters)} are tried again; what succeeds is no dead letter any more"
+        again = counted(len(letters), "letter is", "letters are")
+        return f"{again} tried again{by_whom(settings)}"
 
     return Repair("retry dead letters", 50, act)
 
