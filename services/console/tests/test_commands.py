@@ -148,7 +148,7 @@ def test_an_extractor_selects_files_to_read_again(call: Call) -> None:
 def test_a_session_without_a_record_is_not_rebuilt(call: Call) -> None:
     result = call("rebuild", "--session", "b")
     assert result.exit_code == 1
-    assert "nexuslims retry b" in result.stderr
+    assert "`nexuslims session b` for what it waits for" in result.stderr
     assert len(events_of("b")) == 1
 
 
