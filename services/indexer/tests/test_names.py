@@ -76,3 +76,13 @@ def test_what_is_read_with_a_file_is_named_by_it() -> None:
 def test_what_is_ignored_is_read_with_a_file_all_the_same() -> None:
     choice = Names("inclusive", ("*.txt",)).choose(["a.tif", "a.txt", "b.txt"])
     assert choice == (["a.tif"], {"a.tif": ["a.txt"]})
+
+
+@pytest.mark.parametrize("strategy", ["exclusive", "inclusive"])
+def test_what_systems_keep_beside_files_is_nobodys(strategy) -> None:
+    theirs = ["._a.dm4", "._A.TIF", ".DS_Store", "Thumbs.db", "desktop.ini", "~$notes.docx"]
+    theirs += [".nfs00000000012a0004", ".fuse_hidden0000001", ".a.dm4.Xy12aB"]
+    ours = ["a.dm4", "a.tif", "_a.dm4", ".hidden.dm4", "nfs.dm4"]
+    names = Names(strategy)
+    assert names.choose([*theirs, *ours]).files == ours
+    assert [name for name in theirs if names.is_wanted(name)] == []

@@ -1,4 +1,4 @@
-"""What an operator sets for an instrument holds for all its sessions, at the next start."""
+"""What an operator sets, or a release, holds for all sessions at the next start."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +7,7 @@ import pytest
 from services.indexer.tests.office import current, looked_through
 
 from nexuslims_contracts.events import FilesNotFound, SessionIndexed
+from nexuslims_indexer import names
 from nexuslims_indexer.app import indexing
 
 HOUR = timedelta(hours=1)
@@ -68,3 +69,20 @@ async def test_minutes_of_grace_that_are_set_hold_for_files_that_were_found_befo
     set_rule(settings, "grace_minutes = 90")
     await look(office)
     assert current(await office.folded(later)) == ["Titan/a.dm3"]
+
+
+async def test_a_file_of_a_system_that_was_found_by_an_earlier_release_leaves_its_record(
+    office, share, settings, monkeypatch
+) -> None:
+    share.write("._a.dm3")
+    share.write("a.dm3")
+    await office.state(*office.facts.over())
+    monkeypatch.setattr(names, "is_of_systems", lambda name: False)
+    await look(office)
+    assert current(await office.folded()) == ["Titan/._a.dm3", "Titan/a.dm3"]
+    monkeypatch.undo()
+    for index in (settings.state_path / "index").iterdir():
+        index.unlink()  # as of another signature
+    await look(office)
+    assert current(await office.folded()) == ["Titan/a.dm3"]
+    assert [one.missing for one in await office.stated(SessionIndexed)] == [0, 0]

@@ -22,7 +22,7 @@ from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.paths import bytes_of, readable
 from nexuslims_indexer.claims import Claim, explain
 from nexuslims_indexer.model import FoundFile, Unreadable
-from nexuslims_indexer.names import Strategy
+from nexuslims_indexer.names import Strategy, is_of_systems
 from nexuslims_indexer.session_files import as_stated, file_of, sha256_of
 from nexuslims_shared.session.state import FileState, SessionState
 
@@ -216,8 +216,8 @@ class _Change:
         file = file_of(self._current[token])
         if file.path in self._found.growing:
             return None  # what it becomes is known when it is at rest
-        if file.path in self._found.companions:
-            return "elsewhere", ""  # it lay there alone before, and was a file of its own
+        if file.path in self._found.companions or is_of_systems(file.path.rpartition("/")[2]):
+            return "elsewhere", ""  # it is no file of its own; it was by an earlier look
         now = self._places.get(file.path)
         if now is not None and now.token != token:
             return "rewritten", now.token

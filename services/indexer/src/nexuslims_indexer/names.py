@@ -51,6 +51,20 @@ def may_be_entered(folder: str) -> bool:
     return lowered not in _NEVER_ENTERED and not lowered.startswith(".trash-")
 
 
+_OF_SYSTEMS: Final = re.compile(
+    r"\._.*|\.ds_store|thumbs\.db|ehthumbs\.db|desktop\.ini|~\$.*"
+    r"|\.nfs[0-9a-f]+|\.fuse_hidden[0-9a-f]+|\..+\.[a-z0-9]{6}",
+    re.DOTALL,
+)
+"""What a Mac, Windows and Office keep beside files, names that network file systems give to removed
+files that are still open, and those that ``rsync`` gives to files on their way."""
+
+
+def is_of_systems(name: str) -> bool:
+    """Tell by its name whether a file is nobody's, but kept by an operating or a file system."""
+    return _OF_SYSTEMS.fullmatch(name.lower()) is not None
+
+
 class Choice(NamedTuple):
     """Which names of a folder are files of sessions, and which are read beside each of them."""
 
@@ -74,7 +88,9 @@ class Names:
     def __init__(
         self, strategy: Strategy, ignore: Sequence[str] = (), kinds: FileKinds = DEFAULT_KINDS
     ) -> None:
-        self.signature = repr((strategy, tuple(ignore), kinds.endings, kinds.companions))
+        self.signature = repr(
+            (strategy, tuple(ignore), kinds.endings, kinds.companions, _OF_SYSTEMS.pattern)
+        )
         self._inclusive = strategy == "inclusive"
         self._kinds = kinds
         simple, others = _split(ignore)
@@ -92,6 +108,8 @@ class Names:
     def choose(self, names: Sequence[str]) -> Choice:
         """Choose what may be files of a session, of all names of one folder."""
         chosen = [name for name in names if self._has_wanted_ending(name)]
+        if chosen and (self._inclusive or min(chosen) < "/"):  # "." is before it, letters are not
+            chosen = [name for name in chosen if not is_of_systems(name)]
         if self._is_ignored is not None:
             chosen = [name for name in chosen if not self._is_ignored(name.lower())]
         beside = self._beside(names)
