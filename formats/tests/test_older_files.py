@@ -4,7 +4,8 @@ import struct
 
 import numpy as np
 import pytest
-from formats.tests.samples import fei_tia, write_mrc
+import tifffile
+from formats.tests.samples import fei_tia, tiff, write_mrc
 
 from nexuslims_formats import read
 
@@ -103,3 +104,39 @@ def test_a_camera_of_tia_exposes_and_a_scan_dwells(tmp_path, camera, field):
     )
     metadata = only(tmp_path / "line_1.ser").metadata
     assert {"exposure_time", "dwell_time"} & set(metadata) == {field}
+
+
+def test_a_zeiss_image_without_a_field_has_the_size_of_its_pixels(tmp_path):
+    text = "AP_WD\r\nWD = 5,1 mm\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 74,4 nm\r\n"
+    found = only(tiff(tmp_path / "a.tif", 34118, text))
+    assert {(round(axis.scale, 6), axis.unit) for axis in found.axes} == {(74.4, "nm")}
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "scale", "unit"),
+    [
+        ({"axes": "ZYX", "unit": "nm", "spacing": 2.0}, "z", 2.0, "nm"),
+        ({"axes": "TYX", "unit": "nm", "finterval": 0.5}, "time", 0.5, "s"),
+        ({"axes": "TYX", "unit": "nm", "fps": 4.0}, "time", 0.25, "s"),
+        ({"axes": "CYX", "unit": "nm"}, "page", 1.0, ""),
+    ],
+)
+def test_a_stack_of_imagej_is_of_a_depth_or_of_a_time(tmp_path, options, name, scale, unit):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PIXELS, imagej=True, metadata=options)
+    pages = only(path).axes[0]
+    assert (pages.name, pages.scale, pages.unit) == (name, scale, unit)
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "scale", "unit"),
+    [
+        ({"axes": "ZYX", "PhysicalSizeZ": 3.0, "PhysicalSizeZUnit": "nm"}, "z", 3.0, "nm"),
+        ({"axes": "TYX", "TimeIncrement": 0.5, "TimeIncrementUnit": "ms"}, "time", 0.5, "ms"),
+    ],
+)
+def test_a_stack_of_ome_is_of_a_depth_or_of_a_time(tmp_path, options, name, scale, unit):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, PIXELS, photometric="minisblack", metadata=options)
+    pages = only(path).axes[0]
+    assert (pages.name, pages.scale, pages.unit) == (name, scale, unit)

@@ -1,14 +1,16 @@
 """Files without a vendor's metadata: plain images, text, and everything else."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode, is_marked
 from nexuslims_formats.model import ParsedFile, Signal, unknown_signal
-from nexuslims_formats.tiff.imagej import imagej_entries, imagej_pixel_size
-from nexuslims_formats.tiff.ome import ome_acquired, ome_image, ome_pixel_size
+from nexuslims_formats.tiff.imagej import imagej_entries, imagej_pixel_size, imagej_stack_axis
+from nexuslims_formats.tiff.ome import ome_acquired, ome_image, ome_pixel_size, ome_stack_axis
 from nexuslims_formats.tiff.tags import (
     DATE_TIME,
     DESCRIPTION,
@@ -52,9 +54,10 @@ class PlainTiffExtractor:
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
         ome, problem = ome_image(tiff)
+        entries = imagej_entries(tiff)
         size, doubt = ome_pixel_size(ome)
         if size is None and not doubt:
-            size, doubt = imagej_pixel_size(tiff, imagej_entries(tiff))
+            size, doubt = imagej_pixel_size(tiff, entries)
         described = Described(
             data_type="Image",
             metadata=pixel_fields(size),
@@ -64,11 +67,20 @@ class PlainTiffExtractor:
             doubts=(doubt,) if doubt else (),
         )
         return ParsedFile(
-            signals=image_signals(tiff, described),
+            signals=[_of_stack(one, ome, entries) for one in image_signals(tiff, described)],
             native=texts,
             reader=f"tiff tags {self.version}",
             problems=(problem,) if problem else (),
         )
+
+
+def _of_stack(signal: Signal, ome: Any, entries: Mapping[str, str]) -> Signal:
+    """Return a stack whose pages are of a depth or a time, if its description says so."""
+    pages = signal.axes[0]
+    if not pages.navigate:
+        return signal
+    axis = ome_stack_axis(ome, pages.size) or imagej_stack_axis(entries, pages.size)
+    return replace(signal, axes=(axis, *signal.axes[1:])) if axis else signal
 
 
 class PlainImageExtractor:

@@ -12,8 +12,9 @@ import math
 import re
 from collections.abc import Mapping
 
+from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.locales.encodings import decode
-from nexuslims_formats.quantities import converted, counts, unit_of_length
+from nexuslims_formats.quantities import converted, counts, number, unit_of_length
 from nexuslims_formats.tiff.tags import (
     COMPRESSION,
     DESCRIPTION,
@@ -66,6 +67,45 @@ def imagej_pixel_size(
     strange = [repr(unit) for unit in dict.fromkeys((across, down)) if not _is_length(unit)]
     told = bool(strange) and bool(tiff.numbers(X_RESOLUTION))
     return None, f"ImageJ's scale is in {' and '.join(strange)}, no length" if told else ""
+
+
+def imagej_stack_axis(entries: Mapping[str, str], size: int) -> Axis | None:
+    """Return the axis of a stack's pages, where they are all of a depth or all of a time.
+
+    Parameters
+    ----------
+    entries
+        Those of the description.
+    size
+        How many pages there are.
+    """
+    sizes = {name: number(entries.get(name)) or 1 for name in ("slices", "frames", "channels")}
+    named = [name for name, count in sizes.items() if count > 1]
+    if named == ["slices"] and sizes["slices"] == size:
+        step, unit = number(entries.get("spacing")), entries.get("zunit", entries.get("unit", ""))
+        return stack_axis("z", size, step, unit_of_length(unit))
+    if named == ["frames"] and sizes["frames"] == size:
+        per_second = number(entries.get("fps"))
+        step = number(entries.get("finterval")) or (1 / per_second if per_second else None)
+        return stack_axis("time", size, step, "s")
+    return None
+
+
+def stack_axis(name: str, size: int, step: float | None, unit: str) -> Axis:
+    """Return an axis of pages; it counts them where no step is told.
+
+    Parameters
+    ----------
+    name
+        Of the axis.
+    size
+        How many pages there are.
+    step, unit
+        From one page to the next.
+    """
+    if not step or step <= 0 or not unit:
+        return Axis(name=name, size=size, navigate=True)
+    return Axis(name=name, size=size, scale=step, unit=unit, navigate=True)
 
 
 def _is_length(unit: str) -> bool:

@@ -8,9 +8,11 @@ OME data model, ``Pixels``: ``PhysicalSizeX`` and ``PhysicalSizeY`` in ``Physica
 
 from typing import Any
 
+from nexuslims_contracts.datasets import Axis
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.model import Moment
-from nexuslims_formats.quantities import converted, counts, quantity
+from nexuslims_formats.quantities import converted, counts, number, quantity, spelled_unit
+from nexuslims_formats.tiff.imagej import stack_axis
 from nexuslims_formats.tiff.tags import Tiff
 from nexuslims_formats.times import moment
 from nexuslims_formats.trees import parse_xml
@@ -55,6 +57,30 @@ def ome_pixel_size(image: Any) -> tuple[tuple[float, float] | None, str]:
     if down and across and min(down, across) > 0:
         return (down, across), ""
     return None, f"OME's size of a pixel, {' by '.join(told)}, is no length" if told else ""
+
+
+def ome_stack_axis(image: Any, size: int) -> Axis | None:
+    """Return the axis of a stack's pages, where they are all of a depth or all of a time.
+
+    Parameters
+    ----------
+    image
+        The element of the image, or None.
+    size
+        How many pages there are.
+    """
+    pixels = image.find("{*}Pixels") if image is not None else None
+    if pixels is None:
+        return None
+    named = [axis for axis in "ZTC" if (number(pixels.get(f"Size{axis}")) or 1) > 1]
+    for axis, name, key, default in (
+        ("Z", "z", "PhysicalSizeZ", _DEFAULT_UNIT),
+        ("T", "time", "TimeIncrement", "s"),
+    ):
+        if named == [axis] and number(pixels.get(f"Size{axis}")) == size:
+            unit = spelled_unit(pixels.get(f"{key}Unit", default))
+            return stack_axis(name, size, number(pixels.get(key)), unit)
+    return None
 
 
 def ome_acquired(image: Any) -> Moment | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Value
-from nexuslims_formats.quantities import TEXT, Row, converted, mapped
+from nexuslims_formats.quantities import TEXT, Row, converted, mapped, pixel_size
 from nexuslims_formats.tiff.tags import WIDTH, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals, pixel_fields
 from nexuslims_formats.times import moment
@@ -72,6 +72,7 @@ class ZeissTiffExtractor:
         size = _pixel_size(metadata.get("horizontal_field_width"), tiff.integer(WIDTH))
         if size and "AP_IMAGE_PIXEL_SIZE" not in values:
             metadata |= pixel_fields(size)
+        size = size or pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width"))
         described = Described(
             data_type="SEM_Imaging",
             metadata=metadata,
