@@ -1,6 +1,9 @@
 """A small whole file for every extractor of ours, by the extractor's name."""
 
+import io
+import json
 import struct
+import zipfile
 
 import h5py
 import numpy as np
@@ -152,6 +155,35 @@ SPX = """<?xml version="1.0" encoding="WINDOWS-1252" standalone="yes"?>
 <Time>13:53:4</Time><ChannelCount>5</ChannelCount><CalibAbs>-2.38925E-1</CalibAbs>
 <CalibLin>2.5E-3</CalibLin></ClassInstance><Channels>0,0,3,12,1</Channels></ClassInstance>
 </TRTSpectrum>"""
+
+
+def nion(folder, name="item.ndata", **changes):
+    """Write a data item of Nion Swift: a scan of spectra, unless ``changes`` say otherwise."""
+    pixels = np.arange(24, dtype="float32").reshape(2, 3, 4)
+    steps = ((2.0, 0.0, "nm"), (2.0, 0.0, "nm"), (0.5, -10.0, "eV"))
+    calibrations = [dict(zip(("scale", "offset", "units"), one, strict=True)) for one in steps]
+    properties = {
+        "title": "A map", "created": "2020-01-02T03:04:05.678", "timezone_offset": "-0800",
+        "collection_dimension_count": 2, "datum_dimension_count": 1,
+        "dimensional_calibrations": calibrations,
+        "metadata": {
+            "instrument": {"high_tension": 60_000, "ImageScanned": {"StageOutX": 1e-6}},
+            "hardware_source": {"exposure": 0.1, "hardware_source_name": "Spectrometer"},
+        },
+    } | changes  # fmt: skip
+    path = folder / name
+    if path.suffix == ".ndata":
+        content = io.BytesIO()
+        np.save(content, pixels)
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("data.npy", content.getvalue())
+            file.writestr("metadata.json", json.dumps(properties))
+        return path
+    with h5py.File(path, "w") as file:
+        place = "data" if path.suffix == ".h5" else "data/1"
+        file[place] = pixels
+        file[place].attrs["properties"] = json.dumps(properties)
+    return path
 
 
 def bruker_spx(folder):
@@ -330,6 +362,7 @@ SAMPLES = {
     "text": text,
     "tofwerk": tofwerk,
     "tvips_tiff": tvips,
+    "nion": nion,
     "velox": lambda folder: stations.velox(folder / "scan.emd", spectra=1),
     "zeiss_tiff": lambda folder: tiff(folder / "zeiss.tif", 34118, ZEISS),
 }
