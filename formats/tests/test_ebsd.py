@@ -272,6 +272,23 @@ def test_the_text_of_serialem_is_read(tmp_path):
     assert dataset.creation_time.isoformat() == "2024-05-15T16:50:54+00:00"
 
 
+def test_what_kikuchipy_wrote_is_a_scan_with_its_patterns(tmp_path):
+    path = tmp_path / "patterns.h5"
+    with h5py.File(path, "w") as file:
+        file["manufacturer"] = text("kikuchipy")
+        header = file.create_group("Scan 1/EBSD/Header")
+        for name, value in (
+            ("n_rows", 2), ("n_columns", 3), ("step_x", 1.5), ("step_y", 1.5), ("beam_energy", 20),
+        ):  # fmt: skip
+            header[name] = value
+        file["Scan 1/EBSD/Data/patterns"] = np.zeros((6, 4, 4), np.uint8)
+    reading = read(path)
+    assert (reading.outcome, reading.extractor.name) == ("extracted", "ebsd_hdf5")
+    scan, patterns = reading.datasets
+    assert scan.metadata["acceleration_voltage"] == {"value": 20.0, "unit": "kV"}
+    assert (patterns.shape, patterns.dataset_type) == ((2, 3, 4, 4), "Diffraction")
+
+
 def write_oxford_maps(path, *, spectra=True, rows=2):
     """An ``.h5oina`` without EBSD: an electron image, and X-rays at 2 x 3 or 1 x 3 points."""
     points = rows * 3

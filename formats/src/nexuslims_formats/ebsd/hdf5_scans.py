@@ -1,4 +1,4 @@
-"""Scans as HDF5: ``.h5oina`` of Oxford, h5ebsd of EDAX and of Bruker.
+"""Scans as HDF5: ``.h5oina`` of Oxford, h5ebsd of EDAX, Bruker and kikuchipy.
 
 References
 ----------
@@ -31,18 +31,22 @@ if TYPE_CHECKING:
     import numpy as np
 
 _OXFORD = "oxford"
-_MAKERS = (_OXFORD, "edax", "bruker")
-_MAKER_NAMES = ("Manufacturer", " Manufacturer", "Company")
+_MAKERS = (_OXFORD, "edax", "bruker", "kikuchipy")
+_MAKER_NAMES = ("Manufacturer", " Manufacturer", "Company", "manufacturer")
 _FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "Beam Voltage", "kV"),
     ("acceleration_voltage", "KV", "kV"),
+    ("acceleration_voltage", "beam_energy", "kV"),
     ("magnification", "Magnification", "x"),
     ("magnification", "MAG", "x"),
+    ("magnification", "magnification", "x"),
     ("working_distance", "Working Distance", "mm"),
     ("working_distance", "WD", "mm"),
+    ("working_distance", "working_distance", "mm"),
     ("stage_tilt", "Tilt Angle", "degree"),
     ("stage_tilt", "Sample Tilt", "degree"),
     ("stage_tilt", "SampleTilt", "degree"),
+    ("stage_tilt", "sample_tilt", "degree"),
     ("stage_x", "Stage Position/X", "mm"),
     ("stage_y", "Stage Position/Y", "mm"),
     ("stage_z", "Stage Position/Z", "mm"),
@@ -54,7 +58,7 @@ _FIELDS: tuple[Row, ...] = (
 )
 _DATES = ("Acquisition Date", "Date")
 _QUALITIES = ("Band Contrast", "IQ", "RadonQuality", "Band Slope", "MAD", "CI", "Phase")
-_PATTERNS = ("Processed Patterns", "Unprocessed Patterns", "Pattern", "RawPatterns")
+_PATTERNS = ("Processed Patterns", "Unprocessed Patterns", "Pattern", "RawPatterns", "patterns")
 
 
 class EbsdHdf5Extractor:

@@ -9,8 +9,10 @@ from nexuslims_formats.quantities import converted, quantity
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
 
-_ROWS, _COLUMNS = ("Y Cells", "nRows", "NROWS"), ("X Cells", "nColumns", "NCOLS")
-_STEPS_Y, _STEPS_X = ("Y Step", "Step Y", "YSTEP"), ("X Step", "Step X", "XSTEP")
+_ROWS = ("Y Cells", "nRows", "NROWS", "n_rows")
+_COLUMNS = ("X Cells", "nColumns", "NCOLS", "n_columns")
+_STEPS_Y = ("Y Step", "Step Y", "YSTEP", "step_y")
+_STEPS_X = ("X Step", "Step X", "XSTEP", "step_x")
 _LONGEST: Final = 4096
 """Bytes of a header's value that is kept."""
 
