@@ -122,6 +122,14 @@ def test_any_other_csv_is_a_text(tmp_path, name, text):
     assert read(tmp_path / name).extractor.name == "text"
 
 
+def test_a_log_that_lacks_its_head_is_kept_as_a_text(tmp_path):
+    (tmp_path / "a.csv").write_text("Time, Notes, Channel A Temperature\n0, , 20.0\n100, , 21.0\n")
+    found = read(tmp_path / "a.csv")
+    (dataset,) = found.datasets
+    assert (found.outcome, dataset.data_type) == ("partial", "Text")
+    assert "a log, but" in found.reason
+
+
 RIPPLE = """key\tvalue
 width\t3
 height\t2

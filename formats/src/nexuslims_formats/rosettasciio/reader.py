@@ -5,7 +5,7 @@ import logging
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.plain import TextExtractor
 from nexuslims_formats.quantities import Row, mapped, measures
 from nexuslims_formats.rosettasciio.axes import axes_of, uneven, with_positions
 from nexuslims_formats.rosettasciio.kinds import (
@@ -108,8 +109,13 @@ class RosettaSciIOExtractor:
         return is_known(path, head)
 
     def open(self, path: Path) -> ParsedFile:
-        """Read lazily: arrays stay in the file."""
-        read = _read(path)
+        """Read lazily: arrays stay in the file. A log that no reader takes is kept as a text."""
+        try:
+            read = _read(path)
+        except UnreadableFileError as error:
+            if path.suffix.lower() != ".csv":
+                raise
+            return replace(TextExtractor().open(path), problems=(f"a log, but {error}",))
         signals = [_signal(path, read.module, part) for part in read.parts]
         if not signals:
             raise UnreadableFileError("the file holds no signal")

@@ -40,6 +40,7 @@ _TABLES: Final[Mapping[str, Table]] = {
         ("operator", "user/name", "text"),
     ),
     "hspy": EMSA_FIELDS,
+    "zspy": EMSA_FIELDS,
     "delmic": (
         ("dwell_time", "ExtraSettings/*/dwellTime", "s"),
         ("exposure_time", "IntegrationTime", "s"),
