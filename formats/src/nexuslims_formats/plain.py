@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nexuslims_formats.errors import UnreadableFileError
+from nexuslims_formats.errors import UnreadableFileError, UnsafeFileError
 from nexuslims_formats.locales.encodings import decode, is_marked
 from nexuslims_formats.model import ParsedFile, Signal, unknown_signal
+from nexuslims_formats.mrc.epu import epu_beside
+from nexuslims_formats.mrc.extended import Acquisition
+from nexuslims_formats.quantities import pixel_size
 from nexuslims_formats.tiff.imagej import imagej_entries, imagej_pixel_size, imagej_stack_axis
 from nexuslims_formats.tiff.ome import ome_acquired, ome_image, ome_pixel_size, ome_stack_axis
 from nexuslims_formats.tiff.tags import (
@@ -54,15 +57,28 @@ class PlainTiffExtractor:
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
         ome, problem = ome_image(tiff)
+        beside = Acquisition()
+        try:
+            beside = epu_beside(path)
+        except (UnreadableFileError, UnsafeFileError) as error:
+            problem = problem or str(error)
         entries = imagej_entries(tiff)
         size, doubt = ome_pixel_size(ome)
         if size is None and not doubt:
             size, doubt = imagej_pixel_size(tiff, entries)
+        size = size or pixel_size(*map(beside.metadata.get, ("pixel_height", "pixel_width")))
         described = Described(
-            data_type="Image",
-            metadata=pixel_fields(size),
-            extensions={f"tiff_{name}": text for name, text in texts.items()},
-            acquired=first_moment(ome_acquired(ome), moment("TIFF DateTime", tiff.text(DATE_TIME))),
+            data_type="TEM_Imaging" if beside.metadata else "Image",
+            metadata={**beside.metadata, **pixel_fields(size)},
+            extensions={
+                **{f"tiff_{name}": text for name, text in texts.items()},
+                **beside.extensions,
+            },
+            acquired=first_moment(
+                ome_acquired(ome),
+                beside.acquired,
+                moment("TIFF DateTime", tiff.text(DATE_TIME)),
+            ),
             pixel_size=size,
             doubts=(doubt,) if doubt else (),
         )

@@ -13,6 +13,7 @@ from nexuslims_formats.errors import UnreadableFileError, UnsafeFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Signal, Value
 from nexuslims_formats.mrc.direct_electron import CameraInfo, read_info
+from nexuslims_formats.mrc.epu import epu_beside
 from nexuslims_formats.mrc.extended import Acquisition, read_fei, read_mdoc, read_serialem
 from nexuslims_formats.mrc.header import MrcHeader, is_mrc, may_be_mrc, open_plain, read_header
 from nexuslims_formats.mrc.older import is_old_fei, read_old_fei, read_titles
@@ -42,7 +43,10 @@ class MrcExtractor:
     version = "1.0"
     priority = 90
     extensions = ("mrc", "mrcs", "st", "rec", "ali", "map", "preali")
-    companions = (Companion(ending=".mdoc", of=extensions),)
+    companions = (
+        Companion(ending=".mdoc", of=extensions),
+        Companion(ending=".xml", of=("mrc", "tif", "tiff")),
+    )
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the header, of a compressed file by the header within."""
@@ -62,6 +66,7 @@ class MrcExtractor:
         info, parts = CameraInfo(), [_extended(header)]
         try:
             parts.insert(0, _mdoc_beside(path, header))
+            parts.append(epu_beside(path))
             info = read_info(path)
         except UnsafeFileError as error:
             problems.append(str(error))

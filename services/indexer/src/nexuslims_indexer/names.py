@@ -42,6 +42,7 @@ DEFAULT_KINDS: Final = FileKinds(
         Companion(ending=".mdoc", of=("mrc", "mrcs", "st", "rec", "ali", "map", "preali")),
         Companion(ending=".raw", of=("rpl",)),
         Companion(ending=".spc", of=("spd",)),
+        Companion(ending=".xml", of=("mrc", "tif", "tiff")),
         Companion(ending=".txt", of=("tif", "tiff", "bmp", "jpg")),
     ),
 )
