@@ -123,7 +123,8 @@ def test_empty_brackets_are_no_unit(tmp_path):
 def test_positions_of_py4dstem_without_a_calibration_are_positions(tmp_path):
     names = ("R_x", "R_y", "Q_x", "Q_y")
     found = only(ncem(tmp_path / "a.h5", (2, 3, 4, 5), names, units="pixels"))
-    assert (found.shape, found.dataset_type) == ((2, 3, 4, 5), "Diffraction")
+    assert (found.shape, found.data_type) == ((2, 3, 4, 5), "STEM_Diffraction")
+    assert found.dataset_type == "Diffraction"
     assert [axis.name for axis in found.axes if axis.navigate] == ["R_x", "R_y"]
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
+from nexuslims_formats.rosettasciio.topspin import scanned
+
 _POSITIONS, _PATTERNS = ("r_", "rx", "ry"), ("q_", "qx", "qy")
 _SCANNED: Final = 4
 
@@ -53,7 +55,7 @@ def _with_positions(part: dict[str, Any]) -> dict[str, Any]:
     ):
         return part
     axes = [{**axis, "navigate": place < 2} for place, axis in enumerate(_ordered(part))]  # noqa: PLR2004
-    return {**part, "axes": axes}
+    return scanned({**part, "axes": axes})
 
 
 def _ordered(part: dict[str, Any]) -> list[dict[str, Any]]:

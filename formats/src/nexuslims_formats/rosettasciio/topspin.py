@@ -36,12 +36,22 @@ def with_angles(part: dict[str, Any]) -> dict[str, Any]:
         {**axis, "units": "rad"} if axis.get("units") == _ANGLE else axis
         for axis in part.get("axes") or []
     ]
-    if len(axes) == _PLANE and _is_pattern(part.get("original_metadata") or {}, axes):
+    original = part.get("original_metadata") or {}
+    if str((original.get("HardwareSettings") or {}).get("StemEnabled")).lower() == "true":
+        part = scanned(part)
+    if len(axes) == _PLANE and _is_pattern(original, axes):
         metadata = part.get("metadata") or {}
         signal = {**(metadata.get("Signal") or {}), "signal_type": "diffraction"}
         part = {**part, "metadata": {**metadata, "Signal": signal}}
         axes = [_as_angle(axis, name) for axis, name in zip(axes, ("ky", "kx"), strict=True)]
     return {**part, "axes": axes}
+
+
+def scanned(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataset marked as one of a scanned beam in a transmission microscope."""
+    instrument = {"TEM": {"acquisition_mode": "STEM"}}
+    metadata = part.get("metadata") or {}
+    return {**part, "metadata": {"Acquisition_instrument": instrument, **metadata}}
 
 
 def _is_pattern(original: Mapping[str, Any], axes: list[dict[str, Any]]) -> bool:
