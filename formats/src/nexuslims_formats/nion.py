@@ -78,7 +78,7 @@ class NionExtractor:
             try:
                 with zipfile.ZipFile(path) as file:
                     return {_ARRAY, _TEXT} <= set(file.namelist())
-            except zipfile.BadZipFile:
+            except (zipfile.BadZipFile, NotImplementedError):
                 return path.suffix.lower() == ".ndata"  # cut, but of no other kind
         if not is_hdf5(head):
             return False
@@ -87,7 +87,7 @@ class NionExtractor:
         try:
             with h5py.File(path, "r") as file:
                 return any(True for _ in _items(file))
-        except OSError:
+        except (OSError, RuntimeError, KeyError):
             return False
 
     def open(self, path: Path) -> ParsedFile:
@@ -137,7 +137,7 @@ def _of_zip(path: Path) -> tuple[list[Signal], dict[str, Any]]:
                 if version != (1, 0):
                     read = np.lib.format.read_array_header_2_0
                 shape, _, dtype = read(array)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, KeyError, ValueError, OSError) as error:
         raise UnreadableFileError(f"the data item is damaged: {error}") from None
     if size < math.prod(shape) * dtype.itemsize:
         raise UnreadableFileError("the data item is damaged: its array is cut")
