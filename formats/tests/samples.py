@@ -157,6 +157,29 @@ SPX = """<?xml version="1.0" encoding="WINDOWS-1252" standalone="yes"?>
 </TRTSpectrum>"""
 
 
+def eer(folder, frames=3):
+    """Write a movie of events: no pixels, but the directories and the XML of a Falcon."""
+    xml = (
+        b'<metadata><item name="exposureTime" unit="s">2.5</item>'
+        b'<item name="commercialName">Falcon 4i</item>'
+        b'<item name="timestamp">2024-05-06T07:08:09.123+02:00</item></metadata>'
+    )
+    head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16)
+    text_at = 16 + frames * 128
+    pages = b""
+    for number in range(frames):
+        tags = [(256, 3, 1, 64), (257, 3, 1, 32), (259, 3, 1, 65001), (258, 3, 1, 1)]
+        tags += [(65001, 7, len(xml), text_at)] if number == 0 else []
+        entries = b"".join(struct.pack("<HHQQ", *tag) for tag in sorted(tags))
+        after = 16 + (number + 1) * 128 if number + 1 < frames else 0
+        pages += (struct.pack("<Q", len(tags)) + entries + struct.pack("<Q", after)).ljust(
+            128, b"\0"
+        )
+    path = folder / "movie.eer"
+    path.write_bytes(head + pages + xml)
+    return path
+
+
 def nion(folder, name="item.ndata", **changes):
     """Write a data item of Nion Swift: a scan of spectra, unless ``changes`` say otherwise."""
     pixels = np.arange(24, dtype="float32").reshape(2, 3, 4)
@@ -362,6 +385,7 @@ SAMPLES = {
     "text": text,
     "tofwerk": tofwerk,
     "tvips_tiff": tvips,
+    "eer": eer,
     "nion": nion,
     "velox": lambda folder: stations.velox(folder / "scan.emd", spectra=1),
     "zeiss_tiff": lambda folder: tiff(folder / "zeiss.tif", 34118, ZEISS),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tifffile
-from formats.tests.samples import write_mrc
+from formats.tests.samples import eer, write_mrc
 
 from nexuslims_formats import read
 
@@ -64,3 +64,18 @@ def test_an_xml_that_is_damaged_is_named_and_another_left_alone(tmp_path, kind, 
     reading = read(path)
     assert reading.outcome == outcome
     assert "acceleration_voltage" not in reading.datasets[0].metadata
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_movie_of_events_has_its_frames_and_what_the_camera_tells(tmp_path, beside):
+    path = eer(tmp_path)
+    if beside:
+        path.with_suffix(".xml").write_text(EPU)
+    reading = read(path)
+    assert (reading.outcome, reading.extractor.name) == ("extracted", "eer"), reading.reason
+    (dataset,) = reading.datasets
+    assert (dataset.shape, dataset.axes[0].name) == ((3, 32, 64), "frame")
+    assert dataset.metadata["exposure_time"] == {"value": 2.5, "unit": "s"}
+    assert dataset.metadata["detector_type"] == "Falcon 4i"
+    assert dataset.creation_time.isoformat() == "2024-05-06T07:08:09+02:00"
+    assert ("acceleration_voltage" in dataset.metadata) == beside

@@ -45,7 +45,7 @@ class MrcExtractor:
     extensions = ("mrc", "mrcs", "st", "rec", "ali", "map", "preali")
     companions = (
         Companion(ending=".mdoc", of=extensions),
-        Companion(ending=".xml", of=("mrc", "tif", "tiff")),
+        Companion(ending=".xml", of=("mrc", "tif", "tiff", "eer")),
     )
 
     def supports(self, path: Path, head: bytes) -> bool:

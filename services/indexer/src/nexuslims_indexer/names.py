@@ -15,24 +15,10 @@ Strategy: TypeAlias = Literal["exclusive", "inclusive"]
 DEFAULT_KINDS: Final = FileKinds(
     endings=(
         *("ali", "ang", "app5", "asw", "bcf", "blo", "bmp", "ctf", "de5", "dens", "dm3", "dm4"),
-        *("dm5", "ebsp", "edaxh5", "eds", "elid", "emd", "emsa", "h5", "h5oina", "hdf5", "hspy"),
-        *(
-            "img",
-            "jpeg",
-            "jpg",
-            "map",
-            "mdoc",
-            "mib",
-            "mrc",
-            "mrcs",
-            "msa",
-            "ndata",
-            "nhdf",
-            "nxs",
-            "png",
-        ),
-        *("preali", "pro", "prz", "rec", "rpl", "ser", "spc", "spd", "spx", "st", "sur", "tif"),
-        *("tiff", "tvf", "tvips", "unf", "up1", "up2", "wdf", "zspy"),
+        *("dm5", "ebsp", "edaxh5", "eds", "eer", "elid", "emd", "emsa", "h5", "h5oina", "hdf5"),
+        *("hspy", "img", "jpeg", "jpg", "map", "mdoc", "mib", "mrc", "mrcs", "msa", "ndata"),
+        *("nhdf", "nxs", "png", "preali", "pro", "prz", "rec", "rpl", "ser", "spc", "spd", "spx"),
+        *("st", "sur", "tif", "tiff", "tvf", "tvips", "unf", "up1", "up2", "wdf", "zspy"),
     ),
     companions=(
         Companion(ending=".emi", of=("ser",), numbered=True),
@@ -42,7 +28,7 @@ DEFAULT_KINDS: Final = FileKinds(
         Companion(ending=".mdoc", of=("mrc", "mrcs", "st", "rec", "ali", "map", "preali")),
         Companion(ending=".raw", of=("rpl",)),
         Companion(ending=".spc", of=("spd",)),
-        Companion(ending=".xml", of=("mrc", "tif", "tiff")),
+        Companion(ending=".xml", of=("mrc", "tif", "tiff", "eer")),
         Companion(ending=".txt", of=("tif", "tiff", "bmp", "jpg")),
     ),
 )
