@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import Final
 
 PREFIXES: Final = (
-    "axiovision", "blockfile", "bruker", "de", "dectris", "delmic", "ebsd", "edax", "elid",
-    "empad", "emsa", "fei", "fibics", "gatan", "hitachi", "instrument", "jeol", "merlin", "nion",
-    "openfibsem", "oxford", "phenom", "serialem", "sis", "tescan", "tofwerk", "tvips", "velox",
-    "zeiss",
+    "axiovision", "blockfile", "bruker", "de", "dectris", "delmic", "ebsd", "edax", "eer", "elid",
+    "empad", "emsa", "epu", "fei", "fibics", "gatan", "hitachi", "instrument", "jeol", "merlin",
+    "nion", "openfibsem", "oxford", "phenom", "serialem", "sis", "tescan", "tofwerk", "tvips",
+    "velox", "zeiss",
 )  # fmt: skip
 """First words of the names that readers give to the tags of a vendor's software."""
 
