@@ -72,7 +72,7 @@ async def test_one_in_a_folder_that_cannot_be_read_any_more_is_not_asked_for_wit
     settings, facts, share, monkeypatch
 ) -> None:
     """It waits for the next look at everything."""
-    still = {"file_settle_seconds": 60, "file_watch": "off"}
+    still = {"file_settle_seconds": 3600, "file_watch": "off"}
     office = Office(settings.model_copy(update=still), facts)
     grow(share.write("deep/a.dm3"), 1, datetime.now(UTC))
     await office.state(*facts.over())
@@ -80,7 +80,7 @@ async def test_one_in_a_folder_that_cannot_be_read_any_more_is_not_asked_for_wit
         await looked_through(indexer)
         (one,) = indexer.instruments.values()
         assert one._due_growing() < instrument._NEVER
-        later = time.time_ns() + 120 * 10**9
+        later = time.time_ns() + 7200 * 10**9
         monkeypatch.setattr(instrument, "time_ns", lambda: later)
         monkeypatch.setattr(walk, "list_folder", refuse)
         await looked_through(indexer)
