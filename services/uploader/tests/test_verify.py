@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 import typer
@@ -13,10 +14,12 @@ from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.artifacts import write_artifact
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import start_embedded
+from nexuslims_shared.errors import LeaseHeldError
 from nexuslims_shared.leases import MemoryLeases
 from nexuslims_shared.network import Network
 from nexuslims_shared.store.jetstream import JetStreamEventStore
 from nexuslims_shared.store.port import read_session
+from nexuslims_uploader import destination_calls
 from nexuslims_uploader.archive import ArchiveDestination
 from nexuslims_uploader.cdcs.client import CdcsClient
 from nexuslims_uploader.cdcs.destination import CdcsDestination
@@ -165,6 +168,28 @@ async def test_a_destination_that_does_not_answer_is_no_loss(harness) -> None:
     assert "no answer" in finding.detail
     events = await read_session(harness.store, "file-1")
     assert not [one for one in events if isinstance(one.event, RecordLost)]
+
+
+async def test_it_waits_while_another_process_is_at_work_at_a_destination(
+    harness, monkeypatch
+) -> None:
+    fake = FakeDestination()
+    harness.use(fake)
+    await begin(harness, "file-1")
+    await handle(harness, "file-1")
+    fake.one_at_a_time = True
+    monkeypatch.setattr(destination_calls, "LOOK_AGAIN_AFTER", timedelta())
+    busy = iter([True, True, False])
+
+    class Leases(MemoryLeases):
+        def hold(self, key):
+            if next(busy):
+                raise LeaseHeldError("another uploader is at work")
+            return super().hold(key)
+
+    verifier = Verifier(harness.context(), (fake,), Leases(), repair=False)
+    assert await verifier.look_at("file-1") == (1, 0, [])
+    assert next(busy, None) is None
 
 
 async def test_a_loss_that_two_found_is_stated_once(harness) -> None:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, TypeVar
 
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
+
 from nexuslims_shared.errors import LeaseHeldError
 from nexuslims_shared.leases import Leases
 from nexuslims_uploader.destination import (
@@ -26,6 +28,9 @@ from nexuslims_uploader.outcomes import (
 
 RETRY_AFTER_OTHERS: Final = timedelta(seconds=2)
 """When to come again for what another uploader is at work on."""
+
+LOOK_AGAIN_AFTER: Final = timedelta(seconds=0.5)
+LONGEST_WAIT_FOR_OTHERS: Final = timedelta(minutes=2)
 
 T = TypeVar("T")
 
@@ -71,7 +76,7 @@ class DestinationCalls:
     async def inspect(
         self, name: str, record: RecordToUpload, previous: Mapping[str, UploadResult]
     ) -> Holding | PermanentUploadError | Deferred:
-        """Look whether a destination holds a record.
+        """Look whether a destination holds a record; wait while another process is at work there.
 
         Parameters
         ----------
@@ -83,7 +88,16 @@ class DestinationCalls:
             Where the session's record is by what the events say, by destination.
         """
         destination = self._destinations[name]
-        return await self._call(destination, record, lambda: destination.inspect(record, previous))
+        looks = AsyncRetrying(
+            retry=retry_if_result(_is_busy),
+            wait=wait_fixed(LOOK_AGAIN_AFTER),
+            stop=stop_after_delay(LONGEST_WAIT_FOR_OTHERS),
+            retry_error_callback=lambda look: look.outcome and look.outcome.result(),
+        )
+        outcome: Holding | PermanentUploadError | Deferred = await looks(
+            self._call, destination, record, lambda: destination.inspect(record, previous)
+        )
+        return outcome
 
     def read_back(self) -> tuple[str, ...]:
         """Return the destinations that can say what people added."""
@@ -143,4 +157,8 @@ class DestinationCalls:
                 async with self._leases.hold(f"destination.{name}"):
                     return await self._calls.call(name, record, work)
             except LeaseHeldError as error:
-                return Deferred(RETRY_AFTER_OTHERS, str(error), lasting=False)
+                return Deferred(RETRY_AFTER_OTHERS, str(error), lasting=False, busy=True)
+
+
+def _is_busy(outcome: object) -> bool:
+    return isinstance(outcome, Deferred) and outcome.busy

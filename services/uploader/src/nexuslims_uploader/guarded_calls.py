@@ -43,11 +43,14 @@ class Deferred:
         Why it is deferred, for people.
     lasting
         Whether it has lasted so long that an event states it.
+    busy
+        Whether it is only that another process is at work there.
     """
 
     delay: timedelta
     reason: str
     lasting: bool
+    busy: bool = False
 
 
 class GuardedCalls:
