@@ -74,6 +74,18 @@ def test_what_people_corrected_in_hyperspy_counts_more_than_the_original(tmp_pat
     assert found.creation_time.isoformat() == "2020-01-02T03:04:05+00:00"
 
 
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [("UTC", "03:04:05+00:00"), ("+02:00", "03:04:05+02:00"), ("CEST", "03:04:05+00:00")],
+)
+def test_a_zone_that_is_a_name_only_makes_no_part_of_the_time(tmp_path, zone, expected):
+    tree = {"General": {"date": "2020-01-02", "time": "03:04:05", "time_zone": zone}}
+    found = only(hyperspy(tmp_path / "a.hspy", "3.1", ("metadata", "original_metadata"), tree, {}))
+    assert found.creation_time.isoformat() == f"2020-01-02T{expected}"
+    is_told = "no zone told" not in found.extensions["creation_time_source"]
+    assert is_told == (zone != "CEST")
+
+
 def test_the_detector_of_light_stands_beside_the_microscope(tmp_path):
     tree = {
         "Acquisition_instrument": {

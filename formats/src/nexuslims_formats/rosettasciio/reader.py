@@ -82,6 +82,7 @@ _FIELDS: tuple[Row, ...] = (
 )
 _EDITED = ("hspy", "zspy")
 _PART_OF_MOVIE = re.compile(r"(.+)_(?!000)\d{3}(\.tvips)", re.IGNORECASE)
+_OFFSET = re.compile(r"[+-]\d{1,2}(?::?\d\d)?")
 _EPOCH = "1970-01-01T00:00:00"
 _PLANE = 2
 
@@ -336,6 +337,8 @@ def _acquired(look_up: Any) -> Moment | None:
     if not date:
         return None
     offset = {"UTC": "+00:00", "GMT": "+00:00", "Z": "+00:00"}.get(zone, zone)
+    if not _OFFSET.fullmatch(offset):  # a name such as CEST: which zone it is depends on the place
+        offset = ""
     text = f"{date}T{time}" if time else f"{date}T00:00:00"
     if text == _EPOCH:  # of a clock that was not set
         return None
