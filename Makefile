@@ -43,7 +43,7 @@ chaos: install ## everything fails at once, by seeds: SEEDS=20, FIRST=1; BROKERS
 	  --brokers $(or $(BROKERS),1) $(if $(POSTGRESQL),--postgresql)
 
 hostile: install ## damaged files of every format, by seeds: SEEDS=200; time and memory bounded
-	HOSTILE_SEEDS=$(or $(SEEDS),50) $(BIN)/python -m pytest -q formats/tests/test_hostile.py
+	HOSTILE_SEEDS=$(or $(SEEDS),50) $(BIN)/python -m pytest -q formats/tests/test_hostile.py formats/tests/test_bombs.py
 
 chaos-curation: install ## 200 mixes of people's edits at CDCS and eLabFTW with rebuilds, withdrawals, failures
 	$(BIN)/python -m benchmarks.chaos_curation

@@ -33,14 +33,14 @@ def tiff(path, *tags, **options):
     return path
 
 
-def micrograph(path, *, units="nm", data_type=2, **tags):
+def micrograph(path, *, units="nm", data_type=2, columns=8, **tags):
     calibration = {"Origin": (6, 0.0), "Scale": (6, 0.5), "Units": units}
     image = {
         "ImageData": {
             "Calibrations": {"Dimension": {"a": calibration, "b": calibration}},
             "Data": np.zeros(48, "<f4").tobytes(),
             "DataType": (5, data_type),
-            "Dimensions": {"a": (5, 8), "b": (5, 6)},
+            "Dimensions": {"a": (5, columns), "b": (5, 6)},
         },
         "ImageTags": tags,
     }
@@ -182,6 +182,27 @@ def test_image_data_of_an_unknown_type_is_unsupported(tmp_path):
     assert (reading.outcome, reading.reason) == (
         "unsupported", "a.dm3: digital_micrograph 1.0: image data of the unknown type 99",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [9, 0xFFFFFFFF])
+def test_an_image_larger_than_its_data_is_partial(tmp_path, columns):
+    reading = read(micrograph(tmp_path / "a.dm3", columns=columns))
+    assert reading.outcome == "partial"
+    assert f"the image takes {columns * 24} bytes, but its data has 192" in reading.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("XPERCHAN", "inf"), ("XPERCHAN", "9" * 500), ("OFFSET", "nan"), ("NPOINTS", "-4")],
+)
+def test_a_number_of_emsa_that_is_none_is_named(tmp_path, name, text):
+    entries = {"FORMAT": "EMSA/MAS Spectral Data File", "NPOINTS": "2", "XPERCHAN": "10",
+               "OFFSET": "0", "XUNITS": "eV", "DATATYPE": "Y", name: text}  # fmt: skip
+    lines = "".join(f"#{key:<12}: {value}\n" for key, value in entries.items())
+    path = tmp_path / "a.msa"
+    path.write_text(f"{lines}#SPECTRUM    : \n1.0,\n2.0,\n#ENDOFDATA   : \n")
+    (dataset,) = read(path).datasets
+    assert any(words.startswith(f"{name} is '{text[:40]}'") for words in dataset.warnings)
 
 
 def test_a_text_of_an_unknown_encoding_is_named(tmp_path):

@@ -8,7 +8,7 @@ commas all the same: the number of points tells which commas are which.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _MARK: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*#\s*FORMAT\s*:", re.IGNORECASE)
+_SHOWN: Final = 40
+"""Characters of a text in a warning."""
 _LARGEST: Final = 256 << 20
 _MULTILINE: Final = ("TITLE", "COMMENT")
 _ENTRY: Final = re.compile(r"#\s*([A-Z0-9_#]+)\s*(?:-\s*([^:]*?))?\s*:\s?(.*)", re.IGNORECASE)
@@ -122,11 +124,20 @@ class EmsaExtractor:
             pixels=_opener(counts),
             warnings=("operator",) if "operator" in metadata else (),
             problems=tuple(problems),
-            doubts=(number_of,) if 0 < points < len(counts) else (),
+            doubts=(*((number_of,) if 0 < points < len(counts) else ()), *_no_numbers(entries)),
         )
         native = {f"{name} -{units[name]}" if name in units else name: text
                   for name, text in entries.items()}  # fmt: skip
         return ParsedFile(signals=[signal], native=native, reader=f"emsa {self.version}")
+
+
+def _no_numbers(entries: Mapping[str, str]) -> Iterator[str]:
+    """Yield in words which numbers of the axis are none, so that it goes without."""
+    for name in ("XPERCHAN", "OFFSET", "NPOINTS"):
+        text = entries.get(name, "")
+        found = number(text)
+        if text and (found is None or (name == "NPOINTS" and found < 1)):
+            yield f"{name} is {text[:_SHOWN]!r}, which is no number of it"
 
 
 def _parse(text: str) -> tuple[dict[str, str], dict[str, str], list[str], bool]:

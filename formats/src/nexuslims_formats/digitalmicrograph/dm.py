@@ -15,7 +15,7 @@ from nexuslims_formats.digitalmicrograph.fields import (
     TEXTS,
     ZERO_COUNTS,
 )
-from nexuslims_formats.digitalmicrograph.pixels import BGRA, dtype_of, pixels_of
+from nexuslims_formats.digitalmicrograph.pixels import BGRA, dtype_of, pixels_of, what_is_missing
 from nexuslims_formats.digitalmicrograph.status import STATUS, status_extensions, status_fields
 from nexuslims_formats.digitalmicrograph.tags import Tree, read_tags
 from nexuslims_formats.energy import calibration
@@ -150,6 +150,7 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
     if code in BGRA:
         shape = (*sizes, 4)
         axes = (*axes, Axis(name=CHANNEL, size=4))
+    missing = what_is_missing(data.get("Data"), sizes, code)
     status = tags.text(STATUS)
     # what the tags say counts more than the text of the microscope, which was rounded
     metadata = dict(status_fields(status)) | dict(_metadata(tags, dataset_type))
@@ -167,7 +168,8 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
         extensions=dict(_extensions(tags)) | dict(status_extensions(status)),
         warnings=tuple(field for field in ("operator", "specimen") if field in metadata),
         acquired=_acquired(tags),
-        pixels=pixels_of(path, order, data.get("Data"), shape, code),
+        pixels=None if missing else pixels_of(path, order, data.get("Data"), shape, code),
+        problems=(missing,) if missing else (),
     )
 
 

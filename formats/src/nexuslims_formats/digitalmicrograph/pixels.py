@@ -1,6 +1,8 @@
 """How DigitalMicrograph stores pixels: types of ``ImageData``, and pixels mapped from a file."""
 
+import math
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_formats.digitalmicrograph.tags import ArrayRef
@@ -19,6 +21,7 @@ _DTYPES: Final = {
 }  # fmt: skip
 BGRA: Final = (8, 23)
 _PACKED: Final = (27, 28)
+_CHANNELS: Final = 4
 _OLD_PACKED: Final = 5
 """Rows and columns of different layouts in one: not shown."""
 _PLANE: Final = 2
@@ -35,6 +38,27 @@ def dtype_of(code: int) -> str:
     if code not in _DTYPES:
         raise UnsupportedFileError(f"image data of the unknown type {code}")
     return _DTYPES[code]
+
+
+def what_is_missing(reference: Any, shape: tuple[int, ...], code: int) -> str:
+    """Return in words that an image takes more bytes than its data have; empty if it does not.
+
+    Parameters
+    ----------
+    reference
+        Its tag ``ImageData/Data``.
+    shape
+        Of the image, in array order, without its colours.
+    code
+        Its type of image data.
+    """
+    if not isinstance(reference, ArrayRef) or code in (*_PACKED, _OLD_PACKED):
+        return ""
+    bits = int(dtype_of(code).lstrip(ascii_lowercase)) * (_CHANNELS if code in BGRA else 1)
+    takes = math.prod(shape) * bits // 8
+    if takes <= reference.size:
+        return ""
+    return f"the image takes {takes} bytes, but its data has {reference.size}"
 
 
 def pixels_of(

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from nexuslims_contracts.datasets import Axis
+from nexuslims_formats.errors import LimitExceededError
 
 SIDE = 500
 SAMPLES = 4 << 20
@@ -17,6 +18,8 @@ STRETCH = (0.5, 99.5)
 Array = np.ndarray[Any, Any]
 _OVERSAMPLING = 16
 _HUGE = 64
+_LARGEST = 1 << 36
+"""Values of a plane: reading some of every row of more takes minutes."""
 _COLOURS = (3, 4)
 _BYTE = 255
 _LONGEST = 20.0
@@ -132,8 +135,15 @@ def grey(
         How many times higher than wide a pixel of the array is.
     logarithmic
         Show the logarithm, as diffraction patterns need.
+
+    Raises
+    ------
+    LimitExceededError
+        The plane is larger than any detector's.
     """
     rows, columns = array.shape
+    if array.size > _LARGEST:
+        raise LimitExceededError(f"{columns} x {rows} values are too many for a picture")
     budget = min(SAMPLES, _OVERSAMPLING * width * height)
     if array.size > _HUGE * budget:
         # a page of the file is read for every few columns anyway: only skipping rows saves reading

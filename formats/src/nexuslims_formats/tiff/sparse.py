@@ -4,10 +4,13 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nexuslims_formats.errors import LimitExceededError
+
 if TYPE_CHECKING:
     import numpy as np
 
 
+_LARGEST_PIECE = 1 << 30
 _LONGEST = 1 << 16
 """Pixels that the longer side has left at most."""
 
@@ -23,6 +26,11 @@ def decoded_sparsely(path: Path, page: int, shape: tuple[int, ...], side: int) -
         ``(rows, columns)``, or with the samples of a pixel behind them.
     side
         The shorter side has about so many pixels left, at least.
+
+    Raises
+    ------
+    LimitExceededError
+        A piece unpacks to more than a worker's memory holds.
     """
     import numpy as np  # noqa: PLC0415 - previews only
     from tifffile import TiffFile  # noqa: PLC0415 - compressed images only
@@ -31,6 +39,9 @@ def decoded_sparsely(path: Path, page: int, shape: tuple[int, ...], side: int) -
     samples = math.prod(shape[2:])
     with TiffFile(path) as file:
         pieces = file.pages[page].aspage()
+        unpacked = math.prod(pieces.chunks) * np.dtype(pieces.dtype).itemsize
+        if unpacked > _LARGEST_PIECE:
+            raise LimitExceededError(f"a piece of the image unpacks to {unpacked} bytes")
         picture = np.zeros((*(-(-size // step) for size in shape[:2]), samples), pieces.dtype)
         # a strip or tile: its bytes decoded as (1, rows, columns, samples); where it lies
         for piece, (plane, _, top, left, _), _ in pieces.segments(maxworkers=1):
