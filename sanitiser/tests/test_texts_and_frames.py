@@ -26,6 +26,13 @@ def bitmap(folder, mode="L"):
     return path
 
 
+def described_bitmap(folder):
+    path = bitmap(folder)
+    text = "$CM_FORMAT JEOL-SEM\n$CM_INSTRUMENT JSM-7600F\n$CM_ACCEL_VOLT 15.00\n$CM_MAG 20000\n"
+    path.with_suffix(".txt").write_text(text)
+    return path
+
+
 def merlin(folder, kind="U16"):
     hdr = (
         "Time and Date Stamp (day, mnth, yr, hr, min, s):\t01/06/2021 14:00:01\nHumidity (%):\t0 \n"
@@ -40,6 +47,7 @@ MADE = {
     "mib": merlin,
     "raw.mib": lambda folder: merlin(folder, "R64"),
     "bmp": bitmap,
+    "bmp with a text": described_bitmap,
     "rgb.bmp": lambda folder: bitmap(folder, "RGB"),
     "1.bmp": lambda folder: bitmap(folder, "1"),
 }

@@ -12,6 +12,7 @@ from nexuslims_sanitiser.proven import is_metadata
 _TIA = (".emi", ".ser")
 _MDOC = ".mdoc"
 _SIDECARS = (".hdr", ".txt", _MDOC)
+_BMP = b"BM"
 _LARGEST = 1 << 20
 # Tescan's and Hitachi's sections, JEOL's commands, Direct Electron's server; another may be data
 _HEAD = re.compile(rb"(?:\xef\xbb\xbf)?(?:\[\w+\]|\$(?:CM|SEM|\$SM)_|Server Software Version +=)")
@@ -52,8 +53,9 @@ def related(source: Path) -> list[Path]:
     if suffix == ".mib":
         return [path for path in beside if path.stem == source.stem and _is_merlin(path)]
     with source.open("rb") as file:
-        if not is_tiff(file.read(4)):
-            return []
+        head = file.read(4)
+    if not (is_tiff(head) or head.startswith(_BMP)):
+        return []
     stems = (source.stem, f"{source.stem}-{suffix.removeprefix('.')}")  # NAME.hdr, NAME-tif.hdr
     return [path for path in beside if path.stem in stems and _is_header(path)]
 
