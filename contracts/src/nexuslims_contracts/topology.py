@@ -262,7 +262,7 @@ _OF_EACH = (PROBES, SESSIONS, PERIODS)
 
 BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (*_OF_EACH, PEOPLE, CALENDARS),
-    "indexer": (*_OF_EACH, PEOPLE, OPERATORS, READERS),
+    "indexer": (*_OF_EACH, PEOPLE, OPERATORS, READERS, CALENDARS),
     "extractor": (*_OF_EACH, OPERATORS, READERS),
     "builder": (*_OF_EACH, PEOPLE, OPERATORS, LEASES),
     "uploader": (*_OF_EACH, LEASES),
@@ -272,7 +272,7 @@ BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
 
 BUCKETS_WRITTEN_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (PROBES, PEOPLE, CALENDARS, SESSIONS),
-    "indexer": (PROBES,),
+    "indexer": (PROBES, CALENDARS),
     "extractor": (PROBES, OPERATORS, READERS),
     "builder": (PROBES, LEASES),
     "uploader": (PROBES, LEASES),

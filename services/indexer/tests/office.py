@@ -8,6 +8,7 @@ from nexuslims_contracts.events import Event, SessionIndexed
 from nexuslims_indexer.app import indexing
 from nexuslims_indexer.listing import list_folder
 from nexuslims_shared.bucket import MemoryBucket
+from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.people import MemoryPeople
@@ -39,6 +40,7 @@ class Office:
         self.letters = MemoryDeadLetters()
         self.people = MemoryPeople()
         self.kinds = PublishedKinds(MemoryBucket())
+        self.notes = CalendarNotes(MemoryBucket())
         self.context = ServiceContext(settings, self.store, self.people, self.letters, None)  # type: ignore[arg-type]
 
     async def state(self, *events: Event) -> None:

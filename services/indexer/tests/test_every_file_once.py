@@ -30,6 +30,7 @@ from nexuslims_indexer.listing import list_folder
 from nexuslims_indexer.model import Seen
 from nexuslims_indexer.place import nanoseconds
 from nexuslims_shared.bucket import MemoryBucket
+from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.published_kinds import PublishedKinds
@@ -318,7 +319,9 @@ class Share(RuleBasedStateMachine):
         if self.indexer is None:
             letters = MemoryDeadLetters()
             context = ServiceContext(self.settings, self.store, MemoryPeople(), letters, None)  # type: ignore[arg-type]
-            self.indexer = ByHand(context, PublishedKinds(MemoryBucket()))
+            self.indexer = ByHand(
+                context, PublishedKinds(MemoryBucket()), CalendarNotes(MemoryBucket())
+            )
         clock = mock.Mock(wraps=datetime)
         clock.now = lambda zone: self.now
         with (

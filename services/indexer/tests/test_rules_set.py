@@ -24,7 +24,7 @@ async def later(office):
 
 async def look(office) -> None:
     """Look through the folder, as after a start."""
-    async with indexing(office.context, office.kinds) as indexer:
+    async with indexing(office.context, office.kinds, office.notes) as indexer:
         await looked_through(indexer)
 
 
@@ -69,6 +69,70 @@ async def test_minutes_of_grace_that_are_set_hold_for_files_that_were_found_befo
     set_rule(settings, "grace_minutes = 90")
     await look(office)
     assert current(await office.folded(later)) == ["Titan/a.dm3"]
+
+
+@pytest.fixture
+async def day(office, share):
+    """Six sessions of an hour, one after the other, each with a file."""
+    start = office.facts.start
+    many = [
+        replace(
+            office.facts,
+            session=f"file-{number}",
+            start=start + number * HOUR,
+            end=start + (number + 1) * HOUR,
+        )
+        for number in range(1, 7)
+    ]
+    for one in many:
+        await office.state(*one.over())
+        share.write(f"{one.session}.dm3", one.end - HOUR / 2)
+    await look(office)
+    return many
+
+
+async def files(office, day) -> list[list[str]]:
+    """What each session has."""
+    return [current(await office.folded(one)) for one in day]
+
+
+async def test_rules_that_take_files_from_many_records_wait_for_an_operator(
+    office, settings, day
+) -> None:
+    before = [[f"Titan/{one.session}.dm3"] for one in day]
+    assert await files(office, day) == before
+    set_rule(settings, "clock_offset = 43200")
+    for _ in range(2):
+        await look(office)
+        assert await files(office, day) == before
+    waiting = await office.notes.held()
+    assert waiting == {
+        "files/Titan": {
+            one.session: "by the rules that are set it has 0 of its 1 file" for one in day
+        }
+    }
+    await office.notes.approve("files/Titan", waiting["files/Titan"])
+    await look(office)
+    assert await files(office, day) == [[]] * 6
+    assert await office.notes.held() == {}
+    assert await office.notes.approved("files/Titan") == frozenset()
+
+
+async def test_rules_that_cannot_be_read_take_nothing_from_a_record(office, settings, day) -> None:
+    set_rule(settings, "clock_offset = 1e9")
+    await look(office)
+    assert await files(office, day) == [[f"Titan/{one.session}.dm3"] for one in day]
+    assert await office.notes.held() == {}
+
+
+async def test_rules_that_are_put_back_wait_no_longer(office, settings, day) -> None:
+    text = settings.instruments_file.read_text()
+    set_rule(settings, "clock_offset = 43200")
+    await look(office)
+    settings.instruments_file.write_text(text)
+    await look(office)
+    assert await office.notes.held() == {}
+    assert await files(office, day) == [[f"Titan/{one.session}.dm3"] for one in day]
 
 
 async def test_a_file_of_a_system_that_was_found_by_an_earlier_release_leaves_its_record(

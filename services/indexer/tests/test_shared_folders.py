@@ -1,5 +1,6 @@
 """Instruments with the same folder, or one within the other's: each file is in one record."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,8 +15,10 @@ from nexuslims_contracts.events import (
     SessionIndexed,
 )
 from nexuslims_contracts.testing import TITAN
+from nexuslims_indexer import app
 from nexuslims_indexer.app import indexing
 from nexuslims_shared.people import Person
+from nexuslims_shared.tasks import end
 
 HOUR = timedelta(hours=1)
 INNER = """
@@ -158,3 +161,32 @@ async def test_an_instruments_folder_may_be_the_root_of_all(settings, facts, sha
         indexer.instruments[""].touch({"", "Titan"})
         await looked_through(indexer)
     assert current(await office.folded(outer)) == ["Titan/a.dm3", "Titan/b.dm3", "new.dm3"]
+
+
+async def test_an_instrument_that_comes_while_disks_are_looked_up_ends_no_watch(
+    office, share, monkeypatch
+) -> None:
+    """Its folder is looked through by then: the disks of those before were being looked up."""
+    await office.state(*office.facts.over())
+    watched = asyncio.Queue()
+
+    async def watch(root, folders, others):
+        watched.put_nowait(list(folders))
+        await others.wait()
+
+    async with indexing(office.context, office.kinds) as indexer:
+        one = indexer.instruments["Titan"]
+
+        def is_local(path):
+            indexer.instruments.setdefault("Other", one)
+            return True
+
+        monkeypatch.setattr(app, "is_local", is_local)
+        monkeypatch.setattr(app, "watch", watch)
+        watching = asyncio.create_task(indexer.watch())
+        first = asyncio.create_task(watched.get())
+        await asyncio.wait({watching, first}, return_when=asyncio.FIRST_COMPLETED)
+        assert first.done()
+        assert first.result() == ["Titan"]
+        indexer.instruments.pop("Other")
+        await end(watching)

@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 _SWEPT: Final = "swept"
 _HELD: Final = "held"
 _APPROVED: Final = "approved"
+_SHARE: Final = 0.25
+
+
+def in_bulk(losses: int, sessions: int, at_most: int) -> bool:
+    """Tell whether so many records lose most of their files at once that an operator decides.
+
+    Parameters
+    ----------
+    losses
+        How many there are.
+    sessions
+        Of how many sessions.
+    at_most
+        So many pass in any case, but for a quarter of few sessions; one alone always does.
+    """
+    return losses > at_most or (losses > 1 and losses > _SHARE * sessions)
 
 
 class CalendarNotes:

@@ -18,12 +18,11 @@ from nexuslims_contracts.events import (
     SessionRevised,
 )
 from nexuslims_harvester.calendar import CalendarEntry, DeletedEntry
+from nexuslims_shared.calendar_notes import in_bulk
 from nexuslims_shared.session.state import SessionState
 from nexuslims_shared.session.status import cancelled, ended
 
 _MINUTE: Final = "%Y-%m-%d %H:%M"
-SHARE: Final = 0.25
-"""Of a small calendar, so many at once are bulk too; one alone never is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,7 @@ class Brake:
         open_ones = {
             session: reason for session, reason in losses.items() if session not in self.approved
         }
-        count = self.recent + len(open_ones)
-        if count > self.at_most or (count > 1 and count > SHARE * self.sessions):
+        if in_bulk(self.recent + len(open_ones), self.sessions, self.at_most):
             return open_ones
         return {session: why for session, why in open_ones.items() if session in self.waiting}
 

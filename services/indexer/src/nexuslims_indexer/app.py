@@ -19,17 +19,20 @@ from nexuslims_contracts.events import ExtractionFailed, RetryRequested
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.paths import readable
 from nexuslims_contracts.topology import INDEXER
+from nexuslims_indexer.access import EventAccess, ScanPolicy
 from nexuslims_indexer.errors import IndexInUseError, ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.instrument import InstrumentIndexer
-from nexuslims_indexer.manifest_updater import EventAccess, ManifestUpdater, ScanPolicy
+from nexuslims_indexer.manifest_updater import ManifestUpdater
 from nexuslims_indexer.model import is_within
 from nexuslims_indexer.names import DEFAULT_KINDS, Names
 from nexuslims_indexer.people import FolderNames
 from nexuslims_indexer.place import Place
+from nexuslims_indexer.rules_brake import RulesBrake
 from nexuslims_indexer.tracked_sessions import TrackedSessions, TreeKey
 from nexuslims_indexer.warn import Warnings
 from nexuslims_indexer.watch import is_local, watch
+from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.consume import Handler, RetryLater, by_session
 from nexuslims_shared.errors import BrokerUnavailableError, SettingsError
 from nexuslims_shared.health import INSTRUMENT_FOLDERS, Check
@@ -89,7 +92,9 @@ async def _work(context: ServiceContext, running: list["Indexer"]) -> AsyncItera
 
 
 @asynccontextmanager
-async def indexing(context: ServiceContext, published: PublishedKinds) -> AsyncIterator["Indexer"]:
+async def indexing(
+    context: ServiceContext, published: PublishedKinds, notes: CalendarNotes | None = None
+) -> AsyncIterator["Indexer"]:
     """Run an indexer.
 
     Parameters
@@ -98,8 +103,10 @@ async def indexing(context: ServiceContext, published: PublishedKinds) -> AsyncI
         What the service works with.
     published
         Which kinds of files the extractor in use reads.
+    notes
+        What waits for an operator; by default the broker's.
     """
-    indexer = Indexer(context, published)
+    indexer = Indexer(context, published, notes or CalendarNotes.on(context.jetstream))
     await indexer.read_kinds()
     await indexer.catch_up()
     indexer.tasks += [
@@ -122,9 +129,14 @@ class Indexer:
         What the service works with.
     published
         Which kinds of files the extractor in use reads.
+    notes
+        What waits for an operator.
     """
 
-    def __init__(self, context: ServiceContext, published: PublishedKinds) -> None:
+    def __init__(
+        self, context: ServiceContext, published: PublishedKinds, notes: CalendarNotes
+    ) -> None:
+        self._notes = notes
         self._published = published
         self._kinds = DEFAULT_KINDS
         self.tasks: list[asyncio.Task[None]] = []
@@ -226,7 +238,7 @@ class Indexer:
             root = self._settings.instrument_data_path
             folders = {
                 folder: one.touch
-                for folder, one in self.instruments.items()
+                for folder, one in list(self.instruments.items())
                 if await asyncio.to_thread(is_local, root / folder)
             }
             await watch(root, folders, self._others)
@@ -289,6 +301,7 @@ class Indexer:
                     thread=thread,
                     letters=context.dead_letters,
                 ),
+                brake=RulesBrake(folder, self._notes, settings.harvest_brake),
             ),
         )
 

@@ -164,8 +164,7 @@ class FolderIndex:
 
     def linked(self) -> dict[str, FoundFile]:
         """Return the files that only symbolic links lead to, by the path of the link."""
-        query = "SELECT mtime_ns, path, size, beside FROM linked"
-        rows = self._database.execute(query)
+        rows = self._database.execute("SELECT mtime_ns, path, size, beside FROM linked")
         found = (
             FoundFile(row[0], os.fsdecode(row[1]), row[2], beside=_beside(json.loads(row[3])))
             for row in rows
@@ -224,16 +223,24 @@ class FolderIndex:
 
     # --- what is to be decided ---
 
-    def claims(self) -> str:
-        """Return by which rules files were given to sessions last; empty if they were not yet."""
-        row = self._database.execute("SELECT rules FROM claimed").fetchone()
-        return str(row[0]) if row else ""
+    def claims(self) -> tuple[str, str]:
+        """Return by which rules files were given to sessions last, and which wait; or nothing."""
+        row = self._database.execute("SELECT rules, held FROM claimed").fetchone()
+        return (str(row[0]), str(row[1])) if row else ("", "")
 
-    def put_claims(self, rules: str) -> None:
-        """Keep by which rules files were given to sessions."""
+    def put_claims(self, rules: str, held: str = "") -> None:
+        """Keep by which rules files were given to sessions.
+
+        Parameters
+        ----------
+        rules
+            These.
+        held
+            Those that are set, and wait for an operator.
+        """
         with self.changing():
             self._database.execute("DELETE FROM claimed")
-            self._database.execute("INSERT INTO claimed VALUES (?)", (rules,))
+            self._database.execute("INSERT INTO claimed VALUES (?, ?)", (rules, held))
 
     def doubtful(self) -> set[str]:
         """Return the sessions to decide again about, though nothing near them changed."""

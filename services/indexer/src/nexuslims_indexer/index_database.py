@@ -9,7 +9,7 @@ from nexuslims_indexer.errors import IndexInUseError
 
 log = logging.getLogger(__name__)
 
-_VERSION: Final = "6"
+_VERSION: Final = "7"
 _SCHEMA: Final = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE folder (
@@ -32,7 +32,7 @@ CREATE TABLE touched (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ses
 CREATE TABLE doubtful (session TEXT PRIMARY KEY);
 CREATE TABLE pending (id INTEGER PRIMARY KEY, times BLOB NOT NULL);
 CREATE TABLE swept (moment_ns INTEGER NOT NULL);
-CREATE TABLE claimed (rules TEXT NOT NULL);
+CREATE TABLE claimed (rules TEXT NOT NULL, held TEXT NOT NULL);
 """
 
 

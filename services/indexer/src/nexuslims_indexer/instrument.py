@@ -12,9 +12,10 @@ from typing import Final
 
 from nexuslims_contracts.envelope import Envelope
 from nexuslims_contracts.paths import readable
+from nexuslims_indexer.access import EventAccess, ScanPolicy
 from nexuslims_indexer.errors import ShareUnavailableError
 from nexuslims_indexer.index import FolderIndex
-from nexuslims_indexer.manifest_updater import EventAccess, ManifestUpdater, ScanPolicy
+from nexuslims_indexer.manifest_updater import ManifestUpdater
 from nexuslims_indexer.model import Growing, Look, Seen, Tree, Unreadable
 from nexuslims_indexer.names import Names
 from nexuslims_indexer.place import Place
@@ -222,11 +223,21 @@ class InstrumentIndexer:
     async def _decide(self) -> None:
         """Have it decided what was found; about all sessions, if the rules are others."""
         rules = self._place.claims_of(self._tracked.instruments_in(self._place.folder))
-        known = await in_thread(self._thread, self._index.claims)
-        is_first = self._is_first or known != rules
-        await self.manifests.update(Seen(self._growing, self.unreadable, is_first))
+        known, held = await in_thread(self._thread, self._index.claims)
+        brake, is_other = self.manifests.brake, rules not in ("", known)
+        if is_other and held == rules and not await brake.is_approved():
+            is_other = False  # it waits
+        is_first = self._is_first or is_other
+        seen = Seen(
+            self._growing, self.unreadable, is_first, has_other_rules=is_other and known != ""
+        )
+        await self.manifests.update(seen)
         self._is_first = False
-        if known != rules:
+        if is_other and brake.is_on:
+            await in_thread(self._thread, self._index.put_claims, known, rules)
+        elif is_other or (held and known == rules):
+            if held:
+                await brake.release()
             await in_thread(self._thread, self._index.put_claims, rules)
 
     async def _look_through(self, request: _LookRequest) -> None:

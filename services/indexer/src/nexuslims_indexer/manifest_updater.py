@@ -2,10 +2,9 @@
 
 import logging
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
@@ -13,14 +12,15 @@ from nexuslims_contracts.errors import UndecodableError
 from nexuslims_contracts.events import MetadataExtracted
 from nexuslims_contracts.identifiers import digest
 from nexuslims_contracts.subjects import file_subject
+from nexuslims_indexer.access import EventAccess, ScanPolicy
 from nexuslims_indexer.claims import Booked, Claim, Sessions
 from nexuslims_indexer.decide import Found, Statement, Window, decide
 from nexuslims_indexer.gather import Evidence, batches, gather
 from nexuslims_indexer.index import FolderIndex
 from nexuslims_indexer.model import FoundFile, Growing, Seen
-from nexuslims_indexer.names import Strategy
 from nexuslims_indexer.people import FolderNames
 from nexuslims_indexer.place import Place, nanoseconds
+from nexuslims_indexer.rules_brake import RulesBrake, loss
 from nexuslims_indexer.schedule import QUIET
 from nexuslims_indexer.session_files import held, paths_of, paths_of_held, time_inside
 from nexuslims_indexer.threads import in_thread
@@ -28,9 +28,7 @@ from nexuslims_indexer.touched import has_bytes, suspects
 from nexuslims_indexer.tracked_sessions import TrackedSession, TrackedSessions, TreeKey
 from nexuslims_indexer.warn import Warnings
 from nexuslims_shared.logs import about
-from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import SessionState
-from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.telemetry import tracing
 
 log = logging.getLogger(__name__)
@@ -38,44 +36,6 @@ log = logging.getLogger(__name__)
 SOURCE: Final = "nexuslims/indexer"
 _MOST_DOUBTS: Final = 500
 """Files of one pass whose own time is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScanPolicy:
-    """How the files of an instrument are looked for.
-
-    Parameters
-    ----------
-    strategy
-        As it is stated in manifests.
-    delay
-        How long after its end files of a session are looked for often.
-    sweep
-        How long until the whole tree is listed again.
-    """
-
-    strategy: Strategy
-    delay: timedelta
-    sweep: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class EventAccess:
-    """Where the events are.
-
-    Parameters
-    ----------
-    store
-        The stream.
-    sessions
-        The sessions, opened from it.
-    catch_up
-        Brings the tracked sessions up to date.
-    """
-
-    store: EventStore
-    sessions: SessionRepository
-    catch_up: Callable[[], Awaitable[None]]
 
 
 class ManifestUpdater:
@@ -95,6 +55,8 @@ class ManifestUpdater:
         What folders of people may be called.
     warnings
         What an operator must know.
+    brake
+        Holds back rules that would take files from many records, until an operator approves.
     """
 
     def __init__(
@@ -108,7 +70,9 @@ class ManifestUpdater:
         events: EventAccess,
         folder_names: FolderNames,
         warnings: Warnings,
+        brake: RulesBrake,
     ) -> None:
+        self.brake = brake
         self.failed: dict[str, Exception] = {}
         self.causes: dict[str, Envelope] = {}
         self.warnings = warnings
@@ -147,6 +111,8 @@ class ManifestUpdater:
             await self._recognise(sessions, wanted)
         if seen.is_first:
             await self._read_those_that_differ(sessions, wanted)
+        if seen.has_other_rules and await self._must_wait(sessions, wanted, seen, now):
+            wanted = [one for one in wanted if one.session not in self._to_compare]
         if times or wanted:
             await self.warnings.check_times(now)
         for batch in batches(wanted):
@@ -315,6 +281,22 @@ class ManifestUpdater:
                 and not self._is_as_stated(one.session, found[one.session])
             )
 
+    async def _must_wait(
+        self, sessions: Sessions, wanted: Sequence[Booked], seen: Seen, now: datetime
+    ) -> bool:
+        """Tell whether the rules that are set would take too much from records at once."""
+        losses: dict[str, str] = {}
+        for batch in batches(one for one in wanted if one.session in self._to_compare):
+            found = await self._gather(sessions, batch)
+            for one in batch:
+                claims = found[one.session]
+                if self._is_as_stated(one.session, claims):
+                    continue
+                decision = await self._decision(one, claims, sessions, seen, now)
+                if decision and (reason := loss(decision[0], decision[1])):
+                    losses[one.session] = reason
+        return await self.brake.holds(losses, len(sessions.booked))
+
     async def _read_inside(
         self, sessions: Sessions, found: Mapping[str, Mapping[FoundFile, Claim]]
     ) -> bool:
@@ -344,9 +326,29 @@ class ManifestUpdater:
         now: datetime,
     ) -> None:
         tracked = self._tracked.by_token[one.session]
-        if tracked.start is None or tracked.instrument is None:
-            return
         asked = max(tracked.scheduled, tracked.asked)
+        decision = await self._decision(one, claims, sessions, seen, now)
+        if decision is None:
+            return
+        state, statement, found = decision
+        self._note_doubts(one, claims, statement, tracked, now)
+        if any(path in found.growing for path in paths_of(state)):
+            self._doubtful.add(one.session)  # what a file of it becomes may lie far from its time
+        await self._state(one.session, statement, self.causes.get(one.session))
+        self.causes.pop(one.session, None)
+        tracked.decided = asked
+
+    async def _decision(
+        self,
+        one: Booked,
+        claims: dict[FoundFile, Claim],
+        sessions: Sessions,
+        seen: Seen,
+        now: datetime,
+    ) -> tuple[SessionState, Statement, Found] | None:
+        tracked = self._tracked.by_token[one.session]
+        if tracked.start is None or tracked.instrument is None:
+            return None
         state = await self._events.sessions.open(one.session, through=tracked.scanned)
         window = Window(tracked.instrument, tracked.start, tracked.end)
         found = await self._found(
@@ -362,12 +364,7 @@ class ManifestUpdater:
             delay=self._policy.delay,
             sweep=self._policy.sweep,
         )
-        self._note_doubts(one, claims, statement, tracked, now)
-        if any(path in found.growing for path in paths_of(state)):
-            self._doubtful.add(one.session)  # what a file of it becomes may lie far from its time
-        await self._state(one.session, statement, self.causes.get(one.session))
-        self.causes.pop(one.session, None)
-        tracked.decided = asked
+        return state, statement, found
 
     async def _found(
         self,

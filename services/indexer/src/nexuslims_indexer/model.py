@@ -202,8 +202,11 @@ class Seen:
     is_first
         Whether nothing was known before, or files were given to sessions by other rules: then all
         sessions are held against what is there.
+    has_other_rules
+        Whether it is for the latter.
     """
 
     growing: Mapping[str, Growing] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
     is_first: bool = False
+    has_other_rules: bool = False

@@ -91,6 +91,7 @@ class Place:
         self.root = settings.instrument_data_path
         self._settings = settings
         self._rules: dict[TreeKey, InstrumentRules] = {}
+        self._is_readable = True
 
     def rules(self, key: TreeKey) -> InstrumentRules:
         """Return what is set for an instrument; it is read once."""
@@ -102,12 +103,15 @@ class Place:
     def claims_of(self, keys: Iterable[TreeKey]) -> str:
         """Return all that is set by which files are given to sessions: to tell when it changes.
 
+        Empty where it cannot be read.
+
         Parameters
         ----------
         keys
             The instruments of the folder.
         """
-        return repr([(key, self.rules(key).clock, self.rules(key).claims) for key in keys])
+        rules = [(key, self.rules(key).clock, self.rules(key).claims) for key in keys]
+        return repr(rules) if self._is_readable else ""
 
     def tree(self, keys: Iterable[TreeKey], now: datetime) -> Tree:
         """Return how the folder is to be looked through.
@@ -132,7 +136,7 @@ class Place:
             entry = read_instruments(self._settings.instruments_file).get(key[0])
         except SettingsError as error:
             log.warning("%s", error)
-            entry = None
+            entry, self._is_readable = None, False
         return self._of(entry, key)
 
     def _of(self, entry: InstrumentEntry | None, key: TreeKey) -> InstrumentRules:

@@ -43,7 +43,7 @@ def approve(what: str, *, as_json: bool) -> None:
     _show(approved, as_json=as_json)
     if not as_json:
         count = sum(map(len, approved.values()))
-        say(f"approved: {count}; it is done when {', '.join(approved)} is asked the next time")
+        say(f"approved: {count}; it is done at the next look of {', '.join(approved)}")
 
 
 async def check_waiting(settings: Settings) -> "list[Finding]":
