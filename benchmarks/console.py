@@ -8,6 +8,7 @@ the user's cache folder; a million datasets take some minutes to make.
 
 import argparse
 import asyncio
+import gc
 import http.client
 import os
 import shutil
@@ -103,6 +104,7 @@ async def _serve(port: int, url: str) -> None:
             instrument_data_path=Path(folder), data_path=Path(folder), state_path=Path(folder)
         )
         write_large_record(facility.records)
+        gc.freeze()  # as a service does when it has imported all it needs
         context = ServiceContext(
             settings=facility,
             store=MemoryEventStore(),
