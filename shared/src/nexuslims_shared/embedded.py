@@ -38,13 +38,13 @@ _REFUSED: Final = ("failed to store a msg", "Critical write error")
 """How nats-server says in its log that it could not write (2.15)."""
 _GIGABYTE: Final = 1e9
 _IN_USE: Final = "{what} runs on {home} already: stop it, or set NX_STATE_PATH to another folder"
-_GARBAGE_PERCENT: Final = 400
+_GARBAGE_PERCENT: Final = 200
 _MEMORY_SHARE: Final = 0.5
 """Go's runtime collects garbage when the heap has grown by 100 percent: while the server reads
 blocks of the log into its cache, that takes a third of its CPU time and stops answers for up to
-50 ms, in a third of the runs at 200 percent too, and up to 31 ms at 400 (``make bench-scale``,
-2026-11; its memory was the same, since what it holds then is that cache). The limit has it collect
-more often before half of the machine's memory is full."""
+50 ms. At 200 it takes half, and every third run has such a stop; at 400 none has, but the cache
+that stays then takes a fifth of the read model's pace (``make bench-scale``, 2026-11). The limit
+has it collect more often before half of the machine's memory is full."""
 
 _CONFIG = """\
 server_name: nexuslims-embedded
