@@ -144,8 +144,8 @@ def test_images_behind_the_only_directory_are_named(tmp_path):
 
 
 def test_an_operation_mode_tells_a_diffraction_pattern_too(tmp_path):
-    told = {"Operation Mode": "DIFFRACTION", "Indicated Magnification": (7, 970.0)}
-    path = micrograph(tmp_path / "a.dm3", units="1/nm", **{"Microscope Info": told})
+    info = {"Operation Mode": "DIFFRACTION", "Indicated Magnification": (7, 970.0)}
+    path = micrograph(tmp_path / "a.dm3", units="1/nm", **{"Microscope Info": info})
     metadata = read(path).datasets[0].metadata
     assert metadata["camera_length"]["value"] == 970
     assert "magnification" not in metadata

@@ -297,8 +297,8 @@ def of_extensions(signals) -> dict[str, tuple[str, str]]:
     ],
 )
 def test_units_stand_apart_from_names_and_values(make_reading, name, value, expected) -> None:
-    shown = of_extensions(SignalReader().read(make_reading(extensions={name: value})))
-    assert [(name, *rest) for name, rest in shown.items()] == [expected]
+    listed = of_extensions(SignalReader().read(make_reading(extensions={name: value})))
+    assert [(name, *rest) for name, rest in listed.items()] == [expected]
 
 
 def test_nothing_is_said_twice_in_a_record(make_reading) -> None:

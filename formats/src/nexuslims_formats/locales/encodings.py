@@ -219,11 +219,11 @@ def _traditional(text: str, raw: bytes) -> float:
     """
     del raw
     runs = [run.encode("big5") for run in re.findall(r"[^\x00-\x7f]+", text)]
-    told = any(second < 0x7F for run in runs for second in run[1::2])  # noqa: PLR2004 - as above
+    is_big5 = any(second < 0x7F for run in runs for second in run[1::2])  # noqa: PLR2004 - as above
     hanzi = [first for run in runs for first in run[::2] if len(run) > 2]  # noqa: PLR2004 - bytes
     everyday = sum(0xA4 <= first <= 0xC6 for first in hanzi)  # noqa: PLR2004 - level 1
     against = sum(map(len, runs)) // 2 - everyday
-    return 2.0 * everyday - _RARE * against if told else 0.0
+    return 2.0 * everyday - _RARE * against if is_big5 else 0.0
 
 
 _JUDGES: Final[dict[str, Callable[[str, bytes], float]]] = {

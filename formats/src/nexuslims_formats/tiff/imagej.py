@@ -65,8 +65,8 @@ def imagej_pixel_size(
     if sizes[0] and sizes[1]:
         return (sizes[0], sizes[1]), ""
     strange = [repr(unit) for unit in dict.fromkeys((across, down)) if not _is_length(unit)]
-    told = bool(strange) and bool(tiff.numbers(X_RESOLUTION))
-    return None, f"ImageJ's scale is in {' and '.join(strange)}, no length" if told else ""
+    has_scale = bool(strange) and bool(tiff.numbers(X_RESOLUTION))
+    return None, f"ImageJ's scale is in {' and '.join(strange)}, no length" if has_scale else ""
 
 
 def imagej_stack_axis(entries: Mapping[str, str], size: int) -> Axis | None:

@@ -47,16 +47,16 @@ def ome_pixel_size(image: Any) -> tuple[tuple[float, float] | None, str]:
     pixels = image.find("{*}Pixels") if image is not None else None
     if pixels is None:
         return None, ""
-    sizes, told = [], []
+    sizes, strange = [], []
     for axis in "YX":
         size = pixels.get(f"PhysicalSize{axis}")
         unit = pixels.get(f"PhysicalSize{axis}Unit", _DEFAULT_UNIT)
         sizes.append(0.0 if counts(unit) else converted(quantity(size, unit), "m"))
-        told += [f"{size} {unit}"] if size and not counts(unit) else []
+        strange += [f"{size} {unit}"] if size and not counts(unit) else []
     down, across = sizes
     if down and across and min(down, across) > 0:
         return (down, across), ""
-    return None, f"OME's size of a pixel, {' by '.join(told)}, is no length" if told else ""
+    return None, f"OME's size of a pixel, {' by '.join(strange)}, is no length" if strange else ""
 
 
 def ome_stack_axis(image: Any, size: int) -> Axis | None:
