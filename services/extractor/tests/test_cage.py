@@ -174,6 +174,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
         ("map_1.ser", {"map.emi", "map_1.ser"}),
         ("tescan.tif", {"tescan.tif", "tescan-tif.hdr"}),
         ("alone.dm3", {"alone.dm3"}),
+        ("warm_Heat raw.csv", {"warm_Metadata.log"}),
     ],
 )
 def test_companions_are_those_whose_names_begin_alike(
@@ -181,8 +182,8 @@ def test_companions_are_those_whose_names_begin_alike(
 ) -> None:
     for each in ("scan_master.h5", "scan_data_1.h5", "map.emi", "map_1.ser", "alone.dm3"):
         (tmp_path / each).touch()
-    (tmp_path / "tescan.tif").touch()
-    (tmp_path / "tescan-tif.hdr").touch()
+    for each in ("tescan.tif", "tescan-tif.hdr", "warm_Heat raw.csv", "warm_Metadata.log"):
+        (tmp_path / each).touch()
     assert {one.name for one in companions(tmp_path / name)} == seen
 
 

@@ -4,11 +4,11 @@ import importlib
 import logging
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.file_kinds import Companion
@@ -27,6 +27,7 @@ from nexuslims_formats.rosettasciio.kinds import (
     is_known,
     kind_of,
 )
+from nexuslims_formats.rosettasciio.light import DOUBTS, TYPE, delmic, read_hamamatsu, renishaw
 from nexuslims_formats.rosettasciio.ncem import in_order
 from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
 from nexuslims_formats.rosettasciio.ripple import read_ripple
@@ -43,8 +44,15 @@ log = logging.getLogger(__name__)
 
 _EAGER_BYTES = 256 << 20
 
+# what we set right of what the library makes of a file
+_AMENDED: Final[Mapping[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]]]] = {
+    "delmic": delmic,
+    "nexus": without_places,
+    "renishaw": renishaw,
+    "topspin": lambda parts: list(map(with_angles, parts)),
+}
 # readers of ours in front of the library's, and for where it lacks a package
-_OURS = {"zspy": read_zspy}
+_OURS = {"zspy": read_zspy, "hamamatsu": read_hamamatsu}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
 # https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
@@ -83,6 +91,7 @@ _FIELDS: tuple[Row, ...] = (
 _EDITED = ("hspy", "zspy")
 _PART_OF_MOVIE = re.compile(r"(.+)_(?!000)\d{3}(\.tvips)", re.IGNORECASE)
 _OFFSET = re.compile(r"[+-]\d{1,2}(?::?\d\d)?")
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = "1970-01-01T00:00:00"
 _PLANE = 2
 
@@ -191,11 +200,7 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
     if name == "emd":
         return in_order(path, parts)
-    if name == "topspin":
-        return list(map(with_angles, parts))
-    if name == "nexus":
-        return without_places(parts)
-    return parts
+    return _AMENDED.get(name, list)(parts)
 
 
 def _panta_rhei(module: Any, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
@@ -254,7 +259,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     axes = with_positions(tuple(axes_of(part.get("axes") or [], data.shape)))
     signal_type = str(look_up("Signal/signal_type") or "")
     is_misc = module in LOGS or LISTED in part
-    dataset_type = "Misc" if is_misc else _dataset_type(axes, signal_type)
+    dataset_type = "Misc" if is_misc else part.get(TYPE) or _dataset_type(axes, signal_type)
     if kind == "TEM" and below.get("acquisition_mode") == "STEM":
         kind = "STEM"
     others = {"Image": "Imaging", "Misc": "Log" if module in LOGS else "Misc"}
@@ -275,7 +280,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         dataset_type=dataset_type,
         data_type=f"{kind}_{technique}".strip("_"),
         shape=tuple(int(size) for size in data.shape),
-        dtype=str(data.dtype) if data.dtype.names is None else "uint8",
+        dtype=str(data.dtype if data.dtype.names is None else data.dtype[0]),
         axes=axes,
         metadata=metadata,
         extensions=extensions,
@@ -283,7 +288,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         acquired=first_moment(_acquired(look_up), _of_original(original)),
         pixels=None if part.get(UNREAD) else lambda: data,
         problems=tuple(what_is_missing(path, module)),
-        doubts=tuple(uneven(part.get("axes") or [])),
+        doubts=(*uneven(part.get("axes") or []), *part.get(DOUBTS, ())),
     )
 
 
@@ -339,7 +344,8 @@ def _acquired(look_up: Any) -> Moment | None:
     offset = {"UTC": "+00:00", "GMT": "+00:00", "Z": "+00:00"}.get(zone, zone)
     if not _OFFSET.fullmatch(offset):  # a name such as CEST: which zone it is depends on the place
         offset = ""
-    text = f"{date}T{time}" if time else f"{date}T00:00:00"
+    between = "T" if _ISO_DATE.fullmatch(str(date)) else " "  # others are as their program writes
+    text = f"{date}{between}{time}" if time else f"{date}{between}00:00:00"
     if text == _EPOCH:  # of a clock that was not set
         return None
     stated = moment("General/date and time", text + offset)

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from nexuslims_extractor.cage import identity, landlock, seccomp
 from nexuslims_formats.errors import UnsafeFileError
+from nexuslims_formats.rosettasciio.kinds import companion_of_log
 from nexuslims_formats.sandbox import places_of_python
 
 _SYSTEM_LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
@@ -128,8 +129,11 @@ def companions(file: Path) -> list[Path]:
     file
         The file. ``scan_master.h5`` has ``scan_data_1.h5``, ``map.emi`` has ``map_1.ser``. In a
         long series a file has those of its own name and of the series' name: ``map_1.ser`` has
-        ``map.emi``.
+        ``map.emi``. The log of a holder has that of its experiment: ``heating_Heat raw.csv`` has
+        ``heating_Metadata.log``.
     """
+    if file.suffix.lower() == ".csv":
+        return [companion_of_log(file)]
     if file.name.lower().endswith(_NAMING):
         return _named_in(file)
     stem = file.name.lower().rpartition(".")[0] or file.name.lower()

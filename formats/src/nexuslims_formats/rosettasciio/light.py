@@ -1,0 +1,109 @@
+"""Spectra of light: what rosettasciio makes of Renishaw, Hamamatsu and Delmic files, set right."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from nexuslims_contracts.datasets import DatasetType
+from nexuslims_formats.locales.encodings import decode
+
+DOUBTS: Final = "doubts"
+"""Key of what is strange about a dataset though all of it was read, in words."""
+TYPE: Final = "dataset_type"
+"""Key of the type of a dataset whose axes do not tell it."""
+_PLANE: Final = 2
+_SECONDS_PER_TICK: Final = 1e-7
+_TICKS: Final = "ns"
+"""The library's word for Windows' FILETIME, whose ticks are of 100 ns."""
+
+
+def renishaw(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the spectra and the picture of a ``.wdf``, whose axes the library has wrong.
+
+    Parameters
+    ----------
+    parts
+        The datasets as rosettasciio gives them: time counts ticks, but is said to be in ns, and the
+        picture in white light has its columns before its rows.
+    """
+    spectra, *pictures = parts
+    axes = [_in_seconds(axis) for axis in spectra.get("axes") or []]
+    header = (spectra.get("original_metadata") or {}).get("WDF1_1") or {}
+    measured, planned = header.get("num_spectra"), header.get("capacity")
+    ended = f"the measurement was ended after {measured} of {planned} spectra"
+    doubts = [ended] if measured != planned else []
+    return [{**spectra, "axes": axes, DOUBTS: doubts}, *map(_as_listed, pictures)]
+
+
+def _in_seconds(axis: dict[str, Any]) -> dict[str, Any]:
+    if axis.get("units") != _TICKS:
+        return axis
+    scaled = {
+        name: axis[name] * _SECONDS_PER_TICK for name in ("scale", "offset") if axis.get(name)
+    }
+    return {**axis, **scaled, "units": "s"}
+
+
+def _as_listed(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataset whose axes are in the order in which they are listed."""
+    axes = part.get("axes") or []
+    return {**part, "axes": [{**axis, "index_in_array": at} for at, axis in enumerate(axes)]}
+
+
+def read_hamamatsu(path: Path) -> list[dict[str, Any]]:
+    """Read an image of a streak camera.
+
+    Its header is in the encoding of the computer, and so is its date, of which the library takes
+    the first number for the day.
+
+    Parameters
+    ----------
+    path
+        The ``.img``.
+    """
+    from rsciio.hamamatsu import _api  # noqa: PLC0415 - for files of this kind only
+
+    class Reader(_api.IMGReader):  # type: ignore[misc] # the library has no types
+        """The library's reader, which knows UTF-8 only."""
+
+        def _IMGReader__read_utf8(self, size: int) -> str:  # noqa: N802 - its name
+            return decode(self._file_obj.read(size))[0].replace("\0", "")
+
+    with path.open("rb") as file:
+        found = Reader(file, path.stat().st_size, path.name, use_uniform_signal_axes=False)
+    metadata, original = found.metadata, found.original_metadata
+    application = original["Comment"].get("Application") or {}
+    if isinstance(application, dict) and application.get("Date"):
+        general = {"date": application["Date"], "time": application.get("Time") or ""}
+        metadata = {**metadata, "General": {**metadata["General"], **general}}
+    return [
+        {
+            "data": found.data,
+            "axes": found.axes,
+            "metadata": metadata,
+            "original_metadata": original,
+        }
+    ]
+
+
+def delmic(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the datasets of a Delmic file as what they are, with the zone of their times: UTC.
+
+    Parameters
+    ----------
+    parts
+        The datasets as rosettasciio gives them.
+    """
+    return [{**part, **_kind_of(part), "metadata": _in_utc(part["metadata"])} for part in parts]
+
+
+def _kind_of(part: dict[str, Any]) -> dict[str, DatasetType]:
+    """Return the type of a map of two dimensions at each point, which no beam diffracted into."""
+    axes = part.get("axes") or []
+    names = [axis.get("name") for axis in axes if not axis.get("navigate")]
+    if len(names) < _PLANE or len(names) == len(axes):
+        return {}
+    return {TYPE: "SpectrumImage" if "Wavelength" in names else "Image"}
+
+
+def _in_utc(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {**metadata, "General": {**(metadata.get("General") or {}), "time_zone": "UTC"}}

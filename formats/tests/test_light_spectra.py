@@ -1,0 +1,134 @@
+"""Spectra of light and streak images, whose formats rosettasciio reads: what we make of them."""
+
+import numpy as np
+import pytest
+from formats.tests import light_samples as samples
+
+from nexuslims_formats import read
+from nexuslims_formats.rosettasciio.light import TYPE, delmic
+
+
+def only(path):
+    reading = read(path)
+    assert reading.outcome == "extracted", reading.reason
+    (dataset,) = reading.datasets
+    return dataset
+
+
+def axis(dataset, number=0):
+    found = dataset.axes[number]
+    return (found.name, found.size, pytest.approx(found.scale), found.unit, found.navigate)
+
+
+def test_times_of_renishaw_are_counted_in_ticks_of_100_ns(tmp_path):
+    times = samples.START + 31_000_000 * np.arange(3)
+    found = only(samples.wdf(tmp_path / "a.wdf", 3, 2, [(samples.TIME, times)]))
+    assert (found.shape, found.dataset_type) == ((3, 8), "SpectrumImage")
+    assert axis(found) == ("Time", 3, 3.1, "s", True)
+    assert found.creation_time.isoformat() == "2022-02-03T16:13:44+00:00"
+
+
+def test_a_series_of_renishaw_over_heights_and_a_map(tmp_path):
+    heights = [(samples.HEIGHT, [-1.0, -0.5, 0.0]), (samples.TIME, [samples.START] * 3)]
+    found = only(samples.wdf(tmp_path / "a.wdf", 3, 2, heights))
+    assert (axis(found), found.axes[0].offset) == (("Z", 3, 0.5, "um", True), -1.0)
+    assert axis(found, 1) == ("Raman Shift", 8, 10.0, "1/cm", False)
+    places = [(samples.PLACE_X, [5.0, 6, 7] * 2), (samples.PLACE_Y, [1.0, 1, 1, 3, 3, 3])]
+    grid = ((5.0, 1.0, 0.0), (1.0, 2.0, 0.0), (3, 2, 1))
+    found = only(samples.wdf(tmp_path / "map.wdf", 6, 3, places, grid))
+    assert (found.shape, found.dtype) == ((2, 3, 8), "float32")
+    assert [axis(found, at)[:3] for at in (0, 1)] == [("Y", 2, 2.0), ("X", 3, 1.0)]
+
+
+def test_a_map_that_was_ended_early_says_so(tmp_path):
+    places = [(samples.PLACE_X, [0.0, 1, 2, 0, 1]), (samples.PLACE_Y, [0.0, 0, 0, 1, 1])]
+    grid = ((0.0, 0.0, 0.0), (1.0, 1.0, 0.0), (3, 3, 1))
+    found = only(samples.wdf(tmp_path / "a.wdf", 5, 3, places, grid, planned=9))
+    assert found.shape == (1, 3, 8)
+    assert "the measurement was ended after 5 of 9 spectra" in found.warnings
+
+
+def test_the_picture_in_white_light_has_rows_before_columns(tmp_path):
+    found = read(samples.wdf(tmp_path / "a.wdf", 1, 1, picture=(40, 30)))
+    spectrum, picture = found.datasets
+    assert spectrum.dataset_type == "Spectrum"
+    assert (picture.dataset_type, picture.dtype) == ("Image", "uint8")
+    assert [one.name for one in picture.axes[:2]] == ["y", "x"]
+    assert [one.size for one in picture.axes[:2]] == [30, 40]
+    assert found.preview(1) is not None
+
+
+@pytest.mark.parametrize(
+    ("date", "comment", "encoding"),
+    [
+        ("20/01/2023", "", "utf-8"),
+        ("20.01.2023", "Kürze", "cp1252"),
+        ("1/20/2023", "", "utf-8"),
+        ("2023/01/20", "露光時間は五秒です", "cp932"),
+    ],
+)
+def test_the_header_of_a_streak_image_is_in_the_words_of_its_computer(
+    tmp_path, date, comment, encoding
+):
+    path = tmp_path / "a.img"
+    found = only(samples.hamamatsu(path, date=date, comment=comment, encoding=encoding))
+    assert (found.shape, found.dataset_type) == ((4, 6), "Image")
+    assert axis(found) == ("Time", 4, 0.5, "us", False)
+    assert axis(found, 1) == ("Wavelength", 6, 0.25, "nm", False)
+    assert found.creation_time.isoformat() == "2023-01-20T11:34:55+00:00"
+    assert found.metadata["detector_type"] == "StreakCamera"
+    assert found.metadata["acquisition_time"] == {"value": 300.0, "unit": "s"}
+
+
+@pytest.mark.parametrize(
+    ("unit", "places", "shape", "expected"),
+    [
+        ("nm", {}, (4,), ("Wavelength", 4, 0.5, "nm", False)),
+        ("1/cm", {}, (4,), ("Raman Shift", 4, 0.5, "1/cm", False)),
+        ("eV", {"Y": [0, 0.5, 1]}, (3, 4), ("Y", 3, 0.5, "um", True)),
+        ("nm", {"X": [0, 1, 2], "Y": [0, 2]}, (2, 3, 4), ("Y", 2, 2.0, "um", True)),
+    ],
+)
+def test_spectra_lines_and_maps_of_labspec(tmp_path, unit, places, shape, expected):
+    channels = [535.5, 535.0, 534.5, 534.0]
+    found = only(samples.labspec(tmp_path / "a.xml", channels, unit, places))
+    kind = "SpectrumImage" if places else "Spectrum"
+    assert (found.shape, found.dataset_type, axis(found)) == (shape, kind, expected)
+    assert found.creation_time.isoformat() == "2022-06-27T16:26:24+00:00"
+    assert found.metadata["detector_type"] == "Symphony VIS"
+    assert found.metadata["exposure_time"] == {"value": 3.0, "unit": "s"}
+
+
+@pytest.mark.parametrize(
+    ("places", "shape", "kind", "expected"),
+    [
+        ({}, (4,), "Spectrum", ("Wavelength", 4, 0.5, "nm", False)),
+        ({}, (3, 4), "Image", ("time", 3, 4.0, "s", False)),
+        ({"X": ("-5", "2.5", "3")}, (3, 4), "SpectrumImage", ("X", 3, 2.5, "um", True)),
+        ({"X": ("0", "2", "3"), "Y": ("0", "1", "2")}, (2, 3, 4), "SpectrumImage",
+         ("Y", 2, 1.0, "um", True)),
+    ],
+)  # fmt: skip
+def test_spectra_series_lines_and_maps_of_trivista(tmp_path, places, shape, kind, expected):
+    frames = int(np.prod(shape[:-1]))
+    found = only(samples.trivista(tmp_path / "a.tvf", frames, places))
+    assert (found.shape, found.dataset_type, axis(found)) == (shape, kind, expected)
+    assert found.creation_time.isoformat() == "2022-06-14T13:34:27+00:00"
+    assert found.metadata["acquisition_time"] == {"value": 6.0, "unit": "s"}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("Y", "X", "Angle", "Wavelength"), "SpectrumImage"),
+        (("Y", "X", "Angle B", "Angle A"), "Image"),
+        (("Y", "X", "Wavelength"), None),
+        (("Time", "Wavelength"), None),
+    ],
+)
+def test_light_at_each_point_is_no_diffraction_and_its_times_are_in_utc(names, expected):
+    axes = [{"name": name, "navigate": name in "XY"} for name in names]
+    general = {"date": "2025-01-20", "time": "08:53:42"}
+    (found,) = delmic([{"axes": axes, "metadata": {"General": general}}])
+    assert found.get(TYPE) == expected
+    assert found["metadata"]["General"]["time_zone"] == "UTC"
