@@ -47,21 +47,36 @@ def bruker_points():
     return struct.pack("<2i", 2, 3).ljust(0x1A0, b"\0") + lines
 
 
-def bruker_bcf(folder, *, chunk=2048):
-    """Write a map in a container of small chunks."""
+def bruker_bcf(folder, *, chunk=2048, ebsd=False):
+    """Write a map in a container of small chunks, with EBSD or without."""
     image = base64.b64encode(np.arange(1, 7, dtype="<u2").tobytes()).decode()
     header = BCF.format(image=image).encode("cp1252")
     body, chunks, entries = chunk - 32, [], b""
-    for name, content in (("HeaderData", header), ("SpectrumData0", bruker_points())):
-        pieces = [content[at : at + body] for at in range(0, len(content), body)]
-        first = 1 + len(chunks)
+    tree = [("HeaderData", header, 2), ("SpectrumData0", bruker_points(), 2)]
+    tree += [("EDSDatabase", None, -1)]
+    if ebsd:
+        tree += [("EBSDDatabase", None, -1), ("HeaderData", b"<EBSD/>", 3)]
+    in_chunk = body // 512
+    listed = -(-len(tree) // in_chunk)
+    for name, content, parent in tree:
+        raw, is_folder = content or b"", content is None
+        pieces = [raw[at : at + body] for at in range(0, len(raw), body)]
+        first = listed + len(chunks)
         table = struct.pack(f"<{len(pieces)}I", *range(first + 1, first + 1 + len(pieces)))
-        chunks += [table, *pieces]
-        entries += struct.pack("<iQ208x?3x256s32x", first, len(content), False, name.encode())
-    raw = b"".join(bytes(32) + one.ljust(body, b"\0") for one in (entries[:body], *chunks))
+        chunks += [table, *pieces] if pieces else []
+        entries += struct.pack(
+            "<iQ28xi176x?3x256s32x", first, len(raw), parent, is_folder, name.encode()
+        )
+    step = 512 * in_chunk
+    lists = [entries[at : at + step] for at in range(0, len(entries), step)]
+    heads = [struct.pack("<I", at + 1).ljust(32, b"\0") for at in range(listed)]
+    heads += [bytes(32)] * len(chunks)
+    raw = b"".join(
+        head + one.ljust(body, b"\0") for head, one in zip(heads, lists + chunks, strict=True)
+    )
     whole = bytearray(b"AAMVHFSS".ljust(0x118, b"\0") + raw)
     struct.pack_into("<fI", whole, 0x124, 2.6, chunk)
-    struct.pack_into("<3I", whole, 0x140, 0, 2, len(chunks) + 1)
+    struct.pack_into("<3I", whole, 0x140, 0, len(tree), listed + len(chunks))
     path = folder / "map.bcf"
     path.write_bytes(bytes(whole))
     return path

@@ -105,12 +105,15 @@ def jeol_map(path, words=(), *, pixels="4x2"):
     return path
 
 
-def jeol_project(folder):
-    """Write a project of an image and a map of spectra."""
+def jeol_project(folder, *, others=()):
+    """Write a project of an image, a map of spectra, and files of other kinds."""
     jeol_image(folder / "View.img")
     jeol_map(folder / "View.pts", (0x8000, 0x9000, 0xB007))
+    for kind in others:
+        (folder / f"View.{kind}").write_bytes(b"of a kind that nobody reads")
     views = {
-        str(number): {"Filename": f".\\View.{kind}"} for number, kind in enumerate(("img", "pts"))
+        str(number): {"Filename": f".\\View.{kind}"}
+        for number, kind in enumerate(("img", "pts", *others))
     }
     content = {
         "FileType": "Analysis Station",

@@ -25,6 +25,12 @@ def test_a_map_and_its_image_are_read_whatever_the_chunks(tmp_path, chunk):
     assert spectra.creation_time.isoformat() == "2018-09-12T13:09:11+00:00"
 
 
+def test_the_header_is_that_of_the_x_rays_where_the_file_has_ebsd_too(tmp_path):
+    found = read(desktops.bruker_bcf(tmp_path, ebsd=True))
+    assert found.outcome == "extracted", found.reason
+    assert [dataset.shape for dataset in found.datasets] == [(2, 3), (2, 3, 8)]
+
+
 def test_counts_are_those_of_each_packing(tmp_path):
     found = read(desktops.bruker_bcf(tmp_path))
     cube = np.asarray(found.pixels(1))

@@ -60,6 +60,14 @@ def test_patterns_are_calibrated_where_the_xml_says_so(tmp_path):
     )
 
 
+def test_a_series_of_empad_may_be_told_by_the_name_of_its_file_only(tmp_path):
+    path = desktops.empad(tmp_path, size="")
+    path.write_text(path.read_text().replace("scan_x3_y2", "series_x6"))
+    (tmp_path / "scan_x3_y2.raw").rename(tmp_path / "series_x6.raw")
+    found = read(path)
+    assert (found.outcome, found.datasets[0].shape) == ("extracted", (6, 128, 128))
+
+
 def test_patterns_that_are_missing_are_said(tmp_path):
     found = read(desktops.empad(tmp_path, frames=4))
     assert found.outcome == "partial"

@@ -69,6 +69,9 @@ def test_jeol_tells_in_xml_what_the_microscope_did(tmp_path, mode, value, unit, 
         assert {axis.unit for axis in found.axes} == {"nm"}
     else:
         assert quantity(found, "camera_length") == (800, "mm")
+        # 0.25 mm on the camera, over 0.8 m and 2.508 pm
+        assert [axis.scale for axis in found.axes] == pytest.approx([0.1246, 0.1246], rel=1e-3)
+        assert {axis.unit for axis in found.axes} == {"1/nm"}
         assert "magnification" not in found.metadata
 
 

@@ -61,6 +61,21 @@ def test_a_project_is_what_it_lists(tmp_path):
     assert [dataset.shape for dataset in found.datasets] == [(3, 4), (2, 4, 4096)]
 
 
+def test_a_project_is_whole_though_it_lists_files_of_other_kinds(tmp_path):
+    found = read(stations.jeol_project(tmp_path, others=("apb",)))
+    assert found.outcome == "extracted", found.reason
+    assert len(found.datasets) == 2
+    assert any("View.apb" in words for words in found.datasets[0].warnings)
+
+
+def test_a_file_of_a_project_that_is_not_what_its_name_says_costs_itself(tmp_path):
+    path = stations.jeol_project(tmp_path)
+    (tmp_path / "View.pts").write_bytes(b"no map of spectra")
+    found = read(path)
+    assert found.outcome == "partial"
+    assert "not what its name says" in found.reason
+
+
 def test_an_absent_file_of_a_project_costs_itself(tmp_path):
     path = stations.jeol_project(tmp_path)
     (tmp_path / "View.pts").unlink()

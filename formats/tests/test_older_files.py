@@ -118,10 +118,10 @@ def test_a_zeiss_image_without_a_field_has_the_size_of_its_pixels(tmp_path):
         ({"axes": "ZYX", "unit": "nm", "spacing": 2.0}, "z", 2.0, "nm"),
         ({"axes": "TYX", "unit": "nm", "finterval": 0.5}, "time", 0.5, "s"),
         ({"axes": "TYX", "unit": "nm", "fps": 4.0}, "time", 0.25, "s"),
-        ({"axes": "CYX", "unit": "nm"}, "page", 1.0, ""),
+        ({"axes": "CYX", "unit": "nm"}, "c", 1.0, ""),
     ],
 )
-def test_a_stack_of_imagej_is_of_a_depth_or_of_a_time(tmp_path, options, name, scale, unit):
+def test_a_stack_of_imagej_is_of_a_depth_a_time_or_channels(tmp_path, options, name, scale, unit):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, PIXELS, imagej=True, metadata=options)
     pages = only(path).axes[0]

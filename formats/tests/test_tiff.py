@@ -133,6 +133,18 @@ def test_fei_sections_are_metres_and_radians(fei_tiff):
     assert signal.axes[1].scale == pytest.approx(441.942)
 
 
+def test_the_pixel_of_a_camera_in_the_chamber_is_its_field_over_its_pixels(fei_tiff):
+    text = (
+        "[User]\nDate=12/18/2017\n[Beam]\nBeam=IRBeam\nScan=\n[IRBeam]\nHFW=0.2028\nVFW=0.1455\n"
+        "[Image]\nResolutionX=768\nResolutionY=551\n"
+    )
+    path = fei_tiff("navcam.tif", np.zeros((551, 768), np.uint8), text)
+    (signal,) = FeiTiffExtractor().open(path).signals
+    y, x = signal.axes
+    assert (round(x.scale, 4), x.unit) == (264.0625, "um")
+    assert (round(y.scale, 4), y.unit) == (264.0653, "um")
+
+
 def test_repeated_sections_are_kept_apart():
     sections = ini_sections("[Gas1]\nName=Pt\n[Gas1]\nName=C\n")
     assert sections == {"Gas1": {"Name": "Pt"}, "Gas1#2": {"Name": "C"}}

@@ -104,3 +104,18 @@ def test_damaged_metadata_cost_themselves_only(tmp_path):
     found = read(path)
     assert (found.outcome, found.datasets[0].shape) == ("partial", (4, 6))
     assert "metadata of Velox are damaged" in found.reason
+
+
+@pytest.mark.parametrize("written", ["NaN", "-nan(ind)", "Infinity", "-inf"])
+def test_what_is_no_number_is_left_out_and_named(tmp_path, written):
+    path = stations.velox(tmp_path / "a.emd")
+    with h5py.File(path, "a") as file:
+        group = next(iter(file["Data/Image"].values()))
+        text = bytes(group["Metadata"][:, 0]).replace(b'"300000"', f'"{written}"'.encode())
+        del group["Metadata"]
+        group["Metadata"] = np.frombuffer(text, "uint8")[:, None]
+    _, (image,) = datasets(path)
+    assert "acceleration_voltage" not in image.metadata
+    assert f"acceleration_voltage is left out: the file has {written}, which is no number" in (
+        image.warnings
+    )

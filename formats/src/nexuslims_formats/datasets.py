@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from nexuslims_contracts.datasets import Axis, Dataset
@@ -10,7 +11,12 @@ from nexuslims_contracts.metadata import ValidMetadata, partition_metadata
 from nexuslims_contracts.text import clean_text
 from nexuslims_formats.json_tree import json_safe
 from nexuslims_formats.model import InstrumentContext, Signal
-from nexuslims_formats.plausibility import contradicting, implausible, sound_axis
+from nexuslims_formats.plausibility import (
+    contradicting,
+    implausible,
+    sound_axis,
+    without_number,
+)
 from nexuslims_formats.quantities import is_unit, spelled_unit, unit_of_length
 from nexuslims_formats.times import PlacedTime, place
 
@@ -54,6 +60,10 @@ def to_dataset(
     time = place(signal.acquired, instrument, mtime)
     axes, unsound, doubts = _sound(signal)
     doubts += signal.doubts
+    unmeasured = dict(without_number(signal.metadata))
+    doubts += unmeasured.values()
+    kept = {name: value for name, value in signal.metadata.items() if name not in unmeasured}
+    signal = replace(signal, metadata=kept) if unmeasured else signal
     valid, invalid = _validated(signal, time, file)
     problems = tuple(filter(None, (*invalid, time.problem, *unsound)))
     metadata, extensions = dict(valid.metadata), dict(valid.extensions)

@@ -30,7 +30,7 @@ _LINES: Final = 130
 _FRAME_BYTES: Final = _SIDE * _LINES * 4
 _LARGEST: Final = 16 << 20
 _MOST_POINTS: Final = 1 << 26
-_NAMED: Final = re.compile(r"_x(\d+)_y(\d+)")
+_NAMED: Final = re.compile(r"_x(\d+)(?:_y(\d+))?")
 _VIEW: Final = "iom_measurements/full_scan_field_of_view"
 _OLD_VIEW: Final = "iom_measurements/optics.get_full_scan_field_of_view"
 _FIELDS: tuple[Row, ...] = (
@@ -112,7 +112,7 @@ def _scan(look_up: Any, name: str) -> tuple[int, ...]:
     elif all(sides):
         shape = tuple(int(side or 0) for side in sides)
     elif match:
-        shape = int(match[2]), int(match[1])
+        shape = (int(match[2]), int(match[1])) if match[2] else (int(match[1]),)
     else:
         raise UnreadableFileError("the XML does not tell the size of the scan")
     if not all(side > 0 for side in shape) or math.prod(shape) > _MOST_POINTS:

@@ -1,4 +1,4 @@
-"""What the readers of X-ray and energy-loss spectra share: the energy axis and what it tells."""
+"""What the readers of spectra and patterns share: the energy axis, the energy of the beam."""
 
 import math
 from collections.abc import Iterable
@@ -10,6 +10,11 @@ from nexuslims_formats.quantities import converted, measures
 
 _SEM_KV: Final = 30.0
 """Scanning microscopes do not go beyond it; see :mod:`nexuslims_formats.plausibility`."""
+_PLANCK: Final = 6.62607015e-34
+_ELEMENTARY_CHARGE: Final = 1.602176634e-19
+_SPEED_OF_LIGHT: Final = 299792458.0
+_ELECTRON_MASS: Final = 9.1093837015e-31
+"""In SI units, as the others above."""
 
 
 def energy_axis(size: int, scale: float | None, offset: float | None, unit: str) -> Axis:
@@ -50,3 +55,16 @@ def microscope_kind(voltage: object) -> Literal["SEM", "TEM"]:
     """
     kilovolts = converted(voltage, "kV")
     return "TEM" if kilovolts is not None and kilovolts > _SEM_KV else "SEM"
+
+
+def wavelength(volts: float) -> float:
+    """Return the wavelength in nm of electrons that a voltage accelerated, relativistic.
+
+    References
+    ----------
+    CODATA 2018: h / sqrt(2 m e V (1 + e V / (2 m c^2))).
+    """
+    energy = _ELEMENTARY_CHARGE * volts
+    rest = _ELECTRON_MASS * _SPEED_OF_LIGHT**2
+    momentum = math.sqrt(2 * _ELECTRON_MASS * energy * (1 + energy / (2 * rest)))
+    return _PLANCK / momentum * 1e9

@@ -12,18 +12,37 @@ from nexuslims_formats.model import ParsedFile, Signal, unknown_signal
 from nexuslims_formats.mrc.epu import epu_beside
 from nexuslims_formats.mrc.extended import Acquisition
 from nexuslims_formats.quantities import pixel_size
-from nexuslims_formats.tiff.imagej import imagej_entries, imagej_pixel_size, imagej_stack_axis
-from nexuslims_formats.tiff.ome import ome_acquired, ome_image, ome_pixel_size, ome_stack_axis
+from nexuslims_formats.tiff.imagej import (
+    imagej_entries,
+    imagej_pixel_size,
+    imagej_stack_axes,
+    shaped_stack_axes,
+)
+from nexuslims_formats.tiff.ome import (
+    ome_acquired,
+    ome_images,
+    ome_pixel_size,
+    ome_series,
+    ome_stack_axes,
+)
+from nexuslims_formats.tiff.rasters import Raster, rasters
 from nexuslims_formats.tiff.tags import (
     DATE_TIME,
     DESCRIPTION,
     MAKE,
     MODEL,
     SOFTWARE,
+    Tiff,
     is_tiff,
     read_tiff,
 )
-from nexuslims_formats.tiff.vendor import Described, image_axes, image_signals, pixel_fields
+from nexuslims_formats.tiff.vendor import (
+    Described,
+    counted_by,
+    image_axes,
+    image_signal,
+    pixel_fields,
+)
 from nexuslims_formats.times import first_moment, moment
 
 if TYPE_CHECKING:
@@ -56,47 +75,75 @@ class PlainTiffExtractor:
         """Read the directories."""
         tiff = read_tiff(path)
         texts = {name: tiff.text(code) for name, code in _TEXT_TAGS.items() if tiff.text(code)}
-        ome, problem = ome_image(tiff)
+        images, problem = ome_images(tiff)
         beside = Acquisition()
         try:
             beside = epu_beside(path)
         except (UnreadableFileError, UnsafeFileError) as error:
             problem = problem or str(error)
-        entries = imagej_entries(tiff)
-        size, doubt = ome_pixel_size(ome)
-        if size is None and not doubt:
-            size, doubt = imagej_pixel_size(tiff, entries)
-        size = size or pixel_size(*map(beside.metadata.get, ("pixel_height", "pixel_width")))
-        described = Described(
-            data_type="TEM_Imaging" if beside.metadata else "Image",
-            metadata={**beside.metadata, **pixel_fields(size)},
-            extensions={
-                **{f"tiff_{name}": text for name, text in texts.items()},
-                **beside.extensions,
-            },
-            acquired=first_moment(
-                ome_acquired(ome),
-                beside.acquired,
-                moment("TIFF DateTime", tiff.text(DATE_TIME)),
-            ),
-            pixel_size=size,
-            doubts=(doubt,) if doubt else (),
-        )
+        series = ome_series(tiff, images)
+        signals = []
+        for raster in rasters(tiff, series):
+            image = images[series.get(raster.pages[0], 0)] if images else None
+            signal = _image(tiff, raster, image, beside, texts)
+            name = str(image.get("Name") or "").strip() if series and image is not None else ""
+            signals.append(replace(signal, name=name or signal.name))
+        if not signals:
+            raise UnreadableFileError("the TIFF file holds no image")
         return ParsedFile(
-            signals=[_of_stack(one, ome, entries) for one in image_signals(tiff, described)],
+            signals=signals,
             native=texts,
             reader=f"tiff tags {self.version}",
             problems=(problem,) if problem else (),
         )
 
 
-def _of_stack(signal: Signal, ome: Any, entries: Mapping[str, str]) -> Signal:
-    """Return a stack whose pages are of a depth or a time, if its description says so."""
-    pages = signal.axes[0]
-    if not pages.navigate:
-        return signal
-    axis = ome_stack_axis(ome, pages.size) or imagej_stack_axis(entries, pages.size)
-    return replace(signal, axes=(axis, *signal.axes[1:])) if axis else signal
+def _image(
+    tiff: Tiff, raster: Raster, image: Any, beside: Acquisition, texts: Mapping[str, str]
+) -> Signal:
+    """Return an image, or a stack with the axes that its description tells.
+
+    Parameters
+    ----------
+    tiff
+        The file.
+    raster
+        The pages.
+    image
+        What OME says of it, or None.
+    beside
+        What a file beside says of it.
+    texts
+        Those of the file's tags.
+    """
+    entries = imagej_entries(tiff)
+    size, doubt = ome_pixel_size(image)
+    if size is None and not doubt:
+        size, doubt = imagej_pixel_size(tiff, entries)
+    size = size or pixel_size(*map(beside.metadata.get, ("pixel_height", "pixel_width")))
+    described = Described(
+        data_type="TEM_Imaging" if beside.metadata else "Image",
+        metadata={**beside.metadata, **pixel_fields(size)},
+        extensions={
+            **{f"tiff_{name}": text for name, text in texts.items()},
+            **beside.extensions,
+        },
+        acquired=first_moment(
+            ome_acquired(image),
+            beside.acquired,
+            moment("TIFF DateTime", tiff.text(DATE_TIME)),
+        ),
+        pixel_size=size,
+        doubts=(doubt,) if doubt else (),
+    )
+    signal = image_signal(tiff, raster, described)
+    pages = len(raster.pages)
+    axes = (
+        ome_stack_axes(tiff, image, pages)
+        or imagej_stack_axes(entries, pages)
+        or shaped_stack_axes(tiff, pages)
+    )
+    return counted_by(signal, axes) if axes else signal
 
 
 class PlainImageExtractor:

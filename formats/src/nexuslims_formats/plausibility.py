@@ -25,7 +25,7 @@ from typing import Any, Final
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.metadata import FIELDS
 from nexuslims_contracts.units import written_unit
-from nexuslims_formats.quantities import converted, counts, measures
+from nexuslims_formats.quantities import converted, counts, is_not_finite, measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,20 @@ def implausible(
         limits = f"{'above' if rule.above else 'from'} {rule.low:g} to {rule.high:g} {unit}".strip()
         amount = f"{number:g} {unit}".strip()
         yield rule.field, f"{rule.field} of {amount} is not plausible ({limits})"
+
+
+def without_number(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of which the file says that they are no number, and how, in words.
+
+    Parameters
+    ----------
+    metadata
+        Core fields as an extractor read them.
+    """
+    for name, value in metadata.items():
+        counted = name in FIELDS and FIELDS[name].kind in ("number", "quantity")
+        if counted and isinstance(value, str) and is_not_finite(value):
+            yield name, f"{name} is left out: the file has {value.strip()}, which is no number"
 
 
 def sound_axis(axis: Axis, dataset_type: str) -> tuple[Axis, str]:

@@ -39,6 +39,7 @@ _COUNTED: Final = frozenset(
      "pixels", "point", "points", "px", "scan", "slice", "slices", "spectrum", "unitless")
 )  # fmt: skip
 _DIGIT = re.compile(r"\d")
+_NOT_FINITE: Final = re.compile(r"[-+]?(?:nan|inf)(?:inity|\(\w+\))?\b.*", re.IGNORECASE)
 _LENGTHS = ("mm", "um", "nm")
 
 
@@ -66,6 +67,11 @@ def quantity(value: Any, unit: str = "", *, comma: bool | None = None) -> Quanti
         return (float(value), unit) if abs(value) <= sys.float_info.max else None
     found = split_number(str(value), comma=comma)
     return (found[0], spelled_unit(found[1]) or unit) if found else None
+
+
+def is_not_finite(text: str) -> bool:
+    """Tell how programs write what is no number, or infinite: ``NaN``, ``-nan(ind)``, ``Inf``."""
+    return _NOT_FINITE.fullmatch(text.strip()) is not None
 
 
 def converted(value: object, unit: str) -> float | None:
@@ -176,8 +182,10 @@ def _value(raw: Any, unit: str, *, comma: bool | None) -> Value | None:
         return str(raw or "").strip() or None
     found = quantity(raw, "" if unit in (NUMBER, OWN_UNIT) else unit, comma=comma)
     if found is None:
-        # with digits in it, but no number of one reading: validation refuses and reports the text
-        return raw if isinstance(raw, str) and _DIGIT.search(raw) else None
+        # no number of one reading, or none that is finite: what is done with it is reported
+        text = str(raw) if isinstance(raw, float) else raw
+        is_reported = isinstance(text, str) and (_DIGIT.search(text) or is_not_finite(text))
+        return text if is_reported else None
     if unit == NUMBER:
         return found[0]
     return found if found[1] else None

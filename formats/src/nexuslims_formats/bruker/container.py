@@ -19,10 +19,12 @@ MAGIC: Final = b"AAMVHFSS"
 _START: Final = 0x118
 _HEAD: Final = 0x14C
 _CHUNK_HEAD: Final = 32
-_ENTRY: Final = struct.Struct("<iQ208x?3x256s32x")
+_ENTRY: Final = struct.Struct("<iQ28xi176x?3x256s32x")
 _ENTRY_SIZE: Final = 512
 _MOST_ENTRIES: Final = 4096
 _CHUNKS: Final = range(512, 1 << 24)
+_MAPS: Final = "EDSDatabase"
+"""The folder of X-ray maps; that of EBSD has files of the same names."""
 _PACKED: Final = b"AACS"
 _PACKED_HEAD: Final = 0x80
 _LARGEST_BLOCK: Final = 64 << 20
@@ -64,7 +66,7 @@ class Container:
                 raise UnreadableFileError(
                     f"the container claims {count} files in chunks of {self.chunk} bytes"
                 )
-            self.entries = dict(self._entries(file, tree, count))
+            self.entries = self._entries(file, tree, count)
 
     @property
     def end(self) -> int:
@@ -113,7 +115,21 @@ class Container:
             at += 16 + size
         return bytes(found[:limit])
 
-    def _entries(self, file: BinaryIO, tree: int, count: int) -> Iterator[tuple[str, Entry]]:
+    def _entries(self, file: BinaryIO, tree: int, count: int) -> dict[str, Entry]:
+        """Return the files by name; of several of one name the X-ray map's."""
+        listed = list(self._listed(file, tree, count))
+        folders = {at for at, (name, _, _, is_folder) in enumerate(listed)
+                   if is_folder and name == _MAPS}  # fmt: skip
+        found: dict[str, Entry] = {}
+        for name, parent, entry, is_folder in listed:
+            if not is_folder and (name not in found or parent in folders):
+                found[name] = entry
+        return found
+
+    def _listed(
+        self, file: BinaryIO, tree: int, count: int
+    ) -> Iterator[tuple[str, int, Entry, bool]]:
+        """Yield name, number of the folder, place and kind of all that is in the container."""
         in_chunk = (self.chunk - _CHUNK_HEAD) // _ENTRY_SIZE
         left = count
         for body in self._chain(file, tree, -(-count // in_chunk)):
@@ -121,9 +137,9 @@ class Container:
                 raw = body[index * _ENTRY_SIZE : (index + 1) * _ENTRY_SIZE]
                 if len(raw) < _ENTRY_SIZE:
                     raise UnreadableFileError("the list of files in the container is cut")
-                table, size, is_folder, name = _ENTRY.unpack(raw)
-                if not is_folder:
-                    yield name.split(b"\0", 1)[0].decode("utf-8", "replace"), Entry(table, size)
+                table, size, parent, is_folder, name = _ENTRY.unpack(raw)
+                plain = name.split(b"\0", 1)[0].decode("utf-8", "replace")
+                yield plain, parent, Entry(table, size), is_folder
             left -= in_chunk
 
     def _chain(self, file: BinaryIO, first: int, count: int) -> Iterator[bytes]:

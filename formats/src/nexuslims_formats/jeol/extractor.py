@@ -21,6 +21,7 @@ _PROJECT_MARK: Final = b"\0\0\0\0"
 _PROJECT_NAME: Final = b"FileType"
 _TREE: Final = 12
 _MOST_MEMBERS: Final = 10_000
+_NAMED: Final = 3
 
 
 class JeolStationExtractor:
@@ -62,6 +63,7 @@ def _read_project(extractor: JeolStationExtractor, path: Path) -> ParsedFile:
         tree = read_tree(file, _TREE, path.stat().st_size)
     signals: list[Signal] = []
     problems: list[str] = []
+    others: list[str] = []
     for name in _members(tree):
         member = path.parent.joinpath(*PureWindowsPath(name).parts)
         if not member.resolve().is_relative_to(path.parent.resolve()):
@@ -71,8 +73,11 @@ def _read_project(extractor: JeolStationExtractor, path: Path) -> ParsedFile:
                 raise UnreadableFileError("it is not there")
             with member.open("rb") as file:
                 head = file.read(4096)
+            if member.suffix.lower().removeprefix(".") not in extractor.extensions:
+                others.append(printable(name))
+                continue
             if head.startswith(_PROJECT_MARK) or not extractor.supports(member, head):
-                raise UnreadableFileError("it is of no kind that a project has")
+                raise UnreadableFileError("it is not what its name says")
             signals += (
                 replace(signal, extensions={"jeol_file": name, **signal.extensions})
                 for signal in extractor.open(member).signals
@@ -82,6 +87,9 @@ def _read_project(extractor: JeolStationExtractor, path: Path) -> ParsedFile:
     if not signals:
         words = "; ".join(problems[:3]) or "it lists none"
         raise UnreadableFileError(f"no file of the project can be read: {words}")
+    if others:  # such as the images (.apb) that follow a drift: sound, but not read
+        doubt = f"the project lists what is not read: {', '.join(others[:_NAMED])}"
+        signals[0] = replace(signals[0], doubts=(*signals[0].doubts, doubt))
     return ParsedFile(signals=signals, native=tree, reader="jeol tree", problems=tuple(problems))
 
 

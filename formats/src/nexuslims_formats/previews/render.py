@@ -55,11 +55,13 @@ def render_preview(signal: Signal) -> bytes | None:
         array = structured_to_unstructured(np.asarray(array))
     if array.size == 0:
         raise ExtractorError(f"signal {signal.name!r} holds no values")
-    return to_png(_picture(signal, array))
-
-
-def _picture(signal: Signal, array: Array) -> Image.Image:
     axes = list(signal.axes) or [Axis(size=size) for size in array.shape]
+    if signal.dataset_type == "Image":
+        array, axes = _in_a_row(array, axes)
+    return to_png(_picture(signal, array, axes))
+
+
+def _picture(signal: Signal, array: Array, axes: list[Axis]) -> Image.Image:
     if signal.to_display is not None:
         array = signal.to_display(thinned(array, axes))
         if array.ndim > len(axes):  # a palette gives each pixel its colours
@@ -84,6 +86,16 @@ def _picture(signal: Signal, array: Array) -> Image.Image:
     if array.ndim == _PLANE + 1:
         return _contact_sheet(array, axes, logarithmic=logarithmic)
     return _scanned_patterns(array, axes)
+
+
+def _in_a_row(array: Array, axes: list[Axis]) -> tuple[Array, list[Axis]]:
+    """Return images along several axes, such as depth and time, as one run of pages."""
+    planes = _PLANE + (axes[-1].name == CHANNEL)
+    above = axes[:-planes]
+    if len(above) < 2:  # noqa: PLR2004 - a run of pages already
+        return array, axes
+    pages = Axis(name="page", size=math.prod(axis.size for axis in above), navigate=True)
+    return array.reshape(-1, *array.shape[-planes:]), [pages, *axes[-planes:]]
 
 
 def _pages(array: Array, axes: list[Axis]) -> tuple[Array, list[Axis]]:

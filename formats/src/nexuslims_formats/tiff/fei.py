@@ -211,6 +211,7 @@ def _sem(sections: dict[str, dict[str, str]], xml: dict[str, Any]) -> Described:
     metadata: dict[str, Value] = dict(mapped(nested(xml), _XML_FIELDS))
     metadata |= dict(mapped(nested(sections), table))
     _correct(metadata, sections, names["beam"])
+    metadata |= _camera_pixel(metadata, sections)
     system = sections.get("System", {})
     extensions: dict[str, Any] = dict(leaves(sections, "fei"))
     extensions |= dict(leaves(xml, "fei_xml"))
@@ -251,6 +252,24 @@ def _correct(
             metadata[field] = column[key].lower()
     if str(metadata.get("detector_type", "")).lower() in _UNSET:
         metadata.pop("detector_type", None)
+
+
+def _camera_pixel(
+    metadata: Mapping[str, Value], sections: Mapping[str, Mapping[str, str]]
+) -> dict[str, Value]:
+    """Return the pixel of what is not scanned, such as the NavCam's: its field over its pixels."""
+    if "pixel_width" in metadata or "Scan" in sections:
+        return {}
+    found: dict[str, Value] = {}
+    for field, width, side in (
+        ("pixel_width", "horizontal_field_width", "ResolutionX"),
+        ("pixel_height", "vertical_field_width", "ResolutionY"),
+    ):
+        metres = converted(metadata.get(width), "m")
+        pixels = number(sections.get("Image", {}).get(side))
+        if metres and pixels and metres > 0 and pixels > 0:
+            found[field] = (metres / pixels, "m")
+    return found
 
 
 def _acquired(sections: Mapping[str, Mapping[str, str]], xml: dict[str, Any]) -> Moment | None:

@@ -30,6 +30,8 @@ _METAMORPH_PLANES = 33629
 _SHAPED = re.compile(r'\{"shape": \[([\d, ]+)\]|shape=\(([\d, ]+)\)')
 _SHAPED_BYTES = 256
 _WHOLE_SIZES = re.compile(r"\d{1,9}")
+_NAMED = re.compile(r'"axes": "([A-Z]+)"')
+_LETTERS = {"T": "time", "Z": "z", "C": "c"}
 _ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 
@@ -69,8 +71,10 @@ def imagej_pixel_size(
     return None, f"ImageJ's scale is in {' and '.join(strange)}, no length" if has_scale else ""
 
 
-def imagej_stack_axis(entries: Mapping[str, str], size: int) -> Axis | None:
-    """Return the axis of a stack's pages, where they are all of a depth or all of a time.
+def imagej_stack_axes(entries: Mapping[str, str], size: int) -> tuple[Axis, ...]:
+    """Return the axes of a stack's pages: times, depths, channels; none where they do not fit.
+
+    Of a hyperstack the channels of a place follow each other, then its depths.
 
     Parameters
     ----------
@@ -79,19 +83,56 @@ def imagej_stack_axis(entries: Mapping[str, str], size: int) -> Axis | None:
     size
         How many pages there are.
     """
-    sizes = {name: number(entries.get(name)) or 1 for name in ("slices", "frames", "channels")}
-    named = [name for name, count in sizes.items() if count > 1]
-    if named == ["slices"] and sizes["slices"] == size:
-        step, unit = number(entries.get("spacing")), entries.get("zunit", entries.get("unit", ""))
-        return stack_axis("z", size, step, unit_of_length(unit))
-    if named == ["frames"] and sizes["frames"] == size:
-        per_second = number(entries.get("fps"))
-        step = number(entries.get("finterval")) or (1 / per_second if per_second else None)
-        return stack_axis("time", size, step, "s")
-    return None
+    times, depths, channels = (
+        int(number(entries.get(name)) or 1) for name in ("frames", "slices", "channels")
+    )
+    per_second = number(entries.get("fps"))
+    interval = number(entries.get("finterval")) or (1 / per_second if per_second else None)
+    unit = unit_of_length(entries.get("zunit", entries.get("unit", "")))
+    axes = (
+        stack_axis("time", times, interval, "s"),
+        stack_axis("z", depths, number(entries.get("spacing")), unit),
+        stack_axis("c", channels),
+    )
+    return counting(axes, size)
 
 
-def stack_axis(name: str, size: int, step: float | None, unit: str) -> Axis:
+def shaped_stack_axes(tiff: Tiff, size: int) -> tuple[Axis, ...]:
+    """Return the axes of the pages of an array that tifffile wrote whole; none where not told.
+
+    Parameters
+    ----------
+    tiff
+        The file.
+    size
+        How many pages there are.
+    """
+    whole = [int(text) for text in _WHOLE_SIZES.findall(_whole_shape(tiff))]
+    names = _NAMED.search(tiff.raw(DESCRIPTION)[:_SHAPED_BYTES].decode("ascii", "replace"))
+    letters = names[1] if names and len(names[1]) == len(whole) else " " * len(whole)
+    for above in range(len(whole), 1, -1):
+        if math.prod(whole[:above]) == size:
+            pairs = zip(whole[:above], letters, strict=False)
+            axes = (stack_axis(_LETTERS.get(letter, "page"), count) for count, letter in pairs)
+            return counting(tuple(axes), size)
+    return ()
+
+
+def counting(axes: tuple[Axis, ...], size: int) -> tuple[Axis, ...]:
+    """Return the axes along which there is more than one page, if they count all of them.
+
+    Parameters
+    ----------
+    axes
+        The slowest first.
+    size
+        How many pages there are.
+    """
+    counted = tuple(axis for axis in axes if axis.size > 1)
+    return counted if math.prod(axis.size for axis in counted) == size > 1 else ()
+
+
+def stack_axis(name: str, size: int, step: float | None = None, unit: str = "") -> Axis:
     """Return an axis of pages; it counts them where no step is told.
 
     Parameters

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nexuslims_formats.energy import wavelength
 from nexuslims_formats.model import ParsedFile, Value
 from nexuslims_formats.quantities import NUMBER, Row, converted, mapped, measures, number, quantity
 from nexuslims_formats.tiff.tags import is_tiff, read_tiff
@@ -66,7 +67,10 @@ class JeolTiffExtractor:
             metadata=metadata,
             extensions=dict(leaves(tree, "jeol")),
             acquired=moment("TemReporter DateTime", look_up("DateTime")),
-            pixel_size=_pixel_size(look_up, magnification),
+            pixel_size=_pattern_pixel(look_up, metadata)
+            if diffraction
+            else _pixel_size(look_up, magnification),
+            pixel_unit="1/nm" if diffraction else "m",
             warnings=("operator",) if "operator" in metadata else (),
         )
         return ParsedFile(
@@ -111,3 +115,14 @@ def _pixel_size(look_up: Any, magnification: Value | None) -> tuple[float, float
     if not down or not across or not times:
         return None
     return 1 / (down * times), 1 / (across * times)
+
+
+def _pattern_pixel(look_up: Any, metadata: Mapping[str, Value]) -> tuple[float, float] | None:
+    """Return the size in 1/nm of a pixel of the camera, by the camera length and the wavelength."""
+    down, across = (number(look_up(f"{_RESOLUTION}/{way}")) for way in ("Vertical", "Horizontal"))
+    metres = converted(metadata.get("camera_length"), "m")
+    volts = converted(metadata.get("acceleration_voltage"), "V")
+    if not (down and across and metres and volts and min(metres, volts) > 0):
+        return None
+    per_metre = metres * wavelength(volts)
+    return 1 / (down * per_metre), 1 / (across * per_metre)

@@ -4,7 +4,7 @@ Decoding pixels stays with tifffile, except for plain uncompressed rasters, whic
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
@@ -72,14 +72,23 @@ class Raster:
     """What the file may hold besides."""
 
 
-def rasters(tiff: Tiff) -> list[Raster]:
-    """Return the images of a file: pages of one shape and type make a stack; no thumbnails."""
-    groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
+def rasters(tiff: Tiff, series: Mapping[int, int] | None = None) -> list[Raster]:
+    """Return the images of a file: pages of one shape and type make a stack; no thumbnails.
+
+    Parameters
+    ----------
+    tiff
+        The file.
+    series
+        Of which image each page is, where the file tells it: pages of two make no stack.
+    """
+    groups: dict[tuple[int, tuple[int, ...], str], list[int]] = {}
     for index, page in enumerate(tiff.pages):
         if WIDTH not in page or (index and tiff.integer(SUBFILE_TYPE, index) & _REDUCED):
             continue
-        groups.setdefault(_layout(tiff, index), []).append(index)
-    return [_raster(tiff, pages, shape, dtype) for (shape, dtype), pages in groups.items()]
+        of = (series or {}).get(index, 0)
+        groups.setdefault((of, *_layout(tiff, index)), []).append(index)
+    return [_raster(tiff, pages, shape, dtype) for (_, shape, dtype), pages in groups.items()]
 
 
 def _raster(tiff: Tiff, pages: list[int], shape: tuple[int, ...], dtype: str) -> Raster:

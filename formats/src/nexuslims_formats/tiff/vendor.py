@@ -1,5 +1,6 @@
 """What the extractors of vendors' TIFF files share: from rasters to signals."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ class Described:
     acquired: Moment | None = None
     dataset_type: DatasetType = "Image"
     pixel_size: tuple[float, float] | None = None
-    """Height and width of a pixel in metres."""
+    """Height and width of a pixel in :attr:`pixel_unit`."""
+    pixel_unit: str = "m"
     rows: int | None = None
     """Rows of the image proper, where a strip of words hangs below it."""
     warnings: tuple[str, ...] = ()
@@ -48,17 +50,33 @@ def image_signals(tiff: Tiff, described: Described) -> list[Signal]:
     found = rasters(tiff)
     if not found:
         raise UnreadableFileError("the TIFF file holds no image")
-    return [_signal(tiff, raster, described) for raster in found]
+    return [image_signal(tiff, raster, described) for raster in found]
 
 
-def _signal(tiff: Tiff, raster: Raster, described: Described) -> Signal:
+def image_signal(tiff: Tiff, raster: Raster, described: Described) -> Signal:
+    """Return one raster of a file with a vendor's metadata.
+
+    Parameters
+    ----------
+    tiff
+        The file.
+    raster
+        Of the file.
+    described
+        What its vendor's metadata say.
+    """
     return Signal(
         name=tiff.path.stem,
         dataset_type=described.dataset_type,
         data_type=described.data_type,
         shape=raster.shape,
         dtype=raster.dtype,
-        axes=image_axes(raster.shape, described.pixel_size, pages=len(raster.pages) > 1),
+        axes=image_axes(
+            raster.shape,
+            described.pixel_size,
+            pages=len(raster.pages) > 1,
+            unit=described.pixel_unit,
+        ),
         metadata=described.metadata,
         extensions=described.extensions,
         warnings=described.warnings,
@@ -68,6 +86,38 @@ def _signal(tiff: Tiff, raster: Raster, described: Described) -> Signal:
         problems=tuple(filter(None, (tiff.problem, raster.problem, raster.warning))),
         doubts=tuple(filter(None, (*described.doubts, raster.doubt))),
     )
+
+
+def counted_by(signal: Signal, axes: tuple[Axis, ...]) -> Signal:
+    """Return a stack whose pages are along several axes.
+
+    Parameters
+    ----------
+    signal
+        Whose first axis counts pages.
+    axes
+        Those of the pages, the slowest first.
+    """
+    shape = (*(axis.size for axis in axes), *signal.shape[1:])
+    opener = signal.pixels
+    return replace(
+        signal,
+        shape=shape,
+        axes=(*axes, *signal.axes[1:]),
+        pixels=_shaped(opener, shape) if opener else None,
+    )
+
+
+def _shaped(
+    opener: "Callable[[], np.ndarray]", shape: tuple[int, ...]
+) -> "Callable[[], np.ndarray]":
+    """Give pages their axes, if all were read: of a long stack only some are."""
+
+    def open_pixels() -> "np.ndarray":
+        array = opener()
+        return array.reshape(shape) if array.size == math.prod(shape) else array
+
+    return open_pixels
 
 
 def describe_signal(signal: Signal, described: Described) -> Signal:
@@ -110,7 +160,11 @@ def pixel_fields(pixel_size: tuple[float, float] | None) -> dict[str, Value]:
 
 
 def image_axes(
-    shape: tuple[int, ...], pixel_size: tuple[float, float] | None, *, pages: bool = False
+    shape: tuple[int, ...],
+    pixel_size: tuple[float, float] | None,
+    *,
+    pages: bool = False,
+    unit: str = "m",
 ) -> tuple[Axis, ...]:
     """Return the axes of an image, or of a stack of pages, with the pixel size in a readable unit.
 
@@ -119,16 +173,18 @@ def image_axes(
     shape
         ``(pages, rows, columns, channels)``, the first and the last where there are any.
     pixel_size
-        Height and width in metres.
+        Height and width.
     pages
         Whether the first axis counts pages.
+    unit
+        Of the size: metres, which are written in the unit that reads best, or that of a pattern.
     """
     axes = [Axis(name="page", size=shape[0], navigate=True)] if pages else []
     spatial = shape[1:] if pages else shape
-    for name, size, metres in zip(("y", "x"), spatial, pixel_size or (0.0, 0.0), strict=False):
-        if metres:
-            scale, unit = readable_length(metres)
-            axes.append(Axis(name=name, size=size, scale=scale, unit=unit))
+    for name, size, step in zip(("y", "x"), spatial, pixel_size or (0.0, 0.0), strict=False):
+        if step:
+            scale, written = readable_length(step) if unit == "m" else (step, unit)
+            axes.append(Axis(name=name, size=size, scale=scale, unit=written))
         else:
             axes.append(Axis(name=name, size=size))
     if len(spatial) == _COLOURS:
