@@ -1,5 +1,6 @@
 """What a reader that was taken over can still do: nothing."""
 
+import contextlib
 import json
 import os
 import re
@@ -9,24 +10,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_extractor.cage import child, landlock, seccomp, syscalls
-from nexuslims_extractor.cage.child import Kind, Reply, run
-from nexuslims_extractor.cage.reading import Job, _checked
+from nexuslims_extractor.cage.child import Kind, run
+from nexuslims_extractor.cage.reading import Job
 from nexuslims_extractor.cage.walls import Cage, Walls, companions
 from nexuslims_extractor.checks import check_walls
-from nexuslims_extractor.errors import WorkerError
-from nexuslims_extractor.extraction import Extraction, FileFacts, from_bytes, to_bytes
 from nexuslims_extractor.workers import WorkerPool
 from nexuslims_formats.errors import UnsafeFileError
-from nexuslims_formats.model import NOBODY, InstrumentContext
+from nexuslims_formats.model import InstrumentContext
 from nexuslims_shared.settings import Settings
 
 needs_landlock = pytest.mark.skipif(not landlock.abi(), reason="this kernel has no Landlock")
 needs_seccomp = pytest.mark.skipif(not seccomp.is_available(), reason="no seccomp here")
 
 ATTACKS = """
-import ctypes, json, os, signal, socket, sys
+import ctypes, json, mmap, os, signal, socket, stat, sys, threading
 from nexuslims_extractor.profiles import Profile
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -46,6 +44,42 @@ def runs():
     arguments = (ctypes.c_char_p * 2)(b"/bin/true", None)
     libc.execve(b"/bin/true", arguments, arguments)
     return False  # where it works, it does not return
+
+def runs_from_memory():
+    program = libc.memfd_create(b"program", 0)
+    os.write(program, open(sys.executable, "rb").read())
+    libc.fexecve(program, None, None)
+    return False
+
+def watches(folder):
+    queue = libc.inotify_init()
+    return queue >= 0 and libc.inotify_add_watch(queue, os.fsencode(folder), 0xFFF) >= 0
+
+def marks(path):
+    flags, descriptor = ctypes.c_int(), os.open(path, os.O_RDONLY)
+    libc.ioctl(descriptor, ctypes.c_ulong(0x80086601), ctypes.byref(flags))
+    return libc.ioctl(descriptor, ctypes.c_ulong(0x40086602), ctypes.byref(flags)) == 0
+
+def sends_a_signal_by_a_pipe():
+    descriptor = os.pipe()[0]
+    return libc.fcntl(descriptor, 8, os.getppid()) == 0 and libc.fcntl(descriptor, 10, 9) == 0
+
+def is_somewhere(descriptor):
+    found = os.fstat(descriptor)
+    return not stat.S_ISFIFO(found.st_mode) and found.st_rdev != os.stat("/dev/null").st_rdev
+
+def has_threads(count):
+    threading.stack_size(32768)
+    done, started = threading.Event(), []
+    try:
+        for _ in range(count):
+            started.append(threading.Thread(target=done.wait))
+            started[-1].start()
+    except RuntimeError:
+        return False
+    finally:
+        done.set()
+    return True
 
 def attack(signal_, native, path):
     workers = sys.modules["nexuslims_extractor.workers"]
@@ -83,6 +117,38 @@ def attack(signal_, native, path):
         "find what was open": lambda: any(
             os.path.exists(f"/proc/self/fd/{{number}}") for number in range(4, 20)
         ),
+        "find a log or a terminal": lambda: any(map(is_somewhere, range(3))),
+        "type into the terminal": lambda: any(
+            libc.ioctl(number, 0x5412, b"x") == 0 for number in range(3)
+        ),
+        "run a program from memory": runs_from_memory,
+        "have memory that is not counted": lambda: bool(mmap.mmap(-1, 1 << 20)),
+        "have a file in memory": lambda: libc.memfd_create(b"x", 0) >= 0,
+        "have shared memory": lambda: libc.shmget(1, 4096, 0o1666) >= 0,
+        "have a queue": lambda: libc.msgget(1, 0o1666) >= 0,
+        "have a semaphore": lambda: libc.semget(1, 1, 0o1666) >= 0,
+        "have a key": lambda: libc.syscall(248, b"user", b"a", b"b", 1, -3) >= 0,
+        "have a ring": lambda: libc.syscall(425, 4, ctypes.create_string_buffer(512)) >= 0,
+        "have a namespace": lambda: libc.unshare(0x10000000) == 0,
+        "have more threads than others leave": lambda: has_threads(2000),
+        "watch the folder of others": lambda: watches(os.path.dirname(OTHER)),
+        "watch the whole disk": lambda: libc.fanotify_init(0, 0) >= 0,
+        "read another's notes": lambda: libc.getxattr(os.fsencode(OTHER), b"user.x", None, 0) >= 0,
+        "mark the file": lambda: marks(path),
+        "hold the file back": lambda: libc.fcntl(os.open(path, os.O_RDONLY), 1024, 0) == 0,
+        "signal by a pipe": sends_a_signal_by_a_pipe,
+        "signal everybody": lambda: libc.kill(-1, 0) == 0 or libc.kill(0, 0) == 0,
+        "slow the service down": lambda: libc.setpriority(0, os.getppid(), 5) == 0,
+        "move the service": lambda: libc.sched_setaffinity(
+            os.getppid(), 8, ctypes.byref(ctypes.c_ulong(1))
+        ) == 0,
+        "hold a process of the service": lambda: libc.syscall(434, os.getppid(), 0) >= 0,
+        "copy the service's memory": lambda: libc.syscall(310, os.getppid(), 0, 0, 0, 0, 0) >= 0,
+        "see what the service has open": lambda: bool(os.listdir(f"/proc/{{os.getppid()}}/fd")),
+        "see where the service is": lambda: bool(os.readlink(f"/proc/{{os.getppid()}}/cwd")),
+        "speak to the kernel": lambda: libc.socket(16, 3, 0) >= 0,
+        "have a pair of sockets": lambda: libc.socketpair(1, 1, 0, (ctypes.c_int * 2)()) == 0,
+        "write all disks": lambda: libc.syncfs(os.open(path, os.O_RDONLY)) == 0,
     }}
     done = []
     for name, attempt in attempts.items():
@@ -110,6 +176,8 @@ async def test_no_attack_succeeds(
     (tmp_path / ".env").write_text("NX_CDCS_TOKEN=hunter2")
     monkeypatch.chdir(tmp_path)
     (others / "secret_001.tif").write_bytes(b"secret")
+    with contextlib.suppress(OSError):  # not every file system has them
+        os.setxattr(others / "secret_001.tif", "user.x", b"secret")
     (folder / "image.txt").write_bytes(b"content")
     attacks = ATTACKS.format(here=str(tmp_path), other=str(others / "secret_001.tif"))
     (profiles / "attack.py").write_text(attacks)
@@ -120,7 +188,7 @@ async def test_no_attack_succeeds(
     reply = re.search(r"\[\d+, \[.*?\]\]", str(found.reason))
     assert reply is not None, found.reason
     count, done = json.loads(reply[0])
-    assert (done, count) == ([], 29)
+    assert (done, count) == ([], 57)
     assert sorted(path.name for path in folder.iterdir()) == ["image.txt"]
 
 
@@ -202,70 +270,6 @@ def test_a_long_series_is_no_family(tmp_path: Path) -> None:
     assert {one.name for one in companions(tmp_path / "map_42.ser")} == {"map_42.ser", "map.emi"}
 
 
-def nothing() -> None:
-    """No walls."""
-
-
-def test_a_process_says_what_it_found_and_how_it_ended() -> None:
-    assert run(nothing, lambda send: send(Kind.RESULT, b"x" * 300_000), seconds=20) == Reply(
-        result=b"x" * 300_000
-    )
-    assert run(nothing, lambda send: os._exit(3), seconds=20).exitcode == 3
-    assert run(nothing, lambda send: os.kill(os.getpid(), 11), seconds=20).exitcode == -11
-    assert run(nothing, lambda send: 1 // 0, seconds=20).failure == (  # type: ignore[arg-type,return-value]
-        "ZeroDivisionError: integer division or modulo by zero"
-    )
-
-
-def test_a_process_that_takes_too_long_or_says_too_much_is_ended(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    reading, writing = os.pipe()
-
-    def wait(send: child.Send) -> None:
-        send(Kind.STEP, b"finishing")
-        os.read(reading, 1)
-
-    def talk(send: child.Send) -> None:
-        while True:
-            send(Kind.STEP, b"x" * 100_000)
-
-    monkeypatch.setattr(child, "_open_descriptors", set)
-    reply = run(nothing, wait, seconds=0.2)
-    assert (reply.late, reply.step) == (True, "finishing")
-    monkeypatch.setattr(child, "_LARGEST", 1_000_000)
-    assert run(nothing, talk, seconds=20).exitcode == -9
-    os.close(reading)
-    os.close(writing)
-
-
-def extraction(**changes: object) -> Extraction:
-    facts = FileFacts("image.txt", 7, "2026-01-01T00:00:00+00:00", "")
-    values = {"file": facts, "outcome": "extracted", "extractor": NOBODY, **changes}
-    return Extraction(**values)  # type: ignore[arg-type]
-
-
-def test_what_a_process_made_must_be_its_own_and_what_it_says(tmp_path: Path) -> None:
-    job = Job(path=Path("image.txt"), artifacts_root=tmp_path, relative_path="T/image.txt")
-    claimed = ArtifactRef(path="records/x.xml", sha256="0" * 64, size=1)
-    for found, made in [
-        (extraction(), {"../../evil": b"x"}),
-        (extraction(), {"records/x.xml": b"x"}),
-        (extraction(previews=(claimed,)), {}),
-        (extraction(previews=(claimed,)), {"records/x.xml": b"y"}),
-    ]:
-        with pytest.raises(WorkerError, match="something else"):
-            _checked(found, Reply(artifacts=made), job)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_extraction_is_the_same_behind_the_pipe() -> None:
-    found = extraction(reason="half of it: é", failure=None)
-    assert from_bytes(to_bytes(found), Path("image.txt")) == found
-    odd = os.fsdecode(b"\xff.txt")
-    assert from_bytes(to_bytes(found), Path(odd)).file.path == odd
-
-
 # --- the filter ---
 
 HEADERS = {
@@ -339,6 +343,12 @@ def test_the_filter_refuses_what_it_should_and_nothing_else(machine: str, column
     assert decide(machine, number("kill"), 4712) == "refuse"
     assert decide(machine, number("prlimit64"), 0, 7, 0) == "allow"
     assert decide(machine, number("prlimit64"), 0, 7, 1) == "refuse"
+    for asked, verdict in [(0x5401, "allow"), (0x5412, "refuse"), (0x40086602, "refuse")]:
+        assert decide(machine, number("ioctl"), 0, asked) == verdict
+    for asked, verdict in [(3, "allow"), (8, "refuse"), (1024, "refuse"), (1030, "allow")]:
+        assert decide(machine, number("fcntl"), 0, asked) == verdict
+    for flags, verdict in [(0x22, "allow"), (0x01, "allow"), (0x21, "refuse"), (0x23, "refuse")]:
+        assert decide(machine, number("mmap"), 0, 0, 0, flags) == verdict
     assert decide(machine, 0, architecture=1) == "kill"
     assert decide(machine, 0x40000000) == "refuse"
 
@@ -351,9 +361,15 @@ async def test_the_doctor_says_which_walls_there_are(monkeypatch: pytest.MonkeyP
     assert (finding.what, finding.problem) == ("worker walls", "")
     assert "audit hook" in finding.detail
     assert Walls(0, False).present() == ["audit hook"]
-    assert len(Walls(0, False).lacking()) == 3
-    assert "not root" in Walls(0, False).lacking()[-1]
-    assert Walls(7, True).lacking() == []
+    assert len(Walls(0, False).lacking()) == 4
+    assert "not root" in Walls(0, False).lacking()[-2]
+    assert "use the network" in Walls(7, False).lacking()[0]
+    assert "use the network" not in Walls(7, False, namespaces=True).lacking()[0]
+    (threads,) = Walls(7, True).lacking()
+    assert "as many threads" in threads
+    assert Walls(7, True, namespaces=True).present()[-2] == "namespaces of its own"
+    assert Walls(7, True, namespaces=True).lacking() == []
+    assert Walls(7, True, own_user=True).lacking() == []
     assert Walls(7, True, own_user=True).present() == [
         "Landlock 7", "seccomp", "a user of its own", "audit hook",
     ]  # fmt: skip

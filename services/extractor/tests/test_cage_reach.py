@@ -2,7 +2,10 @@
 
 import contextlib
 import ctypes
+import errno
 import os
+import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +120,39 @@ def test_a_file_that_nobody_could_read_is_read_by_who_can(
     monkeypatch.setattr(os, "open", refuses)
     reply = run(lambda: cage.close_around(path, [], []), work, seconds=20)
     assert (reply.result, reply.failure) == (b"content (0, 0, 0)", None)
+
+
+@pytest.mark.skipif(not identity.has_namespaces(), reason="nobody may have namespaces here")
+def test_who_is_not_root_has_nothing_in_common_with_the_service(tmp_path: Path) -> None:
+    """Without Landlock and seccomp: neither its memory nor the network, and few threads."""
+    user = 65533 if os.geteuid() == 0 else os.geteuid()
+    service = subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=user)
+    environment = Path(f"/proc/{service.pid}/environ")
+
+    def become_user() -> None:
+        if os.geteuid() == 0:
+            os.setresuid(user, user, user)
+
+    def enter() -> None:
+        become_user()
+        Cage(Walls(0, seccomp=False, namespaces=True)).close_around(tmp_path, [], [])
+
+    def work(send: child.Send) -> None:
+        facts = [socket.socket().connect_ex(("127.0.0.1", 9)) == errno.ENETUNREACH]
+        try:
+            facts.append(not environment.read_bytes())
+        except PermissionError:
+            facts.append(True)
+        facts.append("CapPrm:\t0000000000000000\n" in Path("/proc/self/status").read_text())
+        facts.append(resource.getrlimit(resource.RLIMIT_NPROC)[0] <= identity.MOST_THREADS)
+        send(Kind.RESULT, str(facts).encode())
+
+    try:
+        free, caged = (run(one, work, seconds=20) for one in (become_user, enter))
+    finally:
+        service.communicate()
+    assert (free.result or b"")[:13] == b"[False, False"
+    assert (caged.result, caged.failure) == (b"[True, True, True, True]", None)
 
 
 IMPORTS = """

@@ -51,6 +51,17 @@ def extraction(**changes):
     return Extraction(**{**facts, "datasets": (dataset(),), **changes})
 
 
+def test_what_is_too_long_for_an_event_is_a_failure():
+    long = extraction(datasets=tuple(dataset(name="n" * 1000) for _ in range(300)))
+    event = to_event(long, FILE)
+    assert isinstance(event, ExtractionFailed)
+    assert (event.failure, event.extractor) == ("failed", EXTRACTOR)
+    assert "longer than an event may be" in event.reason
+    talkative = to_event(extraction(outcome="partial", reason="x" * 500_000), FILE)
+    assert isinstance(talkative, MetadataExtracted)
+    encode(envelop(talkative, source="test"))
+
+
 def test_what_was_read_is_stated_with_who_read_it():
     event = to_event(extraction(), FILE, "r1")
     assert isinstance(event, MetadataExtracted)

@@ -44,11 +44,12 @@ class Dangerous:
             signal_ = Signal(name="s", dataset_type="Image", data_type="SEM_Imaging", pixels=die)
             return ParsedFile(signals=[signal_], problems=("half is missing",))
         if path.stem.startswith("shrink"):
-            file = os.memfd_create("a file that somebody else cuts short")
-            os.write(file, b"content")
-            with mmap.mmap(file, 7) as data:
-                ctypes.CDLL(None).ftruncate(file, 0)
-                return data[0]
+            libc, page = ctypes.CDLL(None), mmap.PAGESIZE
+            libc.mmap.restype = ctypes.c_void_p
+            with path.open("rb") as file:  # mapped as when it was longer
+                length, start = ctypes.c_size_t(2 * page), ctypes.c_long(0)
+                at = libc.mmap(None, length, 1, 1, file.fileno(), start)
+            return ctypes.string_at(at + page, 1)
         if path.stem.startswith("print"):
             os.write(1, b"look at me")
         if path.stem.startswith("fetch"):

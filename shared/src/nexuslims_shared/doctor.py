@@ -157,7 +157,7 @@ async def repair(findings: Iterable[Finding]) -> list[Repaired]:
     for one in sorted(wanted.values(), key=lambda each: (each.order, each.name)):
         try:
             what = await one.act()
-        except (SharedError, ContractError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - one that fails must not keep others from trying
             done.append(Repaired(one.name, False, hide(str(error) or type(error).__name__)))
         else:
             done.append(Repaired(one.name, True, hide(what)))

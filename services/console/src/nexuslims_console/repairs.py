@@ -60,16 +60,18 @@ def restart_service(settings: Settings, name: str) -> Repair:
 
 
 def _restart(services: Services, name: str) -> str:
-    """End a service; whoever keeps it running starts it again."""
-    at = services().get(name)
-    if at is None:
+    """End a service; whoever keeps it running starts it again, and may be about to."""
+    running = services()
+    if not running:
         raise ConsoleError(f"{name} does not run here: start it with `nexuslims up`")
-    how = end_process(at["pid"], patience=_END_S)
+    at = running.get(name)
+    how = end_process(at["pid"], patience=_END_S) if at else "had ended"
     begin = time.monotonic()
     while time.monotonic() - begin < _START_S:
         new = services().get(name)
-        if new and new["pid"] != at["pid"]:
-            return f"process {at['pid']} {how}, and {new['pid']} took its place"
+        if new and (at is None or new["pid"] != at["pid"]):
+            former = f"process {at['pid']}" if at else name
+            return f"{former} {how}, and {new['pid']} took its place"
         time.sleep(_POLL_S)
     raise ConsoleError(f"{name} {how}, and nobody started it again: run `nexuslims up`")
 

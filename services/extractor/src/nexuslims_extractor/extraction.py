@@ -17,6 +17,9 @@ from nexuslims_formats.model import Outcome
 from nexuslims_formats.stores import head_of
 from nexuslims_formats.times import from_mtime
 
+LONGEST_REASON: Final = 4000
+"""Letters of why a file was not read, or not all of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:

@@ -4,7 +4,7 @@ from typing import Final
 
 from nexuslims_contracts.envelope import MAX_EVENT_BYTES
 from nexuslims_contracts.events import ExtractionFailed, FileIndexed, MetadataExtracted
-from nexuslims_extractor.extraction import Extraction
+from nexuslims_extractor.extraction import LONGEST_REASON, Extraction
 
 ROOM_FOR_ENVELOPE: Final = 8 * 1024
 
@@ -27,22 +27,15 @@ def to_event(
     -------
     MetadataExtracted or ExtractionFailed
         Extensions that are too long for an event are left out of it; they are in the JSON
-        artifacts, and the event says so.
+        artifacts, and the event says so. What is too long without them is a failure.
     """
     if extraction.failed:
-        return ExtractionFailed(
-            session=file.session,
-            file=file.file,
-            failure=extraction.failure or "failed",
-            reason=extraction.reason or "no reason was given",
-            extractor=extraction.extractor,
-            request=request,
-        )
+        return _failure(extraction, file, request, extraction.reason or "no reason was given")
     event = MetadataExtracted(
         session=file.session,
         file=file.file,
         outcome="partial" if extraction.outcome == "partial" else "extracted",
-        reason=extraction.reason or "",
+        reason=(extraction.reason or "")[:LONGEST_REASON],
         extractor=extraction.extractor,
         sha256=extraction.file.sha256,
         datasets=extraction.datasets,
@@ -53,4 +46,20 @@ def to_event(
     if len(event.model_dump_json()) <= MAX_EVENT_BYTES - ROOM_FOR_ENVELOPE:
         return event
     bare = tuple(dataset.model_copy(update={"extensions": {}}) for dataset in event.datasets)
-    return event.model_copy(update={"datasets": bare, "extensions_in_artifact": True})
+    event = event.model_copy(update={"datasets": bare, "extensions_in_artifact": True})
+    if len(event.model_dump_json()) <= MAX_EVENT_BYTES - ROOM_FOR_ENVELOPE:
+        return event
+    return _failure(extraction, file, request, "its metadata is longer than an event may be")
+
+
+def _failure(
+    extraction: Extraction, file: FileIndexed, request: str, reason: str
+) -> ExtractionFailed:
+    return ExtractionFailed(
+        session=file.session,
+        file=file.file,
+        failure=extraction.failure or "failed",
+        reason=reason[:LONGEST_REASON],
+        extractor=extraction.extractor,
+        request=request,
+    )

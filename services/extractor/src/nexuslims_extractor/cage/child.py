@@ -5,23 +5,29 @@ it found. Whoever listens trusts none of it: it is parsed as data, and is of a b
 """
 
 import ctypes
-import json
 import os
+import resource
 import selectors
 import signal
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
+
+from nexuslims_contracts.text import printable
 
 _PR_SET_PDEATHSIG: Final = 1
 _HEADER: Final = struct.Struct("!BI")
 _LARGEST: Final = 512 << 20
 """Bytes that a process may say in all: far more than metadata and previews ever are."""
 _CHUNK: Final = 1 << 20
+_MOST_PRINTED: Final = 64 << 10
+"""Bytes that are passed on of what a process prints."""
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -32,7 +38,7 @@ class Kind(IntEnum):
     STEP = 1
     """What is done next."""
     ARTIFACT = 2
-    """A file that was made: its place as JSON, a line feed, its bytes."""
+    """A file that was made: its place, a zero byte, its bytes."""
     RESULT = 3
     """What was found."""
     FAILURE = 4
@@ -82,41 +88,55 @@ def run(enter: Callable[[], None], work: Callable[[Send], None], *, seconds: flo
     """
     parent = os.getpid()
     listening, speaking = os.pipe()
+    overhearing, printing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _be_child(enter, work, parent, speaking)
+        _be_child(enter, work, parent, speaking, printing)
     os.close(speaking)
-    reply = Reply()
+    os.close(printing)
+    reply, printed = Reply(), bytearray()
     try:
-        _listen(listening, reply, time.monotonic() + seconds)
+        _listen(listening, overhearing, reply, printed, time.monotonic() + seconds)
     finally:
-        os.close(listening)
         os.kill(pid, signal.SIGKILL)  # whatever it still does: nobody listens
         _, status = os.waitpid(pid, 0)
+        os.set_blocking(overhearing, False)  # a process that it started may keep it open
+        with suppress(BlockingIOError):
+            printed += os.read(overhearing, _MOST_PRINTED)
+        os.close(listening)
+        os.close(overhearing)
+    _print(bytes(printed))
     if reply.exitcode == 0 and not reply.late:
         reply.exitcode = os.waitstatus_to_exitcode(status)
     return reply
 
 
 def _be_child(
-    enter: Callable[[], None], work: Callable[[Send], None], parent: int, speaking: int
+    enter: Callable[[], None],
+    work: Callable[[Send], None],
+    parent: int,
+    speaking: int,
+    printing: int,
 ) -> None:
     """Work, say how it went, and end; nothing of the parent's is cleaned up here."""
     code = 1
     try:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == parent:
-            code = _enter_and_work(enter, work, speaking)
+            code = _enter_and_work(enter, work, speaking, printing)
     finally:
         os._exit(code)
 
 
-def _enter_and_work(enter: Callable[[], None], work: Callable[[Send], None], speaking: int) -> int:
+def _enter_and_work(
+    enter: Callable[[], None], work: Callable[[Send], None], speaking: int, printing: int
+) -> int:
     def send(kind: Kind, payload: bytes) -> None:
         _write(speaking, _HEADER.pack(kind, len(payload)) + payload)
 
     try:
-        inherited = _open_descriptors() - {1, 2, speaking}
+        inherited = _open_descriptors() - {0, 1, 2, speaking}
+        _redirect(printing)
         enter()
         for descriptor in inherited:
             os.close(descriptor)
@@ -125,6 +145,16 @@ def _enter_and_work(enter: Callable[[], None], work: Callable[[Send], None], spe
         text = f"{type(error).__name__}: {error}"
         send(Kind.FAILURE, text.encode("utf-8", "backslashreplace"))
     return 0
+
+
+def _redirect(printing: int) -> None:
+    """Have no log to fill and no terminal to type into: what is printed goes through a pipe."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(printing, 1)
+    os.dup2(printing, 2)
+    os.close(nothing)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -147,23 +177,40 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-def _listen(descriptor: int, reply: Reply, deadline: float) -> None:
+def _listen(
+    listening: int, overhearing: int, reply: Reply, printed: bytearray, deadline: float
+) -> None:
     """Take in what comes until the end, the deadline, or too much."""
     buffer, total = bytearray(), 0
     with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
+        selector.register(listening, selectors.EVENT_READ)
+        selector.register(overhearing, selectors.EVENT_READ)
         while True:
             left = deadline - time.monotonic()
-            if left <= 0 or not selector.select(left):
+            ready = selector.select(left) if left > 0 else []
+            if not ready:
                 reply.late = True
                 return
-            data = os.read(descriptor, _CHUNK)
-            total += len(data)
-            if not data or total > _LARGEST:
-                return
-            buffer += data
-            for kind, payload in _frames(buffer):
-                _take(reply, kind, payload)
+            for key, _ in ready:
+                data = os.read(key.fd, _CHUNK)
+                total += len(data)
+                if total > _LARGEST or (key.fd == listening and not data):
+                    return
+                if key.fd == overhearing:
+                    printed += data[: _MOST_PRINTED - len(printed)]
+                    if not data:
+                        selector.unregister(overhearing)
+                    continue
+                buffer += data
+                for kind, payload in _frames(buffer):
+                    _take(reply, kind, payload)
+
+
+def _print(printed: bytes) -> None:
+    """Pass on what was printed, without what a terminal or a reader of logs would obey."""
+    for line in printed[:_MOST_PRINTED].decode("utf-8", "backslashreplace").splitlines():
+        sys.stderr.write(f"{printable(line)}\n")
+    sys.stderr.flush()
 
 
 def _frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
@@ -180,8 +227,8 @@ def _take(reply: Reply, kind: int, payload: bytes) -> None:
     if kind == Kind.STEP:
         reply.step = payload.decode("utf-8", "replace")
     elif kind == Kind.ARTIFACT:
-        place, _, content = payload.partition(b"\n")
-        reply.artifacts[str(json.loads(place))] = content
+        place, _, content = payload.partition(b"\0")
+        reply.artifacts[os.fsdecode(place)] = content
     elif kind == Kind.RESULT:
         reply.result = payload
     elif kind == Kind.FAILURE:

@@ -1,13 +1,15 @@
-"""A user of its own for who reads a file, where the service is root: it may read, and that is all.
+"""A user of its own for who reads a file, where the service is root; else namespaces of its own.
 
-Without root there is no user to become. A user namespace would give the reader capabilities over
-what it makes in it, and more of the kernel to attack, but no more distance from the service: files
-and signals go by the user outside (user_namespaces(7)). So what a reader of the service's own user
-could do is left to Landlock and seccomp.
+Root becomes nobody, who may read and do nothing else. Without root there is no user to become:
+there the reader gets namespaces for users, the network and shared memory, where the host allows
+(user_namespaces(7)). Files and signals still go by the user outside; but memory and environment of
+the service are out of reach without Landlock, too, and the network without seccomp. Capabilities in
+the namespace are given up at once.
 """
 
 import ctypes
 import os
+import resource
 import stat
 import sys
 from pathlib import Path
@@ -19,6 +21,10 @@ _SET_PARENT_SIGNAL, _GET_PARENT_SIGNAL = 1, 2
 _KEEP_CAPABILITIES: Final = 8
 _VERSION_3: Final = 0x20080522
 _DAC_OVERRIDE, _DAC_READ_SEARCH, _SETGID, _SETUID = 1, 2, 6, 7
+_NAMESPACES: Final = 0x10000000 | 0x40000000 | 0x08000000
+"""CLONE_NEWUSER, CLONE_NEWNET and CLONE_NEWIPC of unshare(2)."""
+MOST_THREADS: Final = 1024
+"""Of this user in all; of this reader, in a namespace of its own (Linux 5.14 and newer)."""
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -66,7 +72,46 @@ def become_nobody(file: Path) -> None:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
         _set_capabilities(1 << keep, 1 << keep)
+        _limit_threads()
     _libc.prctl(_SET_PARENT_SIGNAL, signal.value, 0, 0, 0)
+
+
+def has_namespaces() -> bool:
+    """Tell whether this host lets anybody have namespaces; a container's filter mostly does not."""
+    forbidding = {
+        Path("/proc/sys/user/max_user_namespaces"): "0",
+        Path("/proc/sys/kernel/unprivileged_userns_clone"): "0",
+        Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"): "1",
+    }
+    return (
+        Path("/proc/self/ns/user").exists()
+        and "\nSeccomp:\t0\n" in Path("/proc/self/status").read_text()
+        and not any(
+            place.exists() and place.read_text().strip() == value
+            for place, value in forbidding.items()
+        )
+    )
+
+
+def enter_namespaces() -> None:
+    """Have nothing in common with others but files, and no capability; for good.
+
+    Raises
+    ------
+    OSError
+        If the kernel refuses.
+    """
+    if _libc.unshare(_NAMESPACES):
+        raise OSError(ctypes.get_errno(), "unshare")
+    _set_capabilities(0, 0)
+    _limit_threads()
+
+
+def _limit_threads() -> None:
+    """Leave numbers for the processes of others."""
+    _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+    least = MOST_THREADS if most == resource.RLIM_INFINITY else min(most, MOST_THREADS)
+    resource.setrlimit(resource.RLIMIT_NPROC, (least, least))
 
 
 def _could_read(file: Path, capability: int) -> bool:

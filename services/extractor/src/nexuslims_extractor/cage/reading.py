@@ -1,7 +1,7 @@
 """Reading a file behind the walls: what the process does, and what becomes of what it says."""
 
 import hashlib
-import json
+import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -9,13 +9,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from nexuslims_contracts.datasets import ArtifactRef, ExtractorVersion
 from nexuslims_contracts.events import FailureKind
 from nexuslims_contracts.identifiers import PERSON_PATTERN, person_id
+from nexuslims_contracts.text import printable
 from nexuslims_extractor.cage.child import Kind, Reply, Send, run
 from nexuslims_extractor.cage.walls import Cage
 from nexuslims_extractor.errors import WorkerError
-from nexuslims_extractor.extraction import Extraction, FileFacts, file_facts, from_bytes, to_bytes
+from nexuslims_extractor.extraction import (
+    LONGEST_REASON,
+    Extraction,
+    FileFacts,
+    file_facts,
+    from_bytes,
+    to_bytes,
+)
 from nexuslims_extractor.strangers import keep_strangers
 from nexuslims_formats.json_tree import artifact_paths
 from nexuslims_formats.model import NOBODY, InstrumentContext
@@ -109,7 +119,7 @@ def read_behind_walls(
     Raises
     ------
     WorkerError
-        If the process failed for a reason that is not the file's.
+        If the process failed before it came to the file.
     DiskError
         If the disk does not take an artifact.
     """
@@ -125,10 +135,11 @@ def read_behind_walls(
     if lost is not None:
         return lost
     try:
-        found = from_bytes(reply.result or b"", job.path)
-    except ValueError as error:
-        raise WorkerError(f"{job.path.name}: its reader says what nobody understands") from error
-    found = _checked(found, reply, job)
+        found = _checked(from_bytes(reply.result or b"", job.path), reply, job)
+    except ValueError:
+        return Lost("failed", reason="its reader says what nobody understands")
+    except WorkerError as error:
+        return Lost("failed", reason=str(error))
     if found.people:
         return Masked(found, reply.artifacts)
     return _with_artifacts(found, reply.artifacts, job)
@@ -205,7 +216,7 @@ def _extract(job: Job, send: Send) -> Extraction:
 
     def hand_over(root: Path, place: str, content: bytes) -> ArtifactRef:
         del root
-        send(Kind.ARTIFACT, json.dumps(place).encode() + b"\n" + content)
+        send(Kind.ARTIFACT, os.fsencode(place) + b"\0" + content)
         return _ref(place, content)
 
     return extract_file(
@@ -226,19 +237,34 @@ def _extract(job: Job, send: Send) -> Extraction:
 def _lost(reply: Reply) -> Lost | None:
     """Say what became of a process that did not find anything."""
     step, _, version = reply.step.partition(" ")
-    extractor = ExtractorVersion.model_validate_json(version) if version else NOBODY
+    extractor = _extractor(version)
     if reply.late:
         return Lost("timeout", step=step, extractor=extractor)
     if reply.failure is not None:
         kind, _, reason = reply.failure.partition(": ")
         if kind == UNSAFE:
-            return Lost("unreadable", step=step, extractor=extractor, reason=reason)
+            return Lost("unreadable", step=step, extractor=extractor, reason=_words(reason))
         if kind == MemoryError.__name__:
             return Lost("memory", step=step, extractor=extractor)
-        raise WorkerError(reply.failure)
+        if step:
+            return Lost("failed", step=step, extractor=extractor, reason=_words(reply.failure))
+        raise WorkerError(_words(reply.failure))
     if reply.result is None or reply.exitcode:
         return Lost("crashed", reply.exitcode, step, extractor)
     return None
+
+
+def _extractor(version: str) -> ExtractorVersion:
+    """Return what reads the file by its own word, if that can be understood."""
+    try:
+        return ExtractorVersion.model_validate_json(version)
+    except ValidationError:
+        return NOBODY
+
+
+def _words(reason: str) -> str:
+    """Return what a process says of its failure, as far as it is for people."""
+    return printable(reason[:LONGEST_REASON])
 
 
 def _checked(found: Extraction, reply: Reply, job: Job) -> Extraction:
@@ -250,7 +276,7 @@ def _checked(found: Extraction, reply: Reply, job: Job) -> Extraction:
     own = {place for pair in places for place in pair}
     made = {_ref(place, content) for place, content in reply.artifacts.items()}
     if not reply.artifacts.keys() <= own or made != {*found.metadata_artifacts, *found.previews}:
-        raise WorkerError(f"{job.path.name}: its reader made something else than it says")
+        raise WorkerError("its reader made something else than it says")
     return found
 
 

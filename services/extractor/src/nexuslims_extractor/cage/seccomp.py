@@ -40,6 +40,15 @@ _ARCHITECTURES: Final = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 """Machine -> the kernel's name for it, and the column in the tables."""
 _WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _THREAD: Final = 0x00010000
+_ASKED_OF_DEVICES: Final = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)
+"""TCGETS, TIOCGWINSZ, FIONREAD, FIONCLEX and FIOCLEX: what Python and the C library need of ioctl.
+
+All others are refused: TIOCSTI types into a terminal, FS_IOC_SETFLAGS marks files.
+"""
+_SET_OF_DESCRIPTORS: Final = (8, 10, 15, 1024, 1026)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE and F_NOTIFY: signals to others, files held back."""
+_SHARED, _ANONYMOUS = 0x01, 0x20
+"""Together they are memory that RLIMIT_DATA does not count."""
 _SET_FILTER: Final = 1
 _KEEP_SPECULATION: Final = 4
 """Do not slow the process down against attacks on its own memory; newer kernels never do."""
@@ -147,8 +156,21 @@ def _condition(name: str, pid: int) -> list[Instruction]:
             return [_argument(0), (_IF_EQUAL, 1, 0, pid), refuse, allow]
         case "prlimit64":  # with new limits
             return [_argument(2), (_IF_EQUAL, 1, 0, 0), refuse, allow]
+        case "ioctl":
+            return [_argument(1), *_if_among(_ASKED_OF_DEVICES), refuse, allow]
+        case "fcntl":
+            return [_argument(1), *_if_among(_SET_OF_DESCRIPTORS), allow, refuse]
+        case "mmap":
+            shared = (_IF_ANY_BIT, 0, 1, _SHARED)
+            return [_argument(3), (_IF_ANY_BIT, 0, 2, _ANONYMOUS), shared, refuse, allow]
         case _:
             raise AssertionError(name)
+
+
+def _if_among(values: tuple[int, ...]) -> Iterator[Instruction]:
+    """Return what passes over the instruction that follows, if the argument is one of these."""
+    for left in range(len(values), 0, -1):
+        yield (_IF_EQUAL, left, 0, values[-left])
 
 
 def _argument(index: int) -> Instruction:

@@ -35,10 +35,19 @@ PROCESSES: Final[Numbers] = {
     "pidfd_send_signal": (424, 424),
     "pidfd_open": (434, 434),
     "pidfd_getfd": (438, 438),
+    "process_mrelease": (448, 448),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
     "setrlimit": (160, 164),
     "prctl": (157, 167),
 }
-"""Reaching into other processes, and undoing what was set up for this one."""
+"""Reaching into other processes, slowing them down, and undoing what was set up for this one."""
 
 FILES: Final[Numbers] = {
     "creat": (85, None),
@@ -78,11 +87,26 @@ FILES: Final[Numbers] = {
     "lremovexattr": (198, 15),
     "fremovexattr": (199, 16),
     "removexattrat": (466, 466),
+    "getxattr": (191, 8),
+    "lgetxattr": (192, 9),
+    "getxattrat": (464, 464),
+    "listxattr": (194, 11),
+    "llistxattr": (195, 12),
+    "listxattrat": (465, 465),
+    "file_setattr": (469, 469),
+    "open_tree_attr": (467, 467),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
     "fanotify_init": (300, 262),
 }
-"""Making, moving, removing and marking files."""
+"""Making, moving, removing and marking files, and learning of others' what Landlock leaves open."""
 
 SYSTEM: Final[Numbers] = {
     "mount": (165, 40),
@@ -116,6 +140,7 @@ SYSTEM: Final[Numbers] = {
     "kexec_load": (246, 104),
     "kexec_file_load": (320, 294),
     "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
     "syslog": (103, 116),
     "perf_event_open": (298, 241),
     "bpf": (321, 280),
@@ -153,5 +178,8 @@ CONDITIONAL: Final[Numbers] = {
     "kill": (62, 129),
     "tgkill": (234, 131),
     "prlimit64": (302, 261),
+    "ioctl": (16, 29),
+    "fcntl": (72, 25),
+    "mmap": (9, 222),
 }
 """What is refused with some arguments only."""

@@ -38,11 +38,14 @@ class Walls:
         Whether system calls can be filtered.
     own_user
         Whether the reader can become a user of its own.
+    namespaces
+        Whether it can have namespaces of its own; not asked where it becomes another user.
     """
 
     landlock: int
     seccomp: bool
     own_user: bool = False
+    namespaces: bool = False
 
     @classmethod
     def of_host(cls) -> "Walls":
@@ -50,13 +53,15 @@ class Walls:
         version = landlock.abi()
         # without Landlock, the right to read would be one to read everything
         own_user = version > 0 and identity.is_available()
-        return cls(version, seccomp.is_available(), own_user)
+        namespaces = sys.platform == "linux" and os.geteuid() != 0 and identity.has_namespaces()
+        return cls(version, seccomp.is_available(), own_user, namespaces)
 
     def present(self) -> list[str]:
         """Say what there is."""
         found = [f"Landlock {self.landlock}"] if self.landlock else []
         found += ["seccomp"] if self.seccomp else []
         found += ["a user of its own"] if self.own_user else []
+        found += ["namespaces of its own"] if self.namespaces else []
         return [*found, "audit hook"]
 
     def lacking(self) -> list[str]:
@@ -65,9 +70,15 @@ class Walls:
         if not self.landlock:
             found.append("no Landlock (Linux 5.13): it could read what the service may read")
         if not self.seccomp:
-            found.append("no seccomp: it could start programs, and use the network")
+            network = "" if self.namespaces else ", and use the network"
+            found.append(f"no seccomp: it could start programs{network}")
         if not self.own_user and not self.seccomp:
             found.append("no user of its own (the service is not root): it could end the service")
+        if not self.own_user and not self.namespaces:
+            found.append(
+                "no user and no namespaces of its own (the host or a container forbids these): it"
+                " could start as many threads as the service may"
+            )
         return found
 
 
@@ -114,11 +125,18 @@ class Cage:
         if self.walls.landlock:
             beside = [(descriptor, landlock.LIST) for descriptor, _ in open_places([file.parent])]
             seen = open_places([*companions(file), *more, *_of_process()])
-            if self.walls.own_user:
-                identity.become_nobody(file)
+            self._become_stranger(file)
             landlock.restrict([*self._always, *own, *beside, *seen])
+        else:
+            self._become_stranger(file)
         if self.walls.seccomp:
             seccomp.restrict()
+
+    def _become_stranger(self, file: Path) -> None:
+        if self.walls.own_user:
+            identity.become_nobody(file)
+        elif self.walls.namespaces:
+            identity.enter_namespaces()
 
 
 def companions(file: Path) -> list[Path]:
