@@ -20,6 +20,8 @@ def clean_text(text: str) -> str:
     Control characters, noncharacters and lone surrogates are removed; the line ends of every
     system, and Unicode's line and paragraph separators, become line feeds.
     """
+    if text.isprintable():  # nearly all are: there is nothing to remove
+        return text
     return _CONTROL.sub("", _LINE_SEPARATORS.sub("\n", text))
 
 

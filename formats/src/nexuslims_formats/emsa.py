@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _MARK: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*#\s*FORMAT\s*:", re.IGNORECASE)
+_COMMAS: Final = (re.compile(r"[,\s;]+"), re.compile(r"[\s;]+|,\s+|,$"))
+"""What separates numbers: commas too, or only those that are no decimal ones."""
 _SHOWN: Final = 40
 """Characters of a text in a warning."""
 _LARGEST: Final = 256 << 20
@@ -177,16 +179,19 @@ def _points(rows: list[str], points: int, *, pairs: bool) -> tuple[list[float], 
 
     Numbers have decimal points or commas, whichever gives the number of points.
     """
+    text = "\n".join(rows)
     readings = []
-    for separators in (r"[,\s;]+", r"[\s;]+|,\s+|,$"):
-        values = [_numbers(row, separators) for row in rows]
-        if any(value is None for value in values):
+    for separators in _COMMAS:
+        flat = _numbers(text, separators)
+        if flat is None:
             continue
-        flat = [one for value in values if value for one in value]
-        readings.append((flat[::2], flat[1::2]) if pairs else ([], flat))
+        reading = (flat[::2], flat[1::2]) if pairs else ([], flat)
+        if len(reading[1]) == points:
+            return reading
+        readings.append(reading)
     if not readings:
         raise UnreadableFileError("the spectrum holds what is no number")
-    return next((one for one in readings if len(one[1]) == points), readings[0])
+    return readings[0]
 
 
 def _placed(axis: Axis, places: list[float]) -> tuple[Axis, str]:
@@ -222,15 +227,13 @@ def _is_near(axis: Axis, places: list[float]) -> bool:
     return all(abs(place - one) <= most for place, one in zip(places, stated, strict=True))
 
 
-def _numbers(row: str, separators: str) -> list[float] | None:
-    found: list[float] = []
-    for word in re.split(separators, row):
-        if word:
-            try:
-                found.append(float(word.replace(",", ".")))
-            except ValueError:
-                return None
-    return found
+def _numbers(text: str, separators: re.Pattern[str]) -> list[float] | None:
+    """Return the numbers of a text; None if there is anything else in it."""
+    words = " ".join(separators.split(text)).replace(",", ".").split()
+    try:
+        return list(map(float, words))
+    except ValueError:
+        return None
 
 
 def _metadata(entries: Mapping[str, str], units: Mapping[str, str]) -> dict[str, Value]:

@@ -80,17 +80,21 @@ def json_safe(value: Any) -> Any:
     Control characters and lone surrogates are dropped from texts, non-finite numbers become null,
     and bytes that are no text a short hexadecimal one. Of long lazy arrays the shape is told.
     """
-    kind = type(value)
-    if kind in _AS_THEY_ARE:  # the commonest first: a tree has a hundred thousand values
+    if type(value) in _AS_THEY_ARE:  # the commonest first: a tree has a hundred thousand values
         return value
-    if kind is str or isinstance(value, str):
-        return value if value.isascii() and value.isprintable() else clean_text(value)
+    if isinstance(value, str):
+        return clean_text(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {
+            clean_text(str(key)): item if type(item) in _AS_THEY_ARE else json_safe(item)
+            for key, item in value.items()
+        }
     if isinstance(value, _SEQUENCES):
         return list(value) if _are_plain_numbers(value) else [json_safe(item) for item in value]
-    if kind is dict or isinstance(value, Mapping):
-        return {json_safe(str(key)): json_safe(item) for key, item in value.items()}
+    if isinstance(value, Mapping):
+        return json_safe(dict(value))
     return _odd_one(value)
 
 

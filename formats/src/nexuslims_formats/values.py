@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -15,6 +16,7 @@ def lines_of(text: str) -> list[str]:
     return _LINE_END.split(text)
 
 
+@lru_cache(maxsize=4096)
 def snake(name: str) -> str:
     """Return a vendor's name in snake case: ``"Spot size (nm)"`` becomes ``spot_size_nm``."""
     name = name.replace("µ", "u").replace("μ", "u")

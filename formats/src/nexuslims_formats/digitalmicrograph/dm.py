@@ -29,10 +29,13 @@ _SI_PIXEL_TIME = "SI/Acquisition/Pixel time (s)"
 _SCAN_SAMPLE_TIME = "DigiScan/Sample Time"
 _SIGNALS = {"EELS": "EELS", "X-ray": "EDS", "CL": "CL"}
 _RECIPROCAL = ("inverse length", "angle")
+_NO_WORD = re.compile(r"[^a-z0-9]+")
 _DIFFRACTION_WORDS = {"diffraction", "saed", "sadp", "cbed"}
 _SCANNED_PATTERNS = 4
 """Axes of a pattern at each point of a scan."""
 _CL_BEGIN = "CL/Acquisition/Acquisition begin"
+_TAKEN = ({path for _, path, _ in FIELDS} | {path for _, path in TEXTS}) - KEPT_BOTH
+"""What is a core field is no extension too."""
 _LOCAL_TIMES = (
     ("DataBar/Acquisition Date", "DataBar/Acquisition Time"),
     ("SI/Acquisition/Date", "SI/Acquisition/Start time"),
@@ -266,7 +269,7 @@ def _named_diffraction(tags: _Tags, name: str, path: Path) -> bool:
     """
     if tags.text("Microscope Info/Imaging Mode"):
         return False
-    words = set(re.split(r"[^a-z0-9]+", f"{name} {path.stem}".lower()))
+    words = set(_NO_WORD.split(f"{name} {path.stem}".lower()))
     return bool(words & _DIFFRACTION_WORDS)
 
 
@@ -339,8 +342,6 @@ def _add_sampling(
 
 
 def _extensions(tags: _Tags) -> Iterator[tuple[str, Any]]:
-    taken = {path for _, path, _ in FIELDS} | {path for _, path in TEXTS}
-    taken -= KEPT_BOTH
     for group in EXTENSION_GROUPS:
         tree = tags.find(group)
         if not isinstance(tree, Mapping):
@@ -348,7 +349,7 @@ def _extensions(tags: _Tags) -> Iterator[tuple[str, Any]]:
         rest = {
             key: value
             for key, value in tree.items()
-            if f"{group}/{key}" not in taken and key not in ("Items", "Stage Position", "Images")
+            if f"{group}/{key}" not in _TAKEN and key not in ("Items", "Stage Position", "Images")
         }
         for name, value in leaves(rest, f"gatan_{group.split('/')[0]}"):
             yield name.replace(" ", "_").lower(), value

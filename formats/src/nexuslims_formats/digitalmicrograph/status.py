@@ -18,16 +18,19 @@ STATUS: Final = "Tecnai/Microscope Info"
 _LINE: Final = re.compile("[\u2028\u2029\u2400\r\n]+")
 _FILTER: Final = "Filter related settings"
 _NUMBER: Final = r"([-+]?[\d.,]+)"
-_QUANTITIES: Final = (
-    ("extraction_voltage", rf"\bExtr volt {_NUMBER}\s*V\b", "V"),
-    ("emission_current", rf"\bEmission {_NUMBER}\s*[uµ]A", "uA"),
-    ("spot_size", rf"^Spot {_NUMBER}", ""),
-    ("defocus", rf"\bDefocus \(um\) {_NUMBER}", "um"),
-    ("defocus", rf"\bDefocus {_NUMBER}\s*um\b", "um"),
-    ("camera_length", rf"\bCL {_NUMBER}\s*m\b", "m"),
-    ("condenser_aperture", rf"^C2 Aperture: {_NUMBER}\s*um", "um"),
-    ("objective_aperture", rf"^OBJ Aperture: {_NUMBER}\s*um", "um"),
-    ("selected_area_aperture", rf"^SA Aperture: {_NUMBER}\s*um", "um"),
+_QUANTITIES: Final = tuple(
+    (field, re.compile(pattern), unit)
+    for field, pattern, unit in (
+        ("extraction_voltage", rf"\bExtr volt {_NUMBER}\s*V\b", "V"),
+        ("emission_current", rf"\bEmission {_NUMBER}\s*[uµ]A", "uA"),
+        ("spot_size", rf"^Spot {_NUMBER}", ""),
+        ("defocus", rf"\bDefocus \(um\) {_NUMBER}", "um"),
+        ("defocus", rf"\bDefocus {_NUMBER}\s*um\b", "um"),
+        ("camera_length", rf"\bCL {_NUMBER}\s*m\b", "m"),
+        ("condenser_aperture", rf"^C2 Aperture: {_NUMBER}\s*um", "um"),
+        ("objective_aperture", rf"^OBJ Aperture: {_NUMBER}\s*um", "um"),
+        ("selected_area_aperture", rf"^SA Aperture: {_NUMBER}\s*um", "um"),
+    )
 )
 _GUN: Final = re.compile(r"^Gun (\S+)")
 _GUN_LENS: Final = re.compile(r"\bGun Lens (\d+)")
@@ -48,7 +51,7 @@ def status_fields(text: str) -> Iterator[tuple[str, Value]]:
     lines, _ = status_lines(text)
     done: set[str] = set()
     for field, pattern, unit in _QUANTITIES:
-        match = next(filter(None, (re.search(pattern, line) for line in lines)), None)
+        match = next(filter(None, map(pattern.search, lines)), None)
         found = quantity(match[1], unit) if match else None
         if found is not None and field not in done:
             done.add(field)

@@ -32,6 +32,10 @@ _CODES = {
 
 
 _compiled = lru_cache(256)(struct.Struct)
+_TAG = struct.Struct(">BH")
+"""Kind, and length of the name."""
+_MARK = struct.Struct("4s")
+"""Before the description of a value: ``%%%%``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +54,43 @@ class _Parser:
         self.buffer = buffer
         self.at = 0
         self.tags = 0
-        self.wide = False  # version 4 counts in 64 bits
+        self.wide = False
         self.order = "<"
+        self.set_layout()
 
-    def take(self, code: str) -> tuple[Any, ...]:
-        layout = _compiled(code)
+    def set_layout(self) -> None:
+        """Lay out the counts, and plain values in the byte order: version 4 counts in 64 bits."""
+        self.letter = "Q" if self.wide else "I"
+        self.counted = _compiled(f">{self.letter}")
+        self.plain = {kind: _compiled(self.order + code) for kind, code in _CODES.items()}
+
+    def take(self, layout: struct.Struct) -> tuple[Any, ...]:
         values = layout.unpack_from(self.buffer, self.at)
         self.at += layout.size
         return values
 
     def count(self) -> int:
-        return int(self.take(">Q" if self.wide else ">I")[0])
+        return int(self.take(self.counted)[0])
 
     def header(self) -> int:
-        (version,) = self.take(">I")
+        version = self.count()
         if version not in (3, 4):
             raise UnreadableFileError(f"not a DigitalMicrograph 3 or 4 file: version {version}")
         self.wide = version == 4  # noqa: PLR2004 - the version number itself
+        self.set_layout()
         self.count()  # the file's size, which sanitisers and editors leave wrong
-        self.order = "<" if self.take(">I")[0] == 1 else ">"
-        return int(version)
+        self.order = "<" if self.take(_compiled(">I"))[0] == 1 else ">"
+        self.set_layout()
+        return version
 
     def group(self, depth: int = 0) -> Tree:
         if depth > MAX_DEPTH:
             raise LimitExceededError(f"tags nested deeper than {MAX_DEPTH} levels")
-        self.take(">BB")
+        self.at += 2  # whether it is sorted, and open
         tree: Tree = {}
         unnamed = 0
         for _ in range(self.count()):
-            kind, length = self.take(">BH")
+            kind, length = self.take(_TAG)
             if kind == _END:
                 break
             name = bytes(self.buffer[self.at : self.at + length]).decode("latin-1")
@@ -99,12 +111,14 @@ class _Parser:
         return tree
 
     def data(self, name: str) -> Any:
-        if self.take("4s")[0] != b"%%%%":
+        if self.take(_MARK)[0] != b"%%%%":
             raise UnreadableFileError(f"tag {name!r} is damaged at byte {self.at - 4}")
         length = self.count()
         if not 0 < length < INLINE_BYTES:
             raise LimitExceededError(f"tag {name!r} describes itself with {length} numbers")
-        info = self.take(f">{length}{'Q' if self.wide else 'I'}")
+        info = self.take(_compiled(f">{length}{self.letter}"))
+        if length == 1 and (plain := self.plain.get(info[0])):
+            return self.take(plain)[0]
         return self.value(name, info)
 
     def value(self, name: str, info: tuple[int, ...]) -> Any:
@@ -113,7 +127,7 @@ class _Parser:
             return self.array(name, info)
         if kind == _STRING and len(info) > 1:
             return self.text(info[1] * 2)
-        values = self.take(self.order + _layout(name, info))
+        values = self.take(_compiled(self.order + _layout(name, info)))
         return list(values) if kind == _STRUCT else values[0]
 
     def array(self, name: str, info: tuple[int, ...]) -> Any:

