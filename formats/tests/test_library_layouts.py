@@ -74,6 +74,17 @@ def test_what_people_corrected_in_hyperspy_counts_more_than_the_original(tmp_pat
     assert found.creation_time.isoformat() == "2020-01-02T03:04:05+00:00"
 
 
+def test_a_value_that_is_no_number_is_named(tmp_path):
+    microscope = {"beam_energy": np.nan, "magnification": np.inf, "camera_length": 100.0}
+    tree = {"Acquisition_instrument": {"TEM": microscope}}
+    names = ("metadata", "original_metadata")
+    found = only(hyperspy(tmp_path / "a.hspy", "3.1", names, tree, {}))
+    assert found.warnings == (
+        "acceleration_voltage is nan in the file (beam_energy), and left out",
+        "magnification is inf in the file (magnification), and left out",
+    )
+
+
 @pytest.mark.parametrize(
     ("zone", "expected"),
     [("UTC", "03:04:05+00:00"), ("+02:00", "03:04:05+02:00"), ("CEST", "03:04:05+00:00")],

@@ -5,6 +5,7 @@ import pytest
 from formats.tests import light_samples as samples
 
 from nexuslims_formats import read
+from nexuslims_formats.rosettasciio import reader
 from nexuslims_formats.rosettasciio.light import TYPE, delmic
 
 
@@ -46,6 +47,15 @@ def test_a_map_that_was_ended_early_says_so(tmp_path):
     found = only(samples.wdf(tmp_path / "a.wdf", 5, 3, places, grid, planned=9))
     assert found.shape == (1, 3, 8)
     assert "the measurement was ended after 5 of 9 spectra" in found.warnings
+
+
+def test_spectra_stay_in_their_file_however_many_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "_EAGER_BYTES", 0)
+    found = read(samples.wdf(tmp_path / "a.wdf", 1, 1))
+    assert found.outcome == "extracted"
+    assert found.pixels().tolist() == list(range(7, -1, -1))
+    path = samples.labspec(tmp_path / "a.xml", [1.0, 2.0], "nm", {})
+    assert "its reader takes it whole" in (read(path).reason or "")
 
 
 def test_the_picture_in_white_light_has_rows_before_columns(tmp_path):

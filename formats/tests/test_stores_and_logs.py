@@ -1,6 +1,7 @@
 """Folders that are one dataset, logs of holders, and the library's rarer kinds of files."""
 
 import json
+import struct
 
 import h5py
 import numpy as np
@@ -44,6 +45,20 @@ def test_a_zspy_in_a_folder_is_one_dataset(tmp_path, separator, given):
         "SpectrumImage",
     )
     assert found.pixels()[3].tolist() == list(range(6, 12))
+
+
+def test_a_picture_in_colour_in_a_store(tmp_path):
+    folder = store(tmp_path / "picture.zspy")
+    header = folder / "Experiments/one/data/.zarray"
+    colours = [[name, "<u2"] for name in "RGB"]
+    header.write_text(
+        json.dumps({**json.loads(header.read_text()), "dtype": colours, "shape": [2, 2],
+                    "chunks": [1, 2], "fill_value": "AAAAAAAA"})
+    )  # fmt: skip
+    found = read(folder)
+    assert (found.outcome, found.datasets[0].shape) == ("extracted", (2, 2))
+    assert found.datasets[0].dtype == "uint16"
+    assert found.pixels()["G"].tolist() == [[1, 4], [1, 4]]
 
 
 def test_a_link_in_a_store_is_not_followed(tmp_path):
@@ -111,6 +126,50 @@ def test_logs_of_holders_are_quantities_over_time(tmp_path, name, text, quantiti
     assert (first.axes[0].name, first.axes[0].unit) == ("Time", "s")
     assert first.axes[0].scale == pytest.approx(0.1)
     assert found.preview() is not None
+
+
+@pytest.mark.parametrize(
+    ("user", "encoding"),
+    [("Jörg", "cp1252"), ("Jörg", "utf-8-sig"), ("試料を作る人です", "cp932")],
+)
+def test_logs_are_in_the_encoding_of_their_computer(tmp_path, user, encoding):
+    text = PROTOCHIPS.replace("someone", user)
+    (tmp_path / "heating.csv").write_bytes(text.encode(encoding))
+    found = read(tmp_path / "heating.csv")
+    assert (found.outcome, len(found.datasets)) == ("extracted", 2)
+    assert found.native["signals"][0]["Protochips_header"]["User"] == user
+
+
+def test_times_of_a_log_are_in_its_unit_and_a_pause_is_named(tmp_path):
+    text = PROTOCHIPS.replace("Milliseconds", "Minutes").replace(
+        "300, ,", "900, , 23.0, 1.2\n950, ,"
+    )
+    (tmp_path / "heating.csv").write_text(text)
+    first = read(tmp_path / "heating.csv").datasets[0]
+    assert first.axes[0].unit == "min"
+    assert "the axis Time has steps of 50 to 700 min: their mean is shown" in first.warnings
+
+
+@pytest.mark.parametrize("name", ["gas.sac", "gas.sbc"])
+def test_mass_spectra_of_quadstar(tmp_path, name):
+    clock = bytes((45, 30, 10, 15, 3, 124))
+    head = (bytes(8) + clock).ljust(0x64, b"\0") + struct.pack("<ihi", 2, 1, 76)
+    head = head.ljust(0xC2, b"\0") + bytes(6)
+    if name.endswith("sac"):
+        traces = struct.pack("<Bii", 0x11, 209, 352)
+        info = struct.pack("<2x13s13sx13s13s67xfHB8x", b"Current", b"A", b"Mass", b"amu", 1.0, 4, 4)
+        scans = (struct.pack("<I6xh", at, -5) + bytes(64) for at in (0, 12))
+    else:
+        traces, info = struct.pack("<3xH", 15), bytes(100)
+        masses = np.stack([np.arange(1, 17), np.zeros(16)], axis=1).astype("<f4").tobytes()
+        scans = (struct.pack("<I9x", at) + masses for at in (0, 12))
+    (tmp_path / name).write_bytes(head + traces + info + b"".join(scans))
+    found = read(tmp_path / name)
+    (dataset,) = found.datasets
+    assert (found.outcome, dataset.shape, dataset.data_type) == ("extracted", (2, 16), "MS")
+    assert (dataset.dataset_type, dataset.axes[0].scale) == ("SpectrumImage", 12.0)
+    assert dataset.axes[1].unit == ("amu" if name.endswith("sac") else "m/z")
+    assert dataset.creation_time.isoformat() == "2024-03-15T10:30:45+00:00"
 
 
 @pytest.mark.parametrize(

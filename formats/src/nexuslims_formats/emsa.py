@@ -86,7 +86,7 @@ class EmsaExtractor:
     name = "emsa"
     version = "1.0"
     priority = 100
-    extensions = ("msa", "emsa")
+    extensions = ("msa", "emsa", "ems", "mas")
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the keyword FORMAT, in any encoding."""

@@ -35,7 +35,7 @@ OWN_UNIT: Final = "own unit"
 _ANGSTROM: Final = re.compile(r"((?:1\s*/\s*)?)A((?:\s*(?:\^|\*\*)?\s*-1)?)")
 _COUNTED: Final = frozenset(
     ("a.u", "arb", "arb. units", "arb.u", "arbitrary units", "channel", "channels", "counts",
-     "frame", "frames", "image", "index", "none", "page", "pages", "pattern", "pix", "pixel",
+     "frame", "frames", "image", "index", "m/z", "none", "page", "pages", "pattern", "pix", "pixel",
      "pixels", "point", "points", "px", "scan", "slice", "slices", "spectrum", "unitless")
 )  # fmt: skip
 _DIGIT = re.compile(r"\d")
@@ -175,6 +175,22 @@ def mapped(look_up: Callable[[str], Any], rows: Iterable[Row]) -> Iterator[tuple
         if value is not None:
             done.add(field)
             yield field, value
+
+
+def not_finite(look_up: Callable[[str], Any], rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """Yield the fields whose value is no number, or infinite, in words: programs write NaN so.
+
+    Parameters
+    ----------
+    look_up
+        Returns the vendor's value of a name or path; None where there is none.
+    rows
+        The table, as for :func:`mapped`, which leaves such values out.
+    """
+    for field, name, unit in rows:
+        value = look_up(name) if unit != TEXT else None
+        if isinstance(value, float) and not math.isfinite(value):
+            yield field, f"{field} is {value} in the file ({name}), and left out"
 
 
 def _value(raw: Any, unit: str, *, comma: bool | None) -> Value | None:

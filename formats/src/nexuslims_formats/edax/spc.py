@@ -19,6 +19,7 @@ from nexuslims_formats.energy import calibration, energy_axis, microscope_kind
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.quantities import not_finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +73,10 @@ class SpcHeader:
         }
         return found | calibration([self.axis])
 
+    def doubts(self) -> tuple[str, ...]:
+        """Return which fields of the header are no number, in words."""
+        return tuple(words for _, words in not_finite(self.values.get, _FIELDS))
+
     def extensions(self) -> dict[str, Any]:
         """Return the values of the header; the distances are those of the detector's geometry."""
         return {f"edax_{name}": value for name, value in self.values.items()}
@@ -109,6 +114,7 @@ class EdaxSpectrumExtractor:
             acquired=header.acquired,
             pixels=None if problem else lambda: _counts(path, start, size),
             problems=(problem,) if problem else (),
+            doubts=header.doubts(),
         )
         return ParsedFile(signals=[signal], native=header.values, reader=f"spc {self.version}")
 

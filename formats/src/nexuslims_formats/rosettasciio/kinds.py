@@ -25,6 +25,10 @@ class Kind:
 _HDF5: Final = re.compile(re.escape(SIGNATURE))
 _ZIP: Final = re.compile(rb"PK")
 _ANY: Final = re.compile(rb"")
+_QUADSTAR: Final = re.compile(
+    rb".{8}[\x00-\x3b][\x00-\x3b][\x00-\x17][\x01-\x1f][\x01-\x0c][\x50-\xc7]", re.DOTALL
+)
+"""Quadstar's clock from byte 8: second, minute, hour, day, month and the years since 1900."""
 
 KINDS: Final = {
     "app5": Kind(("topspin",), _HDF5),
@@ -46,14 +50,14 @@ KINDS: Final = {
     "img": Kind(("hamamatsu",), re.compile(rb"IM")),
     "dens": Kind(("dens",), re.compile(rb"\s*[^\n]*\tDigiheater")),
     "xml": Kind(("jobinyvon",), re.compile(rb"[^\0]{0,200}<LSX_Data")),
+    "sac": Kind(("quadstar",), _QUADSTAR),
+    "sbc": Kind(("quadstar",), _QUADSTAR),
     # logs of holders: Protochips' and DENSsolutions'
     "csv": Kind(
         ("protochips", "impulse"),
         re.compile(rb"[^\n]*\bTime, ?Notes,|[^\n]*\bTimeStamp\b[^\n]*,[^\n]*,"),
     ),
 }
-LOGS: Final = frozenset({"protochips", "impulse", "dens"})
-"""Readers of what a holder measured over time."""
 ANYBODYS: Final = frozenset({"csv", "xml"})
 """Endings that any software uses."""
 

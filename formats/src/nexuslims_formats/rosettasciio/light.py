@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nexuslims_contracts.datasets import DatasetType
+from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 
 DOUBTS: Final = "doubts"
@@ -16,22 +17,46 @@ _TICKS: Final = "ns"
 """The library's word for Windows' FILETIME, whose ticks are of 100 ns."""
 
 
-def renishaw(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the spectra and the picture of a ``.wdf``, whose axes the library has wrong.
+def read_renishaw(path: Path) -> list[dict[str, Any]]:
+    """Read the spectra of a ``.wdf``, which stay in the file, and the picture in white light.
+
+    The library counts the time of a series in ns, where the file has ticks of 100 ns, and gives
+    the columns of the picture before its rows.
 
     Parameters
     ----------
-    parts
-        The datasets as rosettasciio gives them: time counts ticks, but is said to be in ns, and the
-        picture in white light has its columns before its rows.
+    path
+        The ``.wdf``.
     """
-    spectra, *pictures = parts
-    axes = [_in_seconds(axis) for axis in spectra.get("axes") or []]
-    header = (spectra.get("original_metadata") or {}).get("WDF1_1") or {}
-    measured, planned = header.get("num_spectra"), header.get("capacity")
+    import numpy as np  # noqa: PLC0415 - with what reads it
+    from rsciio.renishaw import _api  # noqa: PLC0415 - for files of this kind only
+
+    class Reader(_api.WDFReader):  # type: ignore[misc] # the library has no types
+        """The library's reader, which takes all spectra into memory."""
+
+        def _parse_DATA(self) -> Any:  # noqa: N802 - its name
+            if "DATA_0" not in self._block_info:
+                raise UnreadableFileError("it has no spectra")
+            length = (self._points_per_spectrum * self._num_spectra,)
+            return np.memmap(path, "<f4", "r", self._block_info["DATA_0"][0], length)
+
+    with path.open("rb") as file:
+        found = Reader(
+            file, path.name, use_uniform_signal_axis=False, load_unmatched_metadata=False
+        )
+        found.read_file(path.stat().st_size)
+        picture = found._get_WHTL()  # noqa: SLF001 - what the library's function calls
+    header = found.original_metadata["WDF1_1"]
+    measured, planned = header["num_spectra"], header["capacity"]
     ended = f"the measurement was ended after {measured} of {planned} spectra"
-    doubts = [ended] if measured != planned else []
-    return [{**spectra, "axes": axes, DOUBTS: doubts}, *map(_as_listed, pictures)]
+    spectra = {
+        "data": found.data,
+        "axes": list(map(_in_seconds, found.axes)),
+        "metadata": found.metadata,
+        "original_metadata": found.original_metadata,
+        DOUBTS: [ended] if measured != planned else [],
+    }
+    return [spectra, _as_listed(picture)] if picture else [spectra]
 
 
 def _in_seconds(axis: dict[str, Any]) -> dict[str, Any]:

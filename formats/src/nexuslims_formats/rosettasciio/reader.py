@@ -17,22 +17,26 @@ from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.plain import TextExtractor
-from nexuslims_formats.quantities import Row, mapped, measures
+from nexuslims_formats.quantities import Row, mapped, measures, not_finite
 from nexuslims_formats.rosettasciio.axes import axes_of, uneven, with_positions
 from nexuslims_formats.rosettasciio.kinds import (
     ANYBODYS,
     KINDS,
-    LOGS,
     companion_of_log,
     is_known,
     kind_of,
 )
-from nexuslims_formats.rosettasciio.light import DOUBTS, TYPE, delmic, read_hamamatsu, renishaw
+from nexuslims_formats.rosettasciio.light import DOUBTS, TYPE, delmic, read_hamamatsu, read_renishaw
+from nexuslims_formats.rosettasciio.logs import LOGS, read_log
 from nexuslims_formats.rosettasciio.ncem import in_order
 from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
 from nexuslims_formats.rosettasciio.ripple import read_ripple
 from nexuslims_formats.rosettasciio.topspin import with_angles
-from nexuslims_formats.rosettasciio.vendor_fields import vendor_metadata
+from nexuslims_formats.rosettasciio.vendor_fields import (
+    plain,
+    vendor_metadata,
+    vendor_not_finite,
+)
 from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
 from nexuslims_formats.sidecars import refuse_odd
 from nexuslims_formats.times import first_moment, moment
@@ -42,17 +46,17 @@ from nexuslims_formats.values import leaves
 
 log = logging.getLogger(__name__)
 
-_EAGER_BYTES = 256 << 20
+_EAGER_MIB = 256
+_EAGER_BYTES = _EAGER_MIB << 20
 
 # what we set right of what the library makes of a file
 _AMENDED: Final[Mapping[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]]]] = {
     "delmic": delmic,
     "nexus": without_places,
-    "renishaw": renishaw,
     "topspin": lambda parts: list(map(with_angles, parts)),
 }
 # readers of ours in front of the library's, and for where it lacks a package
-_OURS = {"zspy": read_zspy, "hamamatsu": read_hamamatsu}
+_OURS = {"zspy": read_zspy, "hamamatsu": read_hamamatsu, "renishaw": read_renishaw}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
 # https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
@@ -149,6 +153,8 @@ def _read(path: Path) -> _Read:
     for name in modules:
         for lazy in (True, False):
             if not lazy and path.stat().st_size > _EAGER_BYTES:
+                if not (reasons or missing):
+                    reasons = [f"its reader takes it whole, but at most {_EAGER_MIB} MiB"]
                 break
             try:
                 return _Read(name, _parts(name, path, lazy=lazy))
@@ -192,6 +198,8 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     _log_as_we_do()
     if name in _OURS:
         return _OURS[name](path)
+    if name in LOGS:
+        return read_log(name, path)
     if name == "ripple":
         return read_ripple(path, lazy=lazy)
     module = importlib.import_module(f"rsciio.{name}")
@@ -264,7 +272,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         kind = "STEM"
     others = {"Image": "Imaging", "Misc": "Log" if module in LOGS else "Misc"}
     technique = next(
-        (name for name in ("EELS", "EDS", "CL") if name in signal_type),
+        (name for name in ("EELS", "EDS", "CL", "MS") if name in signal_type),
         others.get(dataset_type, dataset_type),
     )
     original = part.get("original_metadata") or {}
@@ -272,6 +280,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     # people correct HyperSpy's metadata, and leave the original as it was
     metadata: dict[str, Value] = vendors | generic if module in _EDITED else generic | vendors
     metadata |= calibration(axes)
+    strange = (*not_finite(nested(below), _FIELDS), *vendor_not_finite(module, original))
     extensions = dict(leaves(below, "instrument"))
     if microscope := below.get("microscope"):
         metadata["microscope"] = str(microscope)
@@ -288,7 +297,11 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         acquired=first_moment(_acquired(look_up), _of_original(original)),
         pixels=None if part.get(UNREAD) else lambda: data,
         problems=tuple(what_is_missing(path, module)),
-        doubts=(*uneven(part.get("axes") or []), *part.get(DOUBTS, ())),
+        doubts=(
+            *uneven(part.get("axes") or []),
+            *part.get(DOUBTS, ()),
+            *(words for field, words in strange if field not in metadata),
+        ),
     )
 
 
@@ -329,7 +342,7 @@ def _metadata(below: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
     look_up = nested(below)
 
     def with_unit(path: str) -> Any:
-        value, unit = look_up(path), look_up(f"{path}_units")
+        value, unit = plain(look_up(path)), look_up(f"{path}_units")
         is_number = isinstance(value, int | float) and isinstance(unit, str)
         return f"{value!r} {unit}" if unit and is_number else value
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from nexuslims_formats.emsa import FIELDS as EMSA_FIELDS
 from nexuslims_formats.model import Value
-from nexuslims_formats.quantities import NUMBER, Row, mapped
+from nexuslims_formats.quantities import NUMBER, Row, mapped, not_finite
 from nexuslims_formats.rosettasciio.topspin import FIELDS as TOPSPIN_FIELDS
 from nexuslims_formats.trees import nested
 
@@ -64,14 +64,28 @@ def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[
 
     def with_unit(path: str) -> Any:
         before, star, name = path.partition("/*/")
-        value = _plain(_of_any(original.get(before), name) if star else look_up(path))
+        value = plain(_of_any(original.get(before), name) if star else look_up(path))
         if isinstance(value, list | tuple) and len(value) == 2:  # noqa: PLR2004 - Delmic's pairs
             value, unit = value
         else:
-            unit = _plain(look_up(f"{path}_units"))  # NCEM's
+            unit = plain(look_up(f"{path}_units"))  # NCEM's
         return f"{value!r} {unit}" if unit and isinstance(value, int | float) else value
 
     yield from mapped(with_unit, _TABLES.get(module, ()))
+
+
+def vendor_not_finite(module: str, original: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of which a vendor's tree has no number, or infinity, in words.
+
+    Parameters
+    ----------
+    module
+        rosettasciio's name of the format.
+    original
+        The vendor's own tree.
+    """
+    look_up = nested(original)
+    yield from not_finite(lambda path: plain(look_up(path)), _TABLES.get(module, ()))
 
 
 def _of_any(devices: Any, name: str) -> Any:
@@ -80,7 +94,7 @@ def _of_any(devices: Any, name: str) -> Any:
     return next((tree[name] for tree in trees if isinstance(tree, Mapping) and name in tree), None)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return what HDF5 has as an attribute as a text, number or list."""
     value = value.tolist() if hasattr(value, "tolist") else value
     value = value[0] if isinstance(value, list) and len(value) == 1 else value

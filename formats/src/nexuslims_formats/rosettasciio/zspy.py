@@ -98,7 +98,7 @@ def _files_below(path: Path) -> dict[str, int]:
 
 def _experiment(store: _Store, root: str) -> Part:
     header = _json(store, f"{root}data/.zarray")
-    if not isinstance(header.get("shape"), list) or not isinstance(header.get("dtype"), str):
+    if not isinstance(header.get("shape"), list) or not isinstance(header.get("dtype"), str | list):
         raise UnreadableFileError(f"{root} tells no shape of its data")
     data, read = _data(store, f"{root}data/", header)
     part: Part = {
@@ -144,11 +144,13 @@ def _data(store: _Store, root: str, header: dict[str, Any]) -> "tuple[np.ndarray
     """Return the array, and whether it holds the values; a large one has only its shape."""
     import numpy as np  # noqa: PLC0415 - this format only
 
-    shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
+    fields = header["dtype"]  # a list of names and types: the colours of a picture
+    shape = tuple(header["shape"])
+    dtype = np.dtype(list(map(tuple, fields)) if isinstance(fields, list) else fields)
     size = math.prod(shape) * dtype.itemsize
     if size > _DATA_BYTES or dtype.hasobject or header.get("filters"):
         return np.broadcast_to(np.zeros((), dtype if not dtype.hasobject else "O"), shape), False
-    array = np.full(shape, header.get("fill_value") or 0, dtype)
+    array = np.full(shape, 0 if dtype.names else header.get("fill_value") or 0, dtype)
     chunks = tuple(header["chunks"])
     separator = str(header.get("dimension_separator") or ".")
     counts = [math.ceil(length / step) for length, step in zip(shape, chunks, strict=True)]

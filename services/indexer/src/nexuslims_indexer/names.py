@@ -15,10 +15,11 @@ Strategy: TypeAlias = Literal["exclusive", "inclusive"]
 DEFAULT_KINDS: Final = FileKinds(
     endings=(
         *("ali", "ang", "app5", "asw", "bcf", "blo", "bmp", "ctf", "de5", "dens", "dm3", "dm4"),
-        *("dm5", "ebsp", "edaxh5", "eds", "eer", "elid", "emd", "emsa", "h5", "h5oina", "hdf5"),
-        *("hspy", "img", "jpeg", "jpg", "map", "mdoc", "mib", "mrc", "mrcs", "msa", "ndata"),
-        *("nhdf", "nxs", "png", "preali", "pro", "prz", "rec", "rpl", "ser", "spc", "spd", "spx"),
-        *("st", "sur", "tif", "tiff", "tvf", "tvips", "unf", "up1", "up2", "wdf", "zspy"),
+        *("dm5", "ebsp", "edaxh5", "eds", "eer", "elid", "emd", "ems", "emsa", "h5", "h5oina"),
+        *("hdf5", "hspy", "img", "jpeg", "jpg", "map", "mas", "mdoc", "mib", "mrc", "mrcs", "msa"),
+        *("ndata", "nhdf", "nxs", "png", "preali", "pro", "prz", "rec", "rpl", "sac", "sbc", "ser"),
+        *("spc", "spd", "spx", "st", "sur", "tif", "tiff", "tvf", "tvips", "unf", "up1", "up2"),
+        *("wdf", "zspy"),
     ),
     companions=(
         Companion(ending=".emi", of=("ser",), numbered=True),

@@ -1,0 +1,57 @@
+"""Logs of holders, which the library reads as UTF-8, evenly spaced, and in seconds."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from nexuslims_contracts.units import known_unit
+from nexuslims_formats.locales.encodings import decode
+from nexuslims_formats.rosettasciio.light import DOUBTS
+
+LOGS: Final = frozenset({"protochips", "impulse", "dens"})
+"""Readers of what a holder measured over time."""
+_HEAD: Final = 1 << 20
+"""Bytes by which the encoding is told: names and notes come first."""
+_UNEVEN: Final = 2.0
+"""Of the mean step: a longer one is a pause."""
+_MILLISECONDS: Final = "Milliseconds"
+"""The only unit that the library converts."""
+
+
+def read_log(name: str, path: Path) -> list[dict[str, Any]]:
+    """Read a log in the encoding of the computer that wrote it.
+
+    Parameters
+    ----------
+    name
+        rosettasciio's name of the format.
+    path
+        The log.
+    """
+    api = importlib.import_module(f"rsciio.{name}._api")
+    with path.open("rb") as file:
+        _, encoding = decode(file.read(_HEAD), cut=True)
+    vars(api)["open"] = partial(open, encoding=encoding, errors="backslashreplace")
+    parts: list[dict[str, Any]] = api.file_reader(str(path))
+    return [_with_times(part) for part in parts] if name == "protochips" else parts
+
+
+def _with_times(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a quantity over time in the unit that its log states, with what its steps are."""
+    header = part["original_metadata"]["Protochips_header"]
+    axes = part["axes"]
+    if header["Time units"] != _MILLISECONDS:
+        axes = [{**axis, "units": known_unit(header["Time units"]) or ""} for axis in axes]
+    return {**part, "axes": axes, DOUBTS: list(_pauses(header))}
+
+
+def _pauses(header: Mapping[str, Any]) -> Iterator[str]:
+    import numpy as np  # noqa: PLC0415 - for logs only
+
+    unit = known_unit(header["Time units"]) or header["Time units"]
+    steps = np.diff(np.asarray(header["Time axis"]["value"], dtype=float))
+    if steps.size and steps.max() > _UNEVEN * steps.mean():
+        span = f"{steps.min():g} to {steps.max():g} {unit}"
+        yield f"the axis Time has steps of {span}: their mean is shown"
