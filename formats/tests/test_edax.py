@@ -23,6 +23,17 @@ def test_a_date_that_is_none_is_said(tmp_path):
     assert "2022-13-29" in found.reason
 
 
+def test_a_header_without_a_number_says_so(tmp_path):
+    path = stations.edax_spc(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[456:460] = content[532:536] = np.float32(np.nan).tobytes()  # live time, voltage
+    path.write_bytes(content)
+    (dataset,) = read(path).datasets
+    assert not {"live_time", "acceleration_voltage"} & set(dataset.metadata)
+    for name in ("live_time", "acceleration_voltage"):
+        assert f"{name} is left out: the file has nan, which is no number" in dataset.warnings
+
+
 def test_a_spectrum_that_was_cut_is_partial(tmp_path):
     path = stations.edax_spc(tmp_path)
     path.write_bytes(path.read_bytes()[:-5])

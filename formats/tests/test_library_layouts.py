@@ -74,17 +74,6 @@ def test_what_people_corrected_in_hyperspy_counts_more_than_the_original(tmp_pat
     assert found.creation_time.isoformat() == "2020-01-02T03:04:05+00:00"
 
 
-def test_a_value_that_is_no_number_is_named(tmp_path):
-    microscope = {"beam_energy": np.nan, "magnification": np.inf, "camera_length": 100.0}
-    tree = {"Acquisition_instrument": {"TEM": microscope}}
-    names = ("metadata", "original_metadata")
-    found = only(hyperspy(tmp_path / "a.hspy", "3.1", names, tree, {}))
-    assert found.warnings == (
-        "acceleration_voltage is nan in the file (beam_energy), and left out",
-        "magnification is inf in the file (magnification), and left out",
-    )
-
-
 @pytest.mark.parametrize(
     ("zone", "expected"),
     [("UTC", "03:04:05+00:00"), ("+02:00", "03:04:05+02:00"), ("CEST", "03:04:05+00:00")],
@@ -202,9 +191,12 @@ def test_angles_of_topspin_are_no_lengths():
 
 
 def test_delmic_names_its_devices_as_the_facility_likes():
-    settings = {"Microscope": {"Name": ["SPARC", None]}, "Beam of ours": {"dwellTime": [0.1, "s"]}}
+    beam = {"dwellTime": [0.1, "s"], "accelVoltage": [5000.0, "V"], "probeCurrent": [1e-9, "A"]}
+    settings = {"Microscope": {"Name": ["SPARC", None]}, "Beam of ours": beam}
     found = dict(vendor_metadata("delmic", {"ExtraSettings": settings, "IntegrationTime": 2.0}))
     assert found == {
+        "acceleration_voltage": (5000.0, "V"),
+        "beam_current": (1e-9, "A"),
         "dwell_time": (0.1, "s"),
         "exposure_time": (2.0, "s"),
         "microscope": "SPARC",

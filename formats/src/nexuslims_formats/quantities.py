@@ -177,22 +177,6 @@ def mapped(look_up: Callable[[str], Any], rows: Iterable[Row]) -> Iterator[tuple
             yield field, value
 
 
-def not_finite(look_up: Callable[[str], Any], rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
-    """Yield the fields whose value is no number, or infinite, in words: programs write NaN so.
-
-    Parameters
-    ----------
-    look_up
-        Returns the vendor's value of a name or path; None where there is none.
-    rows
-        The table, as for :func:`mapped`, which leaves such values out.
-    """
-    for field, name, unit in rows:
-        value = look_up(name) if unit != TEXT else None
-        if isinstance(value, float) and not math.isfinite(value):
-            yield field, f"{field} is {value} in the file ({name}), and left out"
-
-
 def _value(raw: Any, unit: str, *, comma: bool | None) -> Value | None:
     if unit == TEXT:
         return str(raw or "").strip() or None

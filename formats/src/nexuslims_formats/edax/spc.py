@@ -19,7 +19,6 @@ from nexuslims_formats.energy import calibration, energy_axis, microscope_kind
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
-from nexuslims_formats.quantities import not_finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,14 +67,11 @@ class SpcHeader:
         """Return the core fields."""
         found: dict[str, Value] = {
             field: (self.values[name], unit)
-            for field, name, unit in _FIELDS
             if math.isfinite(self.values[name])
+            else str(self.values[name])  # which is reported
+            for field, name, unit in _FIELDS
         }
         return found | calibration([self.axis])
-
-    def doubts(self) -> tuple[str, ...]:
-        """Return which fields of the header are no number, in words."""
-        return tuple(words for _, words in not_finite(self.values.get, _FIELDS))
 
     def extensions(self) -> dict[str, Any]:
         """Return the values of the header; the distances are those of the detector's geometry."""
@@ -114,7 +110,6 @@ class EdaxSpectrumExtractor:
             acquired=header.acquired,
             pixels=None if problem else lambda: _counts(path, start, size),
             problems=(problem,) if problem else (),
-            doubts=header.doubts(),
         )
         return ParsedFile(signals=[signal], native=header.values, reader=f"spc {self.version}")
 

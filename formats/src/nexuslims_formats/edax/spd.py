@@ -79,7 +79,6 @@ class EdaxMapExtractor:
             acquired=spectrum.acquired if spectrum else None,
             pixels=None if held < length else lambda: _map(path, header, shape),
             problems=tuple(problems),
-            doubts=spectrum.doubts() if spectrum else (),
         )
         native = {"spd": header, "spc": spectrum.values if spectrum else {}, "ipr": picture or {}}
         return ParsedFile(signals=[signal], native=native, reader=f"spd {self.version}")

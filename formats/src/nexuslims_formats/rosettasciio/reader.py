@@ -17,7 +17,7 @@ from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
 from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.plain import TextExtractor
-from nexuslims_formats.quantities import Row, mapped, measures, not_finite
+from nexuslims_formats.quantities import Row, mapped, measures
 from nexuslims_formats.rosettasciio.axes import axes_of, uneven, with_positions
 from nexuslims_formats.rosettasciio.kinds import (
     ANYBODYS,
@@ -32,11 +32,7 @@ from nexuslims_formats.rosettasciio.ncem import in_order
 from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
 from nexuslims_formats.rosettasciio.ripple import read_ripple
 from nexuslims_formats.rosettasciio.topspin import with_angles
-from nexuslims_formats.rosettasciio.vendor_fields import (
-    plain,
-    vendor_metadata,
-    vendor_not_finite,
-)
+from nexuslims_formats.rosettasciio.vendor_fields import plain, vendor_metadata
 from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
 from nexuslims_formats.sidecars import refuse_odd
 from nexuslims_formats.times import first_moment, moment
@@ -280,7 +276,6 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     # people correct HyperSpy's metadata, and leave the original as it was
     metadata: dict[str, Value] = vendors | generic if module in _EDITED else generic | vendors
     metadata |= calibration(axes)
-    strange = (*not_finite(nested(below), _FIELDS), *vendor_not_finite(module, original))
     extensions = dict(leaves(below, "instrument"))
     if microscope := below.get("microscope"):
         metadata["microscope"] = str(microscope)
@@ -297,11 +292,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         acquired=first_moment(_acquired(look_up), _of_original(original)),
         pixels=None if part.get(UNREAD) else lambda: data,
         problems=tuple(what_is_missing(path, module)),
-        doubts=(
-            *uneven(part.get("axes") or []),
-            *part.get(DOUBTS, ()),
-            *(words for field, words in strange if field not in metadata),
-        ),
+        doubts=(*uneven(part.get("axes") or []), *part.get(DOUBTS, ())),
     )
 
 

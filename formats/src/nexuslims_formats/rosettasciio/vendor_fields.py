@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from nexuslims_formats.emsa import FIELDS as EMSA_FIELDS
 from nexuslims_formats.model import Value
-from nexuslims_formats.quantities import NUMBER, Row, mapped, not_finite
+from nexuslims_formats.quantities import NUMBER, Row, mapped
 from nexuslims_formats.rosettasciio.topspin import FIELDS as TOPSPIN_FIELDS
 from nexuslims_formats.trees import nested
 
@@ -43,6 +43,9 @@ _TABLES: Final[Mapping[str, Table]] = {
     "zspy": EMSA_FIELDS,
     "delmic": (
         ("dwell_time", "ExtraSettings/*/dwellTime", "s"),
+        ("acceleration_voltage", "ExtraSettings/*/accelVoltage", "V"),
+        ("beam_current", "ExtraSettings/*/probeCurrent", "A"),
+        ("horizontal_field_width", "ExtraSettings/*/horizontalFoV", "m"),
         ("exposure_time", "IntegrationTime", "s"),
         ("detector_type", "HardwareName", "text"),
         ("microscope", "ExtraSettings/Microscope/Name", "text"),
@@ -72,20 +75,6 @@ def vendor_metadata(module: str, original: Mapping[str, Any]) -> Iterator[tuple[
         return f"{value!r} {unit}" if unit and isinstance(value, int | float) else value
 
     yield from mapped(with_unit, _TABLES.get(module, ()))
-
-
-def vendor_not_finite(module: str, original: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the fields of which a vendor's tree has no number, or infinity, in words.
-
-    Parameters
-    ----------
-    module
-        rosettasciio's name of the format.
-    original
-        The vendor's own tree.
-    """
-    look_up = nested(original)
-    yield from not_finite(lambda path: plain(look_up(path)), _TABLES.get(module, ()))
 
 
 def _of_any(devices: Any, name: str) -> Any:
