@@ -137,8 +137,8 @@ def empad(folder, *, size="<pix_x>3</pix_x><pix_y>2</pix_y>", more="", frames=6)
     return path
 
 
-def dectris(folder, *, frames=(4, 2)):
-    """Write a master file and the files of images that it links to."""
+def dectris(folder, *, frames=(4, 2), pixel=None):
+    """Write a master file, the files of images that it links to, and that of a microscope."""
     path = folder / "scan_master.h5"
     with h5py.File(path, "w") as file:
         detector = file.create_group("entry/instrument/detector")
@@ -157,6 +157,9 @@ def dectris(folder, *, frames=(4, 2)):
                 images["entry/data/data"] = np.zeros((count, 3, 5), "uint16")
             link = h5py.ExternalLink(name, "/entry/data/data")
             file[f"entry/data/data_{number:06d}"] = link
+    if pixel:
+        with h5py.File(folder / "scan.h5", "w") as file:
+            file.create_group("STEM Metadata").attrs["Pixel Size"] = np.array([pixel, pixel])
     return path
 
 

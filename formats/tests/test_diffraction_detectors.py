@@ -95,6 +95,30 @@ def test_a_master_file_alone_tells_what_was_asked_for(tmp_path):
     assert "scan_data_000001.h5" in found.reason
 
 
+def test_what_the_microscope_leaves_beside_a_master_file_tells_the_step_of_a_scan(tmp_path):
+    found = read(desktops.dectris(tmp_path, frames=(5, 4), pixel=0.25))
+    assert found.outcome == "extracted", found.reason
+    (dataset,) = found.datasets
+    assert (dataset.shape, dataset.data_type) == ((3, 3, 3, 5), "STEM_Diffraction")
+    assert [(axis.name, axis.scale, axis.unit) for axis in dataset.axes[:2]] == [
+        ("scan_y", 0.25, "nm"), ("scan_x", 0.25, "nm"),
+    ]  # fmt: skip
+    assert any("taken for a square scan" in words for words in dataset.warnings)
+
+
+def test_images_that_make_no_square_are_a_series(tmp_path):
+    (dataset,) = read(desktops.dectris(tmp_path, pixel=0.25)).datasets
+    assert dataset.shape == (6, 3, 5)
+
+
+@pytest.mark.parametrize("name", ["scan.h5", "scan_data_000001.h5"])
+def test_parts_of_a_measurement_are_named_as_such(tmp_path, name):
+    desktops.dectris(tmp_path, pixel=0.25)
+    found = read(tmp_path / name)
+    assert found.outcome == "unsupported"
+    assert "NAME_master.h5" in found.reason
+
+
 @pytest.mark.parametrize(
     ("hdr", "shape"),
     [

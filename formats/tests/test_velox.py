@@ -1,5 +1,7 @@
 """Velox files: images, spectra, and maps of spectra as streams of events."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -94,6 +96,59 @@ def test_energy_loss_spectra_are_told_for_each_range(tmp_path):
     axis = loss.axes[2]
     assert (axis.scale, axis.offset, axis.unit) == (0.5, 100.0, "eV")
     assert found.pixels(1)[1, 2, 3] == 23.0
+
+
+def test_the_maps_of_two_acquisitions_keep_their_own_pixels(tmp_path):
+    path = stations.velox(tmp_path / "two.emd", images=(((4, 6, 1), "a"),), streams=[[65535] * 24])
+    with h5py.File(path, "a") as file:
+        loss = bytes(stations.described("BM-EELS", 9)[:, 0]).replace(b"2e-09", b"7e-09")
+        loss = loss.split(b"\0", 1)[0].replace(
+            b'"BinaryResult"',
+            b'"Scan": {"ScanSize": {"width": "3", "height": "2"}}, "BinaryResult"',
+        )
+        file["Data/SpectrumImage/00/Metadata"] = np.frombuffer(loss, "uint8")[:, None]
+        group = file.create_group("Data/EelsSpectrumImage/cd")
+        group["Data"] = np.zeros((2, 4, 3), "float32")
+        text = b'{"Data": {"offset": 100, "dispersion": 0.5}}'
+        group["AcquisitionMetadata"] = np.frombuffer(text, "uint8")[:, None]
+    _, (_, losses, rays) = datasets(path)
+    assert (losses.shape, losses.axes[1].scale) == ((2, 3, 4), pytest.approx(7.0))
+    assert (rays.shape, rays.axes[1].scale) == ((4, 6, 8), pytest.approx(2.0))
+    assert rays.metadata["detector_type"] == "SuperX"
+
+
+def test_the_energies_of_a_sum_are_those_of_its_detectors(tmp_path):
+    path = stations.velox(tmp_path / "sum.emd", images=(), spectra=1)
+    with h5py.File(path, "a") as file:
+        group = next(iter(file["Data/Spectrum"].values()))
+        text = bytes(group["Metadata"][:, 0]).replace(
+            b'"Detector": "SuperXG11"', b'"Detector": "SuperXG1"'
+        )
+        text = text.replace(b'"DetectorIndex": "1", ', b"")
+        del group["Metadata"]
+        group["Metadata"] = np.frombuffer(text, "uint8")[:, None]
+    _, (spectrum,) = datasets(path)
+    assert (spectrum.axes[0].scale, spectrum.axes[0].unit) == (0.005, "keV")
+    assert "live_time" not in spectrum.metadata
+
+
+@pytest.mark.parametrize(
+    ("operation", "tree", "name"),
+    [
+        ("DpcOperation", {}, "DPC"),
+        ("MathematicsOperation", {"outputs": [{"inputIndex": "1"}]}, "B-D"),
+        ("SurfaceReconstructionOperation", {"integrationMode": "true"}, "iDPC"),
+        ("SurfaceReconstructionOperation", {"enableFilter": "true"}, "Filtered dDPC"),
+    ],
+)
+def test_computed_images_are_named_by_what_made_them(tmp_path, operation, tree, name):
+    path = stations.velox(tmp_path / "dpc.emd")
+    with h5py.File(path, "a") as file:
+        (key,) = file["Data/Image"]
+        text = json.dumps({"dataPath": f"/Data/Image/{key}", **tree})
+        file.create_dataset(f"Operations/{operation}/a", data=[text], dtype=h5py.string_dtype())
+    _, (image,) = datasets(path)
+    assert image.name == name
 
 
 def test_damaged_metadata_cost_themselves_only(tmp_path):

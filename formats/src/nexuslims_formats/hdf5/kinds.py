@@ -1,6 +1,7 @@
 """Which of the HDF5 layouts that rosettasciio reads a file has, told by what is in it."""
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,15 @@ def _kinds(file: "h5py.File") -> Iterator[str]:
         yield "arina"
     groups = [file.get(name, getlink=False) for name in sorted(names)[:_TOP]]
     attributes = [item.attrs for item in groups if isinstance(item, h5py.Group)]
-    if any("emd_group_type" in found for found in attributes):
+    below = (
+        group.get(name)
+        for group in groups
+        if isinstance(group, h5py.Group)
+        for name in islice(group, _TOP)
+        if isinstance(group.get(name, getlink=True), h5py.HardLink)
+    )
+    attributes_below = (item.attrs for item in below if isinstance(item, h5py.Group))
+    if any("emd_group_type" in found for found in chain(attributes, attributes_below)):
         yield "emd"
     if any("NX_class" in found for found in attributes):
         yield "nexus"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
+from nexuslims_formats.rosettasciio.berkeley import OPENER
 from nexuslims_formats.rosettasciio.topspin import scanned
 
 _POSITIONS, _PATTERNS = ("r_", "rx", "ry"), ("q_", "qx", "qy")
@@ -29,6 +30,11 @@ def in_order(path: Path, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         counts_from_0 = file.attrs.get("emd_group_type") == "file"
     if is_turned and not counts_from_0:
         parts = [_turned(part) for part in parts]
+    return rows_first(parts)
+
+
+def rows_first(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return datasets with rows before columns, and the positions of scans marked."""
     return [_with_positions(_rows_first(part)) for part in parts]
 
 
@@ -36,7 +42,9 @@ def _turned(part: dict[str, Any]) -> dict[str, Any]:
     axes = [
         {**axis, "index_in_array": place} for place, axis in enumerate(reversed(_ordered(part)))
     ]
-    return {**part, "data": part["data"].T, "axes": axes}
+    turned = {**part, "data": part["data"].T, "axes": axes}
+    opener = part.get(OPENER)
+    return turned | {OPENER: lambda: opener().T} if opener else turned
 
 
 def _rows_first(part: dict[str, Any]) -> dict[str, Any]:

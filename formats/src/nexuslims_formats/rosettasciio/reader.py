@@ -19,6 +19,7 @@ from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
 from nexuslims_formats.plain import TextExtractor
 from nexuslims_formats.quantities import Row, mapped, measures
 from nexuslims_formats.rosettasciio.axes import axes_of, uneven, with_positions
+from nexuslims_formats.rosettasciio.berkeley import OPENER, read_berkeley
 from nexuslims_formats.rosettasciio.kinds import (
     ANYBODYS,
     KINDS,
@@ -28,7 +29,7 @@ from nexuslims_formats.rosettasciio.kinds import (
 )
 from nexuslims_formats.rosettasciio.light import DOUBTS, TYPE, delmic, read_hamamatsu, read_renishaw
 from nexuslims_formats.rosettasciio.logs import LOGS, read_log
-from nexuslims_formats.rosettasciio.ncem import in_order
+from nexuslims_formats.rosettasciio.ncem import in_order, rows_first
 from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
 from nexuslims_formats.rosettasciio.ripple import read_ripple
 from nexuslims_formats.rosettasciio.topspin import with_angles
@@ -189,7 +190,9 @@ def _companions(path: Path) -> list[Path]:
 
 
 def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
-    """Read by the library, or by us where it would need more packages than it has."""
+    """Read by the library, or by us where it would need more packages than it has, or fail."""
+    if name == "emd" and (found := read_berkeley(path)):
+        return rows_first(found)
     importlib.import_module("rsciio")
     _log_as_we_do()
     if name in _OURS:
@@ -290,7 +293,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         extensions=extensions,
         warnings=("operator",) if "operator" in metadata else (),
         acquired=first_moment(_acquired(look_up), _of_original(original)),
-        pixels=None if part.get(UNREAD) else lambda: data,
+        pixels=None if part.get(UNREAD) else part.get(OPENER, lambda: data),
         problems=tuple(what_is_missing(path, module)),
         doubts=(*uneven(part.get("axes") or []), *part.get(DOUBTS, ())),
     )

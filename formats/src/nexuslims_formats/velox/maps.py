@@ -48,7 +48,7 @@ def map_shape(
     images
         Rows and columns of the images beside it.
     """
-    scanned = _scanned_part(stream_settings(streams[0]), tree)
+    scanned = scanned_part(stream_settings(streams[0]), tree)
     others = list(dict.fromkeys(images))
     if scanned in others or not others:
         return scanned
@@ -57,7 +57,16 @@ def map_shape(
     return next((one for one in candidates if points and points % (one[0] * one[1]) == 0), scanned)
 
 
-def _scanned_part(settings: Mapping[str, Any], tree: Mapping[str, Any]) -> tuple[int, int] | None:
+def scanned_part(settings: Mapping[str, Any], tree: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return rows and columns of the part of a raster that was scanned; None where not told.
+
+    Parameters
+    ----------
+    settings
+        Of a stream, where there is one.
+    tree
+        The metadata.
+    """
     look_up = nested(tree)
     raster = settings.get("RasterScanDefinition")
     sizes = raster if isinstance(raster, Mapping) else {}
@@ -73,6 +82,40 @@ def _scanned_part(settings: Mapping[str, Any], tree: Mapping[str, Any]) -> tuple
             return None
         sides.append(side)
     return sides[0], sides[1]
+
+
+def sum_of(tree: dict[str, Any], maps_of: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is said of the map that a stream is a part of; of the stream, if no map's is.
+
+    A file may hold the maps of two acquisitions, such as one of energy losses beside it.
+
+    Parameters
+    ----------
+    tree
+        The metadata of the stream.
+    maps_of
+        Those of the maps.
+    """
+    detector = str(nested(tree)("BinaryResult/Detector") or "")
+    names = [str(nested(one)("BinaryResult/Detector") or "") for one in maps_of]
+    of_it = [one for one, name in zip(maps_of, names, strict=True)
+             if name and detector.startswith(name)]  # fmt: skip
+    alone = [one for one in maps_of if one] if len(maps_of) == 1 else []
+    return next(iter([*of_it, *alone]), tree)
+
+
+def scanned_as(shape: tuple[int, int], maps_of: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is said of the map of a size; of the first, if none tells this one.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns.
+    maps_of
+        The metadata of the maps.
+    """
+    told = (one for one in maps_of if scanned_part({}, one) == shape)
+    return next(told, next(iter(maps_of), {}))
 
 
 def _points(stream: "h5py.Group") -> int:

@@ -244,12 +244,13 @@ def _x_rays(opened: _Open) -> Iterator[Signal]:
         return
     settings = maps.stream_settings(streams[0])
     channels = int(number(settings.get("bincount")) or maps.CHANNELS)
-    whole = opened.tree(described[0][1])
+    whole = maps.sum_of(tree, [opened.tree(group) for _, group in described])
+    plane = tree if nested(tree)("BinaryResult/PixelSize") else whole
     places = [str(stream["Data"].name) for stream in streams]
     path = opened.path
     yield _signal(
-        whole or tree,
-        (*_plane_axes(whole or tree, *shape, scan=True), _energies(tree, channels)),
+        whole,
+        (*_plane_axes(plane, *shape, scan=True), _energies(tree, channels)),
         "EDS",
         name="EDS",
         dataset_type="SpectrumImage",
@@ -260,23 +261,20 @@ def _x_rays(opened: _Open) -> Iterator[Signal]:
 
 def _energy_loss(opened: _Open) -> Iterator[Signal]:
     """Yield the energy-loss spectra, one for each range of energies; stored row by row."""
-    described = opened.groups("SpectrumImage")
+    described = [opened.tree(group) for _, group in opened.groups("SpectrumImage")]
     for _, group in opened.groups("EelsSpectrumImage"):
         data = group.get("Data")
         if not hasattr(data, "shape") or data.ndim not in (_PLANES, _STACK):
             opened.problems.append(f"{group.name} has no spectra")
             continue
         own = opened.tree(group) if "Metadata" in group else {}
-        whole = opened.tree(described[0][1]) if described else own
         energies = nested(opened.tree(group, "AcquisitionMetadata"))
         scale, offset = number(energies("Data/dispersion")), number(energies("Data/offset"))
         sizes = [int(size) for size in data.shape]
-        if data.ndim == _STACK:
-            rows, channels, columns = sizes
-            plane: tuple[Axis, ...] = _plane_axes(whole or own, rows, columns, scan=True)
-        else:
-            columns, channels = sizes
-            plane = _plane_axes(whole or own, 1, columns, scan=True)[1:]
+        rows, channels, columns = sizes if data.ndim == _STACK else (1, *sizes[::-1])
+        whole = maps.scanned_as((rows, columns), described)
+        located = own if nested(own)("BinaryResult/PixelSize") else whole
+        plane = _plane_axes(located, rows, columns, scan=True)[3 - data.ndim :]
         energy = energy_axis(channels, scale, offset, "eV")
         yield _signal(
             own or whole,

@@ -106,15 +106,20 @@ def mode_of(tree: Mapping[str, Any]) -> str:
 
 
 def detector_of(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is said of the detector that the data are from; empty where nothing is."""
+    """Return what is said of the detector that the data are from; empty where nothing is.
+
+    A sum over the parts of a detector (SuperXG2) has the name that theirs begin with (SuperXG21).
+    """
     look_up = nested(tree)
     detectors = tree.get("Detectors")
     known = detectors if isinstance(detectors, Mapping) else {}
     index, name = look_up("BinaryResult/DetectorIndex"), look_up("BinaryResult/Detector")
     found = known.get(f"Detector-{index}") if index is not None else None
-    if found is None:
-        named = (one for one in known.values() if isinstance(one, Mapping))
-        found = next((one for one in named if name and one.get("DetectorName") == name), None)
+    if found is None and name:
+        named = [one for one in known.values() if isinstance(one, Mapping)]
+        found = next((one for one in named if one.get("DetectorName") == name), None) or next(
+            (one for one in named if str(one.get("DetectorName")).startswith(str(name))), None
+        )
     return dict(found) if isinstance(found, Mapping) else {}
 
 
@@ -190,6 +195,7 @@ def labels(file: "h5py.File") -> dict[str, str]:
     for operation, name in (("Camera", "cameraName"), ("Stem", "detector")):
         for tree in _texts(file, f"Operations/{operation}InputOperation"):
             found[_id(tree)] = str(tree.get(name) or "")
+    found |= dict(_results(file))
     for tree in _texts(file, "Presentation/Displays/ImageDisplay"):
         found[_id(tree)] = str(nested(tree)("display/label") or "")
     for tree in _texts(file, "Displays/ImageDisplay"):
@@ -199,8 +205,35 @@ def labels(file: "h5py.File") -> dict[str, str]:
     return {key: unquote(name).strip() for key, name in found.items() if key and name}
 
 
-def _id(tree: Mapping[str, Any]) -> str:
-    return str(tree.get("dataPath") or "").rpartition("/")[2]
+def _results(file: "h5py.File") -> Iterator[tuple[str, str]]:
+    """Yield the names of images that were computed, by the operation that made them."""
+    for operation, name in (("Dpc", "DPC"), ("Integration", "DCFI")):
+        for tree in _texts(file, f"Operations/{operation}Operation"):
+            yield _id(tree), name
+    for tree in _texts(file, "Operations/FftOperation"):
+        yield _id(tree, "imageOutputPath"), "FFT"
+    for tree in _texts(file, "Operations/MathematicsOperation"):
+        outputs = tree.get("outputs")
+        first = outputs[0] if isinstance(outputs, list) and outputs else {}
+        index = str(first.get("inputIndex")) if isinstance(first, Mapping) else ""
+        yield _id(tree), {"0": "A-C", "1": "B-D"}.get(index, "")
+    for tree in _texts(file, "Operations/SurfaceReconstructionOperation"):
+        name = "iDPC" if str(tree.get("integrationMode")) == "true" else "dDPC"
+        yield _id(tree, "unfilteredDataPath"), name
+        yield _id(tree), f"Filtered {name}" if str(tree.get("enableFilter")) == "true" else name
+
+
+def _id(tree: Mapping[str, Any], path: str = "dataPath") -> str:
+    """Return the id of the image that a description is of.
+
+    Parameters
+    ----------
+    tree
+        The description.
+    path
+        The entry that says where the image is.
+    """
+    return str(tree.get(path) or "").rpartition("/")[2]
 
 
 def _texts(file: "h5py.File", place: str) -> Iterator[dict[str, Any]]:
