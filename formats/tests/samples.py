@@ -334,6 +334,18 @@ def oxford_patterns(folder):
     return path
 
 
+def smv(folder, *, rows=3, columns=4, **changes):
+    entries = {
+        "DIM": 2, "BYTE_ORDER": "little_endian", "TYPE": "unsigned_short", "SIZE1": columns,
+        "SIZE2": rows, "PIXEL_SIZE": 0.014, "WAVELENGTH": 0.0251, "DISTANCE": 850,
+        "DATE": "Fri Mar 05 10:11:12 2021", "TIME": 0.5, "DETECTOR_SN": "unknown",
+    } | changes  # fmt: skip
+    text = "".join(f"{name}={value};\n" for name, value in entries.items())
+    path = folder / "pattern.img"
+    head = f"{{\nHEADER_BYTES=512;\n{text}}}\n".encode().ljust(512, b"\0")
+    return written(path, head + np.arange(rows * columns, dtype="<u2").tobytes())
+
+
 def written(path, content):
     path.write_bytes(content)
     return path
@@ -381,6 +393,7 @@ SAMPLES = {
     "sem_text_tiff": sem_text,
     "serialem_mdoc": lambda folder: written(folder / "tilt.mrc.mdoc", MDOC.encode()),
     "sis_tiff": sis,
+    "smv": smv,
     "tescan_tiff": lambda folder: tiff(folder / "tescan.tif", 50431, TESCAN),
     "text": text,
     "tofwerk": tofwerk,

@@ -8,8 +8,8 @@ from typing import Final
 PREFIXES: Final = (
     "axiovision", "blockfile", "bruker", "de", "dectris", "delmic", "ebsd", "edax", "eer", "elid",
     "empad", "emsa", "epu", "fei", "fibics", "gatan", "hitachi", "instrument", "jeol", "merlin",
-    "nion", "openfibsem", "oxford", "phenom", "serialem", "sis", "tescan", "tofwerk", "tvips",
-    "velox", "zeiss",
+    "nion", "openfibsem", "oxford", "phenom", "serialem", "sis", "smv", "tescan", "tofwerk",
+    "tvips", "velox", "zeiss",
 )  # fmt: skip
 """First words of the names that readers give to the tags of a vendor's software."""
 

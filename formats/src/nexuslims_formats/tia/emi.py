@@ -29,6 +29,7 @@ _MAX_BLOCKS, _MAX_BLOCK_BYTES = 256, 1 << 20
 _SEARCHED = 16 << 10
 """Bytes of an ``.emi`` that are searched at once: they stay in the processor's nearest memory."""
 _EDS_CHANNEL = 2.0  # eV: X-ray channels are 5 eV and wider, energy-loss channels below 2 eV
+_LONGEST_PIXEL_M = 1.0
 _SERIES_NAME = re.compile(r"^(?P<stem>.+)_(?P<number>\d+)$")
 
 
@@ -191,8 +192,9 @@ def _matching(blocks: Sequence[_Block], index: int, series: Series) -> _Block | 
 def _signal(series: Series, block: _Block | None) -> Signal:
     labels = block.labels if block else {}
     kind, diffraction = label_mode(labels)
-    # a scan in diffraction mode collects a pattern at each point; its own pixels are metres
-    diffraction = diffraction and not series.spectra
+    # no pixel is longer than a metre: such a step is in 1/m, of a scan's patterns or without .emi
+    is_pattern = abs(series.scale[0]) > _LONGEST_PIXEL_M
+    diffraction = (diffraction or is_pattern) and not series.spectra
     if series.spectra:
         dataset_type: DatasetType = "SpectrumImage" if series.navigation else "Spectrum"
         technique = "EDS" if series.scale[0] >= _EDS_CHANNEL else "EELS"
@@ -217,6 +219,7 @@ def _signal(series: Series, block: _Block | None) -> Signal:
         acquired=_acquired(block, series),
         pixels=None if series.problem else series.pixels,
         problems=(series.problem,) if series.problem else (),
+        doubts=(series.doubt,) if series.doubt else (),
     )
 
 

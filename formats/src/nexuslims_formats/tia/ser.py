@@ -56,6 +56,8 @@ class Series:
     pixels: "Callable[[], np.ndarray]"
     problem: str
     """What of the data the file lacks; empty where it is whole."""
+    doubt: str = ""
+    """What of the tags cannot be read."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -101,8 +103,7 @@ def read_series(path: Path) -> Series:
         version, tag_kind, total, valid = head.version, head.tag_kind, head.total, head.valid
         dimensions, offsets, tags, spectra = head.dimensions, head.offsets, head.tags, head.spectra
         element, scale, offset, dtype, data_at = _element(reader, offsets[0], spectra=spectra)
-        positions = _positions(reader, tags[:2]) if tag_kind == _POSITIONS else []
-        time = from_unix(reader.integer("I", tags[0] + 4)) if tags[0] else None
+        positions, time, doubt = _tagged(reader, tags, with_places=tag_kind == _POSITIONS)
         size = reader.size
     navigation = _navigation(dimensions, positions, valid, total, spectra=spectra)
     shape = (*(axis.size for axis in navigation), *element)
@@ -125,7 +126,7 @@ def read_series(path: Path) -> Series:
     return Series(
         path, spectra, dtype, navigation, element, scale, offset, time, header,
         lambda: _map(path, starts, shape, element, dtype, flip=not spectra),
-        problem,
+        problem, doubt,
     )  # fmt: skip
 
 
@@ -221,9 +222,28 @@ def _element(
     return sizes, scales, offsets, dtype, header
 
 
-def _positions(reader: _Reader, tags: list[int]) -> list[tuple[float, float]]:
-    found = (reader.take("dd", at + 8) for at in tags)
-    return [(float(x), float(y)) for x, y in found]
+def _tagged(
+    reader: _Reader, tags: list[int], *, with_places: bool
+) -> tuple[list[tuple[float, float]], datetime | None, str]:
+    """Return the first two positions and the time of the first element, and what is wrong.
+
+    Some files say of all tags that they are where none is.
+
+    Parameters
+    ----------
+    reader
+        Of the file.
+    tags
+        Where they are.
+    with_places
+        Whether they have positions, too.
+    """
+    try:
+        time = from_unix(reader.integer("I", tags[0] + 4)) if tags[0] else None
+        places = [reader.take("dd", at + 8) for at in tags[:2]] if with_places else []
+    except UnreadableFileError:
+        return [], None, "the times and places of its elements are not where its header says"
+    return [(float(x), float(y)) for x, y in places], time, ""
 
 
 def _navigation(
