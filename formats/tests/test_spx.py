@@ -37,3 +37,9 @@ def test_channels_that_are_missing_are_named(tmp_path):
 def test_a_header_that_is_not_there_costs_its_fields(tmp_path, part):
     found = spectrum(tmp_path, SPX.replace(part, "Other"))
     assert found.datasets[0].shape == (5,)
+
+
+def test_a_spectrum_is_one_under_the_name_of_any_xml(tmp_path):
+    path = tmp_path / "point.xml"
+    path.write_text(SPX)
+    assert read(path).extractor.name == "bruker_spx"

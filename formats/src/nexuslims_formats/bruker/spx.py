@@ -53,7 +53,9 @@ class BrukerSpxExtractor:
     name = "bruker_spx"
     version = "1.0"
     priority = 100
-    extensions = ("spx",)
+    extensions = ("spx", "xml")
+    endings = ("spx",)
+    """Any software writes XML."""
 
     def supports(self, path: Path, head: bytes) -> bool:
         """Tell by the name of the root element."""
