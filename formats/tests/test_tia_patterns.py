@@ -58,12 +58,17 @@ def test_a_step_of_more_than_a_metre_is_that_of_a_pattern(tmp_path, mode, step, 
     assert (dataset.axes[0].scale, dataset.axes[0].unit) == (pytest.approx(2.0), "nm")
 
 
-def test_tags_that_are_not_where_the_header_says_cost_times_and_places_only(tmp_path):
+@pytest.mark.parametrize(("place", "outcome"), [(8, "extracted"), (0x7FFF0000, "partial")])
+def test_tags_that_are_not_where_the_header_says_cost_times_and_places_only(
+    tmp_path, place, outcome
+):
     path = series(tmp_path / "five_1.ser", 2e-9, scan=(5,))
     content = bytearray(path.read_bytes())
     (table,) = struct.unpack_from("<I", content, 22)
-    struct.pack_into("<5I", content, table + 20, *[0x7FFF0000] * 5)
+    struct.pack_into("<5I", content, table + 20, *[place] * 5)
     path.write_bytes(bytes(content))
     found = read(path)
-    assert (found.outcome, found.datasets[0].shape) == ("extracted", (5, 4, 5))
-    assert any("times and places" in words for words in found.datasets[0].warnings)
+    assert (found.outcome, found.datasets[0].shape) == (outcome, (5, 4, 5))
+    words = " ".join((found.reason or "", *found.datasets[0].warnings))
+    assert "times and places" in words
+    assert "file modification time" in found.datasets[0].extensions["creation_time_source"]

@@ -103,7 +103,7 @@ def read_series(path: Path) -> Series:
         version, tag_kind, total, valid = head.version, head.tag_kind, head.total, head.valid
         dimensions, offsets, tags, spectra = head.dimensions, head.offsets, head.tags, head.spectra
         element, scale, offset, dtype, data_at = _element(reader, offsets[0], spectra=spectra)
-        positions, time, doubt = _tagged(reader, tags, with_places=tag_kind == _POSITIONS)
+        positions, time, doubt, cut = _tagged(reader, tags, tag_kind)
         size = reader.size
     navigation = _navigation(dimensions, positions, valid, total, spectra=spectra)
     shape = (*(axis.size for axis in navigation), *element)
@@ -119,7 +119,7 @@ def read_series(path: Path) -> Series:
         "TotalNumberElements": total,
         "ValidNumberElements": valid,
     }
-    problem = "" if there == valid else f"{path.name} holds {there} of its {valid} elements"
+    problem = cut if there == valid else f"{path.name} holds {there} of its {valid} elements"
     places = math.prod(axis.size for axis in navigation)
     if not problem and places not in (valid, total):
         problem = f"the axes of {path.name} have {places} places for its {total} elements"
@@ -223,11 +223,11 @@ def _element(
 
 
 def _tagged(
-    reader: _Reader, tags: list[int], *, with_places: bool
-) -> tuple[list[tuple[float, float]], datetime | None, str]:
-    """Return the first two positions and the time of the first element, and what is wrong.
+    reader: _Reader, tags: list[int], kind: int
+) -> tuple[list[tuple[float, float]], datetime | None, str, str]:
+    """Return the first two positions, the time of the first element, what is odd and what lacks.
 
-    Some files say of all tags that they are where none is.
+    Some files say of all tags that they are where others, or none, are: each begins with its kind.
 
     Parameters
     ----------
@@ -235,15 +235,24 @@ def _tagged(
         Of the file.
     tags
         Where they are.
-    with_places
-        Whether they have positions, too.
+    kind
+        Of each: a time, and a position with it.
     """
     try:
-        time = from_unix(reader.integer("I", tags[0] + 4)) if tags[0] else None
-        places = [reader.take("dd", at + 8) for at in tags[:2]] if with_places else []
+        if not tags[0]:
+            return [], None, "", ""
+        if any(reader.integer("H", at) != kind for at in tags[:2]):
+            return (
+                [],
+                None,
+                "the times and places of its elements are not where its header says",
+                "",
+            )
+        time = from_unix(reader.integer("I", tags[0] + 4))
+        places = [reader.take("dd", at + 8) for at in tags[:2]] if kind == _POSITIONS else []
     except UnreadableFileError:
-        return [], None, "the times and places of its elements are not where its header says"
-    return [(float(x), float(y)) for x, y in places], time, ""
+        return [], None, "", "the series ends before the times and places of its elements"
+    return [(float(x), float(y)) for x, y in places], time, "", ""
 
 
 def _navigation(
