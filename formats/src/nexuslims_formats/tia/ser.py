@@ -227,7 +227,8 @@ def _tagged(
 ) -> tuple[list[tuple[float, float]], datetime | None, str, str]:
     """Return the first two positions, the time of the first element, what is odd and what lacks.
 
-    Some files say of all tags that they are where others, or none, are: each begins with its kind.
+    Some files say of all tags that they are where others, or none, are: each begins with its kind,
+    or is zero throughout in a file that was zeroed.
 
     Parameters
     ----------
@@ -241,7 +242,7 @@ def _tagged(
     try:
         if not tags[0]:
             return [], None, "", ""
-        if any(reader.integer("H", at) != kind for at in tags[:2]):
+        if any(reader.integer("H", at) not in (0, kind) for at in tags[:2]):
             return (
                 [],
                 None,
