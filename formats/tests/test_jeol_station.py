@@ -85,6 +85,15 @@ def test_an_absent_file_of_a_project_costs_itself(tmp_path):
     assert len(found.datasets) == 1
 
 
+def test_a_project_alone_is_partial_and_names_what_it_lists(tmp_path):
+    path = stations.jeol_project(tmp_path)
+    for other in ("img", "pts"):
+        (tmp_path / f"View.{other}").unlink()
+    found = read(path)
+    assert (found.outcome, found.datasets[0].dataset_type) == ("partial", "Misc")
+    assert "View.img" in found.reason
+
+
 def test_a_project_does_not_lead_out_of_its_folder(tmp_path):
     content = stations.jeol_project(tmp_path).read_bytes()
     (tmp_path / "sub").mkdir()

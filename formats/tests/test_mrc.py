@@ -204,3 +204,13 @@ def test_a_movie_of_direct_electron_is_read_with_what_its_server_wrote(tmp_path)
 )
 def test_frames_that_are_no_whole_scan_are_a_series(tmp_path, frames, enable, shape):
     assert only(direct_electron(tmp_path, frames, enable)).shape == shape
+
+
+@pytest.mark.parametrize(
+    "name", ["20241021_00405_final.mrc", "20241021_00405_1_Virt #1_total_sum.mrc"]
+)
+def test_images_made_of_a_movie_have_what_its_server_wrote(tmp_path, name):
+    direct_electron(tmp_path)
+    dataset = only(write_mrc(tmp_path / name, STACK[:1]))
+    assert dataset.shape == (3, 4)
+    assert dataset.metadata["acceleration_voltage"] == {"value": 300.0, "unit": "kV"}

@@ -16,6 +16,7 @@ from nexuslims_formats.jeol.files import IMAGE_MARK, MAP_MARK, read_image, read_
 from nexuslims_formats.jeol.spectrum import is_spectrum, read_spectrum
 from nexuslims_formats.jeol.tree import read_tree
 from nexuslims_formats.model import ParsedFile, Signal
+from nexuslims_formats.values import leaves
 
 _PROJECT_MARK: Final = b"\0\0\0\0"
 _PROJECT_NAME: Final = b"FileType"
@@ -84,9 +85,11 @@ def _read_project(extractor: JeolStationExtractor, path: Path) -> ParsedFile:
             )
         except (ExtractorError, OSError) as error:
             problems.append(f"{printable(name)}, which it lists: {error}")
-    if not signals:
-        words = "; ".join(problems[:3]) or "it lists none"
-        raise UnreadableFileError(f"no file of the project can be read: {words}")
+    if not signals and not problems:
+        raise UnreadableFileError("the project lists no file")
+    if not signals:  # the project alone, as people pass it on
+        signals = [Signal(name=path.stem, dataset_type="Misc", data_type="Project",
+                          extensions=dict(leaves(tree, "jeol")))]  # fmt: skip
     if others:  # such as the images (.apb) that follow a drift: sound, but not read
         doubt = f"the project lists what is not read: {', '.join(others[:_NAMED])}"
         signals[0] = replace(signals[0], doubts=(*signals[0].doubts, doubt))

@@ -25,6 +25,7 @@ _LARGEST: Final = 4 << 20
 _NO_NAME: Final = re.compile(r"[^a-z0-9]+")
 _SERVER: Final = "Server Software Version"
 _ON: Final = "Enable"
+_ACQUISITION: Final = re.compile(r"\d{8}_\d+(?=_)")
 _FIELDS: tuple[Row, ...] = (
     ("acceleration_voltage", "Instrument Accelerating Voltage (V)", "V"),
     ("magnification", "Instrument Project Magnification", "x"),
@@ -109,7 +110,9 @@ def _snake(name: str) -> str:
 
 
 def info_beside(path: Path) -> Path | None:
-    """Return the file that describes a movie, if it may be read.
+    """Return the file that describes a movie, or an image made of one, if it may be read.
+
+    They begin with the day and the number of the acquisition, which may have a suffix, too.
 
     Raises
     ------
@@ -117,8 +120,12 @@ def info_beside(path: Path) -> Path | None:
         It is a link that leads outside its folder.
     """
     name, _, kind = path.stem.rpartition("_")
-    beside = path.with_name(f"{name}_info.txt")
-    return beside if name and kind and is_usable(beside) else None
+    numbered = _ACQUISITION.match(path.stem)
+    for begin in (name if kind else "", numbered[0] if numbered else ""):
+        beside = path.with_name(f"{begin}_info.txt")
+        if begin and is_usable(beside):
+            return beside
+    return None
 
 
 def read_info(path: Path) -> CameraInfo:
