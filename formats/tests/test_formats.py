@@ -236,6 +236,16 @@ def test_an_image_whose_axes_all_belong_to_the_scan_is_no_spectrum_image():
 
 
 @pytest.mark.parametrize(
+    ("unit", "expected"),
+    [("nm", "Image"), ("1/nm", "Diffraction"), ("", "Diffraction"), ("cm", "Diffraction")],
+)
+def test_images_of_several_depths_and_angles_are_no_patterns(unit, expected):
+    above = tuple(Axis(name=name, size=3, navigate=True) for name in ("depth", "angle"))
+    plane = tuple(Axis(name=name, size=9, unit=unit) for name in "yx")
+    assert _dataset_type((*above, *plane), "") == expected
+
+
+@pytest.mark.parametrize(
     ("steps", "expected"),
     [
         (np.linspace(400, 700, 31), (10.0, 400.0, "nm")),

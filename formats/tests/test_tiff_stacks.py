@@ -104,3 +104,17 @@ def test_counts_that_are_not_those_of_the_pages_are_not_taken(tmp_path):
     tifffile.imwrite(path, pages, photometric="minisblack", description=text, metadata=None)
     _, dataset = only(path)
     assert axes_of(dataset)[0] == ("page", 6, 1.0, "", True)
+
+
+@pytest.mark.parametrize("distances", [("5.1", "5.1"), ("5.1", "5.2")])
+def test_slices_of_zeiss_with_parameters_of_their_own_are_named(tmp_path, distances):
+    path = tmp_path / "slices.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for distance in distances:
+            text = f"AP_WD\r\nWD = {distance} mm\r\nAP_MAG\r\nMag = 1000 X\r\n".encode()
+            tag = (34118, "s", 0, text, True)
+            writer.write(PAGES[0, 0, 0], extratags=[tag], metadata=None)
+    _, dataset = only(path)
+    assert dataset.metadata["working_distance"] == {"value": 5.1, "unit": "mm"}
+    named = [words for words in dataset.warnings if "parameters of their own" in words]
+    assert bool(named) == (len(set(distances)) > 1)

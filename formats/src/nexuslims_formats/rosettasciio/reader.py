@@ -95,6 +95,7 @@ _OFFSET = re.compile(r"[+-]\d{1,2}(?::?\d\d)?")
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = "1970-01-01T00:00:00"
 _PLANE = 2
+_ON_SPECIMEN = ("nm", "pm", "angstrom")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +327,9 @@ def _dataset_type(axes: tuple[Axis, ...], signal_type: str) -> DatasetType:
         return "Image"
     if len(signal) >= _PLANE and not any(measures(axis.unit) == "energy" for axis in axes):
         reciprocal = any(measures(axis.unit) == "inverse length" for axis in signal)
-        scanned = sum(axis.navigate for axis in axes) >= _PLANE
+        # nm are on the specimen: images, such as those that Prismatic computes for each detector
+        on_specimen = all(axis.unit in _ON_SPECIMEN for axis in signal)
+        scanned = sum(axis.navigate for axis in axes) >= _PLANE and not on_specimen
         return "Diffraction" if reciprocal or scanned or "diff" in signal_type else "Image"
     return "SpectrumImage" if any(a.size > 1 for a in axes if a.navigate) else "Spectrum"
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Value
 from nexuslims_formats.quantities import TEXT, Row, converted, mapped, pixel_size
-from nexuslims_formats.tiff.tags import WIDTH, is_tiff, read_tiff
+from nexuslims_formats.tiff.tags import WIDTH, Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals, pixel_fields
 from nexuslims_formats.times import moment
 from nexuslims_formats.values import leaves, lines_of
 
 SMARTSEM_TAG = 34118
+_COMPARED = 8
+"""Pages whose parameters are held against each other."""
 
 # each entry is a key line followed by "Name = value unit"; the value tells its own unit
 _FIELDS: tuple[Row, ...] = (
@@ -80,6 +82,7 @@ class ZeissTiffExtractor:
             acquired=moment("AP_DATE and AP_TIME", values.get("AP_DATE"), values.get("AP_TIME")),
             pixel_size=size,
             warnings=("operator",) if "operator" in metadata else (),
+            doubts=_other_pages(tiff),
         )
         return ParsedFile(
             signals=image_signals(tiff, described),
@@ -87,6 +90,13 @@ class ZeissTiffExtractor:
             reader=f"tiff tags {self.version}",
             problems=() if metadata else (_UNKNOWN_FORM,),
         )
+
+
+def _other_pages(tiff: Tiff) -> tuple[str, ...]:
+    """Return in words that the slices of a stack have parameters of their own."""
+    own = {tiff.raw(SMARTSEM_TAG, page) for page in range(min(len(tiff.pages), _COMPARED))}
+    several = len(own - {b""}) > 1
+    return ("its pages have parameters of their own: those of the first are given",) * several
 
 
 def read_parameters(text: str) -> dict[str, tuple[str, str]]:
