@@ -16,6 +16,7 @@ _NUMBERS_KEPT = 4096
 _LONGEST_NAME: Final = 255
 """Bytes that a name may have on the usual file systems."""
 _WHOLE: Final = frozenset((int, bool))
+_FLOATS: Final = frozenset((float,))
 _SEQUENCES: Final = (list, tuple, set, frozenset)
 _AS_THEY_ARE: Final = frozenset((int, bool, type(None)))
 _LONGEST_ENDING: Final = ".thumb.png"
@@ -80,19 +81,20 @@ def json_safe(value: Any) -> Any:
     Control characters and lone surrogates are dropped from texts, non-finite numbers become null,
     and bytes that are no text a short hexadecimal one. Of long lazy arrays the shape is told.
     """
-    if type(value) in _AS_THEY_ARE:  # the commonest first: a tree has a hundred thousand values
+    kind = type(value)
+    if kind in _AS_THEY_ARE:  # the commonest first: a tree has a hundred thousand values
         return value
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
+    if kind is dict:
         return {
             clean_text(str(key)): item if type(item) in _AS_THEY_ARE else json_safe(item)
             for key, item in value.items()
         }
-    if isinstance(value, _SEQUENCES):
+    if kind is str or isinstance(value, str):
+        return clean_text(value)
+    if kind is list or isinstance(value, _SEQUENCES):
         return list(value) if _are_plain_numbers(value) else [json_safe(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return json_safe(dict(value))
     return _odd_one(value)
@@ -116,10 +118,10 @@ def _odd_one(value: Any) -> Any:
 
 def _are_plain_numbers(values: Collection[Any]) -> bool:
     """Tell whether all are whole or finite numbers, at the price of one look at each."""
-    kinds = set(map(type, values))
-    if kinds == {float}:
-        return math.isfinite(sum(values))  # one that is not finite makes the sum so
-    return kinds <= _WHOLE
+    if _WHOLE.issuperset(map(type, values)):
+        return True
+    # one that is not finite makes the sum so
+    return _FLOATS.issuperset(map(type, values)) and math.isfinite(sum(values))
 
 
 def _text_or_hex(value: bytes) -> str:

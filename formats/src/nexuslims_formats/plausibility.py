@@ -135,7 +135,9 @@ def implausible(
     """
     seen: set[str] = set()
     for rule in RANGES:
-        value = metadata.get(rule.field)
+        if rule.field not in metadata:
+            continue
+        value = metadata[rule.field]
         number = value.get("value") if isinstance(value, Mapping) else value
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue

@@ -125,8 +125,9 @@ def choose(path: Path, head: bytes, extractors: Sequence[Extractor] | None = Non
     for index, plugin in enumerate(candidates):
         if _supports(plugin, path, head):
             log.debug("%s: read by %s (priority %d)", path, plugin.name, plugin.priority)
-            for other in candidates[index + 1 :]:
-                log.debug("%s: not %s, %s comes first", path, other.name, plugin.name)
+            if log.isEnabledFor(logging.DEBUG):
+                for other in candidates[index + 1 :]:
+                    log.debug("%s: not %s, %s comes first", path, other.name, plugin.name)
             return plugin
     raise ExtractorError(
         f"no extractor for {path.name}: is nexuslims-formats installed with its entry points?"

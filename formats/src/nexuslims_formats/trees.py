@@ -1,7 +1,6 @@
 """Vendors' texts as nested dicts: ini sections, XML, and look-ups by path."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -81,14 +80,14 @@ class _Names:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
-        self._last: Counter[str] = Counter()
+        self._last: dict[str, int] = {}
 
     def unused(self, name: str) -> str:
         """Return the name, or the next number of it."""
         found = name
         while found in self._taken:
-            self._last[name] += 1
-            found = f"{name}#{self._last[name] + 1}"
+            self._last[name] = self._last.get(name, 1) + 1
+            found = f"{name}#{self._last[name]}"
         self._taken.add(found)
         return found
 

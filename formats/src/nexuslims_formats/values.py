@@ -35,9 +35,10 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
     """
     for key, value in tree.items():
         name = f"{prefix}_{snake(str(key))}" if prefix else snake(str(key))
-        if isinstance(value, Mapping):
-            yield from leaves(value, name)
+        if isinstance(value, str):
+            if text := value.strip():
+                yield name, text
         elif isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
             yield name, value
-        elif isinstance(value, str) and value.strip():
-            yield name, value.strip()
+        elif isinstance(value, Mapping):
+            yield from leaves(value, name)
