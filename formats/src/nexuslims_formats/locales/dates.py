@@ -36,11 +36,11 @@ _PM: Final = frozenset(map(folded, (
     "pop", "popiet", "popoldne", "μμ", "пп", "م", "مساء", "오후", "下午", "午後",
     "abends", "nachm", "nachmittags", "odpoledne", "petang", "ptg", "soir", "tarde",
 )))  # fmt: skip
-_NO_MARKS: Final = frozenset(map(folded, (
+_NO_MARKS: Final = MONTHS.keys() | frozenset(map(folded, (
     "at", "clock", "godz", "h", "hod", "hours", "hr", "hrs", "kl", "klo", "local", "time", "um",
     "uhr", "ur", "z",
 )))  # fmt: skip
-"""Words beside a clock that leave the half of the day open, as names of days and zones do."""
+"""Words that leave the half of the day open, months among them; names of days and zones do too."""
 _ZONE_NAME: Final = re.compile("[A-Z]{2,4}T|UTC|GMT")
 _HOURS_OF_HALF: Final = range(1, 13)
 _HOUR, _MINUTE, _SECOND = "(?P<hour>[0-9]{1,2})", "(?P<minute>[0-9]{1,2})", "(?P<second>[0-9]{1,2})"
@@ -104,11 +104,10 @@ def _unknown_mark(text: str) -> str:
     plain = {word: folded(word).replace(".", "").strip() for word in words if word}
     if not _AM.isdisjoint(plain.values()) or not _PM.isdisjoint(plain.values()):
         return ""
-    known = _NO_MARKS | MONTHS.keys()
     unknown = (
         word
         for word, bare in plain.items()
-        if bare and " " not in bare and bare not in known and not _ZONE_NAME.fullmatch(word)
+        if bare and " " not in bare and bare not in _NO_MARKS and not _ZONE_NAME.fullmatch(word)
     )
     return next(unknown, "")
 
@@ -197,6 +196,8 @@ def settled(reading: DateReading, near: datetime) -> DateReading:
 
 
 def _tidy(text: str) -> str:
+    if text.isascii():  # as most are
+        return " ".join(text.replace("\0", "").split())
     plain = unicodedata.normalize("NFKC", text.translate(_DIRECTIONS))
     digits = (str(unicodedata.decimal(one)) if one.isdecimal() else one for one in plain)
     return " ".join("".join(digits).split())
