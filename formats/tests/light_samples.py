@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 START = (datetime(2022, 2, 3, 16, 13, 44) - datetime(1601, 1, 1)).total_seconds() * 1e7  # noqa: DTZ001
-TIME, HEIGHT, PLACE_X, PLACE_Y = (11, 24), (5, 5), (3, 5), (4, 5)
+TIME, HEIGHT, FOCUS, PLACE_X, PLACE_Y = (11, 24), (5, 5), (14, 5), (3, 5), (4, 5)
 """Renishaw's numbers of a quantity and of its unit."""
 
 

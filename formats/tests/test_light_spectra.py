@@ -1,11 +1,13 @@
 """Spectra of light and streak images, whose formats rosettasciio reads: what we make of them."""
 
+import h5py
 import numpy as np
 import pytest
 from formats.tests import light_samples as samples
+from rsciio.digitalsurf import file_writer
 
 from nexuslims_formats import read
-from nexuslims_formats.rosettasciio import reader
+from nexuslims_formats.rosettasciio import light, mountains, reader
 from nexuslims_formats.rosettasciio.light import TYPE, delmic
 
 
@@ -27,6 +29,20 @@ def test_times_of_renishaw_are_counted_in_ticks_of_100_ns(tmp_path):
     assert (found.shape, found.dataset_type) == ((3, 8), "SpectrumImage")
     assert axis(found) == ("Time", 3, 3.1, "s", True)
     assert found.creation_time.isoformat() == "2022-02-03T16:13:44+00:00"
+    assert "no zone told" not in found.extensions["creation_time_source"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "values", "words"),
+    [
+        (samples.HEIGHT, [0, 1, 5], "the axis Z, 0 to 5 um, is not evenly spaced: its mean step"),
+        (samples.FOCUS, [40, 42, 41], "the axis FocusTrack_Z, 40 to 41, is not evenly spaced: it"),
+        (samples.TIME, samples.START + 1e7 * np.array([0, 1, 60]), "the axis Time, 0 to 60 s, is"),
+    ],
+)
+def test_steps_of_a_series_that_differ_are_named(tmp_path, quantity, values, words):
+    found = only(samples.wdf(tmp_path / "a.wdf", 3, 2, [(quantity, values)]))
+    assert any(one.startswith(words) for one in found.warnings), found.warnings
 
 
 def test_a_series_of_renishaw_over_heights_and_a_map(tmp_path):
@@ -139,6 +155,60 @@ def test_spectra_series_lines_and_maps_of_trivista(tmp_path, places, shape, kind
 def test_light_at_each_point_is_no_diffraction_and_its_times_are_in_utc(names, expected):
     axes = [{"name": name, "navigate": name in "XY"} for name in names]
     general = {"date": "2025-01-20", "time": "08:53:42"}
-    (found,) = delmic([{"axes": axes, "metadata": {"General": general}}])
+    found = delmic({"axes": axes, "metadata": {"General": general}})
     assert found.get(TYPE) == expected
     assert found["metadata"]["General"]["time_zone"] == "UTC"
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_of_a_large_delmic_file_the_values_are_not_taken(tmp_path, monkeypatch, is_large):
+    monkeypatch.setattr(light, "_WHOLE_BYTES", 0 if is_large else 1 << 20)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        image = file.create_group("Acquisition0/ImageData")
+        image["Image"] = np.arange(320, dtype="uint16").reshape(16, 1, 1, 4, 5)
+        for dimension, label in zip(image["Image"].dims, "CTZYX", strict=True):
+            dimension.label = label
+        image["DimensionScaleC"] = np.linspace(400e-9, 700e-9, 16)
+        for name in "XY":
+            image[f"DimensionScale{name}"], image[f"{name}Offset"] = 1e-7, 0.0
+        image["TOffset"] = 1_737_363_222.0
+        physical = file.create_group("Acquisition0/PhysicalData")
+        physical["Title"] = np.bytes_("Spectrum")
+        physical["ChannelDescription"] = [np.bytes_("Spectrum")]
+        physical["ChannelDescription"].attrs["State"] = [112]
+        file.create_group("Acquisition0/SVIData")["Company"] = np.bytes_("Delmic")
+    found = read(tmp_path / "a.h5")
+    (dataset,) = found.datasets
+    assert (found.outcome, dataset.dataset_type) == ("extracted", "SpectrumImage")
+    assert (dataset.shape, dataset.dtype) == ((4, 5, 16), "uint16")
+    assert axis(dataset, 1) == ("X", 5, 100.0, "nm", True)
+    assert dataset.creation_time.isoformat() == "2025-01-20T08:53:42+00:00"
+    assert (found.pixels() is None) == is_large
+
+
+def surface(path, values, names):
+    axes = [
+        {"name": name, "size": size, "scale": 0.5, "offset": 1.0, "units": "um",
+         "navigate": len(names) > 2 and name in "xy", "index_in_array": at}
+        for at, (name, size) in enumerate(zip(names, values.shape, strict=True))
+    ]  # fmt: skip
+    trees = {"metadata": {"General": {}, "Signal": {"signal_type": ""}}, "original_metadata": {}}
+    signal = {"data": values, "axes": axes, **trees}
+    file_writer(str(path), signal, compressed=path.stem == "packed")
+    return path
+
+
+@pytest.mark.parametrize("name", ["plain.sur", "packed.sur"])
+@pytest.mark.parametrize("names", ["yx", "yxw"])
+def test_of_a_large_surface_the_values_are_passed_over(tmp_path, monkeypatch, name, names):
+    values = np.arange(24.0).reshape((4, 6) if names == "yx" else (2, 3, 4))
+    path = surface(tmp_path / name, values, names)
+    whole = read(path)
+    monkeypatch.setattr(mountains, "_WHOLE_BYTES", 0)
+    headers = read(path)
+    assert (whole.outcome, headers.outcome) == ("extracted", "extracted")
+    assert whole.datasets == headers.datasets
+    assert whole.datasets[0].shape == values.shape
+    assert (whole.pixels() is None, headers.pixels() is None) == (False, True)
+    path.write_bytes(path.read_bytes()[:-8])
+    assert "ends within its values" in read(path).reason

@@ -67,10 +67,30 @@ def uneven(given: list[dict[str, Any]]) -> Iterator[str]:
         steps = axis.get("axis")
         if steps is not None and len(steps) > 1 and _line(steps) is None:
             name = clean_text(str(axis.get("name") or "")) or "without a name"
-            span = (
-                f"{float(steps[0]):g} to {float(steps[-1]):g} {unit_of(axis.get('units'))}".strip()
-            )
-            yield f"the axis {name}, {span}, is not evenly spaced: it is shown by channels"
+            yield f"{_spanned(name, steps, axis)} is not evenly spaced: it is shown by channels"
+
+
+def unevenly(name: str, steps: Any, axis: dict[str, Any]) -> str:
+    """Return in words that an axis shown by its mean step has others; empty where it has not.
+
+    Parameters
+    ----------
+    name
+        Of the axis.
+    steps
+        Its values.
+    axis
+        The axis as rosettasciio describes it.
+    """
+    if len(steps) <= 1 or _line(steps) is not None:
+        return ""
+    shown = "its mean step is shown" if axis.get("scale") else "it is shown by points"
+    return f"{_spanned(name, steps, axis)} is not evenly spaced: {shown}"
+
+
+def _spanned(name: str, steps: Any, axis: dict[str, Any]) -> str:
+    span = f"{float(steps[0]):g} to {float(steps[-1]):g} {unit_of(axis.get('units'))}".strip()
+    return f"the axis {name}, {span},"
 
 
 def unit_of(units: object) -> str:

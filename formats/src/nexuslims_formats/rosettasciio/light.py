@@ -1,18 +1,23 @@
 """Spectra of light: what rosettasciio makes of Renishaw, Hamamatsu and Delmic files, set right."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from nexuslims_contracts.datasets import DatasetType
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
+from nexuslims_formats.rosettasciio.axes import unevenly
+from nexuslims_formats.rosettasciio.zspy import UNREAD
 
 DOUBTS: Final = "doubts"
 """Key of what is strange about a dataset though all of it was read, in words."""
 TYPE: Final = "dataset_type"
 """Key of the type of a dataset whose axes do not tell it."""
+_WHOLE_BYTES: Final = 256 << 20
 _PLANE: Final = 2
 _SECONDS_PER_TICK: Final = 1e-7
+_TIME: Final = "Time"
 _TICKS: Final = "ns"
 """The library's word for Windows' FILETIME, whose ticks are of 100 ns."""
 
@@ -21,7 +26,8 @@ def read_renishaw(path: Path) -> list[dict[str, Any]]:
     """Read the spectra of a ``.wdf``, which stay in the file, and the picture in white light.
 
     The library counts the time of a series in ns, where the file has ticks of 100 ns, and gives
-    the columns of the picture before its rows.
+    the columns of the picture before its rows. FILETIME, by which the file tells its own, is UTC:
+    https://learn.microsoft.com/windows/win32/api/minwinbase/ns-minwinbase-filetime.
 
     Parameters
     ----------
@@ -32,7 +38,13 @@ def read_renishaw(path: Path) -> list[dict[str, Any]]:
     from rsciio.renishaw import _api  # noqa: PLC0415 - for files of this kind only
 
     class Reader(_api.WDFReader):  # type: ignore[misc] # the library has no types
-        """The library's reader, which takes all spectra into memory."""
+        """The library's reader, which takes all spectra into memory, and any steps for even."""
+
+        places: Mapping[str, Any] = {}
+
+        def _set_nav_via_ORGN(self, orgn_data: Any) -> Any:  # noqa: N802 - its name
+            self.places = {name: place["data"] for name, place in orgn_data.items()}
+            return super()._set_nav_via_ORGN(orgn_data)
 
         def _parse_DATA(self) -> Any:  # noqa: N802 - its name
             if "DATA_0" not in self._block_info:
@@ -46,17 +58,28 @@ def read_renishaw(path: Path) -> list[dict[str, Any]]:
         )
         found.read_file(path.stat().st_size)
         picture = found._get_WHTL()  # noqa: SLF001 - what the library's function calls
-    header = found.original_metadata["WDF1_1"]
-    measured, planned = header["num_spectra"], header["capacity"]
-    ended = f"the measurement was ended after {measured} of {planned} spectra"
     spectra = {
         "data": found.data,
         "axes": list(map(_in_seconds, found.axes)),
-        "metadata": found.metadata,
+        "metadata": _in_utc(found.metadata),
         "original_metadata": found.original_metadata,
-        DOUBTS: [ended] if measured != planned else [],
+        DOUBTS: list(_doubts(found)),
     }
     return [spectra, _as_listed(picture)] if picture else [spectra]
+
+
+def _doubts(found: Any) -> Iterator[str]:
+    """Yield what is strange about a series or map of Renishaw, in words."""
+    header = found.original_metadata["WDF1_1"]
+    measured, planned = header["num_spectra"], header["capacity"]
+    if measured != planned:
+        yield f"the measurement was ended after {measured} of {planned} spectra"
+    for axis in map(_in_seconds, found.axes):
+        name = axis["name"]
+        places = found.places.get(name, ())
+        ticks = name == _TIME and axis.get("units") == "s"
+        if words := unevenly(name, places * _SECONDS_PER_TICK if ticks else places, axis):
+            yield words
 
 
 def _in_seconds(axis: dict[str, Any]) -> dict[str, Any]:
@@ -110,15 +133,43 @@ def read_hamamatsu(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def delmic(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the datasets of a Delmic file as what they are, with the zone of their times: UTC.
+def read_delmic(path: Path) -> list[dict[str, Any]]:
+    """Read the light of a Delmic file; of a large one only what its datasets are.
 
     Parameters
     ----------
-    parts
-        The datasets as rosettasciio gives them.
+    path
+        The HDF5 file.
     """
-    return [{**part, **_kind_of(part), "metadata": _in_utc(part["metadata"])} for part in parts]
+    from rsciio.delmic import _api  # noqa: PLC0415 - for files of this kind only
+
+    is_large = path.stat().st_size > _WHOLE_BYTES
+    vars(_api)["load_image"] = _without_values if is_large else _values
+    parts: list[dict[str, Any]] = _api.file_reader(str(path))
+    return [{**part, UNREAD: True} if is_large else part for part in map(delmic, parts)]
+
+
+def _values(acquisition: Any) -> Any:
+    return acquisition["ImageData/Image"][()]
+
+
+def _without_values(acquisition: Any) -> Any:
+    """Return an array that takes no memory, of the shape and type of a dataset."""
+    import numpy as np  # noqa: PLC0415 - with what reads it
+
+    image = acquisition["ImageData/Image"]
+    return np.broadcast_to(np.zeros((), image.dtype), image.shape)
+
+
+def delmic(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataset of a Delmic file as what it is, with the zone of its time: UTC.
+
+    Parameters
+    ----------
+    part
+        The dataset as rosettasciio gives it.
+    """
+    return {**part, **_kind_of(part), "metadata": _in_utc(part["metadata"])}
 
 
 def _kind_of(part: dict[str, Any]) -> dict[str, DatasetType]:

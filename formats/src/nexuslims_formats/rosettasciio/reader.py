@@ -27,8 +27,15 @@ from nexuslims_formats.rosettasciio.kinds import (
     is_known,
     kind_of,
 )
-from nexuslims_formats.rosettasciio.light import DOUBTS, TYPE, delmic, read_hamamatsu, read_renishaw
+from nexuslims_formats.rosettasciio.light import (
+    DOUBTS,
+    TYPE,
+    read_delmic,
+    read_hamamatsu,
+    read_renishaw,
+)
 from nexuslims_formats.rosettasciio.logs import LOGS, read_log
+from nexuslims_formats.rosettasciio.mountains import read_digitalsurf
 from nexuslims_formats.rosettasciio.ncem import in_order, rows_first
 from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
 from nexuslims_formats.rosettasciio.ripple import read_ripple
@@ -48,12 +55,17 @@ _EAGER_BYTES = _EAGER_MIB << 20
 
 # what we set right of what the library makes of a file
 _AMENDED: Final[Mapping[str, Callable[[list[dict[str, Any]]], list[dict[str, Any]]]]] = {
-    "delmic": delmic,
     "nexus": without_places,
     "topspin": lambda parts: list(map(with_angles, parts)),
 }
 # readers of ours in front of the library's, and for where it lacks a package
-_OURS = {"zspy": read_zspy, "hamamatsu": read_hamamatsu, "renishaw": read_renishaw}
+_OURS = {
+    "delmic": read_delmic,
+    "digitalsurf": read_digitalsurf,
+    "hamamatsu": read_hamamatsu,
+    "renishaw": read_renishaw,
+    "zspy": read_zspy,
+}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
 # https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
