@@ -164,7 +164,9 @@ def test_places_that_nexus_lists_are_no_map(tmp_path):
         for name, size in (("y", 4), ("x", 6)):
             data[name] = np.arange(size) * 2.0
             data[name].attrs["units"] = "nm"
+        entry["start_time"] = "2019-03-04T05:06:07+01:00"
     image, *listed = read(path).datasets
+    assert image.creation_time.isoformat() == "2019-03-04T05:06:07+01:00"
     assert (image.dataset_type, image.shape) == ("Image", (4, 6))
     assert [(one.dataset_type, one.axes[0].unit) for one in listed] == [("Misc", "")] * 2
 

@@ -1,9 +1,12 @@
 """Spectra of light and streak images, whose formats rosettasciio reads: what we make of them."""
 
+import io
+
 import h5py
 import numpy as np
 import pytest
 from formats.tests import light_samples as samples
+from PIL import Image
 from rsciio.digitalsurf import file_writer
 
 from nexuslims_formats import read
@@ -104,6 +107,12 @@ def test_the_header_of_a_streak_image_is_in_the_words_of_its_computer(
     assert found.creation_time.isoformat() == "2023-01-20T11:34:55+00:00"
     assert found.metadata["detector_type"] == "StreakCamera"
     assert found.metadata["acquisition_time"] == {"value": 300.0, "unit": "s"}
+
+
+def test_a_wavelength_beside_a_time_is_no_scale(tmp_path):
+    found = read(samples.hamamatsu(tmp_path / "a.img"))
+    picture = np.asarray(Image.open(io.BytesIO(found.preview())).convert("L"))
+    assert picture[-1].min() > 150  # the brightest row of the image, and no strip below it
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ def test_logs_of_holders_are_quantities_over_time(tmp_path, name, text, quantiti
     assert first.creation_time.isoformat() == when
     assert (first.axes[0].name, first.axes[0].unit) == ("Time", "s")
     assert first.axes[0].scale == pytest.approx(0.1)
+    assert str(first.extensions["quantity"]).startswith("Temperature")
     assert found.preview() is not None
 
 

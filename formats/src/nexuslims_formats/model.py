@@ -11,6 +11,10 @@ from nexuslims_contracts.datasets import Axis, DatasetType, ExtractorVersion
 if TYPE_CHECKING:
     import numpy as np
 
+COUNTS = "Counts"
+QUANTITY = "quantity"
+"""Extension that says what the values of a dataset are, and their unit: ``Pressure (Torr)``."""
+
 NOBODY = ExtractorVersion(name="none", version="")
 """Of a file that no extractor was chosen for."""
 

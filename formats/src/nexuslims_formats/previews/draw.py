@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nexuslims_contracts.datasets import Axis
 from nexuslims_contracts.units import written_unit
+from nexuslims_formats.model import COUNTS
 from nexuslims_formats.previews.pixels import SIDE, Array
 
 _LENGTHS = ("pm", "nm", "um", "mm", "m")
@@ -133,7 +134,9 @@ def axis_label(axis: Axis) -> str:
     return f"{name} ({unit})" if unit else name
 
 
-def plot_line(values: Array, axis: Axis, width: int = SIDE, height: int = SIDE) -> Image.Image:
+def plot_line(
+    values: Array, axis: Axis, width: int = SIDE, height: int = SIDE, *, quantity: str = COUNTS
+) -> Image.Image:
     """Plot a spectrum with ticks, labels and units.
 
     Parameters
@@ -142,6 +145,8 @@ def plot_line(values: Array, axis: Axis, width: int = SIDE, height: int = SIDE) 
         ``(channels,)`` counts.
     axis
         Their axis; its scale and offset count channels of the whole axis, evenly sampled here.
+    quantity
+        What the values are, with its unit.
     """
     picture = Image.new("RGB", (width, height), (255, 255, 255))
     draw = ImageDraw.Draw(picture)
@@ -168,9 +173,10 @@ def plot_line(values: Array, axis: Axis, width: int = SIDE, height: int = SIDE) 
     draw.rectangle((left, top, right, bottom), outline=_FRAME)
     label = axis_label(axis)
     draw.text(((left + right) / 2, height - 6), label, _INK, font(14), anchor="ms")
-    counts = Image.new("L", (80, 18), 255)
-    ImageDraw.Draw(counts).text((40, 15), "Counts", 20, font(14), anchor="ms")
-    picture.paste(counts.rotate(90, expand=True), (2, (top + bottom) // 2 - 40))
+    half = max(40, min((bottom - top) // 2, round(font(14).getlength(quantity) / 2) + 4))
+    words = Image.new("L", (2 * half, 18), 255)
+    ImageDraw.Draw(words).text((half, 15), quantity, 20, font(14), anchor="ms")
+    picture.paste(words.rotate(90, expand=True), (2, (top + bottom) // 2 - half))
     return picture
 
 

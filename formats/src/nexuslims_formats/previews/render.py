@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from nexuslims_contracts.datasets import CHANNEL, Axis
 from nexuslims_formats.errors import ExtractorError
-from nexuslims_formats.model import Signal
+from nexuslims_formats.model import COUNTS, QUANTITY, Signal
 from nexuslims_formats.previews.draw import (
     add_scale_bar,
     font,
@@ -30,6 +30,7 @@ from nexuslims_formats.previews.pixels import (
     strides_within,
     thinned,
 )
+from nexuslims_formats.quantities import measures
 
 _NO_PHOTOGRAPHS = ("Spectrum", "SpectrumImage", "Diffraction")
 """Kinds of data whose third axis is no colour, of whatever length."""
@@ -77,15 +78,22 @@ def _picture(signal: Signal, array: Array, axes: list[Axis]) -> Image.Image:
             array, axes = array[..., 0], axes[:-1]
     array, axes = _squeezed(array, axes)
     if signal.dataset_type in ("Spectrum", "SpectrumImage") or array.ndim < _PLANE:
-        return _spectral(array, axes)
+        return _spectral(array, axes, str(signal.extensions.get(QUANTITY) or COUNTS))
     logarithmic = signal.dataset_type == "Diffraction" or np.iscomplexobj(array)
     if array.ndim == _PLANE:
-        height, aspect = height_beside_scale(axes[1]), pixel_aspect(*axes)
+        columns = _in_space(*axes)
+        height, aspect = height_beside_scale(columns), pixel_aspect(*axes)
         picture = grey(array, height=height, aspect=aspect, logarithmic=logarithmic)
-        return with_scale_below(picture, axes[1])
+        return with_scale_below(picture, columns)
     if array.ndim == _PLANE + 1:
         return _contact_sheet(array, axes, logarithmic=logarithmic)
     return _scanned_patterns(array, axes)
+
+
+def _in_space(rows: Axis, columns: Axis) -> Axis:
+    """Return the columns, without their unit where rows are of another kind: time, for example."""
+    is_plane = measures(rows.unit) == measures(columns.unit)
+    return columns if is_plane else columns.model_copy(update={"unit": ""})
 
 
 def _in_a_row(array: Array, axes: list[Axis]) -> tuple[Array, list[Axis]]:
@@ -111,11 +119,11 @@ def _squeezed(array: Array, axes: list[Axis]) -> tuple[Array, list[Axis]]:
     return array[index], [axes[axis] for axis in keep if axis < len(axes)]
 
 
-def _spectral(array: Array, axes: list[Axis]) -> Image.Image:
+def _spectral(array: Array, axes: list[Axis], quantity: str) -> Image.Image:
     """Return a spectrum, or the summed map of a spectrum image above its summed spectrum."""
     energy = next((i for i, axis in enumerate(axes) if not axis.navigate), array.ndim - 1)
     if array.ndim == 1:
-        return plot_line(np.nan_to_num(sampled(array)), axes[0])
+        return plot_line(np.nan_to_num(sampled(array)), axes[0], quantity=quantity)
     if energy != array.ndim - 1:  # what is no array, but sliced like one, has its channels last
         array = np.moveaxis(array, energy, -1)
         axes = [*axes[:energy], *axes[energy + 1 :], axes[energy]]
@@ -132,7 +140,7 @@ def _spectral(array: Array, axes: list[Axis]) -> Image.Image:
             grey(_map(array, int(spectrum.argmax())), SIDE - 20, half - 10, aspect=aspect), axes[-2]
         )
         picture.paste(tile, ((SIDE - tile.width) // 2, 6))
-    picture.paste(plot_line(spectrum, axes[-1], SIDE, half), (0, half))
+    picture.paste(plot_line(spectrum, axes[-1], SIDE, half, quantity=quantity), (0, half))
     return picture
 
 

@@ -35,7 +35,15 @@ def read_log(name: str, path: Path) -> list[dict[str, Any]]:
         _, encoding = decode(file.read(_HEAD), cut=True)
     vars(api)["open"] = partial(open, encoding=encoding, errors="backslashreplace")
     parts: list[dict[str, Any]] = api.file_reader(str(path))
-    return [_with_times(part) for part in parts] if name == "protochips" else parts
+    amend = {"protochips": _with_times, "impulse": _named}.get(name, dict)
+    return list(map(amend, parts))
+
+
+def _named(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a quantity of Impulse by its name: the library gives its unit alone."""
+    metadata = part["metadata"]
+    signal = {"quantity": metadata["General"]["title"]}
+    return {**part, "metadata": {**metadata, "Signal": signal}}
 
 
 def _with_times(part: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """What NeXus files list beside their data, which rosettasciio gives as datasets of their own."""
 
+from collections.abc import Mapping
 from typing import Any, Final
+
+from nexuslims_formats.rosettasciio.vendor_fields import plain
 
 LISTED: Final = "is_listed"
 """Key of a dataset that only tells where the points of another are."""
@@ -17,7 +20,20 @@ def without_places(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         The datasets as rosettasciio gives them.
     """
     axes = {str(axis.get("name")) for part in parts for axis in part.get("axes") or []} - {"None"}
-    return [_marked(part, axes) for part in parts]
+    return [_marked(_dated(part), axes) for part in parts]
+
+
+def _dated(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataset with the start of its NXentry, which the library leaves in the tree."""
+    metadata = part.get("metadata") or {}
+    general, original = metadata.get("General") or {}, part.get("original_metadata") or {}
+    entries = [original, *(one for one in original.values() if isinstance(one, Mapping))]
+    start = next((entry["start_time"] for entry in entries if entry.get("start_time")), None)
+    if general.get("date") or start is None:
+        return part
+    date, _, time = str(plain(start)).partition("T")
+    general = {**general, "date": date, "time": time}
+    return {**part, "metadata": {**metadata, "General": general}}
 
 
 def _marked(part: dict[str, Any], names: set[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from nexuslims_contracts.file_kinds import Companion
 from nexuslims_formats.energy import calibration
 from nexuslims_formats.errors import UnreadableFileError, UnsupportedFileError
 from nexuslims_formats.hdf5.kinds import hdf5_kinds
-from nexuslims_formats.model import Moment, ParsedFile, Signal, Value
+from nexuslims_formats.model import QUANTITY, Moment, ParsedFile, Signal, Value
 from nexuslims_formats.plain import TextExtractor
 from nexuslims_formats.quantities import Row, mapped, measures
 from nexuslims_formats.rosettasciio.axes import axes_of, uneven, with_positions
@@ -293,6 +293,8 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
     metadata: dict[str, Value] = vendors | generic if module in _EDITED else generic | vendors
     metadata |= calibration(axes)
     extensions = dict(leaves(below, "instrument"))
+    if quantity := str(look_up("Signal/quantity") or ""):
+        extensions[QUANTITY] = quantity
     if microscope := below.get("microscope"):
         metadata["microscope"] = str(microscope)
     return Signal(
