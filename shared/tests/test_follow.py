@@ -73,6 +73,19 @@ async def test_no_file_and_no_record_is_held() -> None:
     assert (len(state.files), state.record, state.booking) == (0, None, None)
 
 
+async def test_what_sessions_have_in_common_is_held_once() -> None:
+    store = MemoryEventStore()
+    await stored(store, [ONE.started(), TWO.started(), ONE.ended(), TWO.ended()])
+    sessions = FollowedSessions(store, KINDS)
+    await sessions.catch_up()
+    ends = [state.schedule.event for state in sessions.states.values() if state.schedule]
+    assert ends == [ONE.ended(), TWO.ended()]
+    assert isinstance(ends[0], SessionEnded)
+    assert isinstance(ends[1], SessionEnded)
+    assert ends[0].instrument is ends[1].instrument
+    assert ends[0].model_fields_set is ends[1].model_fields_set
+
+
 async def test_two_that_catch_up_at_once_read_the_log_once() -> None:
     store = CountingStore()
     await stored(store, [ONE.started(), TWO.started(), ONE.ended()])

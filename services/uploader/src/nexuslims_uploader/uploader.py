@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 SOURCE: Final = "nexuslims/uploader"
 RECORD_AWAITED: Final = timedelta(seconds=10)
 """When to look again for a record that is not in its place."""
+_REMEMBERED: Final = 1000
+"""Sessions: far more than are at work at a time, in 12 MB."""
 
 
 class Uploader:
@@ -72,7 +74,7 @@ class Uploader:
     ) -> None:
         names = tuple(destination.name for destination in destinations)
         self._store = context.store
-        self._sessions = SessionRepository(context.store, files=False)
+        self._sessions = SessionRepository(context.store, files=False, capacity=_REMEMBERED)
         self._records = context.settings.records
         self._leases = leases or MemoryLeases()
         self._calls = DestinationCalls(destinations, calls or GuardedCalls(names), self._leases)

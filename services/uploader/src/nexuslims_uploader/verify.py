@@ -34,6 +34,8 @@ from nexuslims_uploader.verify_position import Position
 
 _AT_ONCE: Final = 8
 """Sessions that are looked at together."""
+_REMEMBERED: Final = 10 * _AT_ONCE
+"""Sessions whose state is remembered: each is looked at once."""
 _DETAILS: Final = {
     "missing": "not all of it is there",
     "outdated": "an earlier one is there, or it is not as the settings say now",
@@ -76,7 +78,7 @@ class Verifier:
         self._names = tuple(one.name for one in some)
         self._store = context.store
         self._records = context.settings.records
-        self._sessions = SessionRepository(context.store, files=False)
+        self._sessions = SessionRepository(context.store, files=False, capacity=_REMEMBERED)
         self._calls = DestinationCalls(some, GuardedCalls(self._names), leases)
         self._plan = UploadPlan(strategy=context.settings.export_strategy, destinations=self._names)
         self._repair = repair

@@ -7,11 +7,14 @@ per session. It follows the few kinds of events that it needs; of the rest nothi
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterable
+from dataclasses import replace
 
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.events import Event
 from nexuslims_contracts.subjects import session_of
+from nexuslims_shared.session.sharing import SharedParts
 from nexuslims_shared.session.state import INITIAL, SessionState, evolve
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.store.positions import START
@@ -23,7 +26,7 @@ class FollowedSessions:
     """The states of all sessions, as far as some kinds of events determine them.
 
     A state holds the last event of each kind at most, so a session costs the same however often it
-    was changed, unless the kinds are about files or destinations.
+    was changed, unless the kinds are about files or destinations: 2 KB with what a calendar says.
 
     Parameters
     ----------
@@ -40,6 +43,7 @@ class FollowedSessions:
         self._store = store
         self._filters = tuple(kind.filter() for kind in kinds)
         self._through = START
+        self._parts = SharedParts()
         self._lock = asyncio.Lock()
 
     async def catch_up(self) -> None:
@@ -53,8 +57,10 @@ class FollowedSessions:
         async with self._lock:
             async for item in self._store.read(filters=self._filters, after=self._through):
                 if isinstance(item, Recorded):
-                    session = item.event.session
-                    self.states[session] = evolve(self.states.get(session, INITIAL), item)
+                    session = sys.intern(item.event.session)
+                    event = self._parts.share(item.event)
+                    held = replace(item, envelope=replace(item.envelope, event=event))
+                    self.states[session] = evolve(self.states.get(session, INITIAL), held)
                 elif item.newer:
                     self.unreadable.add(session_of(item.subject))
                     log.error(
