@@ -112,6 +112,15 @@ def test_a_zeiss_image_without_a_field_has_the_size_of_its_pixels(tmp_path):
     assert {(round(axis.scale, 6), axis.unit) for axis in found.axes} == {(74.4, "nm")}
 
 
+def test_a_zeiss_image_without_either_has_the_pixel_of_its_display(tmp_path):
+    numbers = "0\r\n0\r\n0\r\n5.0e-009\r\n5.0e+004\r\n"
+    text = f"{numbers}AP_WD\r\nWD = 5,1 mm\r\nAP_PIXEL_SIZE\r\nPixel Size = 5,0 nm\r\n"
+    found = only(tiff(tmp_path / "a.tif", 34118, text))
+    (width,) = {axis.size for axis in found.axes if axis.name == "x"}
+    metres = {round(axis.scale * {"nm": 1, "um": 1000}[axis.unit], 3) for axis in found.axes}
+    assert metres == {round(5.0 * 1024 / width, 3)}
+
+
 @pytest.mark.parametrize(
     ("options", "name", "scale", "unit"),
     [

@@ -5,13 +5,15 @@ from pathlib import Path
 
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.model import ParsedFile, Value
-from nexuslims_formats.quantities import TEXT, Row, converted, mapped, pixel_size
+from nexuslims_formats.quantities import TEXT, Row, converted, mapped, number, pixel_size
 from nexuslims_formats.tiff.tags import WIDTH, Tiff, is_tiff, read_tiff
 from nexuslims_formats.tiff.vendor import Described, image_signals, pixel_fields
 from nexuslims_formats.times import moment
 from nexuslims_formats.values import leaves, lines_of
 
 SMARTSEM_TAG = 34118
+_BARE = re.compile(r"[-+0-9.eE]+")
+_DISPLAY = 1024
 _COMPARED = 8
 """Pages whose parameters are held against each other."""
 
@@ -66,13 +68,15 @@ class ZeissTiffExtractor:
     def open(self, path: Path) -> ParsedFile:
         """Read the parameters and the directory of the image."""
         tiff = read_tiff(path)
-        parameters = read_parameters(decode(tiff.raw(SMARTSEM_TAG))[0])
+        text = decode(tiff.raw(SMARTSEM_TAG))[0]
+        parameters = read_parameters(text)
         values = {key: value for key, (_, value) in parameters.items()}
         if "AP_MAG" in values:  # some write "50 K" for "50 K X", which is no temperature
             values["AP_MAG"] = _THOUSANDS.sub(" K X", values["AP_MAG"])
         metadata: dict[str, Value] = dict(mapped(values.get, _FIELDS))
         size = _pixel_size(metadata.get("horizontal_field_width"), tiff.integer(WIDTH))
-        if size and "AP_IMAGE_PIXEL_SIZE" not in values:
+        if "AP_IMAGE_PIXEL_SIZE" not in values:
+            size = size or _of_display(text, tiff.integer(WIDTH))
             metadata |= pixel_fields(size)
         size = size or pixel_size(metadata.get("pixel_height"), metadata.get("pixel_width"))
         described = Described(
@@ -90,6 +94,19 @@ class ZeissTiffExtractor:
             reader=f"tiff tags {self.version}",
             problems=() if metadata else (_UNKNOWN_FORM,),
         )
+
+
+def _of_display(text: str, columns: int) -> tuple[float, float] | None:
+    """Return the pixel size from that of the display, 1024 pixels wide, which has no name.
+
+    References
+    ----------
+    It is the fourth of the numbers before the first name, in metres, as HyperSpy's reader knows.
+    """
+    fourth = next(iter(lines_of(text)[3:4]), "")
+    metres = number(fourth) if _BARE.fullmatch(fourth.strip()) else None
+    size = metres * _DISPLAY / columns if metres and metres > 0 and columns else 0.0
+    return (size, size) if size else None
 
 
 def _other_pages(tiff: Tiff) -> tuple[str, ...]:
