@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import pytest
 from demo.facility import make_facility
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
-from nexuslims_contracts.topology import EVENTS, LEASES
+from nexuslims_contracts.topology import BUILDER, EVENTS, LEASES
 from nexuslims_shared.context import ServiceContext, service_context
 from nexuslims_shared.doctor import Finding, examine, examine_until_well, repair
 from nexuslims_shared.facility import services_run_here
@@ -122,11 +123,14 @@ async def until(wanted: Callable[[dict[str, Finding]], bool]) -> dict[str, Findi
 @asynccontextmanager
 async def stopped(facility: Facility, *, who: str) -> AsyncIterator[None]:
     """A process stands still."""
-    pid = facility.broker() if who == "broker" else facility.pid(who)
+    own = {"broker": facility.broker, "supervisor": lambda: facility.up.pid}
+    pid = own[who]() if who in own else facility.pid(who)
     os.kill(pid, signal.SIGSTOP)
-    yield
-    if psutil.pid_exists(pid):
-        os.kill(pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGCONT)
 
 
 @asynccontextmanager
@@ -163,6 +167,23 @@ async def limit_log(context: ServiceContext) -> None:
     config = (await context.jetstream.stream_info(EVENTS.name)).config
     config.max_msgs = 10_000_000
     await context.jetstream.update_stream(config)
+
+
+async def forget_events(context: ServiceContext) -> None:
+    config = (await context.jetstream.stream_info(EVENTS.name)).config
+    config.max_age = 86_400.0
+    await context.jetstream.update_stream(config)
+
+
+async def pause_consumer(context: ServiceContext) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    await context.jetstream.pause_consumer(EVENTS.name, BUILDER.name, later)
+
+
+async def change_consumer(context: ServiceContext) -> None:
+    config = (await context.jetstream.consumer_info(EVENTS.name, BUILDER.name)).config
+    config.filter_subjects = ["nexus.events.nobody.session-ended"]
+    await context.jetstream.add_consumer(EVENTS.name, config)
 
 
 async def write_dead_letter(context: ServiceContext) -> None:
@@ -236,8 +257,10 @@ async def disk(facility: Facility, *, full: bool) -> AsyncIterator[None]:
             filler.write(bytes(1 << 20))
     else:
         mount("tmpfs", place, _READ_ONLY | _REMOUNT, "size=64k")
-    yield
-    unmount(facility, place)
+    try:
+        yield
+    finally:
+        unmount(facility, place)
 
 
 @asynccontextmanager
@@ -278,7 +301,13 @@ WEDGES: dict[str, tuple[Wedge, str, bool]] = {
     "share away": (partial(moved_away, path="instrument-data"), "mount instrument-data", False),
     "full disk": (partial(disk, full=True), "mount nexuslims-data", False),
     "read-only disk": (partial(disk, full=False), "mount nexuslims-data", False),
+    "stopped supervisor": (partial(stopped, who="supervisor"), "supervisor", False),
+    "no list of services": (partial(moved_away, path="state/services.json"), "supervisor", False),
+    "keys away": (partial(moved_away, path="state/broker/credentials"), "broker", False),
     "share hangs": (share_hangs, "mount instrument-data", False),
+    "log that forgets": (partial(at_broker, what=forget_events), "broker limits", True),
+    "paused consumer": (partial(at_broker, what=pause_consumer), "topology", True),
+    "changed consumer": (partial(at_broker, what=change_consumer), "topology", True),
     "lost log": (log_lost, "topology", True),
 }
 """What is wedged, what names it, and whether `--repair` mends it."""

@@ -186,7 +186,9 @@ async def waits(subscription: Any) -> None:
         pass
 
 
-@pytest.mark.parametrize("damage", ["bytes", "missing", "no manifest", "path"])
+@pytest.mark.parametrize(
+    "damage", ["bytes", "missing", "no manifest", "path", "no names", "no events"]
+)
 async def test_a_damaged_backup_is_refused_before_anything_is_touched(
     tmp_path: Path, damage: str
 ) -> None:
@@ -203,6 +205,12 @@ async def test_a_damaged_backup_is_refused_before_anything_is_touched(
             file.unlink()
         elif damage == "no manifest":
             (folder / MANIFEST).unlink()
+        elif damage.startswith("no "):
+            manifest = read_backup(folder)
+            lost = "PEOPLE" if damage == "no names" else "EVENTS"
+            kept = tuple(one for one in manifest.streams if lost not in one.name)
+            document = manifest.model_copy(update={"streams": kept}).model_dump_json()
+            (folder / MANIFEST).write_text(document)
         else:
             document = (folder / MANIFEST).read_text()
             (folder / MANIFEST).write_text(document.replace(file.name, "../one/server.log"))

@@ -7,7 +7,7 @@ import pytest
 from nats.aio.client import Client
 
 from nexuslims_contracts.topology import PEOPLE
-from nexuslims_shared.people import BucketPeople, MemoryPeople, People
+from nexuslims_shared.people import BucketPeople, MemoryPeople, People, Person
 from nexuslims_shared.testing.people import NED, PeopleBehaviour
 
 
@@ -49,6 +49,22 @@ class TestInTheBucket(PeopleBehaviour):
 )
 def test_whom_a_text_names(text: str) -> None:
     assert NED.is_named_by(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zoé Quäggström", "Zoe\u0301 Qua\u0308ggstro\u0308m", "QUÄGGSTRÖM ZOÉ", "Zoe Quaggstrom",
+        "Quaeggstroem, Zoe\u0301", "zo\u00e9@example.org", "ZOE\u0301@example.org",
+    ],
+)  # fmt: skip
+def test_whom_a_text_names_however_it_writes_letters(text: str) -> None:
+    person = Person(
+        username="zq", first_name="Zoé", last_name="Quäggström", email="zoé@example.org"
+    )
+    assert person.is_named_by(text)
+    assert not person.is_named_by("Zoë Quist")
+    assert Person(username="j", first_name="Jens", last_name="Ørsted").is_named_by("JENS ORSTED")
 
 
 @pytest.mark.parametrize("text", ["", "Ned", "Hall", "Edna Hall", "nedhall", "ned2"])

@@ -9,10 +9,11 @@ import pytest
 from nats.aio.client import Client
 from nats.js import api
 
+from nexuslims_contracts import events
 from nexuslims_contracts.periods import Period
-from nexuslims_contracts.topology import EVENTS, PROBES
+from nexuslims_contracts.topology import BUILDER, EVENTS, INDEXER, PROBES
 from nexuslims_shared import probes
-from nexuslims_shared.broker import open_period, provision
+from nexuslims_shared.broker import altered, consumer_config, open_period, provision
 from nexuslims_shared.embedded import EmbeddedBroker
 from nexuslims_shared.probes import (
     check_dead_letters,
@@ -57,6 +58,39 @@ async def test_a_limit_of_the_log_is_named_and_lifted_by_provisioning(client: Cl
     assert f"{EVENTS.name} is limited to 1,000,000 messages" in await check.problem()
     await provision(jetstream)
     assert await check.problem() == ""
+
+
+async def test_a_log_that_forgets_or_takes_nothing_is_named(client: Client) -> None:
+    jetstream = client.jetstream()
+    check = check_limits(jetstream)
+    config = (await jetstream.stream_info(EVENTS.name)).config
+    config.max_age, config.max_msgs_per_subject = 86_400.0, 7
+    await jetstream.update_stream(config)
+    problem = await check.problem()
+    assert "forgets events after 86,400 s" in problem
+    assert "keeps 7 events of a subject" in problem
+    await provision(jetstream)
+    assert await check.problem() == ""
+    config.max_age, config.max_msgs_per_subject, config.sealed = None, -1, True
+    await jetstream.update_stream(config)
+    assert "is sealed" in await check.problem()
+
+
+async def test_consumers_that_somebody_changed_are_named_and_set_right(client: Client) -> None:
+    jetstream = client.jetstream()
+    await provision(jetstream)
+    assert await altered(jetstream) == []
+    config = consumer_config(BUILDER)
+    config.filter_subjects, config.max_deliver = [events.SessionEnded.filter()], 1
+    await jetstream.add_consumer(EVENTS.name, config)
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    await jetstream.pause_consumer(EVENTS.name, INDEXER.name, later)
+    assert await altered(jetstream) == [
+        f"consumer indexer of {EVENTS.name} is paused",
+        f"consumer builder of {EVENTS.name} has another filter and max_deliver",
+    ]
+    await provision(jetstream)
+    assert await altered(jetstream) == []
 
 
 async def test_a_limit_of_a_period_is_named(client: Client) -> None:

@@ -1,11 +1,11 @@
 """Connecting to the broker, provisioning what the system needs there, and checking it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import nats.errors
 import nats.js.errors
@@ -122,7 +122,7 @@ async def provision(
 
 
 async def open_period(jetstream: "JetStreamContext", period: Period, *, replicas: int = 1) -> None:
-    """Create the stream of a period, with its consumers; what is there stays as it is.
+    """Create the stream of a period, with its consumers; a stream that is there stays as it is.
 
     Parameters
     ----------
@@ -142,9 +142,11 @@ async def open_period(jetstream: "JetStreamContext", period: Period, *, replicas
         if period not in await periods_there(jetstream):
             await jetstream.add_stream(stream_config(events_of(period), replicas))
         for consumer in CONSUMERS:
-            await jetstream.add_consumer(
+            known = await jetstream.add_consumer(
                 period.stream, consumer_config(consumer_in(period, consumer))
             )
+            if known.paused:
+                await jetstream.resume_consumer(period.stream, consumer.name)
     except nats.js.errors.APIError as error:
         raise TopologyError(
             f"the broker refuses the stream of period {period.name}: {error.description}"
@@ -291,6 +293,15 @@ def bucket_config(spec: BucketSpec, replicas: int) -> api.StreamConfig:
     )
 
 
+_DEFINED: Final[Mapping[str, Callable[[api.ConsumerConfig], object]]] = {
+    "filter": lambda one: sorted(one.filter_subjects or [one.filter_subject or ""]),
+    "ack_wait": lambda one: one.ack_wait,
+    "max_deliver": lambda one: one.max_deliver,
+    "max_ack_pending": lambda one: one.max_ack_pending,
+}
+"""What of a consumer must be as this release defines it."""
+
+
 async def missing(
     jetstream: "JetStreamContext",
     consumers: Sequence[ConsumerSpec] = (),
@@ -327,6 +338,31 @@ async def missing(
         except nats.js.errors.NotFoundError:
             lacks.append(f"bucket {bucket.name}")
     return lacks
+
+
+async def altered(jetstream: "JetStreamContext") -> list[str]:
+    """Name the consumers that are not what this release defines, or that deliver nothing.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+
+    Raises
+    ------
+    nats.js.errors.NotFoundError
+        If one is not there; see :func:`missing`.
+    """
+    found: list[str] = []
+    for period in await periods_there(jetstream):
+        for spec in CONSUMERS:
+            info = await jetstream.consumer_info(period.stream, spec.name)
+            wanted = consumer_config(consumer_in(period, spec))
+            differs = [name for name, get in _DEFINED.items() if get(info.config) != get(wanted)]
+            name = f"consumer {spec.name} of {period.stream}"
+            found += [f"{name} has another {' and '.join(differs)}"] if differs else []
+            found += [f"{name} is paused"] if info.paused else []
+    return found
 
 
 async def consumers_without_service(jetstream: "JetStreamContext") -> list[str]:

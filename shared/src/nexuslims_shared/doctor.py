@@ -15,7 +15,12 @@ import nats.errors
 from nexuslims_contracts.errors import ContractError
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_contracts.topology import CONSUMERS
-from nexuslims_shared.broker import consumers_without_service, missing, require_version
+from nexuslims_shared.broker import (
+    altered,
+    consumers_without_service,
+    missing,
+    require_version,
+)
 from nexuslims_shared.broker_address import running_broker
 from nexuslims_shared.embedded import end_running_broker
 from nexuslims_shared.errors import SettingsError, SharedError
@@ -265,7 +270,10 @@ def _broker_checks(context: ServiceContext) -> tuple[Check, ...]:
     async def topology() -> str:
         await require_version(jetstream)
         lacks = await missing(jetstream, CONSUMERS)
-        return f"lacks {', '.join(lacks)}: run `nexuslims provision`" if lacks else ""
+        if lacks:
+            return f"lacks {', '.join(lacks)}: run `nexuslims provision`"
+        other = await altered(jetstream)
+        return f"{'; '.join(other)}: run `nexuslims provision`" if other else ""
 
     async def consumers() -> str:
         absent = await consumers_without_service(jetstream)

@@ -36,6 +36,14 @@ def services_run_here(state: Path) -> bool:
     return runs_here(state) and not (state / _LOCK_FILE).read_text().endswith(_COMMAND)
 
 
+def process_of_services(state: Path) -> int:
+    """Return the process that runs the services of a state folder; 0 if none does."""
+    if not services_run_here(state):
+        return 0
+    written = (state / _LOCK_FILE).read_text().split()
+    return int(written[0]) if written else 0
+
+
 @contextmanager
 def lock_facility(state: Path, *, role: str = "") -> Iterator[None]:
     """Be the one process of this machine that runs the facility of a state folder.

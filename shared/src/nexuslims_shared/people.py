@@ -11,6 +11,7 @@ log holds them: the key that belongs to the identifier then holds the earlier id
 
 import re
 import secrets
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -29,6 +30,10 @@ _FORGOTTEN: Final = b"forgotten"
 
 
 _WORDS: Final = re.compile(r"[^\W_]+")
+_WITHOUT_PARTS: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d"})
+"""Letters of which Unicode does not say that they are others with a mark."""
+_SPELT_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
+"""How letters are written where a keyboard lacks them."""
 
 
 class Person(ContractModel):
@@ -61,18 +66,16 @@ class Person(ContractModel):
     def is_named_by(self, text: str) -> bool:
         """Tell whether a text that a file has for its operator names this person.
 
-        It is the username or the e-mail address, or has both names in whatever order and form.
+        It is the username or the e-mail address, or has both names in whatever order and form,
+        with or without the marks of letters.
         """
         if not text:
             return False
-        words = set(_WORDS.findall(text.casefold()))
-        names = {
-            *_WORDS.findall(self.first_name.casefold()),
-            *_WORDS.findall(self.last_name.casefold()),
-        }
-        known = {one.casefold() for one in (self.username, self.email) if one}
-        tokens = {one.strip(",;:()<>[]") for one in (text.casefold(), *text.casefold().split())}
-        return bool(known & tokens) or (len(names) > 1 and names <= words)
+        known = {_folded(one) for one in (self.username, self.email) if one}
+        tokens = {one.strip(",;:()<>[]") for one in (_folded(text), *_folded(text).split())}
+        words, name = _words(_folded(text)), _folded(f"{self.first_name} {self.last_name}")
+        spellings = (_words(name), _words(name.translate(_SPELT_OUT)))
+        return bool(known & tokens) or any(len(one) > 1 and one <= words for one in spellings)
 
     def may_be(self, other: "Person") -> bool:
         """Tell whether two statements with one user name can be about one person."""
@@ -81,6 +84,17 @@ class Person(ContractModel):
         named = [(one.first_name.casefold(), one.last_name.casefold()) for one in (self, other)]
         same_mail = self.email.casefold() == other.email.casefold() != ""
         return same_mail or ("", "") in named or named[0] == named[1]
+
+
+def _folded(text: str) -> str:
+    """Return a text in the one form in which letters of whatever case and composition are equal."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _words(folded: str) -> set[str]:
+    """Return the words of a text, without the marks of letters."""
+    parts = unicodedata.normalize("NFKD", folded).translate(_WITHOUT_PARTS)
+    return set(_WORDS.findall("".join(one for one in parts if not unicodedata.combining(one))))
 
 
 class People(Protocol):

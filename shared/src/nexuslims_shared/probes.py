@@ -130,12 +130,32 @@ def stream_limits(streams: Iterable["api.StreamInfo"]) -> list[str]:
             ("messages", state.messages, config.max_msgs or 0),
             ("bytes", state.bytes, config.max_bytes or 0),
         )
+        is_log = Period.of_stream(config.name or "") is not None
         for unit, used, limit in uses:
-            if limit > 0 and (Period.of_stream(config.name or "") or used >= _NEAR * limit):
+            if limit > 0 and (is_log or used >= _NEAR * limit):
                 found.append(
                     f"stream {config.name} is limited to {limit:,} {unit} and holds {used:,}:"
                     " run `nexuslims provision`, which lifts the limit"
                 )
+        found += _forgetting(config) if is_log else []
+    return found
+
+
+def _forgetting(config: "api.StreamConfig") -> list[str]:
+    """Name why a log keeps not all events, or takes none."""
+    found = []
+    if config.max_age:
+        found.append(f"stream {config.name} forgets events after {config.max_age:,.0f} s")
+    if (config.max_msgs_per_subject or 0) > 0:
+        found.append(
+            f"stream {config.name} keeps {config.max_msgs_per_subject:,} events of a subject"
+        )
+    found = [f"{one}: run `nexuslims provision`, which lifts that" for one in found]
+    if config.sealed:
+        found.append(
+            f"stream {config.name} is sealed, for good: nothing can be stored in it;"
+            " take a backup (`nexuslims backup`), and restore it on a new broker"
+        )
     return found
 
 

@@ -68,8 +68,18 @@ def end_process(pid: int, *, patience: float) -> str:
 
 def is_zombie(pid: int) -> bool:
     """Tell whether a process has ended and its parent has not asked for that yet (Linux)."""
+    return _state(pid) == "Z"
+
+
+def stands_still(pid: int) -> bool:
+    """Tell whether somebody stopped a process, which may go on at any time (Linux)."""
+    return _state(pid) in ("T", "t")
+
+
+def _state(pid: int) -> str:
+    """Return the letter of proc_pid_stat(5); none if there is no such process, or no Linux."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] == "Z"
+        return ""
+    return text.rpartition(")")[2].split()[0]

@@ -8,7 +8,7 @@ from typing import Final
 
 from nexuslims_console.database import Database
 from nexuslims_console.errors import ReadModelError
-from nexuslims_console.facility import read_services
+from nexuslims_console.facility import SERVICES_FILE, read_services
 from nexuslims_console.probes import Readiness, readiness
 from nexuslims_console.queries import ReadModel
 from nexuslims_console.repairs import (
@@ -24,13 +24,17 @@ from nexuslims_shared.context import service_context
 from nexuslims_shared.dead_letters import StreamDeadLetters
 from nexuslims_shared.doctor import Finding, find
 from nexuslims_shared.errors import CouldNotLookError, SettingsError, SharedError, TopologyError
+from nexuslims_shared.facility import process_of_services, services_run_here
 from nexuslims_shared.health import Check
 from nexuslims_shared.instruments import InstrumentEntry, read_instruments
 from nexuslims_shared.mounts import check_mounts
 from nexuslims_shared.probes import check_folder, check_space
+from nexuslims_shared.processes import stands_still
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.threads import in_thread
 
+_NEWEST: Final = 20
+"""Sessions whose records are looked for."""
 _OUTSIDE: Final = ("mount", "mounted", "free space", "dead letters", "due work", "instrument")
 """How checks begin whose problems are outside of the service: to restart it would not help."""
 
@@ -128,10 +132,26 @@ async def _services(settings: Settings) -> list[Finding]:
         services = read_services(settings.state_path)
     except SettingsError as error:
         return [Finding("services", str(error))]
+    if not services and services_run_here(settings.state_path):
+        lost = f"{settings.state_path / SERVICES_FILE} is not there, and `nexuslims up` runs: which"
+        return [
+            Finding("supervisor", f"{lost} services do is not known; start it again", unknown=True)
+        ]
     return [
-        _service(settings, name, at["pid"], await readiness(at["port"]))
-        for name, at in services.items()
+        *_supervisor(process_of_services(settings.state_path)),
+        *[
+            _service(settings, name, at["pid"], await readiness(at["port"]))
+            for name, at in services.items()
+        ],
     ]
+
+
+def _supervisor(pid: int) -> list[Finding]:
+    """Say if nobody would start again what ends."""
+    if not pid:
+        return []
+    still = f"process {pid}, which runs them, was stopped and starts none again: `kill -CONT {pid}`"
+    return [Finding("supervisor", still if stands_still(pid) else "", f"run by process {pid}")]
 
 
 def _service(settings: Settings, name: str, pid: int, current: Readiness) -> Finding:
@@ -169,6 +189,7 @@ async def _read_model(settings: Settings) -> list[Finding]:
         return [
             await find(Check("database", _in_thread(lambda: _probe(database)))),
             await find(Check("read model", lambda: _compare(settings, database)), repair=mending),
+            await find(Check("records", _in_thread(lambda: _absent_records(settings, database)))),
             *await _due_work(settings, database),
         ]
     finally:
@@ -186,6 +207,23 @@ def _probe(database: Database) -> str:
     except ReadModelError as error:
         return str(error)
     return ""
+
+
+def _absent_records(settings: Settings, database: Database) -> str:
+    """Look for the newest records: another folder may be in the place of theirs."""
+    folder = settings.records
+    try:
+        newest = ReadModel(database).sessions(status="COMPLETED", limit=_NEWEST)
+    except ReadModelError as error:
+        raise CouldNotLookError(str(error)) from error
+    built = [one.record_path for one in newest if one.built_at and one.record_path]
+    absent = [path for path in built if not (folder / path).is_file()]
+    if not absent:
+        return ""
+    return (
+        f"{len(absent)} of the newest {counted(len(built), 'record')} are not in {folder}, such as"
+        f" {absent[0]}: mount the share, or run `nexuslims rebuild --all`, which makes them again"
+    )
 
 
 async def _compare(settings: Settings, database: Database) -> str:

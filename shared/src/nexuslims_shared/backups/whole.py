@@ -1,13 +1,14 @@
 """A backup of everything that the broker keeps for good, and its restoration."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import nats.js.errors
 
-from nexuslims_contracts.topology import BUCKETS, CONSUMERS, DEAD_LETTERS
+from nexuslims_contracts.periods import Period
+from nexuslims_contracts.topology import BUCKETS, CONSUMERS, DEAD_LETTERS, PEOPLE
 from nexuslims_shared.backups.folder import Manifest, back_up, bring_back, read_backup
 from nexuslims_shared.broker import provision
 from nexuslims_shared.cli.progress import Update
@@ -95,6 +96,7 @@ async def restore_all(context: ServiceContext, folder: Path, *, replace: bool) -
         is not whole.
     """
     manifest = await asyncio.to_thread(read_backup, folder)
+    _require_whole(folder, {one.name for one in manifest.streams})
     jetstream = context.jetstream
     held = {name: await _messages(jetstream, name) for name in await kept_streams(jetstream)}
     if full := [name for name, count in held.items() if count and not replace]:
@@ -129,6 +131,17 @@ def known_settings() -> dict[str, str]:
     """Return the settings in effect that are no secrets and not empty, by variable."""
     values, _ = display_all()
     return {name: value for name, value in values.items() if value and value != HIDDEN}
+
+
+def _require_whole(folder: Path, streams: Collection[str]) -> None:
+    """Refuse what would leave sessions without their events, or without the names of people."""
+    names = f"KV_{PEOPLE.name}"
+    if names in streams and any(map(Period.of_stream, streams)):
+        return
+    raise BackupError(
+        f"{folder} holds {', '.join(sorted(streams)) or 'nothing'}: no whole facility; one of"
+        " a period is restored with `nexuslims periods restore`"
+    )
 
 
 async def _require_nobody_at_work(jetstream: "JetStreamContext") -> None:

@@ -26,6 +26,7 @@ OUT_OF_REACH: Final = (
     "what earlier releases read: their events have operators as files name them",
     "older versions of a record that a destination keeps",
     "backups, snapshots of disks, and a broker cluster's write-ahead logs until they are compacted",
+    "what was taken home with `nexuslims export`",
     "the calendar itself",
 )
 """Where a name may be that this system did not write, or cannot overwrite."""
