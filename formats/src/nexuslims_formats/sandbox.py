@@ -39,7 +39,7 @@ _SYSTEM = (
     *(f"/proc/self/{name}" for name in ("stat", "statm", "status", "cgroup", "maps", "mountinfo")),
 )
 # what Python and numerical libraries read; everything else may be a secret
-_ENVIRONMENT = frozenset(("PATH", "HOME", "LANG", "TZ", "TMPDIR"))
+_ENVIRONMENT = frozenset(("PATH", "HOME", "LANG", "TZ", "TMPDIR", "XDG_CACHE_HOME"))
 _ENVIRONMENT_PREFIXES = ("LC_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "COVERAGE_")
 
 
