@@ -3,10 +3,10 @@
 Both systems get the files of the corpus for which the incumbent has an extractor, one warm process
 each: ours has imported what the server of the service's workers has, theirs its extractors. What
 either imports when it first meets a format is counted; a figure tells what the same files cost when
-they are read for the second time. Metadata are read without hashing the content, which the incumbent does not do; that is measured
-apart. Then: the memory of a worker over the whole corpus and for a stack of 8 GB (a sparse file
-with a valid header), a cold start of the command, and the disk that the service's environment
-takes.
+they are read for the second time. Metadata are read without hashing the content, which the
+incumbent does not do; that is measured apart. Then: the memory of a worker over the whole corpus
+and for a stack of 8 GB (a sparse file with a valid header), a cold start of the command, and the
+disk that the service's environment takes.
 """
 
 import argparse
