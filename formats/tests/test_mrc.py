@@ -6,6 +6,7 @@ import pytest
 from formats.tests.samples import write_mrc
 
 from nexuslims_formats import read
+from nexuslims_formats.mrc import reader as mrc_reader
 
 STACK = np.arange(24, dtype="int16").reshape(2, 3, 4)
 
@@ -32,6 +33,17 @@ def test_a_compressed_volume(tmp_path):
     dataset = only(path)
     assert dataset.axes[0].unit == "nm"
     np.testing.assert_array_equal(read(path).pixels(), STACK)
+
+
+def test_a_compressed_volume_that_is_too_large_to_draw_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(mrc_reader, "_UNPACKED_BYTES", 1 << 20)
+    plain = write_mrc(tmp_path / "plain.map", np.zeros((1, 1024, 1025), "i2"))
+    path = tmp_path / "volume.map.gz"
+    path.write_bytes(gzip.compress(plain.read_bytes(), 1))
+    (signal,) = read(path).signals
+    assert signal.pixels is None
+    assert "of 2 MiB" in signal.undrawn
+    assert "unpack the file" in signal.undrawn
 
 
 @pytest.mark.parametrize("cut", [1, 8, 30])

@@ -33,7 +33,7 @@ def zeroed(tmp_path):
 def test_every_image_of_a_dm_file_is_zeroed_and_colour_tables_stay(
     dm_file, zeroed, tmp_path, version
 ):
-    table = b"\x05" * 8000
+    table = b"\x05" * 1536
     tree = {
         "ImageList": {
             "0": {"ImageData": {"Data": SECRET[:64]}, "ImageTags": {"Operator": "j.doe"}},
@@ -112,8 +112,11 @@ def test_mrc_keeps_both_headers(zeroed, tmp_path):
         struct.pack_into(f"{order}i", head, 92, 128)
         head[208:214] = b"MAP " + stamp
         path = tmp_path / "image.mrc"
-        path.write_bytes(bytes(head) + b"\2" * 128 + SECRET)
-        assert zeroed(path) == bytes(head) + b"\2" * 128 + bytes(len(SECRET))
+        words = b"-1/2-X, 1/2+Y, -Z".ljust(80) + b"X, Y, Z".ljust(48)
+        symmetry = words.ljust(160)
+        struct.pack_into(f"{order}i", head, 92, len(symmetry))
+        path.write_bytes(bytes(head) + symmetry + SECRET)
+        assert zeroed(path) == bytes(head) + symmetry + bytes(len(SECRET))
         (tmp_path / "copy").unlink()
 
 
@@ -143,7 +146,7 @@ def test_counts_of_an_spc_are_zeroed_where_its_head_says(zeroed, tmp_path):
     head = struct.pack("<ih", 100, 16).rjust(34, b"\1").ljust(100, b"\1")
     path = tmp_path / "spectrum.spc"
     path.write_bytes(head + SECRET[:64] + b"\1" * 20)
-    assert zeroed(path) == head + bytes(64) + b"\1" * 20
+    assert zeroed(path) == head + bytes(64 + 20)
 
 
 @pytest.fixture

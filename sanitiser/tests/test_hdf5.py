@@ -97,7 +97,7 @@ def test_structures_and_attributes_are_no_deleted_data(tmp_path, version):
     rng = np.random.default_rng(10)
     with h5py.File(source, "w", libver=version) as file:
         for number in range(60):
-            file.attrs[f"row {number}"] = rng.random(30)
+            file.attrs[f"row {number}"] = rng.random(12)
             file.create_group(f"g{number}").attrs.update({"x": rng.random(), "y": "µ"})
         image = rng.integers(0, 255, (512, 512), "u1")
         for limit in ((512, 512), (None, 512), (None, None)):

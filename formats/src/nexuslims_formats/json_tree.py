@@ -78,8 +78,9 @@ def to_json_bytes(tree: Mapping[str, Any]) -> bytes:
 def json_safe(value: Any) -> Any:
     """Return a value without what JSON or XML cannot hold.
 
-    Control characters and lone surrogates are dropped from texts, non-finite numbers become null,
-    and bytes that are no text a short hexadecimal one. Of long lazy arrays the shape is told.
+    Control characters and lone surrogates are dropped from texts, numbers that are not finite
+    become the words ``NaN``, ``Infinity`` or ``-Infinity``, and bytes that are no text a short
+    hexadecimal one. Of long lazy arrays the shape is told.
     """
     kind = type(value)
     if kind in _AS_THEY_ARE:  # the commonest first: a tree has a hundred thousand values
@@ -94,10 +95,19 @@ def json_safe(value: Any) -> Any:
     if kind is list or isinstance(value, _SEQUENCES):
         return list(value) if _are_plain_numbers(value) else [json_safe(item) for item in value]
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value if math.isfinite(value) else not_finite(value)
     if isinstance(value, Mapping):
         return json_safe(dict(value))
     return _odd_one(value)
+
+
+def not_finite(number: float) -> str:
+    """Return the word for a number that JSON cannot hold, as JavaScript writes it; else digits."""
+    if math.isfinite(number):
+        return str(number)
+    if math.isnan(number):
+        return "NaN"
+    return "Infinity" if number > 0 else "-Infinity"
 
 
 def _odd_one(value: Any) -> Any:

@@ -103,6 +103,7 @@ class MerlinExtractor:
             extensions=extensions,
             acquired=_acquired(frames),
             pixels=None if missing or frames.is_raw else lambda: _map(path, frames, shape),
+            undrawn="raw frames are not decoded" if frames.is_raw else "",
             problems=(missing,) if missing else (),
         )
         native: dict[str, Any] = {"frame": dict(frames.fields), "hdr": beside}

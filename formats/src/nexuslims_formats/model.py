@@ -73,6 +73,8 @@ class Signal:
     pixels: "Callable[[], np.ndarray] | None" = None
     to_display: "Callable[[np.ndarray], np.ndarray] | None" = None
     text: str | None = None
+    undrawn: str = ""
+    """Why there are no ``pixels`` of a file that has all of them, in words."""
     problems: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     """What contradicts itself though all was read, in words: warnings of the dataset."""

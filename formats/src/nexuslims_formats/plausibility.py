@@ -25,6 +25,7 @@ from typing import Any, Final
 from nexuslims_contracts.datasets import Axis, DatasetType
 from nexuslims_contracts.metadata import FIELDS
 from nexuslims_contracts.units import written_unit
+from nexuslims_formats.json_tree import not_finite
 from nexuslims_formats.quantities import converted, counts, is_not_finite, measures
 
 
@@ -160,8 +161,10 @@ def without_number(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """
     for name, value in metadata.items():
         counted = name in FIELDS and FIELDS[name].kind in ("number", "quantity")
-        if counted and isinstance(value, str) and is_not_finite(value):
-            yield name, f"{name} is left out: the file has {value.strip()}, which is no number"
+        number = value[0] if isinstance(value, tuple) else value
+        written = not_finite(number) if isinstance(number, float) else str(number).strip()
+        if counted and is_not_finite(written):
+            yield name, f"{name} is left out: the file has {written}, which is no number"
 
 
 def sound_axis(axis: Axis, dataset_type: str) -> tuple[Axis, str]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from nexuslims_formats.json_tree import not_finite
+
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NOT_NAME = re.compile(r"[^0-9a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -26,6 +28,8 @@ def snake(name: str) -> str:
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield ``(snake_case path, value)`` of every text, number or flag in a tree, in its order.
 
+    Numbers that are not finite are words among them, such as ``NaN``.
+
     Parameters
     ----------
     tree
@@ -38,7 +42,9 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
         if isinstance(value, str):
             if text := value.strip():
                 yield name, text
-        elif isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        elif isinstance(value, bool | int):
             yield name, value
+        elif isinstance(value, float):
+            yield name, value if math.isfinite(value) else not_finite(value)
         elif isinstance(value, Mapping):
             yield from leaves(value, name)

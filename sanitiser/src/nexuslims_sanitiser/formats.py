@@ -12,7 +12,7 @@ from nexuslims_formats.merlin import MerlinExtractor
 from nexuslims_formats.registry import HEAD_BYTES
 from nexuslims_formats.tia.ser import SERIES_HEAD
 from nexuslims_formats.tiff.tags import is_tiff
-from nexuslims_sanitiser import binary, frames, text_data
+from nexuslims_sanitiser import binary, frames, mrc, text_data
 from nexuslims_sanitiser.hdf5 import plan_hdf5
 from nexuslims_sanitiser.independent import H5PY, OURS, TIFFFILE
 from nexuslims_sanitiser.plan import Plan, SanitiseError
@@ -30,7 +30,7 @@ class Format:
     reader: str = ""
 
 
-_MRC = Format("MRC", binary.plan_mrc, "mrc")
+_MRC = Format("MRC", mrc.plan_mrc, "mrc")
 _BY_NAME = {
     ".mrc": _MRC,
     ".ser": Format("damaged TIA series", binary.plan_unreadable),

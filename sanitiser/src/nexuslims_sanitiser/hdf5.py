@@ -10,12 +10,15 @@ from nexuslims_sanitiser.hdf5_datasets import datasets_of, refuse_hidden
 from nexuslims_sanitiser.hdf5_deleted import deleted_spans
 from nexuslims_sanitiser.hdf5_heap import REFERENCE, row_spans
 from nexuslims_sanitiser.plan import Plan, SanitiseError, Span, zero_spans
+from nexuslims_sanitiser.proven import is_metadata
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
     import numpy as np
 
 _WIDE = 8
+_SUPERBLOCK = 64
+_LARGEST_TEXT = 1 << 20
 
 
 def plan_hdf5(path: Path) -> Plan:
@@ -37,6 +40,7 @@ def plan_hdf5(path: Path) -> Plan:
     try:
         with h5py.File(path, "r") as file:
             refuse_hidden(file)
+            spans += _outside(path, file.userblock_size)
             for dataset in datasets_of(file):
                 stored = list(_spans(dataset))
                 if dataset.dtype.hasobject:
@@ -47,6 +51,27 @@ def plan_hdf5(path: Path) -> Plan:
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UnreadableFileError(f"the HDF5 file is damaged: {error}") from None
     return zero_spans(path.stat().st_size, spans, _finish)
+
+
+def _outside(path: Path, block: int) -> Iterator[Span]:
+    """Yield what lies before and behind the container, unless that is a text that can be parsed.
+
+    Where it ends is in its superblock ("Disk Format: Level 0A", HDF5 File Format Specification).
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        before = file.read(block)
+        head = file.read(_SUPERBLOCK)
+        version = head[8]
+        wide, at = (head[9], 12) if version > 1 else (head[13], 24 + 4 * version)
+        place = at + 2 * wide
+        end = block + int.from_bytes(head[place : place + wide], "little")
+        file.seek(end)
+        behind = b"x" if size - end > _LARGEST_TEXT else file.read()
+    if not is_metadata(before):
+        yield Span(0, block)
+    if end < size and not is_metadata(behind):
+        yield Span(end, size - end)
 
 
 def _finish(path: Path) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nexuslims_sanitiser.hidden import embedded_images
+from nexuslims_sanitiser.opaque import is_opaque, is_written, opaque_bytes
 from nexuslims_sanitiser.plan import SanitiseError
+from nexuslims_sanitiser.proven import is_metadata
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
@@ -13,6 +15,13 @@ if TYPE_CHECKING:
 _TINY = 128
 _SMALL = 4096
 _LARGEST_ATTRIBUTE = 512
+_ALONE = 16
+_ALL_SMALL = 8192
+"""Bytes of all small arrays of a file; and of its attributes of more than a number."""
+_MOST_OPAQUE = 4096
+"""Bytes of all texts of a file that may be no words, see :mod:`.opaque`."""
+_LONG = 64
+_LARGEST_FILL = 64
 # instrument logs, clocks and peak tables of Tofwerk: numbers in any shape that tell no place
 _LOGS = re.compile(
     r"/(?:TPS2|FibParams/\w+)/TwData|/TimingData/BufTimes|/AcquisitionLog/Log"
@@ -42,11 +51,30 @@ def datasets_of(file: "h5py.File") -> "Iterator[h5py.Dataset]":
             found.append(node)
 
     file.visititems(visit)
-    yield from (dataset for dataset in found if not _describes(dataset))
+    small = _Small()
+    yield from (dataset for dataset in found if not _describes(dataset, small))
+
+
+class _Small:
+    """How much of a file is kept only because it is small: many small arrays make an image."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+        self._left = _ALL_SMALL
+
+    def admit(self, value: bytes) -> bool:
+        """Whether one more small value may stay; numbers alone, and what is there already, may."""
+        if len(value) <= _ALONE or not value.strip(b"\0") or value in self._seen:
+            return True
+        if len(value) > self._left:
+            return False
+        self._seen.add(value)
+        self._left -= len(value)
+        return True
 
 
 def refuse_hidden(file: "h5py.File") -> None:
-    """Refuse a file with an image where no array is: in an attribute, or as words in a text.
+    """Refuse a file with an image where no array is: in attributes, or as words in texts.
 
     Raises
     ------
@@ -55,38 +83,85 @@ def refuse_hidden(file: "h5py.File") -> None:
     """
     import h5py  # noqa: PLC0415 - HDF5 only
 
+    small = _Small()
+    texts: set[str] = set()
+    names: set[str] = set()
+
     def visit(name: str, node: Any) -> None:
+        names.add(name.rpartition("/")[2])
         for key in node.attrs:
-            found = node.attrs.get_id(key)
-            if _holds_numbers(found.dtype) and found.get_storage_size() > _LARGEST_ATTRIBUTE:
-                raise SanitiseError(
-                    f"the attribute {key} of {name} holds {found.get_storage_size()} bytes that "
-                    "cannot be told from an image: delete it first"
-                )
-            if _is_text(found.dtype):
-                _refuse_image(node.attrs[key], f"the attribute {key} of {name}")
-        if isinstance(node, h5py.Dataset) and node.size and _is_text(node.dtype):
-            _refuse_image(node[()], node.name)
+            _look_at_attribute(node, key, f"the attribute {key} of {name}", small, texts)
+        if isinstance(node, h5py.Dataset):
+            if node.size and _is_text(node.dtype):
+                texts.update(_texts_of(node[()], node.name))
+            elif node.dtype.itemsize > _LARGEST_FILL and node.fillvalue is not None:
+                _refuse_fill(node)
 
     visit("/", file)
     file.visititems(visit)
+    lines = "\n".join(sorted(names))
+    if is_opaque(lines) or opaque_bytes("\n".join([lines, *sorted(texts)])) > _MOST_OPAQUE:
+        raise SanitiseError(
+            "its texts and names hold numbers or letters that cannot be told from an image:"
+            " delete them first"
+        )
 
 
-def _refuse_image(value: Any, place: str) -> None:
+def _look_at_attribute(node: Any, key: str, place: str, small: _Small, texts: set[str]) -> None:
+    """Refuse an attribute that may be an image; its texts are gathered."""
     import numpy as np  # noqa: PLC0415 - HDF5 only
 
+    found = node.attrs.get_id(key)
+    texts.add(key)
+    if _is_text(found.dtype):
+        texts.update(_texts_of(node.attrs[key], place))
+    elif _holds_numbers(found.dtype):
+        size = found.get_storage_size()
+        if size > _LARGEST_ATTRIBUTE or not small.admit(np.asarray(node.attrs[key]).tobytes()):
+            raise SanitiseError(
+                f"{place} holds {size} bytes that cannot be told from an image: delete it first"
+            )
+
+
+def _refuse_fill(dataset: "h5py.Dataset") -> None:
+    import numpy as np  # noqa: PLC0415 - HDF5 only
+
+    if np.asarray(dataset.fillvalue).tobytes().strip(b"\0"):
+        raise SanitiseError(
+            f"what {dataset.name} has where nothing was written cannot be told from an image:"
+            " run h5repack without that array first"
+        )
+
+
+def _texts_of(value: Any, place: str) -> Iterator[str]:
+    """Yield the texts of a value; one that may hold an image is refused."""
+    import numpy as np  # noqa: PLC0415 - HDF5 only
+
+    found: list[str] = []
     for text in np.asarray(value, object).ravel():
         raw = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-        if isinstance(raw, bytes) and any(content.strip(b"\0A") for _, content in _images(raw)):
-            raise SanitiseError(f"{place} holds an image in its text: delete it first")
+        if isinstance(raw, bytes):
+            found.append(raw.decode("utf-8", "replace"))
+            if any(content.strip(b"\0A") for _, content in _images(raw)):
+                raise SanitiseError(f"{place} holds an image in its text: delete it first")
+    if is_opaque("\n".join(found)) or any(
+        len(one) > _LONG and not is_written(one) for one in found
+    ):
+        raise SanitiseError(f"{place} holds an image in its text: delete it first")
+    yield from found
 
 
 def _images(text: bytes) -> "Iterator[tuple[Any, bytes]]":
     return ((span, text[span.offset : span.end]) for span, _ in embedded_images(text))
 
 
-def _describes(dataset: "h5py.Dataset") -> bool:
-    """Whether an array of numbers is metadata, by the whole parts of its path and its size."""
+def _describes(dataset: "h5py.Dataset", small: _Small) -> bool:
+    """Whether an array of numbers is metadata, by the whole parts of its path and its size.
+
+    Small arrays, unless they rise or fall all along, are so only while they are few.
+    """
+    import numpy as np  # noqa: PLC0415 - HDF5 only
+
     *groups, name = dataset.name.split("/")
     if _LOGS.fullmatch(dataset.name) or _is_words(dataset, name):
         return True
@@ -95,11 +170,12 @@ def _describes(dataset: "h5py.Dataset") -> bool:
     if _is_opaque(dataset.dtype) or dataset.dtype.hasobject or (dataset.ndim > 1 and not within):
         return False
     named = _AXIS.fullmatch(name)
-    if size <= _TINY and (within or named or not dataset.ndim or not _DATA.search(name)):
+    tiny = size <= _TINY and (within or named or not dataset.ndim or not _DATA.search(name))
+    if dataset.ndim == 1 and named and _is_monotonic(dataset):
         return True
-    if dataset.ndim != 1:
+    if not tiny and (dataset.ndim != 1 or size > _SMALL or not (named or within)):
         return False
-    return (size <= _SMALL and bool(named or within)) or (bool(named) and _is_monotonic(dataset))
+    return small.admit(np.asarray(dataset[()]).tobytes())
 
 
 def _is_words(dataset: "h5py.Dataset", name: str) -> bool:
@@ -112,7 +188,7 @@ def _is_words(dataset: "h5py.Dataset", name: str) -> bool:
 
 
 def _is_json(text: bytes) -> bool:
-    return text.startswith(b"{") and text.decode("utf-8", "ignore").encode() == text
+    return text.startswith(b"{") and is_metadata(text)
 
 
 def _is_monotonic(dataset: "h5py.Dataset") -> bool:

@@ -1,6 +1,6 @@
 """What a sanitised copy is made of: pieces of the original, zeros, and bytes of our own."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -94,6 +94,22 @@ def zero_spans(
     if at < size:
         pieces.append(Keep(at, size - at))
     return Plan(tuple(pieces), finish)
+
+
+def zero_all_but(size: int, kept: Sequence[Span]) -> Plan:
+    """Return the plan of a copy of the same size that keeps nothing but some spans.
+
+    Parameters
+    ----------
+    size
+        Bytes of the file.
+    kept
+        In the order of the file.
+    """
+    starts = [0, *(span.end for span in kept)]
+    ends = [*(span.offset for span in kept), size]
+    gaps = (Span(start, end - start) for start, end in zip(starts, ends, strict=True))
+    return zero_spans(size, (gap for gap in gaps if gap.size > 0))
 
 
 def write_copy(plan: Plan, source: Path, target: Path) -> None:

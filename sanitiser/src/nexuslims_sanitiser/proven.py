@@ -1,8 +1,8 @@
 """Which texts are metadata: those that can be parsed as a vendor writes them, and no others.
 
 That bytes can be printed proves nothing: grey levels from 32 to 126 can. A text is metadata if all
-of it is lines of names with values, well-formed XML or JSON, and none of its values is long enough
-to hold an image.
+of it is lines of names with values, well-formed XML or JSON, none of its values is long enough to
+hold an image, and all of them together have little that is no words (see :mod:`.opaque`).
 """
 
 import base64
@@ -15,6 +15,7 @@ from typing import Any
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.trees import parse_xml
+from nexuslims_sanitiser.opaque import is_opaque, is_written
 
 LONGEST_VALUE = 500
 """Characters of one value: 22 x 22 pixels at the most."""
@@ -33,6 +34,7 @@ _LINE = re.compile(
 _NAMED = re.compile(r"[\]=:_]|\$")
 _BREAK = re.compile(r"\r\n?|\n|\0")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*")
+_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{100,}(?:\r?\n[A-Za-z0-9+/]+)*={0,2}")
 _BLANKED = re.compile(r"A{8,}")
 
 
@@ -50,8 +52,18 @@ def is_metadata(raw: bytes, depth: int = _DEPTH) -> bool:
     if not raw:
         return True
     text = decode(raw)[0].lstrip("\ufeff").strip("\0 \r\n\t")
-    if not all(letter.isprintable() or letter in "\t\r\n\0" for letter in text):
+    if not is_written(text):
         return False
+    plain = _LONG_BASE64.sub(lambda run: _decoded_away(run, depth), _BLANKED.sub("", text))
+    return not is_opaque(plain) and _is_parsed(text, raw, depth)
+
+
+def _decoded_away(run: re.Match[str], depth: int) -> str:
+    """Return nothing for base64 of metadata, which is looked at itself; anything else as it is."""
+    return "" if _is_encoded(run[0].encode(), depth) else run[0]
+
+
+def _is_parsed(text: str, raw: bytes, depth: int) -> bool:
     if text.startswith("<"):
         return _is_xml(text, depth)
     if text.startswith(("{", "[{")):

@@ -8,8 +8,10 @@ import struct
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.tiff import tags
 from nexuslims_sanitiser.hidden import without_images
+from nexuslims_sanitiser.opaque import is_written
 from nexuslims_sanitiser.proven import LONGEST_VALUE, is_metadata
 
 SMALL = 64
@@ -75,7 +77,8 @@ def kept_of(
     # a few characters parse by chance
     if (len(bare) > SMALL or tag in _TEXTS) and _is_proven(tag, kind, bare):
         return bare
-    if len(bare) <= SMALL or (tag in _TEXTS and len(bare) <= _SHORT_TEXT):
+    short = tag in _TEXTS and len(bare) <= _SHORT_TEXT and is_written(decode(bare)[0])
+    if len(bare) <= SMALL or short:
         return bare if small.admit(bare) else bytes(len(bare))
     if tag == _TESCAN:
         return _tescan(bare)

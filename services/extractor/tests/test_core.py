@@ -142,10 +142,10 @@ def test_control_characters_and_undefined_numbers_never_get_out(made):
     )
     (dataset,) = made(ParsedFile(signals=[signal])).datasets
     assert dataset.metadata["specimen"] == "abc"
-    assert dataset.extensions["v"] is None
+    assert dataset.extensions["v"] == "NaN"
     assert dataset.extensions["w"] == "x"
     assert json.loads(to_json_bytes({"a": float("inf"), "b": b"\x01\x02"})) == {
-        "a": None,
+        "a": "Infinity",
         "b": "0102",
     }
     assert json_safe(np.float32(1.5)) == 1.5
@@ -220,3 +220,35 @@ def test_bytes_and_lazy_arrays_become_what_people_read():
     assert json_safe(tree) == {
         "a": "NXentry", "b": "0102", "c": [0, 1, 2], "d": "float32 array (100, 100)"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"shape": (2, 2), "undrawn": "events are not decoded"}, "events are not decoded"),
+        ({"shape": (2, 2), "problems": ("it is cut",)}, "it is cut"),
+        ({"shape": (2, 2)}, "its values cannot be read"),
+        ({}, "it holds no image"),
+    ],
+)
+def test_a_preview_that_is_not_there_has_its_reason(made, tmp_path, more, words):
+    done = made(ParsedFile(signals=[a_signal(**more)]), artifacts_root=tmp_path, previews=True)
+    assert done.previews == ()
+    assert f"no preview: {words}" in done.datasets[0].warnings
+    asked = made(ParsedFile(signals=[a_signal(**more)]))
+    assert not [one for one in asked.datasets[0].warnings if "preview" in one]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [(float("nan"), "NaN"), ((-float("inf"), "mm"), "-Infinity"), (float("inf"), "Infinity")],
+)
+def test_a_number_that_is_not_finite_is_named_or_kept_as_a_word(made, value, word):
+    extensions = {"list": [1.0, float("nan")]}
+    signal = a_signal(metadata={"working_distance": value}, extensions=extensions)
+    done = made(ParsedFile(signals=[signal]))
+    (dataset,) = done.datasets
+    assert (done.outcome, "working_distance" in dataset.metadata) == ("extracted", False)
+    assert dataset.extensions["list"] == [1.0, "NaN"]
+    words = f"working_distance is left out: the file has {word}, which is no number"
+    assert words in dataset.warnings

@@ -15,7 +15,13 @@ from nexuslims_formats.digitalmicrograph.fields import (
     TEXTS,
     ZERO_COUNTS,
 )
-from nexuslims_formats.digitalmicrograph.pixels import BGRA, dtype_of, pixels_of, what_is_missing
+from nexuslims_formats.digitalmicrograph.pixels import (
+    BGRA,
+    dtype_of,
+    pixels_of,
+    undrawn,
+    what_is_missing,
+)
 from nexuslims_formats.digitalmicrograph.status import STATUS, status_extensions, status_fields
 from nexuslims_formats.digitalmicrograph.tags import Tree, read_tags
 from nexuslims_formats.energy import calibration
@@ -172,6 +178,7 @@ def image_signal(path: Path, order: str, image: Tree) -> Signal:
         warnings=tuple(field for field in ("operator", "specimen") if field in metadata),
         acquired=_acquired(tags),
         pixels=None if missing else pixels_of(path, order, data.get("Data"), shape, code),
+        undrawn=undrawn(shape, code),
         problems=(missing,) if missing else (),
     )
 

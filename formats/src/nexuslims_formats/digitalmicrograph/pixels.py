@@ -61,10 +61,25 @@ def what_is_missing(reference: Any, shape: tuple[int, ...], code: int) -> str:
     return f"the image takes {takes} bytes, but its data has {reference.size}"
 
 
+def undrawn(shape: tuple[int, ...], code: int) -> str:
+    """Return in words why an image of a type is not drawn; empty where it is.
+
+    Parameters
+    ----------
+    shape
+        Of the image, in array order.
+    code
+        Its type of image data.
+    """
+    if code == _OLD_PACKED or (code in _PACKED and len(shape) != _PLANE):
+        return f"packed transforms of type {code} and {len(shape)} dimensions are not decoded"
+    return ""
+
+
 def pixels_of(
     path: Path, order: str, reference: Any, shape: tuple[int, ...], code: int
 ) -> "Callable[[], np.ndarray] | None":
-    """Return what maps the pixels of an image; None where the file does not hold them.
+    """Return what maps the pixels of an image; None where there are none: see :func:`undrawn`.
 
     Parameters
     ----------
@@ -79,9 +94,7 @@ def pixels_of(
     code
         Its type of image data.
     """
-    if not isinstance(reference, ArrayRef) or code == _OLD_PACKED:
-        return None
-    if code in _PACKED and len(shape) != _PLANE:
+    if not isinstance(reference, ArrayRef) or undrawn(shape, code):
         return None
 
     def open_pixels() -> "np.ndarray":

@@ -1,6 +1,6 @@
 """The tag tree of Gatan DigitalMicrograph files, versions 3 and 4.
 
-Only headers are read: pixels and arrays longer than :data:`INLINE_BYTES` (look-up tables)
+Only headers are read: pixels and arrays longer than :data:`ARRAY_BYTES` (look-up tables)
 stay in the file and appear as :class:`ArrayRef`. Layout as described at
 https://www.er-c.org/cbb/info/dmformat/ and checked against rosettasciio.
 """
@@ -15,7 +15,9 @@ from typing import Any, TypeAlias
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
 
 PIXELS = "Data"
-INLINE_BYTES = 4096
+ARRAY_BYTES = 512
+"""A longer array of numbers is data, such as a spectrum, and is not read with the tags."""
+_MOST_INFO = 4096
 MAX_TEXT_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_TAGS = 1_000_000
@@ -114,7 +116,7 @@ class _Parser:
         if self.take(_MARK)[0] != b"%%%%":
             raise UnreadableFileError(f"tag {name!r} is damaged at byte {self.at - 4}")
         length = self.count()
-        if not 0 < length < INLINE_BYTES:
+        if not 0 < length < _MOST_INFO:
             raise LimitExceededError(f"tag {name!r} describes itself with {length} numbers")
         info = self.take(_compiled(f">{length}{self.letter}"))
         if length == 1 and (plain := self.plain.get(info[0])):
@@ -142,7 +144,7 @@ class _Parser:
                 f"tag {name!r} ends at byte {self.at + size}, but the file has {len(self.buffer)}"
             )
         is_text = info[1] == _USHORT and name != PIXELS
-        if name == PIXELS or size > (MAX_TEXT_BYTES if is_text else INLINE_BYTES):
+        if name == PIXELS or size > (MAX_TEXT_BYTES if is_text else ARRAY_BYTES):
             reference = ArrayRef(self.at, size)
             self.at += size
             return reference
@@ -193,6 +195,15 @@ def read_tags(path: Path) -> Tree:
     LimitExceededError
         Its tags nest or count beyond any real file.
     """
+    return _read(path)[0]
+
+
+def end_of_tags(path: Path) -> int:
+    """Return the first byte behind the tag tree of a file; errors as of :func:`read_tags`."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[Tree, int]:
     with (
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer,
@@ -207,4 +218,4 @@ def read_tags(path: Path) -> Tree:
             ) from None
     tree["version"] = version
     tree["byte_order"] = parser.order
-    return tree
+    return tree, parser.at

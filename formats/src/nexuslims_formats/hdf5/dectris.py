@@ -107,6 +107,7 @@ class DectrisExtractor:
             metadata=metadata,
             extensions=dict(leaves(tree, "dectris")),
             acquired=_acquired(look_up),
+            undrawn="images compressed by the detector's own filters are not decoded",
             problems=tuple(problems),
             doubts=doubts,
         )

@@ -22,7 +22,7 @@ from nexuslims_formats.times import moment
 from nexuslims_formats.values import lines_of
 
 _EPOCH: Final = datetime(1899, 12, 30, tzinfo=UTC)
-_FEI: Final[tuple[tuple[str, int, str], ...]] = (
+FEI_BLOCK: Final[tuple[tuple[str, int, str], ...]] = (
     ("timestamp", 12, "d"), ("microscope", 20, "16s"), ("d_number", 36, "16s"),
     ("application", 52, "16s"), ("application_version", 68, "16s"), ("high_tension", 84, "d"),
     ("dose", 92, "d"), ("alpha_tilt", 100, "d"), ("beta_tilt", 108, "d"), ("stage_x", 116, "d"),
@@ -96,7 +96,7 @@ def read_fei(extended: bytes, order: str, sections: int) -> Acquisition:
         How many there are.
     """
     (size,) = struct.unpack_from(f"{order}i", extended) if len(extended) >= 4 else (0,)  # noqa: PLR2004
-    last, at, code = _FEI[-1][0], _FEI[-1][1], _FEI[-1][2]
+    last, at, code = FEI_BLOCK[-1][0], FEI_BLOCK[-1][1], FEI_BLOCK[-1][2]
     if size < at + struct.calcsize(code) or size > len(extended):
         return Acquisition(extensions={"mrc_extended_header": f"no block of {last}"})
     first = _fei_block(extended, 0, order)
@@ -127,7 +127,7 @@ def read_fei(extended: bytes, order: str, sections: int) -> Acquisition:
 
 def _fei_block(extended: bytes, at: int, order: str) -> dict[str, Any]:
     block: dict[str, Any] = {}
-    for name, offset, code in _FEI:
+    for name, offset, code in FEI_BLOCK:
         (value,) = struct.unpack_from(order + code, extended, at + offset)
         if isinstance(value, bytes):
             value = value.split(b"\0", 1)[0].decode("ascii", "replace").strip()

@@ -16,9 +16,9 @@ from nexuslims_formats.mrc.extended import Acquisition
 from nexuslims_formats.quantities import NUMBER, Row, mapped
 from nexuslims_formats.times import moment
 
-_BLOCK: Final = 128
+OLD_FEI_BYTES: Final = 128
 _BLOCKS: Final = 1024
-_NAMES: Final = (
+OLD_FEI_NAMES: Final = (
     "alpha_tilt", "beta_tilt", "stage_x", "stage_y", "stage_z", "shift_x", "shift_y", "defocus",
     "exposure_time", "mean_intensity", "tilt_axis_angle", "pixel_size", "magnification",
     "high_tension", "binning", "applied_defocus",
@@ -54,8 +54,8 @@ def is_old_fei(extended: bytes, kind: str, labels: tuple[str, ...]) -> bool:
         The titles of the file.
     """
     named = any(label.lower().startswith("fei") for label in labels)
-    whole = len(extended) == _BLOCK * _BLOCKS
-    return not kind and (whole or (named and len(extended) >= _BLOCK))
+    whole = len(extended) == OLD_FEI_BYTES * _BLOCKS
+    return not kind and (whole or (named and len(extended) >= OLD_FEI_BYTES))
 
 
 def read_old_fei(extended: bytes, order: str, sections: int) -> Acquisition:
@@ -70,10 +70,10 @@ def read_old_fei(extended: bytes, order: str, sections: int) -> Acquisition:
     sections
         How many there are.
     """
-    count = min(sections, len(extended) // _BLOCK)
-    code = struct.Struct(f"{order}{len(_NAMES)}f")
+    count = min(sections, len(extended) // OLD_FEI_BYTES)
+    code = struct.Struct(f"{order}{len(OLD_FEI_NAMES)}f")
     blocks = [
-        dict(zip(_NAMES, code.unpack_from(extended, index * _BLOCK), strict=True))
+        dict(zip(OLD_FEI_NAMES, code.unpack_from(extended, index * OLD_FEI_BYTES), strict=True))
         for index in range(count)
     ]
     first: dict[str, Any] = blocks[0]

@@ -145,6 +145,7 @@ def _signal(path: Path, header: MrcHeader, acquisition: Acquisition, missing: st
     across, down, _ = header.voxel
     if across and down and not acquisition.diffraction:
         metadata |= {"pixel_width": (across, "nm"), "pixel_height": (down, "nm")}
+    undrawn = _undrawn(path, header)
     return Signal(
         name=path.name.split(".")[0] or path.stem,
         dataset_type=kind,
@@ -155,7 +156,8 @@ def _signal(path: Path, header: MrcHeader, acquisition: Acquisition, missing: st
         metadata=metadata,
         extensions=acquisition.extensions,
         acquired=acquisition.acquired,
-        pixels=None if missing else _opener(path, header, shape),
+        pixels=None if missing or undrawn else _opener(path, header, shape),
+        undrawn=undrawn,
         problems=(missing,) if missing else (),
     )
 
@@ -205,13 +207,22 @@ def _plane_axes(header: MrcHeader) -> tuple[Axis, ...]:
     )
 
 
-def _opener(
-    path: Path, header: MrcHeader, shape: tuple[int, ...]
-) -> "Callable[[], np.ndarray] | None":
+def _undrawn(path: Path, header: MrcHeader) -> str:
+    """Return in words why the values of a whole file are not drawn; empty where they are."""
+    if header.is_packed:
+        return f"values of mode {header.mode} are not decoded"
+    if path.suffix.lower() == ".gz" and header.data_bytes > _UNPACKED_BYTES:
+        found, most = header.data_bytes >> 20, _UNPACKED_BYTES >> 20
+        return (
+            f"its values are compressed, and of {found} MiB: up to {most} MiB are unpacked for"
+            " a picture; unpack the file to have one"
+        )
+    return ""
+
+
+def _opener(path: Path, header: MrcHeader, shape: tuple[int, ...]) -> "Callable[[], np.ndarray]":
     size = header.data_bytes
     compressed = path.suffix.lower() == ".gz"
-    if header.is_packed or (compressed and size > _UNPACKED_BYTES):
-        return None
 
     def open_pixels() -> "np.ndarray":
         import numpy as np  # noqa: PLC0415 - previews only

@@ -309,6 +309,7 @@ def _signal(path: Path, module: str, part: Mapping[str, Any]) -> Signal:
         warnings=("operator",) if "operator" in metadata else (),
         acquired=first_moment(_acquired(look_up), _of_original(original)),
         pixels=None if part.get(UNREAD) else part.get(OPENER, lambda: data),
+        undrawn="its chunks are not decoded" if part.get(UNREAD) else "",
         problems=tuple(what_is_missing(path, module)),
         doubts=(*uneven(part.get("axes") or []), *part.get(DOUBTS, ())),
     )

@@ -6,7 +6,6 @@ Layout after C. Boothroyd, https://personal.ntu.edu.sg/cbb/info/TIAformat/.
 import math
 import os
 import struct
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -130,11 +129,8 @@ def read_series(path: Path) -> Series:
     )  # fmt: skip
 
 
-def element_spans(path: Path) -> Iterator[tuple[int, int]]:
-    """Yield the first byte and the number of bytes of each element's data.
-
-    An element ends where the next thing begins that the header places in the file, whatever its
-    own header claims: sanitised series keep nothing but the first element's.
+def metadata_spans(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield the first byte and the number of bytes of what is no data: heads, places, times.
 
     Raises
     ------
@@ -144,12 +140,15 @@ def element_spans(path: Path) -> Iterator[tuple[int, int]]:
     with path.open("rb") as file:
         reader = _Reader(file)
         head = _head(reader)
-    stops = sorted({*head.offsets, *head.tags, head.table, reader.size})
-    for at in head.offsets:
-        start = at + struct.calcsize(_SPECTRUM_HEADER if head.spectra else _IMAGE_HEADER)
-        after = bisect_right(stops, at)
-        if after < len(stops) and start < stops[after]:
-            yield start, stops[after] - start
+    wide = 8 if head.version >= _WIDE_VERSION else 4
+    yield 0, head.end
+    places = min(head.valid + 1, head.total) * wide  # of a series cut short also of the next one
+    yield head.table, places
+    yield head.table + head.total * wide, places
+    of_element = struct.calcsize(_SPECTRUM_HEADER if head.spectra else _IMAGE_HEADER)
+    yield from ((at, of_element) for at in head.offsets)
+    of_tag = 8 + (2 * 8 if head.tag_kind == _POSITIONS else 0)
+    yield from ((at, of_tag) for at in head.tags if at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +162,8 @@ class _Head:
     dimensions: list[Axis]
     offsets: list[int]
     tags: list[int]
+    end: int
+    """The first byte behind the dimensions."""
 
 
 def _head(reader: _Reader) -> _Head:
@@ -172,12 +173,13 @@ def _head(reader: _Reader) -> _Head:
     wide = "Q" if version >= _WIDE_VERSION else "I"
     table = reader.integer(wide)
     dimensions = [_dimension(reader) for _ in range(_bounded(reader.integer("I")))]
+    end = reader.file.tell()
     if not 0 < valid <= MAX_ELEMENTS:
         raise UnreadableFileError(f"the series holds {valid} valid elements of {total}")
     offsets = [int(v) for v in reader.take(f"{valid}{wide}", table)]
     tags = [int(v) for v in reader.take(f"{valid}{wide}", table + total * struct.calcsize(wide))]
     return _Head(
-        version, tag_kind, total, valid, kind == _SPECTRA, table, dimensions, offsets, tags
+        version, tag_kind, total, valid, kind == _SPECTRA, table, dimensions, offsets, tags, end
     )
 
 

@@ -69,6 +69,7 @@ class EerExtractor:
             axes=axes,
             metadata=found,
             extensions={**beside.extensions, **dict(leaves(items, "eer"))},
+            undrawn="the events of a Falcon camera are not decoded",
             acquired=first_moment(moment("EER timestamp", items.get("timestamp")), beside.acquired),
         )
         return ParsedFile(

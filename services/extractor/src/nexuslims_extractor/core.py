@@ -178,7 +178,8 @@ def _with_previews(
             drawn.append(preview)
             datasets.append(dataset.model_copy(update={"preview": preview}))
         else:
-            datasets.append(dataset)
+            why = problem or f"no preview: {_undrawn(reading, index)}"
+            datasets.append(dataset.model_copy(update={"warnings": (*dataset.warnings, why)}))
     return replace(
         result,
         outcome="partial" if problems else "extracted",
@@ -203,6 +204,14 @@ def _preview(
     if not data or wanted.root is None:
         return None, ""
     return wanted.write(wanted.root, place, data), ""
+
+
+def _undrawn(reading: Reading, index: int) -> str:
+    """Return in words why a dataset has nothing to draw."""
+    signal = reading.signals[index]
+    if reasons := signal.undrawn or "; ".join(signal.problems):
+        return reasons
+    return "its values cannot be read" if signal.shape else "it holds no image"
 
 
 def _document(dataset: Dataset, reading: Reading) -> bytes:
