@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from html import unescape
 from typing import Final
+from urllib.parse import unquote
 
 MOST: Final = 1024
 """Bytes of a text that may be no words: 32 x 32 pixels."""
@@ -46,12 +47,15 @@ def opaque_bytes(text: str) -> int:
     """
     rows = sum(len(re.findall(_NUMBER, row)) for row in {found[0] for found in _ROW.finditer(text)})
     packed = sum(map(_packed_bytes, set(_PACKED.findall(text))))
-    values = _STRING.findall(text) if text.lstrip().startswith(("{", "[{")) else _lines(text)
+    is_json = text.lstrip().startswith(("{", "[{"))
+    values = [
+        line for part in (_STRING.findall(text) if is_json else [text]) for line in _lines(part)
+    ]
     return rows + packed + sum(len(line) for line in set(values) if _is_strange(line))
 
 
 def _lines(text: str) -> list[str]:
-    return _BREAK.split(_TAG.sub("\n", text))
+    return _BREAK.split(_TAG.sub("\n", unquote(text)))  # Velox writes its log as part of an address
 
 
 def _packed_bytes(run: str) -> int:
