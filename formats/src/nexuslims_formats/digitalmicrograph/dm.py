@@ -45,8 +45,14 @@ _TAKEN = ({path for _, path, _ in FIELDS} | {path for _, path in TEXTS}) - KEPT_
 _LOCAL_TIMES = (
     ("DataBar/Acquisition Date", "DataBar/Acquisition Time"),
     ("SI/Acquisition/Date", "SI/Acquisition/Start time"),
-    ("EELS/Acquisition/Date", "EELS/Acquisition/Start time"),
+    *(
+        (f"{technique}/Acquisition/Date", f"{technique}/Acquisition/Start time")
+        for technique in ("EELS", "EDS", "CL")
+    ),
 )
+_OF_FRAMES = ("plane info/TagGroup0/source tags", "source/Tags at creation")
+"""Where a stack keeps the tags of its frames; the second is of the plug-in Stack Builder."""
+_OF_LIGHT = ("CL/Acquisition", "Acquisition/Monarc Spectrometer")
 
 
 class _Tags:
@@ -55,9 +61,7 @@ class _Tags:
     def __init__(self, image: Tree) -> None:
         own = image.get("ImageTags")
         self.trees: list[Tree] = [own] if isinstance(own, dict) else []
-        frame = self.find("plane info/TagGroup0/source tags")
-        if isinstance(frame, dict):
-            self.trees.append(frame)
+        self.trees += [frame for path in _OF_FRAMES if isinstance(frame := self.find(path), dict)]
 
     def find(self, path: str) -> Any:
         for tree in self.trees:
@@ -188,8 +192,10 @@ def _technique(tags: _Tags) -> str:
     technique = _SIGNALS.get(tags.text("Meta Data/Signal"))
     if technique:
         return technique
-    if tags.find("CL/Acquisition") is not None:
+    if any(tags.find(path) is not None for path in _OF_LIGHT):
         return "CL"
+    if tags.find("spim/eels") is not None:  # as the group at Orsay writes
+        return "EELS"
     if "EFTEM" in tags.text("Microscope Info/Imaging Mode"):
         return "EFTEM"
     return ""
@@ -212,20 +218,19 @@ def _axes(data: Tree, sizes: tuple[int, ...], technique: str) -> tuple[Axis, ...
     """Return the axes in array order; an origin counts channels, so offset = -origin x scale."""
     calibrations = list(data.get("Calibrations", {}).get("Dimension", {}).values())
     calibrations += [{}] * (len(sizes) - len(calibrations))
-    names = ("x", "y", "z", "u", "v")
+    places = iter("xyzuvw")
     axes = []
-    for index, (size, given) in enumerate(
-        zip(sizes, reversed(calibrations[: len(sizes)]), strict=True)
-    ):
+    for size, given in zip(reversed(sizes), calibrations, strict=False):
         unit = unit_of_length(given.get("Units"))
         scale = number(given.get("Scale", 1.0))
         scale = float("nan") if scale is None else scale  # reported, as zero is
-        name = names[min(len(sizes) - index - 1, 4)]
         if measures(unit) == "energy":
             name = "energy_loss" if technique == "EELS" else "energy"
+        else:
+            name = next(places, "v")
         offset = -(number(given.get("Origin")) or 0.0) * scale
         axes.append(Axis(name=name, size=size, scale=scale, offset=offset + 0.0, unit=unit))
-    return tuple(axes)
+    return tuple(reversed(axes))
 
 
 def _is_energy(axis: Axis) -> bool:
@@ -290,9 +295,16 @@ def _marked(axes: tuple[Axis, ...], dataset_type: DatasetType) -> Iterator[Axis]
         spectral = energy[0] if energy else (0 if count > 2 else count - 1)  # noqa: PLR2004
         navigating = set(range(count)) - {spectral}
     else:
-        navigating = set(range(count - 2))
+        kept_first = count == _SCANNED_PATTERNS and _patterns_first(axes)
+        navigating = set(range(2, count)) if kept_first else set(range(count - 2))
     for index, axis in enumerate(axes):
         yield axis.model_copy(update={"navigate": index in navigating})
+
+
+def _patterns_first(axes: tuple[Axis, ...]) -> bool:
+    """Whether a scan of patterns is stored as an image at each point of the pattern."""
+    kinds = [measures(axis.unit) for axis in axes]
+    return all(kind in _RECIPROCAL for kind in kinds[:2]) and kinds[2:] == ["length"] * 2
 
 
 def _metadata(tags: _Tags, dataset_type: DatasetType) -> Iterator[tuple[str, Value]]:
