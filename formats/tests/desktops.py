@@ -179,3 +179,22 @@ def merlin(folder, *, kind="U16", depth="12", lines=2, length=3, hdr="", jitter=
     if hdr:
         path.with_suffix(".hdr").write_text(f"HDR,\t\n{hdr}End\t")
     return path
+
+
+def tvips_movie(path, *, frames=3, version=2, mode=1, first=0, is_first=True, **frame):
+    """Write a movie of TVIPS of 5 x 4 pixels, or a further file of one, which has no main header.
+
+    Frames are 5 ms apart; their pixels have the frame's number.
+    """
+    size = 12 if version == 1 else 64
+    head = struct.pack("<13I", 256, version, 4, 5, 16, 0, 0, 2, 2, 3, 200, 5000, size)
+    body = b""
+    for number in range(first, first + frames):
+        fields = {"time": 740_399_696, "ms": 5 * number, "current": 0.0, "x": 0.0} | frame
+        own = struct.pack("<3I", number, fields["time"], fields["ms"])
+        if version == 2:
+            own += struct.pack("<If2I", 0, fields["current"], 0, mode)
+            own += struct.pack("<5fI2f", fields["x"], 0, 0, 10.0, 0, number, 0, 0)
+        body += own.ljust(size, b"\0") + np.full(20, number, "<u2").tobytes()
+    path.write_bytes((head.ljust(256, b"\0") if is_first else b"") + body)
+    return path

@@ -397,6 +397,7 @@ SAMPLES = {
     "tescan_tiff": lambda folder: tiff(folder / "tescan.tif", 50431, TESCAN),
     "text": text,
     "tofwerk": tofwerk,
+    "tvips_movie": lambda folder: desktops.tvips_movie(folder / "film_000.tvips"),
     "tvips_tiff": tvips,
     "eer": eer,
     "nion": nion,

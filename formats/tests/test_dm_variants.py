@@ -1,4 +1,4 @@
-"""Kinds of data that DigitalMicrograph and its plug-ins store in an order or a place of their own."""
+"""Data that DigitalMicrograph and its plug-ins store in an order or a place of their own."""
 
 import math
 

@@ -1,7 +1,5 @@
 """HDF5 layouts that rosettasciio reads, and what it leaves of them to us."""
 
-import struct
-
 import h5py
 import numpy as np
 import pytest
@@ -217,23 +215,3 @@ def test_the_channels_of_a_grating_are_read_whole(tmp_path):
     found = only(path)
     assert (found.axes[0].scale, found.axes[0].unit) == (1.0, "")
     assert "the axis Wavelength, 400 to 761 nm, is not evenly spaced" in found.warnings[0]
-
-
-def movie(path, frames=3, *, stamp=0, head=True):
-    """A movie of TVIPS, version 2, or a part of one, which has no head."""
-    general = struct.pack("<13i204s", 256, 2, 4, 4, 16, 0, 0, 1, 1, 1, 200, 5000, 60, b"")
-    frame = struct.pack("<I2I", 0, stamp, 0).ljust(60, b"\0") + bytes(32)
-    path.write_bytes((general if head else b"") + frame * frames)
-    return path
-
-
-def test_a_clock_that_was_not_set_is_no_damage(tmp_path):
-    assert read(movie(tmp_path / "a_000.tvips")).outcome == "extracted"
-    (dataset,) = read(movie(tmp_path / "a_000.tvips", stamp=740_399_696)).datasets
-    assert dataset.creation_time.isoformat() == "1993-06-18T10:34:56+00:00"
-
-
-def test_the_second_part_of_a_movie_is_no_damaged_file(tmp_path):
-    movie(tmp_path / "a_000.tvips")
-    found = read(movie(tmp_path / "a_001.tvips", head=False))
-    assert (found.outcome, "a_000.tvips" in found.reason) == ("unsupported", True)

@@ -42,7 +42,6 @@ KINDS: Final = {
     "prz": Kind(("pantarhei",), _ZIP),
     "sur": Kind(("digitalsurf",), _ANY),
     "pro": Kind(("digitalsurf",), _ANY),
-    "tvips": Kind(("tvips",), _ANY),
     "unf": Kind(("semper",), _ANY),
     "rpl": Kind(("ripple",), re.compile(rb"(?:\s*;[^\n]*\n)*\s*key\s", re.IGNORECASE)),
     "wdf": Kind(("renishaw",), re.compile(rb"WDF1")),

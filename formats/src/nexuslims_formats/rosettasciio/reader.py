@@ -102,7 +102,6 @@ _FIELDS: tuple[Row, ...] = (
     ("acquisition_time", "Detector/integration_time", "s"),
 )
 _EDITED = ("hspy", "zspy")
-_PART_OF_MOVIE = re.compile(r"(.+)_(?!000)\d{3}(\.tvips)", re.IGNORECASE)
 _OFFSET = re.compile(r"[+-]\d{1,2}(?::?\d\d)?")
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = "1970-01-01T00:00:00"
@@ -154,9 +153,6 @@ class RosettaSciIOExtractor:
 def _read(path: Path) -> _Read:
     """Try the readers of an extension in turn; the last reason is told where none succeeds."""
     modules = _modules(path)
-    if modules == ("tvips",) and (part := _PART_OF_MOVIE.fullmatch(path.name)):
-        first = f"{part[1]}_000{part[2]}"
-        raise UnsupportedFileError(f"a part of the movie of which {first} is the first")
     refuse_odd(_companions(path))
     reasons: list[str] = []
     missing = ""
