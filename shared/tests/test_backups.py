@@ -22,11 +22,12 @@ from nexuslims_shared.backups.periods import (
     remove_period,
     restore_period,
 )
-from nexuslims_shared.backups.whole import back_up_all, restore_all
+from nexuslims_shared.backups.whole import Owner, back_up_all, restore_all
 from nexuslims_shared.bucket import BrokerBucket
 from nexuslims_shared.context import ServiceContext, provision_broker, service_context
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.errors import BackupError, PeriodAwayError
+from nexuslims_shared.log_identity import LogIdentity, facility_of, read_identity
 from nexuslims_shared.presence import at_work, services_at_work
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.settings import Settings
@@ -104,7 +105,7 @@ async def test_everything_comes_back_on_another_broker(tmp_path: Path) -> None:
     names = {one.name for one in manifest.streams}
     assert {"NEXUS_EVENTS", "NEXUS_EVENTS_2019", "KV_NEXUS_PEOPLE", "KV_NEXUS_SESSIONS"} <= names
     assert not {"KV_NEXUS_LEASES", "KV_NEXUS_PROBES"} & names
-    async with facility(tmp_path / "two") as context:
+    async with facility(tmp_path / "two", facility=manifest.facility) as context:
         await restore_all(context, folder, replace=False)
         assert await events(context) == before
         assert await BrokerBucket(context.jetstream, PEOPLE).get("p-1") == b"Ada Lovelace"
@@ -112,6 +113,37 @@ async def test_everything_comes_back_on_another_broker(tmp_path: Path) -> None:
         assert again.duplicate
         state = await SessionRepository(context.store).open("a")
         assert Period.of(state.through) == Y2019
+
+
+async def test_a_backup_of_another_facility_is_refused_or_adopted_by_request(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "backup"
+    async with facility(tmp_path / "one", facility="tem-lab") as context:
+        await fill(context)
+        await back_up_all(context, folder, verify=False, update=silent)
+    async with facility(tmp_path / "two", facility="sem-lab") as context:
+        await context.store.append(retry("own", "1"))
+        before = await events(context)
+        with pytest.raises(BackupError, match="of the facility 'tem-lab', and this is 'sem-lab'"):
+            await restore_all(context, folder, replace=True)
+        with pytest.raises(BackupError, match=r"set NX_FACILITY=tem-lab; --adopt"):
+            await restore_period(context, Y2019, folder)
+        assert await events(context) == before
+        assert await restore_period(context, Y2019, folder, adopt=True) == 2
+        await restore_all(context, folder, replace=True, owner=Owner.OURS)
+        assert "own" not in {item.event.session for item in await events(context)}
+        assert (await read_identity(context.jetstream) or LogIdentity()).facility == "sem-lab"
+
+
+async def test_an_installation_without_an_id_takes_that_of_the_backup(tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    async with facility(tmp_path / "one", facility="tem-lab") as context:
+        await back_up_all(context, folder, verify=False, update=silent)
+    async with facility(tmp_path / "two") as context:
+        await restore_all(context, folder, replace=False, owner=Owner.THEIRS)
+        assert facility_of(context.settings) == "tem-lab"
+        assert (await read_identity(context.jetstream) or LogIdentity()).facility == "tem-lab"
 
 
 async def test_a_backup_is_for_its_owner_only_and_holds_no_secret(tmp_path: Path) -> None:

@@ -6,11 +6,10 @@ facility can refuse to work, and who remembers positions of one log does not tak
 another.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
-
-from nats.js import api
 
 from nexuslims_shared.errors import ForeignLogError, SettingsError
 from nexuslims_shared.settings import Settings, make_folder
@@ -42,7 +41,8 @@ async def read_identity(jetstream: "JetStreamContext") -> LogIdentity | None:
     """
     first = None
     for period in await periods_there(jetstream):
-        found = _identity((await jetstream.stream_info(period.stream)).config)
+        config = (await jetstream.stream_info(period.stream)).config
+        found = identity_in(config.metadata or {})
         if found.log:
             return found
         first = first or found
@@ -132,15 +132,33 @@ def make_facility(settings: Settings) -> str:
     """
     if known := facility_of(settings):
         return known
-    path = make_folder(settings.state_path, "NX_STATE_PATH") / _FILE
     facility = f"facility-{uuid4().hex[:12]}"
+    keep_facility(settings, facility)
+    return facility
+
+
+def keep_facility(settings: Settings, facility: str) -> None:
+    """Keep the facility's id in the state folder, for whoever has none set.
+
+    Parameters
+    ----------
+    settings
+        Where the folder is.
+    facility
+        The id.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be kept.
+    """
+    path = make_folder(settings.state_path, "NX_STATE_PATH") / _FILE
     try:
         path.write_text(f"{facility}\n", encoding="ascii")
     except OSError as error:
         raise SettingsError(
             f"{path} cannot be written ({error.strerror}): set NX_FACILITY to a name of your own"
         ) from error
-    return facility
 
 
 async def write_identity(jetstream: "JetStreamContext", identity: LogIdentity) -> None:
@@ -156,11 +174,11 @@ async def write_identity(jetstream: "JetStreamContext", identity: LogIdentity) -
     added = {_LOG: identity.log, _FACILITY: identity.facility}
     for period in await periods_there(jetstream):
         config = (await jetstream.stream_info(period.stream)).config
-        if _identity(config) != identity:
+        if identity_in(config.metadata or {}) != identity:
             config.metadata = {**(config.metadata or {}), **added}
             await jetstream.update_stream(config)
 
 
-def _identity(config: api.StreamConfig) -> LogIdentity:
-    metadata = config.metadata or {}
+def identity_in(metadata: Mapping[str, str]) -> LogIdentity:
+    """Return which log a stream is of, by the metadata of its configuration."""
     return LogIdentity(metadata.get(_LOG, ""), metadata.get(_FACILITY, ""))

@@ -14,6 +14,10 @@ PeriodName: TypeAlias = Annotated[
     str, typer.Argument(metavar="PERIOD", help="all, 2026, 2026-Q3 or 2026-07.", show_default=False)
 ]
 
+Adopt: TypeAlias = Annotated[
+    bool, typer.Option("--adopt", help="Give the sessions of another facility to this one.")
+]
+
 
 def backup(
     folder: Folder,
@@ -38,15 +42,17 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove for good what the broker holds.")
     ] = False,
+    adopt: Adopt = False,
     as_json: Json = False,
 ) -> None:
     """Bring a backup back into a broker, while no service runs.
 
+    An installation that never had a broker takes over the id of the backup's facility.
     Afterwards `nexuslims rebuild --all` writes the records that are missing.
     """
     from nexuslims_console.actions import backup as work  # noqa: PLC0415 - heavy
 
-    work.restore_all(folder, replace=replace, as_json=as_json)
+    work.restore_all(folder, replace=replace, adopt=adopt, as_json=as_json)
 
 
 periods = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
@@ -91,11 +97,13 @@ def remove_one(
 
 
 @periods.command("restore")
-def restore_one(period: PeriodName, folder: Folder, *, as_json: Json = False) -> None:
+def restore_one(
+    period: PeriodName, folder: Folder, *, adopt: Adopt = False, as_json: Json = False
+) -> None:
     """Bring a period back, for example to rebuild its records; services may run meanwhile."""
     from nexuslims_console.actions import periods as work  # noqa: PLC0415 - heavy
 
-    work.restore(period, folder, as_json=as_json)
+    work.restore(period, folder, adopt=adopt, as_json=as_json)
 
 
 @periods.command("move")

@@ -23,6 +23,7 @@ from nexuslims_shared.broker import connect
 from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.embedded import start_embedded_beside
 from nexuslims_shared.errors import BackupError
+from nexuslims_shared.log_identity import identity_in
 from nexuslims_shared.store.direct import Stored
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class StreamBackup(BaseModel):
         """What the broker is told to bring it back."""
         return Snapshot(self.config, self.state)
 
+    @property
+    def facility(self) -> str:
+        """The id of the facility that a stream of events is of; empty for other streams."""
+        return identity_in(self.config.get("metadata") or {}).facility
+
 
 class Manifest(BaseModel):
     """What a backup holds; ``verified`` says that it was restored, and compared, once."""
@@ -66,6 +72,11 @@ class Manifest(BaseModel):
     made_at: datetime
     verified: bool
     streams: tuple[StreamBackup, ...]
+
+    @property
+    def facility(self) -> str:
+        """The id of the facility that it is a backup of; empty if a release before made it."""
+        return next((one.facility for one in self.streams if one.facility), "")
 
     def of(self, stream: str) -> StreamBackup:
         """Return what it holds of a stream.
@@ -178,6 +189,32 @@ def read_backup(folder: Path) -> Manifest:
         if found != (one.bytes, one.sha256):
             raise BackupError(f"{folder / one.file} is not what was written: use another backup")
     return manifest
+
+
+def require_facility(folder: Path, theirs: str, ours: str) -> None:
+    """Refuse the backup of another facility.
+
+    Parameters
+    ----------
+    folder
+        The backup.
+    theirs
+        The id of the facility it is of; empty if it does not say.
+    ours
+        The id of the facility that restores it; empty if it has none yet.
+
+    Raises
+    ------
+    BackupError
+        If they differ.
+    """
+    if theirs in {"", ours}:
+        return
+    this = f"this is '{ours}'" if ours else "this one has no id yet"
+    raise BackupError(
+        f"{folder} is a backup of the facility '{theirs}', and {this}: if they are one facility,"
+        f" set NX_FACILITY={theirs}; --adopt gives its sessions to this one. Nothing was changed"
+    )
 
 
 async def bring_back(

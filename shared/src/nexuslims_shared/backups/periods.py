@@ -15,14 +15,20 @@ from nexuslims_contracts import subjects
 from nexuslims_contracts.periods import Period, upcoming
 from nexuslims_contracts.text import counted
 from nexuslims_contracts.topology import CONSUMERS, PERIODS, SESSIONS
-from nexuslims_shared.backups.folder import Manifest, StreamBackup, bring_back, read_backup
+from nexuslims_shared.backups.folder import (
+    Manifest,
+    StreamBackup,
+    bring_back,
+    read_backup,
+    require_facility,
+)
 from nexuslims_shared.backups.snapshots import read_content
 from nexuslims_shared.broker import open_period
 from nexuslims_shared.bucket import BrokerBucket
 from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import BackupError
-from nexuslims_shared.log_identity import read_identity, write_identity
+from nexuslims_shared.log_identity import facility_of, read_identity, write_identity
 from nexuslims_shared.store.direct import Stored
 from nexuslims_shared.store.period_directory import periods_away, periods_there
 
@@ -118,7 +124,9 @@ async def remove_period(
     return len(names)
 
 
-async def restore_period(context: ServiceContext, period: Period, folder: Path) -> int:
+async def restore_period(
+    context: ServiceContext, period: Period, folder: Path, *, adopt: bool = False
+) -> int:
     """Bring back the stream of a period from its backup; return how many events it holds.
 
     Parameters
@@ -129,14 +137,18 @@ async def restore_period(context: ServiceContext, period: Period, folder: Path) 
         The period.
     folder
         Its backup.
+    adopt
+        Whether it may be of another facility.
 
     Raises
     ------
     BackupError
-        If the stream is there, or the backup does not hold it whole.
+        If the stream is there, or the backup does not hold it whole, or is another facility's.
     """
     manifest: Manifest = await asyncio.to_thread(read_backup, folder)
     entry = manifest.of(period.stream)
+    if not adopt:
+        require_facility(folder, manifest.facility, facility_of(context.settings))
     if period in await periods_there(context.jetstream):
         raise BackupError(f"period {period.name} is there: nothing is to be restored")
     replicas = context.settings.stream_replicas

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -9,12 +10,23 @@ import nats.js.errors
 
 from nexuslims_contracts.periods import Period
 from nexuslims_contracts.topology import BUCKETS, CONSUMERS, DEAD_LETTERS, PEOPLE
-from nexuslims_shared.backups.folder import Manifest, back_up, bring_back, read_backup
+from nexuslims_shared.backups.folder import (
+    Manifest,
+    back_up,
+    bring_back,
+    read_backup,
+    require_facility,
+)
 from nexuslims_shared.broker import provision
 from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import BackupError
-from nexuslims_shared.log_identity import make_facility, renew_identity
+from nexuslims_shared.log_identity import (
+    facility_of,
+    keep_facility,
+    make_facility,
+    renew_identity,
+)
 from nexuslims_shared.presence import GONE_S, services_at_work
 from nexuslims_shared.secrets import HIDDEN
 from nexuslims_shared.settings.display import display_all
@@ -77,7 +89,20 @@ async def back_up_streams(
     return await back_up(client, folder, streams, settings, verify=verify, update=update)
 
 
-async def restore_all(context: ServiceContext, folder: Path, *, replace: bool) -> Manifest:
+class Owner(Enum):
+    """Whose log a backup becomes, if it is not of the facility that restores it."""
+
+    SAME = auto()
+    """Nobody's: it is refused."""
+    OURS = auto()
+    """Of the facility that restores it."""
+    THEIRS = auto()
+    """Of the one it was made of, whose id an installation that had none takes over."""
+
+
+async def restore_all(
+    context: ServiceContext, folder: Path, *, replace: bool, owner: Owner = Owner.SAME
+) -> Manifest:
     """Bring everything back, then provision what the backup lacks.
 
     Parameters
@@ -88,15 +113,19 @@ async def restore_all(context: ServiceContext, folder: Path, *, replace: bool) -
         The backup.
     replace
         Remove what the broker holds.
+    owner
+        Whose it becomes if it is of another facility.
 
     Raises
     ------
     BackupError
-        If services are at work, the broker holds something and ``replace`` is off, or the backup
-        is not whole.
+        If services are at work, the broker holds something and ``replace`` is off, the backup is
+        not whole, or it is of another facility and ``owner`` does not say whose it becomes.
     """
     manifest = await asyncio.to_thread(read_backup, folder)
     _require_whole(folder, {one.name for one in manifest.streams})
+    if owner is Owner.SAME:
+        require_facility(folder, manifest.facility, facility_of(context.settings))
     jetstream = context.jetstream
     held = {name: await _messages(jetstream, name) for name in await kept_streams(jetstream)}
     if full := [name for name, count in held.items() if count and not replace]:
@@ -105,6 +134,8 @@ async def restore_all(context: ServiceContext, folder: Path, *, replace: bool) -
             " --replace removes it for good, and puts the backup in its place"
         )
     await _require_nobody_at_work(jetstream)
+    if owner is Owner.THEIRS and manifest.facility:
+        keep_facility(context.settings, manifest.facility)
     wanted = {one.name for one in manifest.streams}
     for name in held.keys() | wanted:
         await _remove(jetstream, name)

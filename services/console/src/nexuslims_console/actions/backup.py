@@ -4,11 +4,13 @@ from pathlib import Path
 
 from nexuslims_shared.backups import whole
 from nexuslims_shared.backups.folder import SETTINGS, Manifest
+from nexuslims_shared.backups.whole import Owner
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.cli.progress import Update, counted_progress
 from nexuslims_shared.context import service_context
 from nexuslims_shared.facility import broker_at_hand
+from nexuslims_shared.log_identity import facility_of
 from nexuslims_shared.settings import Settings, read_settings
 
 _MEGABYTE = 1e6
@@ -31,7 +33,7 @@ def back_up_all(folder: Path, *, verify: bool, as_json: bool) -> None:
     print_backup(folder, manifest, as_json=as_json)
 
 
-def restore_all(folder: Path, *, replace: bool, as_json: bool) -> None:
+def restore_all(folder: Path, *, replace: bool, adopt: bool, as_json: bool) -> None:
     """Bring everything back.
 
     Parameters
@@ -40,14 +42,19 @@ def restore_all(folder: Path, *, replace: bool, as_json: bool) -> None:
         The backup.
     replace
         Remove what the broker holds.
+    adopt
+        Have it be of this facility, whichever it was of.
     as_json
         Print JSON instead of tables.
     """
-    manifest = run(_restore(read_settings(), folder, replace))
+    settings = read_settings()
+    owner = Owner.OURS if adopt else Owner.SAME if facility_of(settings) else Owner.THEIRS
+    manifest = run(_restore(settings, folder, replace, owner))
     print_backup(folder, manifest, as_json=as_json)
     if not as_json:
         say(
-            f"restored; {folder / SETTINGS} has the settings of that time. Start the services,"
+            f"restored as the log of the facility '{facility_of(settings)}';"
+            f" {folder / SETTINGS} has the settings of that time. Start the services,"
             " then run `nexuslims rebuild --all`: it writes the records that are missing"
         )
 
@@ -71,6 +78,7 @@ def print_backup(folder: Path, manifest: Manifest, *, as_json: bool) -> None:
                 "folder": str(folder),
                 "made_at": manifest.made_at.isoformat(),
                 "verified": manifest.verified,
+                "facility": manifest.facility,
                 "streams": [
                     {"name": name, "messages": messages, "bytes": size}
                     for name, messages, size in rows
@@ -90,6 +98,6 @@ async def _back_up(settings: Settings, folder: Path, verify: bool, update: Updat
         return await whole.back_up_all(own, folder, verify=verify, update=update)
 
 
-async def _restore(settings: Settings, folder: Path, replace: bool) -> Manifest:
+async def _restore(settings: Settings, folder: Path, replace: bool, owner: Owner) -> Manifest:
     async with broker_at_hand(settings), service_context(settings, "restore", lasting=True) as own:
-        return await whole.restore_all(own, folder, replace=replace)
+        return await whole.restore_all(own, folder, replace=replace, owner=owner)

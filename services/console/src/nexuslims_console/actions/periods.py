@@ -92,7 +92,7 @@ def remove(name: str, folder: Path, *, as_json: bool) -> None:
         )
 
 
-def restore(name: str, folder: Path, *, as_json: bool) -> None:
+def restore(name: str, folder: Path, *, adopt: bool, as_json: bool) -> None:
     """Bring a period back.
 
     Parameters
@@ -101,11 +101,13 @@ def restore(name: str, folder: Path, *, as_json: bool) -> None:
         Of the period.
     folder
         Its backup.
+    adopt
+        Whether it may be of another facility.
     as_json
         Print JSON.
     """
     period = _period(name)
-    events = run(_with_broker(lambda own: work.restore_period(own, period, folder)))
+    events = run(_with_broker(lambda own: work.restore_period(own, period, folder, adopt=adopt)))
     if as_json:
         print_json({"period": name, "restored": True, "events": events})
     else:
