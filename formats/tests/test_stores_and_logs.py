@@ -141,6 +141,16 @@ def test_logs_are_in_the_encoding_of_their_computer(tmp_path, user, encoding):
     assert found.native["signals"][0]["Protochips_header"]["User"] == user
 
 
+def test_decimal_commas_of_digiheater(tmp_path):
+    path = tmp_path / "heating.dens"
+    head, rest = DIGIHEATER.split("\n", 1)
+    path.write_text(f"{head}\n{rest.replace('.', ',')}")
+    found = read(path)
+    (dataset,) = found.datasets
+    assert (found.outcome, dataset.axes[0].scale) == ("extracted", pytest.approx(0.1))
+    assert list(found.pixels()) == [20.1, 21.1, 22.1]
+
+
 def test_times_of_a_log_are_in_its_unit_and_a_pause_is_named(tmp_path):
     text = PROTOCHIPS.replace("Milliseconds", "Minutes").replace(
         "300, ,", "900, , 23.0, 1.2\n950, ,"

@@ -1,7 +1,9 @@
 """Logs of holders, which the library reads as UTF-8, evenly spaced, and in seconds."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +18,8 @@ _HEAD: Final = 1 << 20
 """Bytes by which the encoding is told: names and notes come first."""
 _UNEVEN: Final = 2.0
 """Of the mean step: a longer one is a pause."""
+_POINT: Final = re.compile(r"\t[-+]?\d+\.\d")
+_COMMA: Final = re.compile(r"(?<=\d),(?=\d)")
 _MILLISECONDS: Final = "Milliseconds"
 """The only unit that the library converts."""
 
@@ -33,10 +37,18 @@ def read_log(name: str, path: Path) -> list[dict[str, Any]]:
     api = importlib.import_module(f"rsciio.{name}._api")
     with path.open("rb") as file:
         _, encoding = decode(file.read(_HEAD), cut=True)
-    vars(api)["open"] = partial(open, encoding=encoding, errors="backslashreplace")
+    opened = partial(open, encoding=encoding, errors="backslashreplace")
+    vars(api)["open"] = partial(_with_points, opened) if name == "dens" else opened
     parts: list[dict[str, Any]] = api.file_reader(str(path))
     amend = {"protochips": _with_times, "impulse": _named}.get(name, dict)
     return list(map(amend, parts))
+
+
+def _with_points(opened: Callable[..., Any], path: str, mode: str) -> io.StringIO:
+    """Open a log, whose columns stand apart by tabs, with points where it has decimal commas."""
+    with opened(path, mode) as file:
+        text = file.read()
+    return io.StringIO(text if _POINT.search(text) else _COMMA.sub(".", text))
 
 
 def _named(part: dict[str, Any]) -> dict[str, Any]:

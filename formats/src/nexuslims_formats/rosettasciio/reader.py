@@ -34,6 +34,7 @@ from nexuslims_formats.rosettasciio.light import (
     read_hamamatsu,
     read_renishaw,
 )
+from nexuslims_formats.rosettasciio.localised import read_labspec, read_trivista
 from nexuslims_formats.rosettasciio.logs import LOGS, read_log
 from nexuslims_formats.rosettasciio.mountains import read_digitalsurf
 from nexuslims_formats.rosettasciio.ncem import in_order, rows_first
@@ -66,6 +67,8 @@ _OURS = {
     "renishaw": read_renishaw,
     "zspy": read_zspy,
 }
+# the same, which take a file whole
+_WHOLE = {"jobinyvon": read_labspec, "trivista": read_trivista}
 
 # paths below Acquisition_instrument/{SEM,TEM}, with the units of rosettasciio's metadata
 # https://hyperspy.org/rosettasciio/file_specification/metadata_structure.html
@@ -206,6 +209,10 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     _log_as_we_do()
     if name in _OURS:
         return _OURS[name](path)
+    if name in _WHOLE:
+        if lazy:
+            raise NotImplementedError
+        return _WHOLE[name](path)
     if name in LOGS:
         return read_log(name, path)
     if name == "ripple":
