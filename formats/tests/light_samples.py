@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 START = (datetime(2022, 2, 3, 16, 13, 44) - datetime(1601, 1, 1)).total_seconds() * 1e7  # noqa: DTZ001
@@ -67,6 +68,25 @@ def hamamatsu(path: Path, *, date="20/01/2023", comment="", encoding="utf-8"):
     path.write_bytes(
         head.ljust(64, b"\0") + words + np.arange(24, dtype="<u2").tobytes() + scales.tobytes()
     )
+    return path
+
+
+def streak_tiff(path: Path, *, x="#{x:07d},0006", times=(0.0, 0.5, 1.0, 1.5), cut=0):
+    """Write what HPD-TA saves as TIFF: 6 wavelengths and 4 times, whose values follow the image."""
+
+    def write(place: int) -> int:
+        words = STREAK.format(date="20/01/2023", comment="", x=place, y=place + 24)
+        words = words.replace(f"#{place:07d},0006", x.format(x=place))
+        tags = [(315, "s", 0, "Copyright Hamamatsu GmbH, 2018", True)]
+        tifffile.imwrite(
+            path, np.arange(24, dtype="<u2").reshape(4, 6), description=words, extratags=tags,
+            software="HPD-TA 9.5 pf4", metadata=None, photometric="minisblack",
+        )  # fmt: skip
+        return path.stat().st_size
+
+    write(place := write(0))
+    scales = np.concatenate([472 + 0.25 * np.arange(6), times]).astype("<f4").tobytes()
+    path.write_bytes(path.read_bytes()[:place] + scales[: len(scales) - cut])
     return path
 
 

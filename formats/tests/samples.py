@@ -8,7 +8,7 @@ import zipfile
 import h5py
 import numpy as np
 import tifffile
-from formats.tests import desktops, stations
+from formats.tests import desktops, light_samples, stations
 from PIL import Image
 
 from nexuslims_formats.testing import DmFile, write_fei_tiff
@@ -377,6 +377,7 @@ SAMPLES = {
     "fei_tia": fei_tia,
     "fei_tiff": lambda folder: write_fei_tiff(folder / "fei.tif", PIXELS, FEI),
     "gatan_tiff": gatan_tiff,
+    "hamamatsu_tiff": lambda folder: light_samples.streak_tiff(folder / "streak.tif"),
     "jeol_station": stations.jeol_project,
     "jeol_tiff": lambda folder: tiff(folder / "jeol.tif", description=JEOL),
     "merlin": desktops.merlin,

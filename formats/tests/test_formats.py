@@ -75,6 +75,15 @@ def test_jeol_tells_in_xml_what_the_microscope_did(tmp_path, mode, value, unit, 
         assert "magnification" not in found.metadata
 
 
+def test_jeol_without_pixels_per_metre_has_those_of_the_tiff_tags(tmp_path):
+    text = REPORTER.format(mode="eosTEM", value=100000, unit="X")
+    text = text.replace("PixelsPerMeter", "Other")
+    path, pixels = tmp_path / "jeol.tif", np.zeros((4, 6), "uint16")
+    tifffile.imwrite(path, pixels, description=text, photometric="minisblack", metadata=None,
+                     resolution=(40, 40), resolutionunit="CENTIMETER")  # fmt: skip
+    assert [(axis.scale, axis.unit) for axis in only(path).axes] == [(2.5, "nm")] * 2
+
+
 def test_digitalmicrograph_exports_its_calibration(tmp_path):
     path = tmp_path / "stack.tif"
     units = {65003: "µm", 65004: "µm", 65005: "s"}

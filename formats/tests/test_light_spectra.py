@@ -221,3 +221,76 @@ def test_of_a_large_surface_the_values_are_passed_over(tmp_path, monkeypatch, na
     assert (whole.pixels() is None, headers.pixels() is None) == (False, True)
     path.write_bytes(path.read_bytes()[:-8])
     assert "ends within its values" in read(path).reason
+
+
+def test_a_tiff_of_a_streak_camera_has_wavelengths_over_time(tmp_path):
+    found = only(samples.streak_tiff(tmp_path / "scan.tif"))
+    assert (found.shape, found.dtype, found.dataset_type) == ((4, 6), "uint16", "Image")
+    assert axis(found) == ("Time", 4, 0.5, "us", False)
+    assert (axis(found, 1), found.axes[1].offset) == (("Wavelength", 6, 0.25, "nm", False), 472)
+    assert found.creation_time.isoformat() == "2023-01-20T11:34:55+00:00"
+    assert found.metadata["exposure_time"] == {"value": 5, "unit": "s"}
+    assert (found.metadata["detector_type"], found.warnings) == ("C5680", ())
+
+
+def test_times_of_a_streak_camera_that_differ_are_named(tmp_path):
+    found = only(samples.streak_tiff(tmp_path / "scan.tif", times=(0.0, 0.5, 1.1, 1.8)))
+    assert axis(found) == ("Time", 4, 0.6, "us", False)
+    assert found.warnings == (
+        "the axis Time, 0 to 1.8 us, is not evenly spaced: its mean step is shown",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"x": "Other"}, ()), ({"cut": 4}, ("the values of its axis Time are not in the file",))],
+)
+def test_an_axis_of_a_streak_camera_without_values_counts_pixels(tmp_path, changes, words):
+    found = only(samples.streak_tiff(tmp_path / "scan.tif", **changes))
+    number = 0 if "cut" in changes else 1
+    assert (axis(found, number)[2:4], found.warnings) == ((1.0, ""), words)
+
+
+@pytest.mark.parametrize(
+    ("words", "hour"),
+    [("6/27/2022 4:26:24 PM", 16), ("27/06/2022 04:26:24 a. m.", 4), ("27.06.2022 16:26:24", 16)],
+)
+def test_a_clock_of_labspec_has_its_half_of_the_day(tmp_path, words, hour):
+    path = samples.labspec(tmp_path / "a.xml", [1.0, 2.0, 3.0, 4.0], "nm", {})
+    path.write_text(path.read_text("utf-8").replace("27.06.2022 16:26:24", words), "utf-8")
+    assert only(path).creation_time.isoformat() == f"2022-06-27T{hour:02}:26:24+00:00"
+
+
+def with_commas(path, *numbers):
+    text = path.read_text("utf-8")
+    for number in numbers:
+        assert number in text
+        text = text.replace(number, number.replace(".", ","))
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_decimal_commas_of_labspec(tmp_path):
+    channels = [535.5, 535.0, 534.5, 534.0]
+    path = samples.labspec(tmp_path / "a.xml", channels, "nm", {"Y": [0.25, 1.5, 2.75]})
+    path.write_text(path.read_text("utf-8").replace(">3<", ">3.5<"), "utf-8")
+    found = only(with_commas(path, *map(str, channels), "0.25", "1.5", "2.75", "3.5"))
+    assert (axis(found), found.axes[0].offset) == (("Y", 3, 1.25, "um", True), 0.25)
+    assert (axis(found, 1)[2:4], found.axes[1].offset) == ((0.5, "nm"), 534.0)
+    assert found.metadata["exposure_time"] == {"value": 3.5, "unit": "s"}
+
+
+def test_decimal_commas_of_trivista(tmp_path):
+    path = samples.trivista(tmp_path / "a.tvf", 3, {"X": ("-5.5", "2.5", "3")})
+    path.write_text(path.read_text("utf-8").replace("1;2;3;4", "1;2;3;4.5"), "utf-8")
+    found = read(with_commas(path, "934.5", "935.5", "934.0", "935.0", "-5.5", "2.5", "4.5"))
+    (dataset,) = found.datasets
+    assert (axis(dataset), dataset.axes[0].offset) == (("X", 3, 2.5, "um", True), -5.5)
+    assert (axis(dataset, 1)[2:4], dataset.axes[1].offset) == ((0.5, "nm"), 934.0)
+    assert float(found.pixels()[0, -1]) == 4.5
+
+
+def test_commas_beside_points_are_no_decimals(tmp_path):
+    path = samples.labspec(tmp_path / "a.xml", [535.5, 535.0, 534.5, 534.0], "nm", {})
+    path.write_text(path.read_text("utf-8").replace("diamond", "1,024"), "utf-8")
+    assert "1,024" in str(read(path).native)

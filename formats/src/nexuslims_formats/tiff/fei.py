@@ -45,6 +45,7 @@ _SECTION_FIELDS: tuple[Row, ...] = (
     ("vertical_field_width", "{beam}/VFW", "m"),
     ("vertical_field_width", "{scan}/VerFieldsize", "m"),
     ("spot_size", "Beam/Spot", NUMBER),
+    ("spot_size", "{beam}/Spot", NUMBER),
     # XL30 and its siblings of around 2000; voltages are V, distances mm
     ("acceleration_voltage", "DatabarData/HighTension", "V"),
     ("acceleration_voltage", "DatabarData/flAccV", "V"),

@@ -8,7 +8,14 @@ from typing import Any
 from nexuslims_formats.energy import wavelength
 from nexuslims_formats.model import ParsedFile, Value
 from nexuslims_formats.quantities import NUMBER, Row, converted, mapped, measures, number, quantity
-from nexuslims_formats.tiff.tags import is_tiff, read_tiff
+from nexuslims_formats.tiff.tags import (
+    RESOLUTION_UNIT,
+    X_RESOLUTION,
+    Y_RESOLUTION,
+    Tiff,
+    is_tiff,
+    read_tiff,
+)
 from nexuslims_formats.tiff.vendor import Described, image_signals
 from nexuslims_formats.times import moment
 from nexuslims_formats.trees import nested, readable_tree
@@ -18,6 +25,8 @@ _MARK = b"<TemReporter"
 _CAMERA = "Camera"
 _ANY_CAMERA = re.compile(r"Jem\w*Camera")  # JemBaumerCamera, measured; others by their pattern
 _RESOLUTION = f"{_CAMERA}/Parameter/ImageDataInformation/PixelsPerMeter"
+_TAG_UNITS = {2: 0.0254, 3: 0.01}
+"""Metres of TIFF's inch and centimetre, which the tags count pixels of the camera in."""
 
 # the beam's current is in pA
 _FIELDS: tuple[Row, ...] = (
@@ -61,15 +70,16 @@ class JeolTiffExtractor:
         metadata.update(_projection(tree))
         magnification = metadata.get("magnification")
         diffraction = "camera_length" in metadata
+        per_metre = _resolution(tiff, look_up)
         described = Described(
             data_type=f"{_mode(tree)}_{'Diffraction' if diffraction else 'Imaging'}",
             dataset_type="Diffraction" if diffraction else "Image",
             metadata=metadata,
             extensions=dict(leaves(tree, "jeol")),
             acquired=moment("TemReporter DateTime", look_up("DateTime")),
-            pixel_size=_pattern_pixel(look_up, metadata)
+            pixel_size=_pattern_pixel(per_metre, metadata)
             if diffraction
-            else _pixel_size(look_up, magnification),
+            else _pixel_size(per_metre, magnification),
             pixel_unit="1/nm" if diffraction else "m",
             warnings=("operator",) if "operator" in metadata else (),
         )
@@ -108,21 +118,35 @@ def _projection(tree: Mapping[str, Any]) -> dict[str, Value]:
     return {field: selected}
 
 
-def _pixel_size(look_up: Any, magnification: Value | None) -> tuple[float, float] | None:
-    """Return the size on the specimen from that on the camera, in metres."""
+def _resolution(tiff: Tiff, look_up: Any) -> tuple[float, float] | None:
+    """Return the camera's pixels per metre, down and across: the XML's, else those of the tags."""
     down, across = (number(look_up(f"{_RESOLUTION}/{way}")) for way in ("Vertical", "Horizontal"))
-    times = converted(magnification, "x")
-    if not down or not across or not times:
+    if down and across:
+        return down, across
+    unit = _TAG_UNITS.get(tiff.integer(RESOLUTION_UNIT))
+    tags = [tiff.numbers(code) for code in (Y_RESOLUTION, X_RESOLUTION)]
+    if unit is None or not all(one and one[0] > 0 for one in tags):
         return None
-    return 1 / (down * times), 1 / (across * times)
+    return tags[0][0] / unit, tags[1][0] / unit
 
 
-def _pattern_pixel(look_up: Any, metadata: Mapping[str, Value]) -> tuple[float, float] | None:
+def _pixel_size(
+    per_metre: tuple[float, float] | None, magnification: Value | None
+) -> tuple[float, float] | None:
+    """Return the size on the specimen from that on the camera, in metres."""
+    times = converted(magnification, "x")
+    if not per_metre or not times:
+        return None
+    return 1 / (per_metre[0] * times), 1 / (per_metre[1] * times)
+
+
+def _pattern_pixel(
+    per_metre: tuple[float, float] | None, metadata: Mapping[str, Value]
+) -> tuple[float, float] | None:
     """Return the size in 1/nm of a pixel of the camera, by the camera length and the wavelength."""
-    down, across = (number(look_up(f"{_RESOLUTION}/{way}")) for way in ("Vertical", "Horizontal"))
     metres = converted(metadata.get("camera_length"), "m")
     volts = converted(metadata.get("acceleration_voltage"), "V")
-    if not (down and across and metres and volts and min(metres, volts) > 0):
+    if not (per_metre and metres and volts and min(metres, volts) > 0):
         return None
-    per_metre = metres * wavelength(volts)
-    return 1 / (down * per_metre), 1 / (across * per_metre)
+    length = metres * wavelength(volts)
+    return 1 / (per_metre[0] * length), 1 / (per_metre[1] * length)
