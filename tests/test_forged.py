@@ -34,6 +34,10 @@ async def test_forged_and_malformed_messages_do_not_stop_a_session(tmp_path: Pat
             await jetstream.publish(f"{subject}.{kind}", declined[1], headers=declined[0])
             headers = {**declined[0], "Nats-Msg-Id": kind, "Nats-Sequence": "1"}
             await jetstream.publish(f"{subject}.{kind}", b"[" * 100_000, headers=headers)
+            later = {**declined[0], "Nats-Msg-Id": f"{kind}-later", "ce-type": f"{kind}.v99"}
+            await jetstream.publish(f"{subject}.{kind}", b"[" * 100_000, headers=later)
+        await jetstream.publish("$KV.NEXUS_PERIODS.of-nobody", b"{]")
+        await jetstream.publish("nexus.dead-letters.indexer", b"[" * 100_000)
         with pytest.raises(nats.js.errors.APIError, match="maximum"):
             await jetstream.publish(f"{subject}.record-built", b"x" * 400_000)
         # an answer of the broker, sent to the log as if it were a question's inbox

@@ -113,6 +113,8 @@ def test_a_newer_version_is_left_alone():
         ({"ce-type": "nexuslims.session.ended.v1"}, b"{}", "session: Field required"),
         ({"ce-type": "nexuslims.session.ended.v1"}, b"\xff\x00", "Invalid JSON"),
         ({"ce-type": "nexuslims.old.v1"}, b"[", "unknown"),
+        ({"ce-type": "nexuslims.session.ended.v99"}, b"[" * 100_000, "cannot be read"),
+        ({"ce-type": "nexuslims.session.ended.v1"}, b"[" * 100_000, "Invalid JSON"),
     ],
 )
 def test_damage_is_named(headers: dict[str, str], payload: bytes, expected: str):

@@ -7,7 +7,7 @@ from nats.aio.client import Client
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.testing import SessionEvents
-from nexuslims_contracts.topology import DEAD_LETTERS
+from nexuslims_contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTERS
 from nexuslims_shared.dead_letters import (
     DeadLetters,
     MemoryDeadLetters,
@@ -37,6 +37,17 @@ class TestInTheStream(DeadLettersBehaviour):
         many = [letters.write("builder", number, "subject", "damaged") for number in range(1, 1102)]
         await asyncio.gather(*many)
         assert len([letter.number async for letter in letters.read()]) == len(many)
+
+    @pytest.mark.parametrize("payload", [b"{]", b"[" * 100_000, b"null", b"{}"])
+    async def test_one_that_cannot_be_read_is_one_too(self, client: Client, payload: bytes) -> None:
+        letters = StreamDeadLetters(client.jetstream())
+        await client.jetstream().publish(f"{DEAD_LETTER_PREFIX}.indexer", payload)
+        await letters.write("builder", 7, "subject", "damaged")
+        found = [letter async for letter in letters.read()]
+        assert [letter.consumer for letter in found] == ["indexer", "builder"]
+        assert "cannot be read" in found[0].reason
+        await letters.remove(found[0].number)
+        assert await letters.count() == 1
 
     async def test_a_broker_without_the_stream_has_none(self, client: Client) -> None:
         jetstream = client.jetstream()

@@ -7,6 +7,7 @@ import pytest
 from nats.aio.client import Client
 
 from nexuslims_contracts.topology import PEOPLE
+from nexuslims_shared.bucket import BrokerBucket
 from nexuslims_shared.people import BucketPeople, MemoryPeople, People, Person
 from nexuslims_shared.testing.people import NED, PeopleBehaviour
 
@@ -71,3 +72,12 @@ def test_whom_a_text_names_however_it_writes_letters(text: str) -> None:
 def test_whom_a_text_does_not_name(text: str) -> None:
     person = NED.model_copy(update={"username": "nh"})
     assert not person.is_named_by(text)
+
+
+@pytest.mark.broker
+async def test_a_name_that_cannot_be_read_hides_no_other(client: Client) -> None:
+    people = BucketPeople(client.jetstream())
+    known = await people.remember("nemo", NED)
+    await BrokerBucket(client.jetstream(), PEOPLE).put("person-damaged", b"{]")
+    assert await people.find("person-damaged") is None
+    assert (await people.everybody())[known] == NED

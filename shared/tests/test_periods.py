@@ -14,7 +14,7 @@ from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event, SessionEnded
 from nexuslims_contracts.periods import ALL, Period, PeriodLength
 from nexuslims_contracts.testing import SessionEvents
-from nexuslims_contracts.topology import CONSUMERS, EVENTS, PERIODS
+from nexuslims_contracts.topology import CONSUMERS, EVENTS, PERIODS, SESSIONS
 from nexuslims_shared.broker import missing, open_period, provision
 from nexuslims_shared.bucket import BrokerBucket
 from nexuslims_shared.errors import (
@@ -292,3 +292,15 @@ async def test_a_session_that_the_bucket_lost_is_found_where_its_events_are(
     await tell(new_store(), started("a", OLD))
     await client.jetstream().purge_stream("KV_NEXUS_SESSIONS")
     assert await new_store().periods.find("a") == YEARS[0]
+
+
+async def test_what_names_no_period_stops_nobody(new_store: NewStore, client: Client) -> None:
+    await BrokerBucket(client.jetstream(), PERIODS).put("of-nobody", b"{]")
+    sessions = BrokerBucket(client.jetstream(), SESSIONS)
+    for session in ("a", "b"):
+        await sessions.put(session, b"\xff{]")
+    store = new_store()
+    assert await store.periods.away() == frozenset()
+    assert await store.periods.find("a") is None
+    await tell(store, started("b", OLD))
+    assert await new_store().periods.find("b") == YEARS[0]

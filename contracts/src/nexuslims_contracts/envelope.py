@@ -178,7 +178,7 @@ def decode(
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "payload"
         raise UndecodableError(f"{type_name}: {where}: {first['msg']}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UndecodableError(f"the message cannot be read: {error}") from error
 
 

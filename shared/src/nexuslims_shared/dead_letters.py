@@ -1,11 +1,11 @@
 """Dead letters: what a service could not use, where it is, and why."""
 
-import json
 from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import nats.js.errors
 from nats.js import api
+from pydantic import ValidationError
 
 from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import envelop
@@ -14,7 +14,7 @@ from nexuslims_contracts.identifiers import digest, is_token
 from nexuslims_contracts.subjects import session_of
 from nexuslims_contracts.topology import DEAD_LETTER_PREFIX, DEAD_LETTERS
 from nexuslims_shared.store.broker_errors import one_error_for_silence
-from nexuslims_shared.store.direct import DirectReader
+from nexuslims_shared.store.direct import DirectReader, Stored
 from nexuslims_shared.store.port import EventStore
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class StreamDeadLetters(DeadLetters):
                 return
             for message in messages:
                 number = message.sequence
-                yield DeadLetter(**{**json.loads(message.payload), "number": number})
+                yield _letter_of(message)
 
     async def count(self, consumer: str = "*") -> int:
         """Return how many dead letters there are, of one consumer or of all."""
@@ -244,3 +244,17 @@ class StreamDeadLetters(DeadLetters):
         except nats.js.errors.APIError as error:
             if error.err_code != _NO_SUCH_SEQUENCE:
                 raise
+
+
+def _letter_of(message: Stored) -> DeadLetter:
+    """Read a letter; one that no service wrote is a letter too, so that an operator sees it."""
+    try:
+        letter = DeadLetter.model_validate_json(message.payload, extra="ignore")
+    except ValidationError:
+        letter = DeadLetter(
+            consumer=message.subject.removeprefix(f"{DEAD_LETTER_PREFIX}."),
+            sequence=0,
+            subject=message.subject,
+            reason="this dead letter cannot be read: no service of this release wrote it",
+        )
+    return letter.model_copy(update={"number": message.sequence})

@@ -9,13 +9,14 @@ Before there were identifiers, all ids were derived from user names; these stay 
 log holds them: the key that belongs to the identifier then holds the earlier id.
 """
 
+import logging
 import re
 import secrets
 import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
 from nexuslims_contracts.identifiers import PERSON_PREFIX, person_id
 from nexuslims_contracts.model import ContractModel
@@ -24,6 +25,8 @@ from nexuslims_shared.bucket import BrokerBucket, Bucket, MemoryBucket
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
+
+log = logging.getLogger(__name__)
 
 _SALT: Final = "salt"
 _FORGOTTEN: Final = b"forgotten"
@@ -136,7 +139,13 @@ class People(Protocol):
 
 
 def _person(kept: bytes) -> Person | None:
-    return None if kept in (b"", _FORGOTTEN) or _is_id(kept) else Person.model_validate_json(kept)
+    if kept in (b"", _FORGOTTEN) or _is_id(kept):
+        return None
+    try:
+        return Person.model_validate_json(kept)
+    except ValidationError:
+        log.warning("a name in the bucket of people cannot be read: it counts as forgotten")
+        return None
 
 
 def _is_id(kept: bytes) -> bool:

@@ -112,8 +112,8 @@ class PeriodDirectory:
         period = self._known.get(session)
         if period is None:
             if kept := await self._persist(lambda: self._sessions.get(session)):
-                period = Period.named(kept.decode())
-            else:
+                period = _period_of(kept)
+            if period is None:
                 period = await self._search(session, there)
             if period is not None:
                 self._remember(session, period)
@@ -171,7 +171,7 @@ class PeriodDirectory:
         if chosen != ALL:
             name = chosen.name.encode()
             kept = await self._persist(lambda: self._sessions.create(event.session, name))
-            chosen = Period.named(kept.decode())
+            chosen = _period_of(kept) or chosen
         self._remember(event.session, chosen)
         return chosen
 
@@ -271,6 +271,16 @@ async def periods_there(jetstream: "JetStreamContext") -> tuple[Period, ...]:
 async def periods_away(jetstream: "JetStreamContext") -> frozenset[Period]:
     """Return the periods whose streams were removed, and not restored."""
     try:
-        return frozenset(map(Period.named, await BrokerBucket(jetstream, PERIODS).keys()))
+        keys = await BrokerBucket(jetstream, PERIODS).keys()
     except nats.js.errors.NotFoundError:
         return frozenset()  # the broker was provisioned by a release without periods
+    return frozenset(filter(None, (_period_of(key.encode()) for key in keys)))
+
+
+def _period_of(written: bytes) -> Period | None:
+    """Return a period that a bucket names; None for a name that no release of ours wrote."""
+    try:
+        return Period.named(written.decode())
+    except ValueError:
+        log.debug("a bucket names %r, which is no period: it is left out", written[:80])
+        return None
