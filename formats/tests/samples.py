@@ -276,6 +276,11 @@ def plain_image(folder):
     return path
 
 
+def numpy_array(folder):
+    np.save(folder / "values.npy", PIXELS)
+    return folder / "values.npy"
+
+
 def text(folder):
     path = folder / "notes.txt"
     path.write_text("Körner, 3 µm\n", "utf-8")
@@ -381,6 +386,7 @@ SAMPLES = {
     "jeol_station": stations.jeol_project,
     "jeol_tiff": lambda folder: tiff(folder / "jeol.tif", description=JEOL),
     "merlin": desktops.merlin,
+    "numpy": numpy_array,
     "openfibsem": lambda folder: tiff(folder / "lamella.tif", description=OPENFIBSEM),
     "mrc": mrc,
     "oxford_patterns": oxford_patterns,

@@ -55,6 +55,9 @@ _MODES = {"1": "bool", "I": "int32", "F": "float32", "I;16": "uint16", "I;16B": 
 _TEXT_TAGS = {"description": DESCRIPTION, "make": MAKE, "model": MODEL, "software": SOFTWARE}
 _MAX_PIXELS = 1 << 28
 _BEGINNING_BYTES = 16384
+_NETCDF = re.compile(rb"CDF[\x01\x02\x05]")
+_HEADER_BYTES, _MRC_MARK, _PER_WAY = 1024, slice(208, 211), 100_000
+"""MRCZ has the header of MRC, and adds 100,000 to its mode for each way to compress."""
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -261,4 +264,17 @@ class FallbackExtractor:
 
     def open(self, path: Path) -> ParsedFile:
         """Name the file; its modification time becomes the creation time."""
-        return ParsedFile(signals=[unknown_signal(path)])
+        with path.open("rb") as file:
+            words = _known_by_name(file.read(_HEADER_BYTES))
+        return ParsedFile(signals=[unknown_signal(path)], problems=(words,) if words else ())
+
+
+def _known_by_name(head: bytes) -> str:
+    """Return what a file is in words, where it is of a kind that is known by name only."""
+    if _NETCDF.match(head):
+        return "a netCDF file, which no reader takes"
+    if head[_MRC_MARK] == b"MAP" and int.from_bytes(head[12:16], "little") // _PER_WAY in range(
+        1, 10
+    ):
+        return "an MRCZ file, whose values are compressed"
+    return ""
