@@ -75,6 +75,17 @@ def test_jeol_tells_in_xml_what_the_microscope_did(tmp_path, mode, value, unit, 
         assert "magnification" not in found.metadata
 
 
+def test_what_a_camera_of_jeol_records_of_a_scan_has_no_scale_of_the_scan(tmp_path):
+    text = REPORTER.format(mode="eosASID", value=100000, unit="X")
+    detector = "<ImageSourceDetector>screenCamera</ImageSourceDetector></TemReporter>"
+    path, pixels = tmp_path / "jeol.tif", np.zeros((4, 6), "uint16")
+    tifffile.imwrite(path, pixels, description=text.replace("</TemReporter>", detector),
+                     photometric="minisblack", metadata=None)  # fmt: skip
+    found = only(path)
+    assert ([axis.unit for axis in found.axes], found.data_type) == (["", ""], "STEM_Imaging")
+    assert any("no scale" in one for one in found.warnings)
+
+
 def test_jeol_without_pixels_per_metre_has_those_of_the_tiff_tags(tmp_path):
     text = REPORTER.format(mode="eosTEM", value=100000, unit="X")
     text = text.replace("PixelsPerMeter", "Other")

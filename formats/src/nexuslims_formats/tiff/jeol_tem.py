@@ -25,6 +25,8 @@ _MARK = b"<TemReporter"
 _CAMERA = "Camera"
 _ANY_CAMERA = re.compile(r"Jem\w*Camera")  # JemBaumerCamera, measured; others by their pattern
 _RESOLUTION = f"{_CAMERA}/Parameter/ImageDataInformation/PixelsPerMeter"
+_BY_CAMERA = "camera"
+_UNSCALED = "it has no scale: the magnification is that of the scan, which no camera records"
 _TAG_UNITS = {2: 0.0254, 3: 0.01}
 """Metres of TIFF's inch and centimetre, which the tags count pixels of the camera in."""
 
@@ -70,9 +72,12 @@ class JeolTiffExtractor:
         metadata.update(_projection(tree))
         magnification = metadata.get("magnification")
         diffraction = "camera_length" in metadata
-        per_metre = _resolution(tiff, look_up)
+        mode, per_metre = _mode(tree), _resolution(tiff, look_up)
+        by_camera = _BY_CAMERA in str(look_up("ImageSourceDetector")).lower()
+        if unscaled := mode == "STEM" and by_camera:  # such as a Ronchigram
+            per_metre = None
         described = Described(
-            data_type=f"{_mode(tree)}_{'Diffraction' if diffraction else 'Imaging'}",
+            data_type=f"{mode}_{'Diffraction' if diffraction else 'Imaging'}",
             dataset_type="Diffraction" if diffraction else "Image",
             metadata=metadata,
             extensions=dict(leaves(tree, "jeol")),
@@ -82,6 +87,7 @@ class JeolTiffExtractor:
             else _pixel_size(per_metre, magnification),
             pixel_unit="1/nm" if diffraction else "m",
             warnings=("operator",) if "operator" in metadata else (),
+            doubts=(_UNSCALED,) if unscaled else (),
         )
         return ParsedFile(
             signals=image_signals(tiff, described),
