@@ -12,7 +12,7 @@ from nexuslims_formats.locales.dates import read_clock, read_dates, read_datetim
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.locales.months import MONTHS
 from nexuslims_formats.locales.numbers import has_decimal_commas, split_number
-from nexuslims_formats.model import Moment
+from nexuslims_formats.model import InstrumentContext, Moment
 from nexuslims_formats.quantities import mapped, quantity
 from nexuslims_formats.times import first_moment, moment, place
 
@@ -39,6 +39,13 @@ DAY = datetime(2016, 5, 17, 15, 4, 5)
         ("17.05.2016", "3:04:05 nachm."), ("2016/5/17", "3:04:05 PTG"), ("20160517", "150405"),
         ("17 Mai 2016", "3:04:05 soir"),
         ("١٧/٠٥/٢٠١٦", "١٥:٠٤:٠٥"), ("17.05.16", "15:04:05"), ("17. Mai 16", "15:04:05"),
+        ("2016年5月17日 下午3:04:05", ""), ("2016年5月17日星期二下午3:04:05", ""),
+        ("2016年5月17日 星期二 下午 3:04:05", ""), ("2016年5月17日 午後3時04分05秒", ""),
+        ("2016년 5월 17일 화요일 오후 3:04:05", ""), ("2016. 5. 17. 오후 3:04:05", ""),
+        ("2016. 05. 17. 15:04:05", ""), ("2016. május 17. 15:04:05", ""),
+        ("17 Mayıs 2016 Salı ÖS 3:04:05", ""), ("17.5.2016 PM 3:04:05", ""),
+        ("5/17/2016 3:04:05 p. m.", ""), ("5/17/2016 3:04:05 PM Tuesday", ""),
+        ("20160517150405", ""), ("20160517_150405", ""), ("2016-05-17 15-04-05", ""),
     ],
 )  # fmt: skip
 def test_one_moment_in_many_locales(date, clock):
@@ -78,6 +85,48 @@ def test_an_unknown_half_of_the_day_is_named(clock):
 )
 def test_other_words_beside_a_clock_do_not_matter(clock):
     assert read_datetime("17.05.2016", clock).problem == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["2016年5月17日 10:00", "平成28年5月17日 10:00", "17.05.2016 10時00分"]
+)
+def test_signs_of_a_date_are_no_half_of_the_day(text):
+    reading = read_datetime(text)
+    assert (reading.when, reading.problem) == (datetime(2016, 5, 17, 10), "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2016-12-31 24:00:00", "31.12.2016 24:00", "2016-12-31T23:59:60", "12/31/2016 23:59:60"],
+)
+def test_the_end_of_a_day_is_the_next_one(text):
+    assert read_datetime(text).when == datetime(2017, 1, 1)
+
+
+@pytest.mark.parametrize("text", ["2016-12-31 24:00:01", "2016-12-31 12:00:60", "2016-12-31 25:00"])
+def test_beyond_the_end_of_a_day_there_is_no_time(text):
+    assert read_datetime(text) is None
+
+
+def test_a_time_after_that_of_the_file_is_doubtful():
+    found = moment("tag", "2066-05-17 15:04:05")
+    assert (
+        place(found, None, 1.7e9).doubt == "creation_time is later than the file was written (tag)"
+    )
+    assert place(moment("tag", "2016-05-17 15:04:05"), None, 1.7e9).doubt == ""
+    assert place(found, None, 0.0).doubt == ""  # when the file was written is not known
+
+
+@pytest.mark.parametrize(
+    ("text", "doubtful"),
+    [
+        ("2016-10-30 02:30:00", True), ("2016-03-27 02:30:00", True),
+        ("2016-10-30 04:30:00", False), ("2016-10-30T02:30:00+01:00", False),
+    ],
+)  # fmt: skip
+def test_an_hour_that_clocks_show_twice_or_never_is_doubtful(text, doubtful):
+    placed = place(moment("tag", text), InstrumentContext("x", "Europe/Berlin"), 1.7e9)
+    assert ("an hour off" in placed.doubt) == doubtful
 
 
 def test_a_day_without_a_time_is_said_to_be_one():
@@ -199,6 +248,7 @@ def test_no_bytes_make_it_raise(raw, cut):
         ("kV 5", None), ("1e400", None), ("1.#INF", None), ("-1.#IND", None), ("1.#QNAN", None),
         ("3,000E+004", (30000.0, "")), ("1.5x10^-5 Pa", (1.5e-5, "Pa")), ("2,5·10⁻⁵", (2.5e-5, "")),
         ("1.5 × 10−5 mbar", (1.5e-5, "mbar")), ("512 x 10", (512.0, "x 10")),
+        ("١٥٫٥ kV", (15.5, "kV")), ("۲٬۵۰۰٫۵ V", (2500.5, "V")),
     ],
 )  # fmt: skip
 def test_numbers(text, expected):

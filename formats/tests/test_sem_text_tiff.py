@@ -192,6 +192,46 @@ def test_an_unknown_unit_is_reported_and_kept(image):
     assert found.extensions["hitachi_working_distance"] == "8100 steps"
 
 
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [(JEOL.replace("10um", "10,000um"), "97.7"), (HITACHI.replace("=24.8", "=24803.5"), "31.2")],
+)
+def test_a_scale_that_the_magnification_contradicts_is_named(image, text, scale):
+    found = only(image(text.encode()))
+    assert f"its scale is {scale} times that which its magnification" in " ".join(found.warnings)
+
+
+@pytest.mark.parametrize("marker", ["10?m", "10steps"])
+def test_a_scale_of_jeol_that_cannot_be_read_is_named(image, marker):
+    found = only(image(JEOL.replace("10um", marker).encode()))
+    assert f"SM_MICRON_MARKER is {marker!r}, which is no length" in " ".join(found.warnings)
+    assert quantity(found, "pixel_width") == (640, "nm")  # that of the magnification
+
+
+@pytest.mark.parametrize("size", ["24.8 steps", "24,803", "wide"])
+def test_a_scale_of_hitachi_that_cannot_be_read_is_named(image, size):
+    text = HITACHI.replace("24.8", size).replace("8100 um", "8100")
+    found = only(image(text.encode()))
+    assert f"PixelSize is {size!r}, which is no length" in " ".join(found.warnings)
+
+
+def test_lengths_of_jeol_may_have_decimal_commas(image):
+    text = JEOL.replace("10.74", "10,740").replace("61.40", "61,40").replace("15.00", "15,00")
+    text = text.replace("18.6234 -19.6264", "X=18,623,Y=-19,626").replace("12.7350 11.0 0.5 0", "")
+    text = text.replace("3.63e-009", "3,63e-009").replace("12.00", "12,00")
+    found = only(image(text.replace("10um", "10,000um").encode()))
+    assert quantity(found, "working_distance") == (10.74, "mm")
+    assert [quantity(found, f"stage_{one}") for one in "xy"] == [(18623, "um"), (-19626, "um")]
+    assert quantity(found, "pixel_width") == (62.5, "nm")
+
+
+def test_an_abbreviated_magnification_gives_the_scale(image):
+    text = HITACHI.replace("PixelSize=24.8", "PixelSize=").replace("=4000", "=4k")
+    found = only(image(text.encode()))
+    assert quantity(found, "magnification") == (4000, "x")
+    assert quantity(found, "pixel_width") == (793.75, "nm")
+
+
 def test_the_text_of_another_image_gives_no_pixel_size(image):
     done = read(image(HITACHI.encode(), shape=(15, 20)))
     assert done.outcome == "partial"

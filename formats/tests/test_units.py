@@ -11,7 +11,7 @@ from nexuslims_contracts.units import dimension_of, to_preferred
 from nexuslims_contracts.units.table import SPELLINGS
 from nexuslims_formats.datasets import to_dataset
 from nexuslims_formats.model import Signal
-from nexuslims_formats.quantities import mapped
+from nexuslims_formats.quantities import mapped, spelled_unit
 from nexuslims_formats.registry import HEAD_BYTES, choose
 
 QUANTITIES = [field for field in FIELDS.values() if field.kind == "quantity"]
@@ -28,6 +28,28 @@ def _whatever_is_plausible():
 def published(signal):
     dataset, _ = to_dataset(signal, 0, instrument=None, mtime=0, file="made")
     return dataset
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("50.00 K X", (50, "kx")), ("50 K", (50, "kx")), ("x50k", (50, "kx")),
+        ("1.00 M X", (1e6, "x")), ("1,5Mx", (1.5e6, "x")), ("×50000", (50000, "x")),
+        ("12'500X", (12500, "x")), ("500", (500, "x")), ("50,000x", "50,000 x"),
+    ],
+)  # fmt: skip
+def test_a_magnification_is_read_as_people_write_it(text, times):
+    assert dict(mapped({"MAG": text}.get, [("magnification", "MAG", "x")])) == {
+        "magnification": times
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [("Âµm", "um"), ("Î¼m", "um"), ("Â°", "degree"), ("[kV]", "kV"), ("(nm)", "nm"), ("?m", "?m")],
+)
+def test_a_unit_is_known_though_its_letters_were_spoiled(text, unit):
+    assert spelled_unit(text) == unit
 
 
 @given(st.sampled_from(QUANTITIES), st.sampled_from(sorted(SPELLINGS)), st.integers(1, 999))

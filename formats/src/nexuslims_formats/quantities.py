@@ -39,6 +39,8 @@ _COUNTED: Final = frozenset(
      "pixels", "point", "points", "px", "scan", "slice", "slices", "spectrum", "unitless")
 )  # fmt: skip
 _DIGIT = re.compile(r"\d")
+_MAGNIFIED: Final = re.compile(r"\s*[x×]?\s*(\d[^\sa-z×]*)\s*([km]?)\s*[x×]?\s*", re.IGNORECASE)
+_MAGNIFIED_BY: Final = {"": " x", "k": " kx", "m": "e6 x"}
 _NOT_FINITE: Final = re.compile(r"[-+]?(?:nan|inf)(?:inity|\(\w+\))?\b.*", re.IGNORECASE)
 _LENGTHS = ("mm", "um", "nm")
 
@@ -108,7 +110,16 @@ def pixel_size(height: object, width: object) -> tuple[float, float] | None:
 def spelled_unit(text: object) -> str:
     """Return a unit in its canonical spelling; an unknown one as it is written."""
     words = str(text or "").strip()
-    return known_unit(words) or words
+    return known_unit(words) or known_unit(_mended(words)) or words
+
+
+def _mended(words: str) -> str:
+    """Return a unit without brackets, and without what reading UTF-8 as CP1252 makes of letters."""
+    bare = words[1:-1] if words[:1] + words[-1:] in ("()", "[]") else words
+    try:
+        return bare if bare.isascii() else bare.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return bare
 
 
 def unit_of_length(text: object) -> str:
@@ -171,15 +182,28 @@ def mapped(look_up: Callable[[str], Any], rows: Iterable[Row]) -> Iterator[tuple
     for field, raw, unit in values:
         if field in done:
             continue
-        value = _value(raw, unit, comma=comma)
+        value = stated(raw, unit, comma=comma)
         if value is not None:
             done.add(field)
             yield field, value
 
 
-def _value(raw: Any, unit: str, *, comma: bool | None) -> Value | None:
+def stated(raw: Any, unit: str, *, comma: bool | None) -> Value | None:
+    """Return a core value as a vendor states it; what is no number of one reading as its text.
+
+    Parameters
+    ----------
+    raw
+        The vendor's value; None where there is none.
+    unit
+        Of a value that comes without one; or :data:`TEXT`, :data:`NUMBER` or :data:`OWN_UNIT`.
+    comma
+        Whether commas are decimal ones; None where that is not known.
+    """
     if unit == TEXT:
         return str(raw or "").strip() or None
+    if unit == "x" and isinstance(raw, str) and (times := _MAGNIFIED.fullmatch(raw)):
+        raw = f"{times[1]}{_MAGNIFIED_BY[times[2].lower()]}"  # such as x50k, 50 K or 1.00 M X
     found = quantity(raw, "" if unit in (NUMBER, OWN_UNIT) else unit, comma=comma)
     if found is None:
         # no number of one reading, or none that is finite: what is done with it is reported

@@ -19,6 +19,9 @@ _CHINESE = re.compile("[\u4e00-\u9fff]")
 _QUARTER = timedelta(minutes=15)
 _CLOCK_SKEW = timedelta(minutes=3)
 _WIDEST_OFFSET = timedelta(hours=14)
+_LATE = timedelta(days=2)
+_NO_CLOCK = 1980
+"""Year of files that were unpacked from archives without times, or written by a PC without one."""
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MANY_SECONDS = 60_000_000_000  # of 1900 years: from 1970 they lead to years that datetime knows
@@ -149,9 +152,24 @@ def place(moment: Moment | None, instrument: InstrumentContext | None, mtime: fl
         doubt = f"creation_time is read as {when:%Y-%m-%d}, but may be {others} ({moment.source})"
     elif moment.only_day:
         doubt = f"creation_time is at midnight, for only the day is known ({moment.source})"
+    elif _is_after(when, written):
+        doubt = f"creation_time is later than the file was written ({moment.source})"
+    elif when.tzinfo is None and _is_of_two_offsets(when.replace(tzinfo=zone)):
+        doubt = f"creation_time may be an hour off: clocks were changed then ({moment.source})"
     if when.tzinfo is not None:
         when = when.astimezone(zone) if instrument else when
         return PlacedTime(when, moment.source, moment.problem, doubt)
     place_name = f"zone of {instrument.pid}" if instrument else "no zone told, taken as UTC"
     source = f"{moment.source} (local time, {place_name})"
     return PlacedTime(when.replace(tzinfo=zone), source, moment.problem, doubt)
+
+
+def _is_after(when: datetime, written: datetime) -> bool:
+    """Tell a time by days after that at which the file was written, as far as that is known."""
+    late = written.replace(tzinfo=None) + _LATE
+    return written.year > _NO_CLOCK and when.replace(tzinfo=None) > late
+
+
+def _is_of_two_offsets(when: datetime) -> bool:
+    """Tell a time that clocks showed twice, or not at all, as they were changed."""
+    return when.utcoffset() != when.replace(fold=1).utcoffset()

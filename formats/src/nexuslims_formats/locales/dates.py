@@ -38,19 +38,32 @@ _PM: Final = frozenset(map(folded, (
 )))  # fmt: skip
 _NO_MARKS: Final = MONTHS.keys() | frozenset(map(folded, (
     "at", "clock", "godz", "h", "hod", "hours", "hr", "hrs", "kl", "klo", "local", "time", "um",
-    "uhr", "ur", "z",
+    "uhr", "ur", "z", "分", "분",
 )))  # fmt: skip
 """Words that leave the half of the day open, months among them; names of days and zones do too."""
 _ZONE_NAME: Final = re.compile("[A-Z]{2,4}T|UTC|GMT")
 _HOURS_OF_HALF: Final = range(1, 13)
 _HOUR, _MINUTE, _SECOND = "(?P<hour>[0-9]{1,2})", "(?P<minute>[0-9]{1,2})", "(?P<second>[0-9]{1,2})"
-_MARKS: Final = r"(?P<{}>[^\W\d_](?:[^\W\d_]|[.\s](?=[^\W\d_])){{0,16}}\.?)"
-_CLOCK: Final = re.compile(
-    rf"(?:{_MARKS.format('before')}\s*)?(?<![0-9])"
-    rf"{_HOUR}\s*(?:[:.]|h\s*|時|时|시\s*)\s*{_MINUTE}"
-    rf"(?:\s*(?:[:.]|m\s*|分|분\s*)\s*{_SECOND}(?:[.,:](?P<fraction>[0-9]{{1,9}}))?)?(?:s|秒|초)?"
-    rf"(?![0-9.:])(?:\s*{_MARKS.format('after')})?"
+_MARKS: Final = r"(?P<{}>[^\W\d_{}](?:[^\W\d_]|[.\s]{{1,2}}(?=[^\W\d_])){{0,24}}\.?)"
+
+
+def _clock_with(mark: str) -> "re.Pattern[str]":
+    """Return the pattern of a time of day whose numbers are parted by some mark."""
+    return re.compile(
+        rf"(?:{_MARKS.format('before', '年月日号號년월일')}\s*)?(?<![0-9])"
+        rf"{_HOUR}\s*(?:{mark}|h\s*|時|时|시\s*)\s*{_MINUTE}"
+        rf"(?:\s*(?:{mark}|m\s*|分|분\s*)\s*{_SECOND}(?:[.,:](?P<fraction>[0-9]{{1,9}}))?)?"
+        rf"(?:s|秒|초)?(?![0-9.:])(?:\s*{_MARKS.format('after', '')})?"
+    )
+
+
+_CLOCKS: Final = (_clock_with(":"), _clock_with("[:.]"))
+"""With points only where there are no colons: numbers with points may be a date."""
+_HALVES: Final = re.compile("(上午|下午|午前|午後|오전|오후)")
+_IN_DIGITS: Final = re.compile(
+    r"([0-9]{4})([-/.]?)([0-9]{2})\2([0-9]{2})[ _T-]?([0-9]{2})([-:]?)([0-9]{2})\6([0-9]{2})"
 )
+"""As in names of files: ``20160517150405``, ``20160517_150405``, ``2016-05-17 15-04-05``."""
 _COMPACT_CLOCK: Final = re.compile("([0-9]{2})([0-9]{2})([0-9]{2})")
 _BARE_HOUR: Final = re.compile(r"(?P<hour>[0-9]{1,2})\s*(?P<after>[^\W\d_][^\W\d_.\s]{0,11}\.?)")
 _ZONE: Final = re.compile(
@@ -65,6 +78,7 @@ _ZONES: Final = {
 _NAMED_ZONE: Final = re.compile(rf"\b({'|'.join(_ZONES)})\b")
 _NUMBERS: Final = re.compile(r"[0-9]+")
 _WORDS: Final = re.compile(r"[^\W\d_]+")
+_POINT: Final = re.compile(r"[0-9]\s?\.")
 _DAY: Final = timedelta(days=1)
 _NEAR: Final = timedelta(days=2)
 _DIRECTIONS: Final = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202c\ufeff\0"))
@@ -91,7 +105,8 @@ def read_clock(text: str) -> timedelta | None:
 
 def _clock_in(text: str) -> "re.Match[str] | None":
     text = ":".join(compact.groups()) if (compact := _COMPACT_CLOCK.fullmatch(text)) else text
-    return _CLOCK.search(text) or _BARE_HOUR.fullmatch(text)
+    found = (clock.search(text) for clock in _CLOCKS)
+    return next(filter(None, found), None) or _BARE_HOUR.fullmatch(text)
 
 
 def _unknown_mark(text: str) -> str:
@@ -99,11 +114,11 @@ def _unknown_mark(text: str) -> str:
     match = _clock_in(_tidy(text))
     if match is None or int(match["hour"]) not in _HOURS_OF_HALF:
         return ""
+    if _half_of_day(match):
+        return ""
     groups = match.groupdict()
     words = [groups.get("after") or "", (groups.get("before") or "") if not match.start() else ""]
     plain = {word: folded(word).replace(".", "").strip() for word in words if word}
-    if not _AM.isdisjoint(plain.values()) or not _PM.isdisjoint(plain.values()):
-        return ""
     unknown = (
         word
         for word, bare in plain.items()
@@ -152,6 +167,9 @@ def read_datetime(
         None where the date cannot be read.
     """
     date = _tidy(date)
+    if digits := _IN_DIGITS.fullmatch(date):
+        year, _, month, day, hour, _, minute, second = digits.groups()
+        date = f"{year}-{month}-{day} {hour}:{minute}:{second}"
     if not clock.strip():
         if (exact := _iso(date)) is not None:
             return DateReading(exact)
@@ -226,34 +244,45 @@ def _split(text: str) -> tuple[str, str, timezone | None]:
         looks_like_year = match["sign"] == "-" and ":" not in text[: match.start()]
         if not looks_like_year and offset <= timedelta(hours=14):
             zone, text = timezone(sign * offset), text[: match.start()].rstrip()
-    for match in reversed(list(_CLOCK.finditer(text))):
-        rest = f"{text[: match.start('hour')]} {text[match.end() :]}"
-        if _time_of(match) is not None and len(_NUMBERS.findall(rest)) > 1:
-            before = match["before"] or ""
-            if folded(before).strip(" .").replace(".", "") not in _AM | _PM:
-                rest = f"{text[: match.start('hour')]} {text[match.end() :]}"
-            else:
-                rest = f"{text[: match.start()]} {text[match.end() :]}"
-            return rest, match[0], zone
+    for clock in _CLOCKS:
+        for match in reversed(list(clock.finditer(text))):
+            rest = f"{text[: match.start('hour')]} {text[match.end() :]}"
+            if _time_of(match) is not None and read_dates(rest):
+                return rest, match[0], zone
     return text, "", zone
 
 
+def _half_of_day(match: "re.Match[str]") -> str:
+    """Return ``am`` or ``pm`` by the words beside a clock; empty where they name neither.
+
+    Other words may stand before the mark (``Salı ÖS``, ``星期二下午``) or behind it (``PM Tuesday``).
+    """
+    groups = match.groupdict()
+    before, after = (
+        _HALVES.sub(r" \1 ", folded(groups.get(name) or "")).replace(".", " ").split()
+        for name in ("before", "after")
+    )
+    marks = {"".join(before[start:]) for start in range(len(before))} | {"".join(after)}
+    marks |= {"".join(after[:end]) for end in range(len(after))} & {"am", "pm"}
+    if marks & _PM:
+        return "pm"
+    return "am" if marks & _AM else ""
+
+
 def _time_of(match: "re.Match[str]") -> timedelta | None:
+    """Return the time since midnight; 24:00 and a leap second are the moment that follows."""
     groups = match.groupdict()
     hour, minute = int(groups["hour"]), int(groups.get("minute") or 0)
     second = int(groups.get("second") or 0)
-    marks = {re.sub(r"[.\s]", "", folded(groups.get(name) or "")) for name in ("before", "after")}
-    noon = 12
-    if marks & _PM and hour <= noon:
-        hour = hour % noon + noon
-    elif marks & _AM and hour <= noon:
-        hour %= noon
+    half, noon = _half_of_day(match), 12
+    if half and hour <= noon:
+        hour = hour % noon + (noon if half == "pm" else 0)
     elif "minute" not in groups:
         return None
     fraction = float(f"0.{groups.get('fraction') or 0}")
-    if hour > 23 or minute > 59 or second > 59:  # noqa: PLR2004 - a clock
-        return None
-    return timedelta(hours=hour, minutes=minute, seconds=second + fraction)
+    time = timedelta(hours=hour, minutes=minute, seconds=second + fraction)
+    is_clock = minute <= 59 and (second <= 59 or minute == 59 and second == 60)  # noqa: PLR2004
+    return time if is_clock and time <= _DAY else None
 
 
 def _year_of_era(era: str, year: str) -> str:
@@ -298,7 +327,7 @@ def _of_numbers(numbers: Sequence[str], text: str) -> list[datetime]:
     european = _day_of(third, int(second), first)
     american = _day_of(third, int(first), second)
     readings = [*american, *european] if "/" in text else [*european, *american]
-    if "." in text:
+    if _POINT.search(text):
         return european or _day_of(first, int(second), third)
     # Japan, China and Sweden put the year first, in two digits too
     return [*readings, *_day_of(first, int(second), third)] if len(third) < 3 else readings  # noqa: PLR2004

@@ -7,9 +7,9 @@ from typing import Final
 
 _PLAIN: Final = str.maketrans(
     {"\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-", "\uff0b": "+", "\uff0e": ".",
-     "\uff0c": ","} | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
+     "\uff0c": ",", "\u066b": ",", "\u066c": "'"} | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
 )  # fmt: skip
-"""Signs and digits of Asian keyboards, and typographers' minus signs, as ASCII."""
+"""Signs and digits of Asian keyboards, typographers' minus signs and Arabic marks, as ASCII."""
 _POWERS: Final = re.compile("10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _RAISED: Final = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
 _GROUP: Final = "'\u2019\u00a0\u202f\u2009"

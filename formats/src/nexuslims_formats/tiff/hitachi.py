@@ -10,8 +10,9 @@ picture 127 mm wide, and ``Condition`` has voltage and distance (``Vacc=10kV   W
 
 import re
 
-from nexuslims_formats.quantities import Row, mapped, number
-from nexuslims_formats.tiff.sidecar_text import SemText, metres
+from nexuslims_formats.locales.numbers import has_decimal_commas
+from nexuslims_formats.quantities import TEXT, Row, converted, mapped
+from nexuslims_formats.tiff.sidecar_text import SemText, contradiction, metres, unread_length
 from nexuslims_formats.trees import ini_sections
 
 _HEAD = re.compile(r"\ufeff?\s*\[(SemImageFile|TemImageFile)\]")
@@ -45,19 +46,26 @@ def read_hitachi(text: str) -> SemText | None:
     condition = entries.get("Condition", "")
     size = _SIZE.match(entries.get("DataSize", ""))
     columns, rows = (int(size[1]), int(size[2])) if size else (0, 0)
-    stated = metres(entries.get("PixelSize", ""), "nm")
-    times = number(entries.get("Magnification")) or 0.0
+    conditions = {f"Condition/{name}": value for name, value in _CONDITION.findall(condition)}
+    metadata = dict(mapped({**conditions, **entries}.get, _FIELDS))
+    numbers = ("PixelSize", *(name for _, name, unit in _FIELDS if unit != TEXT))
+    comma = has_decimal_commas(entries[name] for name in numbers if name in entries)
+    written = entries.get("PixelSize", "").strip()
+    stated = metres(written, "nm", comma=comma)
+    times = converted(metadata.get("magnification"), "x") or 0.0
     derived = _PICTURE_WIDTH_M / times / columns if times > 0 and columns else None
     pixel = stated or derived
-    conditions = {f"Condition/{name}": value for name, value in _CONDITION.findall(condition)}
+    unread = unread_length("PixelSize", written, "nm", comma=comma)
+    doubt = unread or contradiction(stated, derived)
     return SemText(
         vendor="hitachi",
         data_type=f"{head[1][:3].upper()}_Imaging",
         entries=entries,
-        metadata=dict(mapped({**conditions, **entries}.get, _FIELDS)),
+        metadata=metadata,
         date=entries.get("Date", ""),
         clock=entries.get("Time", ""),
         size=(columns, rows) if size else None,
         pixel_size=(pixel, pixel) if pixel else None,
         derived=stated is None,
+        doubts=(doubt,) if doubt else (),
     )

@@ -10,9 +10,19 @@ magnification is that of a picture 128 mm wide (odemis, reader of JEOL's text).
 
 import re
 
+from nexuslims_formats.locales.numbers import has_decimal_commas
 from nexuslims_formats.model import Value
-from nexuslims_formats.quantities import NUMBER, OWN_UNIT, Row, converted, mapped, quantity
-from nexuslims_formats.tiff.sidecar_text import SemText, metres
+from nexuslims_formats.quantities import (
+    NUMBER,
+    OWN_UNIT,
+    TEXT,
+    Row,
+    converted,
+    mapped,
+    quantity,
+    stated,
+)
+from nexuslims_formats.tiff.sidecar_text import SemText, contradiction, metres, unread_length
 
 MAKER_NOTE, NOTE_HEAD = 37500, b"UNICODE"
 _ENTRY = re.compile(r"\$+([A-Z]\w*)[ \t=]*([^\r\n\t\0]*)")
@@ -50,7 +60,8 @@ _STAGE = {
     "R": ("stage_rotation", "degree"),
     "T": ("stage_tilt", "degree"),
 }
-_PLACE = re.compile(r"([XYZRT])\s*=\s*([^\s,]+)")
+_PLACE = re.compile(r"([XYZRT])\s*=\s*(\S+?)(?=[\s,;]*(?:[XYZRT]\s*=|$))")
+_LENGTHS = (("CM_FIELD_OF_VIEW", "um"), ("CM_PIXEL_SIZE", "nm"), ("SM_MICRON_MARKER", ""))
 
 
 def read_jeol(text: str) -> SemText | None:
@@ -61,14 +72,22 @@ def read_jeol(text: str) -> SemText | None:
     for name, value in _ENTRY.findall(text):
         entries.setdefault(name, value.strip())
     metadata = _measured(dict(mapped(entries.get, _FIELDS)))
-    metadata |= _stage(entries)
+    comma = _comma(entries)
+    metadata |= _stage(entries, comma=comma)
     field = _words(entries, "CM_FIELD_OF_VIEW")
     for name, length in zip(
         ("horizontal_field_width", "vertical_field_width"), field, strict=False
     ):
-        if value := quantity(length, "um"):
+        if value := stated(length, "um", comma=comma):
             metadata[name] = value
+    pixel_size = _pixel_size(entries, comma=comma)
     derived = _pixel_size_at(metadata.get("magnification"), _size(entries))
+    doubts = [
+        unread_length(name, word, unit, comma=comma)
+        for name, unit in _LENGTHS
+        for word in _words(entries, name)
+    ]
+    doubts.append(contradiction(*(size and size[1] for size in (pixel_size, derived))))
     return SemText(
         vendor="jeol",
         data_type=_data_type(entries),
@@ -77,8 +96,18 @@ def read_jeol(text: str) -> SemText | None:
         date=entries.get("CM_DATE", ""),
         clock=entries.get("CM_TIME", ""),
         size=_size(entries),
-        pixel_size=_pixel_size(entries) or derived,
-        derived=derived is not None and _pixel_size(entries) is None,
+        pixel_size=pixel_size or derived,
+        derived=derived is not None and pixel_size is None,
+        doubts=tuple(filter(None, doubts)),
+    )
+
+
+def _comma(entries: dict[str, str]) -> bool | None:
+    """Return whether commas are decimal ones; None where nothing tells."""
+    words = [entries.get(name, "") for _, name, unit in _FIELDS if unit != TEXT]
+    places = _words(entries, "CM_STAGE_POSITION", "CM_STAGE_POS")
+    return has_decimal_commas(
+        [*words, *places, *(word for name, _ in _LENGTHS for word in _words(entries, name))]
     )
 
 
@@ -97,13 +126,13 @@ def _words(entries: dict[str, str], *names: str) -> list[str]:
     return re.sub(r"(?<=\d)\s+(?=[^\d\s.+-])", "", text).split()
 
 
-def _stage(entries: dict[str, str]) -> dict[str, Value]:
+def _stage(entries: dict[str, str], *, comma: bool | None) -> dict[str, Value]:
     """Return the stage's position: five numbers in order, or each named (``X=1.2,Y=3.4``)."""
     found: dict[str, Value] = {}
     words = _words(entries, "CM_STAGE_POSITION", "CM_STAGE_POS")
     for axis, place in _PLACE.findall(" ".join(words)) or zip(_STAGE, words, strict=False):
         field, unit = _STAGE[axis]
-        if value := quantity(place, unit):
+        if value := stated(place, unit, comma=comma):
             found[field] = value
     return found
 
@@ -133,16 +162,16 @@ def _pixel_size_at(
     return pixel, pixel
 
 
-def _pixel_size(entries: dict[str, str]) -> tuple[float, float] | None:
+def _pixel_size(entries: dict[str, str], *, comma: bool | None) -> tuple[float, float] | None:
     """Return the pixel size: of the field, of a pixel, or of the scale bar, the least precise."""
     size = _size(entries)
-    field = [metres(length, "um") for length in _words(entries, "CM_FIELD_OF_VIEW")]
+    field = [metres(one, "um", comma=comma) for one in _words(entries, "CM_FIELD_OF_VIEW")]
     if size and len(field) > 1 and field[0] and field[1]:
         return field[1] / size[1], field[0] / size[0]
-    pixel = [metres(length, "nm") for length in _words(entries, "CM_PIXEL_SIZE")]
+    pixel = [metres(one, "nm", comma=comma) for one in _words(entries, "CM_PIXEL_SIZE")]
     if pixel and pixel[0]:
         return (pixel[1] if len(pixel) > 1 and pixel[1] else pixel[0]), pixel[0]
-    marker = metres(entries.get("SM_MICRON_MARKER", ""))
+    marker = metres(entries.get("SM_MICRON_MARKER", ""), comma=comma)
     bar = quantity(entries.get("SM_MICRON_BAR", ""), "")
     if marker and bar and bar[0] > 0:
         return marker / bar[0], marker / bar[0]

@@ -14,6 +14,8 @@ from nexuslims_formats.values import leaves
 
 _SUFFIXES = (".txt", ".TXT")
 _LARGEST = 1 << 20
+_FAR = 30.0
+"""Times that two scales may differ: a picture is shown larger or smaller, not a thousand times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class SemText:
     """Height and width of a pixel in metres."""
     derived: bool = False
     """Whether the pixel size was computed from the magnification, and is as good as that."""
+    doubts: tuple[str, ...] = ()
+    """What of the scale cannot be read, in words."""
 
 
 def described_by(text: SemText, size: tuple[int, int], acquired: Moment | None) -> Described:
@@ -60,6 +64,7 @@ def described_by(text: SemText, size: tuple[int, int], acquired: Moment | None) 
         pixel_size=pixel_size,
         rows=text.size[1] if text.size and fits else None,
         warnings=tuple(sorted(doubtful & metadata.keys())),
+        doubts=text.doubts,
     )
 
 
@@ -109,7 +114,7 @@ def text_beside(path: Path) -> str:
     return ""
 
 
-def metres(text: str, unit: str = "") -> float | None:
+def metres(text: str, unit: str = "", *, comma: bool | None = None) -> float | None:
     """Return a positive length in metres; None for another, or one of an unknown unit.
 
     Parameters
@@ -118,6 +123,40 @@ def metres(text: str, unit: str = "") -> float | None:
         For example ``12.5 um``.
     unit
         Of a length that comes without one.
+    comma
+        Whether commas are decimal ones; None where that is not known.
     """
-    length = converted(quantity(text, unit), "m")
+    length = converted(quantity(text, unit, comma=comma), "m")
     return length if length and length > 0 else None
+
+
+def contradiction(stated: float | None, derived: float | None) -> str:
+    """Return in words that a pixel is not nearly what the magnification makes of it.
+
+    Parameters
+    ----------
+    stated, derived
+        Its size in metres by the scale, and by the magnification; None where there is none.
+    """
+    if not stated or not derived or 1 / _FAR < stated / derived < _FAR:
+        return ""
+    return f"its scale is {stated / derived:.3g} times that which its magnification means"
+
+
+def unread_length(name: str, text: str, unit: str = "", *, comma: bool | None = None) -> str:
+    """Return in words that what a text states is no length; empty where it is one, or not stated.
+
+    Parameters
+    ----------
+    name
+        Of the entry.
+    text
+        The words of it.
+    unit
+        Of a length that comes without one.
+    comma
+        Whether commas are decimal ones; None where that is not known.
+    """
+    if not text or converted(quantity(text, unit, comma=comma), "m") is not None:
+        return ""
+    return f"{name} is {text!r}, which is no length that is known: no scale is taken from it"

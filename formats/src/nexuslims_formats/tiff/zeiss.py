@@ -50,7 +50,6 @@ _FIELDS: tuple[Row, ...] = (
     ("operator", "SV_USER_NAME", TEXT),
 )
 _UNKNOWN_FORM = f"tag {SMARTSEM_TAG} holds parameters of an unknown form"
-_THOUSANDS = re.compile(r"(?<=\d)\s*K\s*$")
 
 
 class ZeissTiffExtractor:
@@ -71,8 +70,6 @@ class ZeissTiffExtractor:
         text = decode(tiff.raw(SMARTSEM_TAG))[0]
         parameters = read_parameters(text)
         values = {key: value for key, (_, value) in parameters.items()}
-        if "AP_MAG" in values:  # some write "50 K" for "50 K X", which is no temperature
-            values["AP_MAG"] = _THOUSANDS.sub(" K X", values["AP_MAG"])
         metadata: dict[str, Value] = dict(mapped(values.get, _FIELDS))
         size = _pixel_size(metadata.get("horizontal_field_width"), tiff.integer(WIDTH))
         if "AP_IMAGE_PIXEL_SIZE" not in values:
