@@ -34,7 +34,7 @@ def published(signal):
     ("text", "times"),
     [
         ("50.00 K X", (50, "kx")), ("50 K", (50, "kx")), ("x50k", (50, "kx")),
-        ("1.00 M X", (1e6, "x")), ("1,5Mx", (1.5e6, "x")), ("×50000", (50000, "x")),
+        ("1.00 M X", (1e6, "x")), ("1,5Mx", (1.5e6, "x")), ("\u00d750000", (50000, "x")),
         ("12'500X", (12500, "x")), ("500", (500, "x")), ("50,000x", "50,000 x"),
     ],
 )  # fmt: skip
@@ -46,7 +46,7 @@ def test_a_magnification_is_read_as_people_write_it(text, times):
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("Âµm", "um"), ("Î¼m", "um"), ("Â°", "degree"), ("[kV]", "kV"), ("(nm)", "nm"), ("?m", "?m")],
+    [("Âµm", "um"), ("Î¼m", "um"), ("Â°", "degree"), ("[kV]", "kV"), ("?m", "?m")],
 )
 def test_a_unit_is_known_though_its_letters_were_spoiled(text, unit):
     assert spelled_unit(text) == unit

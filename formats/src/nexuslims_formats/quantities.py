@@ -39,7 +39,9 @@ _COUNTED: Final = frozenset(
      "pixels", "point", "points", "px", "scan", "slice", "slices", "spectrum", "unitless")
 )  # fmt: skip
 _DIGIT = re.compile(r"\d")
-_MAGNIFIED: Final = re.compile(r"\s*[x×]?\s*(\d[^\sa-z×]*)\s*([km]?)\s*[x×]?\s*", re.IGNORECASE)
+_MAGNIFIED: Final = re.compile(
+    r"\s*[x\u00d7]?\s*(\d[^\sa-z\u00d7]*)\s*([km]?)\s*[x\u00d7]?\s*", re.IGNORECASE
+)
 _MAGNIFIED_BY: Final = {"": " x", "k": " kx", "m": "e6 x"}
 _NOT_FINITE: Final = re.compile(r"[-+]?(?:nan|inf)(?:inity|\(\w+\))?\b.*", re.IGNORECASE)
 _LENGTHS = ("mm", "um", "nm")
@@ -115,7 +117,7 @@ def spelled_unit(text: object) -> str:
 
 def _mended(words: str) -> str:
     """Return a unit without brackets, and without what reading UTF-8 as CP1252 makes of letters."""
-    bare = words[1:-1] if words[:1] + words[-1:] in ("()", "[]") else words
+    bare = words[1:-1] if words[:1] + words[-1:] == "[]" else words
     try:
         return bare if bare.isascii() else bare.encode("cp1252").decode("utf-8")
     except UnicodeError:

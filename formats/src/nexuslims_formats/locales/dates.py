@@ -255,7 +255,7 @@ def _split(text: str) -> tuple[str, str, timezone | None]:
 def _half_of_day(match: "re.Match[str]") -> str:
     """Return ``am`` or ``pm`` by the words beside a clock; empty where they name neither.
 
-    Other words may stand before the mark (``Salı ÖS``, ``星期二下午``) or behind it (``PM Tuesday``).
+    Other words may stand before the mark (``星期二下午``) or behind it (``PM Tuesday``).
     """
     groups = match.groupdict()
     before, after = (
@@ -281,7 +281,7 @@ def _time_of(match: "re.Match[str]") -> timedelta | None:
         return None
     fraction = float(f"0.{groups.get('fraction') or 0}")
     time = timedelta(hours=hour, minutes=minute, seconds=second + fraction)
-    is_clock = minute <= 59 and (second <= 59 or minute == 59 and second == 60)  # noqa: PLR2004
+    is_clock = minute <= 59 and (second <= 59 or (minute == 59 and second == 60))  # noqa: PLR2004
     return time if is_clock and time <= _DAY else None
 
 

@@ -7,7 +7,8 @@ from typing import Final
 
 _PLAIN: Final = str.maketrans(
     {"\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-", "\uff0b": "+", "\uff0e": ".",
-     "\uff0c": ",", "\u066b": ",", "\u066c": "'"} | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
+     "\uff0c": ",", "\u066b": ",", "\u066c": "'"}
+    | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
 )  # fmt: skip
 """Signs and digits of Asian keyboards, typographers' minus signs and Arabic marks, as ASCII."""
 _POWERS: Final = re.compile("10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
