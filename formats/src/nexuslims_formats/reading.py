@@ -36,6 +36,7 @@ OnStep: TypeAlias = Callable[[Step, ExtractorVersion], None]
 Amend: TypeAlias = Callable[[ParsedFile, Path], ParsedFile]
 
 _REASON_LENGTH = 500
+_NAME_LENGTH = 255
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 
 
@@ -268,7 +269,8 @@ def reason_of(path: Path, problems: Sequence[str]) -> str | None:
     """
     if not problems:
         return None
-    return clean_text(f"{printable(path.name)}: {'; '.join(problems)}")[:_REASON_LENGTH]
+    name = printable(path.name or str(path))[:_NAME_LENGTH]
+    return clean_text(f"{name}: {'; '.join(problems)}")[:_REASON_LENGTH]
 
 
 def cause_of(error: Exception) -> str:

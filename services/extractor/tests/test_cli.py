@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import nexuslims_extractor
 from nexuslims_extractor import workers
 from nexuslims_extractor.cage import reading
-from nexuslims_extractor.cli import extract
+from nexuslims_extractor.cli import _large, extract
 from nexuslims_extractor.printing import as_record
 from nexuslims_formats.model import InstrumentContext
 from nexuslims_formats.registry import installed
@@ -151,6 +151,25 @@ def test_a_file_that_may_not_be_read_costs_itself_only(run, tmp_path, monkeypatc
     assert [Path(line["file"]["path"]).stem for line in lines] == ["good", "locked", "gone"]
     assert lines[0]["outcome"] == "extracted"
     assert (lines[2]["outcome"], result.exit_code) == ("failed", 1)
+
+
+@pytest.mark.parametrize("name", ["", "a" * 6000, "b/" * 3000])
+def test_what_is_no_name_of_a_file_is_named_shortly(run, name):
+    result = run(name, "--json")
+    line = json.loads(result.stdout)
+    assert (line["outcome"], result.exit_code) == ("failed", 1)
+    start, _, cause = line["reason"].partition(": ")
+    assert 0 < len(start) < 256
+    assert cause
+
+
+def test_how_much_there_is_to_read_is_told_where_it_takes_long(tmp_path):
+    large, small = tmp_path / "large.tif", tmp_path / "small.tif"
+    for path, size in ((large, 5 << 30), (small, 5)):
+        with path.open("wb") as file:
+            file.truncate(size)
+    assert _large([large, tmp_path / "gone", Path("a" * 6000)]) == " 5 GiB, all of it for the hash"
+    assert _large([small, tmp_path / "gone"]) == ""
 
 
 def test_folders_are_read_on_request(run, tmp_path):

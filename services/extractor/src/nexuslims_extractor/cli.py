@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _Form: TypeAlias = Literal["table", "json", "csv"]
 _MANY = 4
+_LARGE = 4 << 30
+"""Bytes that take longer to read for their hash than people wait without a word."""
 
 
 def extract(
@@ -66,6 +68,7 @@ def extract(
         raise typer.BadParameter("contradicts --json", param_hint="--csv")
     if recursive:
         files = [one for given in files for one in _below(given)]
+    files = [one if one.name else one.absolute() for one in files]  # "" and "." are a folder
     template = Job(
         path=Path(),
         instrument=_instrument(instrument) if instrument else None,
@@ -116,7 +119,7 @@ async def _run(files: "Sequence[Path]", template: "Job", *, form: "_Form", limit
         Seconds that one file may take.
     """
     results: list[Extraction] = []
-    with _progress(len(files)) as advance:
+    with _progress(files) as advance:
         async for result in _extractions(files, template, limit):
             advance()
             results.append(result)
@@ -130,19 +133,33 @@ async def _run(files: "Sequence[Path]", template: "Job", *, form: "_Form", limit
 
 
 @contextmanager
-def _progress(files: int) -> "Iterator[Callable[[], None]]":
-    """Show a bar on a terminal's standard error, where there are many files."""
+def _progress(files: "Sequence[Path]") -> "Iterator[Callable[[], None]]":
+    """Show a bar on a terminal's standard error, where files are many or large."""
     import sys  # noqa: PLC0415 - the command line starts fast
 
-    if files < _MANY or not sys.stderr.isatty():
+    large = _large(files) if sys.stderr.isatty() else ""
+    if (len(files) < _MANY and not large) or not sys.stderr.isatty():
         yield lambda: None
         return
     from rich.console import Console  # noqa: PLC0415 - tables only
     from rich.progress import Progress  # noqa: PLC0415 - tables only
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Reading", total=files)
+        task = progress.add_task(f"Reading{large}", total=len(files))
         yield lambda: progress.advance(task)
+
+
+def _large(files: "Sequence[Path]") -> str:
+    """Return in words how much there is to read; empty where it takes no time to speak of."""
+    total = sum(map(_size_of, files))
+    return f" {total / 2**30:,.0f} GiB, all of it for the hash" if total > _LARGE else ""
+
+
+def _size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except (OSError, ValueError):  # which its reading reports
+        return 0
 
 
 async def _extractions(
