@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from services.indexer.tests.office import Office, current, looked_through
 
+from nexuslims_contracts.envelope import encode, envelop
+from nexuslims_contracts.errors import UnknownEventError
 from nexuslims_contracts.events import (
     FileIndexed,
     FilesAwaited,
@@ -405,3 +407,23 @@ def test_a_folder_is_the_same_however_it_is_written(settings, share, written, me
     path.write_text(path.read_text().replace('"Titan"', f'"{written}"'))
     assert read_instruments(path)["FEI-Titan-TEM"].as_contract().filestore == meant
     assert dry_run(settings, "FEI-Titan-TEM", share.start, share.end) == ["Titan/x/a.dm3"]
+
+
+async def test_a_session_that_a_newer_release_wrote_of_holds_up_no_other(office, share) -> None:
+    first, hour = office.facts, timedelta(hours=1)
+    then = replace(first, session="file-2", start=first.end, end=first.end + hour)
+    share.write("a.dm3", first.start + hour)
+    await office.state(*first.over())
+    await office.wake()
+    newer = envelop(first.ended(), source="test")
+    headers, payload = encode(newer)
+    headers |= {"ce-type": "nexuslims.session.audited.v1", "ce-id": "newer"}
+    await office.store.append_raw(newer.subject.replace("ended", "audited"), headers, payload)
+    share.write("late.dm3", first.start + 1.1 * hour)
+    share.write("b.dm3", then.start + hour / 2)
+    await office.state(*then.over())
+    async with indexing(office.context, office.kinds) as indexer:
+        await looked_through(indexer)
+        with pytest.raises(UnknownEventError):
+            await indexer.handle(await office.batch())
+    assert current(await office.folded(then)) == ["Titan/b.dm3"]

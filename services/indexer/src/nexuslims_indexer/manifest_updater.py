@@ -221,11 +221,7 @@ class ManifestUpdater:
             if one.session in self._to_compare and self._is_as_stated(one.session, claims):
                 continue
             with about(one.session):
-                try:
-                    await self._decide_one(one, claims, sessions, seen, now)
-                except UndecodableError as error:
-                    log.warning("%s", error)
-                    self.failed[one.session] = error
+                await self._decide_one(one, claims, sessions, seen, now)
 
     async def _gather(
         self, sessions: Sessions, batch: list[Booked]
@@ -246,9 +242,17 @@ class ManifestUpdater:
 
     async def _read_held(self, sessions: Iterable[str]) -> None:
         for session in sessions:
-            if self._tracked.by_token[session].scanned:
-                state = await self._events.sessions.open(session)
+            if self._tracked.by_token[session].scanned and (state := await self._opened(session)):
                 self._evidence.take(session, held(state), paths_of_held(state))
+
+    async def _opened(self, session: str, through: int = 0) -> SessionState | None:
+        """Return the state of a session; None where a newer release wrote of it: it fails alone."""
+        try:
+            return await self._events.sessions.open(session, through=through)
+        except UndecodableError as error:
+            log.warning("%s", error)
+            self.failed[session] = error
+            return None
 
     async def _recognise(self, sessions: Sessions, wanted: Sequence[Booked]) -> None:
         """Find files that only another time takes from their session: they have the same bytes."""
@@ -260,7 +264,8 @@ class ManifestUpdater:
             tracked = self._tracked.by_token[one.session]
             if not tracked.has_files or one.session in self._to_compare:
                 continue
-            state = await self._events.sessions.open(one.session, through=tracked.scanned)
+            if (state := await self._opened(one.session, tracked.scanned)) is None:
+                continue
             files = await in_thread(self._thread, suspects, self._index, state)
             for token, (file, sha256) in files.items():
                 if token in touched or self._evidence.claim(file, sessions).session == one.session:
@@ -349,7 +354,8 @@ class ManifestUpdater:
         tracked = self._tracked.by_token[one.session]
         if tracked.start is None or tracked.instrument is None:
             return None
-        state = await self._events.sessions.open(one.session, through=tracked.scanned)
+        if (state := await self._opened(one.session, tracked.scanned)) is None:
+            return None
         window = Window(tracked.instrument, tracked.start, tracked.end)
         found = await self._found(
             one, claims, sessions=sessions, state=state, window=window, seen=seen, now=now
