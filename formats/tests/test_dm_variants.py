@@ -2,6 +2,7 @@
 
 import math
 
+import h5py
 import numpy as np
 import pytest
 
@@ -104,3 +105,35 @@ def test_a_spectrum_is_dated_by_its_own_acquisition(tmp_path, dm_file, technique
 def test_the_exposure_is_found_where_older_detectors_keep_it(tmp_path, dm_file, tags):
     found = dataset(tmp_path, dm_file, [(4, NM), (4, NM)], tags)
     assert found.metadata["exposure_time"] == {"value": 0.5, "unit": "s"}
+
+
+def dm5(path, code, data, sizes):
+    """Write a DM5 of one image, whose sizes are listed the fastest first."""
+    with h5py.File(path, "w") as file:
+        image = file.create_group("ImageList/[0]/ImageData")
+        image.attrs["DataType"] = code
+        dimensions = image.create_group("Dimensions")
+        for at, size in enumerate(sizes):
+            dimensions.attrs[f"[{at}]"] = size
+        image["Data"] = data
+    return read(path)
+
+
+def test_colours_of_dm5_are_shown_as_such(tmp_path):
+    blue = np.full((3, 4), 0xFF, "<u4")
+    found = dm5(tmp_path / "a.dm5", 23, blue, (4, 3))
+    assert (found.outcome, found.datasets[0].shape) == ("extracted", (3, 4, 4))
+    assert np.asarray(found.pixels(0))[0, 0].tolist() == [0, 0, 255]
+
+
+def test_data_of_dm5_that_are_fewer_than_the_tags_tell_are_named(tmp_path):
+    found = dm5(tmp_path / "a.dm5", 10, np.zeros((2, 4), "u2"), (4, 3))
+    assert (found.outcome, found.datasets[0].shape) == ("partial", (3, 4))
+    assert "takes 12 values" in found.reason
+    assert found.pixels(0) is None
+
+
+def test_half_a_transform_of_dm5_has_its_whole_shape_and_no_picture(tmp_path):
+    found = dm5(tmp_path / "a.dm5", 27, np.zeros((8, 5), "c8"), (8, 8))
+    assert (found.outcome, found.datasets[0].shape) == ("extracted", (8, 8))
+    assert found.pixels(0) is None

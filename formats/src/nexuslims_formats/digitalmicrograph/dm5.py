@@ -1,5 +1,6 @@
 """Gatan DM5: the tags of DigitalMicrograph as HDF5, list entries named ``[0]``, ``[1]``, ..."""
 
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,14 @@ from nexuslims_formats.digitalmicrograph.dm import image_signal, images_of
 from nexuslims_formats.digitalmicrograph.tags import Tree
 from nexuslims_formats.hdf5.lazy import lazy_array
 from nexuslims_formats.hdf5.signature import is_hdf5
-from nexuslims_formats.model import ParsedFile
+from nexuslims_formats.model import ParsedFile, Signal
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
+    import numpy as np
 
-_PIXELS = "data_path"
+_PIXELS = "data"
+_CHANNELS = 4
 _DEEPEST = 32
 
 
@@ -39,16 +42,57 @@ class Dm5Extractor:
         signals = []
         for image in images_of(tree):
             data = image["ImageData"]
-            place = data.pop(_PIXELS, "") if isinstance(data, dict) else ""
-            signal = image_signal(path, "<", image)
-            signals.append(
-                replace(signal, pixels=partial(lazy_array, path, str(place)) if place else None)
-            )
+            stored = data.pop(_PIXELS, {}) if isinstance(data, dict) else {}
+            signals.append(_with_pixels(path, image_signal(path, "<", image), stored))
         return ParsedFile(signals=signals, native=tree, reader=f"dm5 {self.version}")
 
 
+def _with_pixels(path: Path, signal: Signal, stored: Tree) -> Signal:
+    """Return a signal with what opens its data; those that do not fit its sizes are named.
+
+    Parameters
+    ----------
+    path
+        The file.
+    signal
+        As its tags tell it.
+    stored
+        Place, shape and bytes per item of its data; empty if it has none.
+    """
+    shape, place = tuple(stored.get("shape", ())), str(stored.get("place", ""))
+    is_colour = signal.shape == (*shape, _CHANNELS) and stored.get("item_bytes") == _CHANNELS
+    if place and (is_colour or shape == signal.shape):
+        return replace(signal, pixels=partial(_opened, path, place, is_colour=is_colour))
+    is_packed = signal.dtype.startswith("complex")  # half of a Fourier transform
+    if not place or is_packed or math.prod(shape) >= math.prod(signal.shape):
+        return replace(signal, pixels=None)
+    problem = f"the image takes {math.prod(signal.shape)} values, but its data has {shape}"
+    return replace(signal, pixels=None, problems=(*signal.problems, problem))
+
+
+def _opened(path: Path, place: str, *, is_colour: bool) -> "np.ndarray":
+    """Return the data of an image; colours, which are stored as one number, as red, green, blue.
+
+    Parameters
+    ----------
+    path
+        The file.
+    place
+        Where they are in it.
+    is_colour
+        Whether an item is four bytes of colours.
+    """
+    import numpy as np  # noqa: PLC0415 - previews only
+
+    array = lazy_array(path, place)
+    if not is_colour:
+        return array
+    packed = np.ascontiguousarray(array)
+    return packed.view(np.uint8).reshape(*packed.shape, _CHANNELS)[..., [2, 1, 0]]
+
+
 def _tree(group: "h5py.Group", depth: int = 0) -> Tree:
-    """Return a group's attributes and groups as a tag tree, with the path of an image's data."""
+    """Return a group's attributes and groups as a tag tree, with where an image's data are."""
     import h5py  # noqa: PLC0415 - HDF5 only
 
     tree: Tree = {_named(name): _plain(value) for name, value in group.attrs.items()}
@@ -56,7 +100,9 @@ def _tree(group: "h5py.Group", depth: int = 0) -> Tree:
         if isinstance(item, h5py.Group) and depth < _DEEPEST:
             tree[_named(name)] = _tree(item, depth + 1)
         elif name == "Data":
-            tree[_PIXELS] = item.name
+            tree[_PIXELS] = {
+                "place": item.name, "shape": list(item.shape), "item_bytes": item.dtype.itemsize
+            }  # fmt: skip
     return tree
 
 

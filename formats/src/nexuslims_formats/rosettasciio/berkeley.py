@@ -46,7 +46,7 @@ def read_berkeley(path: Path) -> list[dict[str, Any]]:
         groups = list(arrays_below(file))
         if not all(isinstance(group.get("data"), h5py.Dataset) for group in groups):
             return []
-        about = {name: _attributes(file[name]) for name in _ABOUT if name in file}
+        about = {name: attributes_of(file[name]) for name in _ABOUT if name in file}
         return [_part(path, group, about) for group in groups]
 
 
@@ -85,19 +85,38 @@ def _part(path: Path, group: "h5py.Group", about: dict[str, Any]) -> dict[str, A
     dtype = np.dtype(object) if is_text else data.dtype
     return {
         "data": np.broadcast_to(np.zeros((), dtype), data.shape),
-        OPENER: _opener(path, str(data.name)),
-        "axes": [_axis(group, number, size) for number, size in enumerate(data.shape, 1)],
+        OPENER: opener(path, str(data.name)),
+        "axes": [axis_of(group, number, size) for number, size in enumerate(data.shape, 1)],
         "metadata": {"General": {"title": str(group.name).rpartition("/")[2]}},
         "original_metadata": about,
     }
 
 
-def _opener(path: Path, place: str) -> "Callable[[], np.ndarray]":
+def opener(path: Path, place: str) -> "Callable[[], np.ndarray]":
+    """Return what opens an array of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    place
+        Where the array is in it.
+    """
     return lambda: lazy_array(path, place)
 
 
-def _axis(group: "h5py.Group", number: int, size: int) -> dict[str, Any]:
-    """Return an axis; without a calibration where its values are none, or absent."""
+def axis_of(group: "h5py.Group", number: int, size: int) -> dict[str, Any]:
+    """Return an axis; without a calibration where its values are none, or absent.
+
+    Parameters
+    ----------
+    group
+        That of the array.
+    number
+        Of the axis, from 1.
+    size
+        Of the array along it.
+    """
     found: dict[str, Any] = {"size": size, "index_in_array": number - 1, "navigate": False}
     values = group.get(f"dim{number}")
     if not hasattr(values, "shape"):
@@ -116,7 +135,8 @@ def _axis(group: "h5py.Group", number: int, size: int) -> dict[str, Any]:
     return found | {"offset": float(steps[0])} if len(steps) else found
 
 
-def _attributes(group: Any) -> dict[str, Any]:
+def attributes_of(group: Any) -> dict[str, Any]:
+    """Return the attributes of a group as texts, numbers and lists of them."""
     return {str(name): _plain(value) for name, value in group.attrs.items()}
 
 

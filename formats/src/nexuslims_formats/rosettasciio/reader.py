@@ -39,6 +39,7 @@ from nexuslims_formats.rosettasciio.logs import LOGS, read_log
 from nexuslims_formats.rosettasciio.mountains import read_digitalsurf
 from nexuslims_formats.rosettasciio.ncem import in_order, rows_first
 from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
+from nexuslims_formats.rosettasciio.prismatic import read_prismatic
 from nexuslims_formats.rosettasciio.ripple import read_ripple
 from nexuslims_formats.rosettasciio.topspin import with_angles
 from nexuslims_formats.rosettasciio.vendor_fields import plain, vendor_metadata
@@ -220,10 +221,21 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
     module = importlib.import_module(f"rsciio.{name}")
     if name == "pantarhei":
         return _panta_rhei(module, path, lazy=lazy)
-    parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
     if name == "emd":
-        return in_order(path, parts)
+        return _emd(module, path, lazy=lazy)
+    parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
     return _AMENDED.get(name, list)(parts)
+
+
+def _emd(module: Any, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
+    """Read EMD by the library; simulations that lack parameters, which it expects, by us."""
+    try:
+        parts: list[dict[str, Any]] = module.file_reader(str(path), lazy=lazy)
+    except (AttributeError, TypeError):
+        if found := read_prismatic(path):
+            return rows_first(found)
+        raise
+    return in_order(path, parts)
 
 
 def _panta_rhei(module: Any, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
