@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from sqlalchemy import make_url
 from typer.testing import CliRunner, Result
 
 from nexuslims_contracts import subjects
@@ -254,6 +255,26 @@ def test_dead_letters_are_listed_shown_and_retried(call: Call) -> None:
 def test_the_read_model_is_made_anew(call: Call) -> None:
     before = call("sessions", "--json").stdout
     assert "all events up to message 11 of period all" in call("read-model", "rebuild").stderr
+    assert call("sessions", "--json").stdout == before
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("damage", ["no database", "a page of noise", "empty"])
+def test_a_read_model_that_is_no_sound_database_is_set_aside(call: Call, damage: str) -> None:
+    before = call("sessions", "--json").stdout
+    file = Path(make_url(read_settings().read_model_url).database or "")
+    content = file.read_bytes()
+    file.write_bytes(
+        {
+            "no database": b"no database" * 1000,
+            "a page of noise": content[:4096] + b"\xa5" * 4096 + content[8192:],
+            "empty": b"",
+        }[damage]
+    )
+    for ending in ("-wal", "-shm"):
+        Path(f"{file}{ending}").unlink(missing_ok=True)
+    done = call("read-model", "rebuild")
+    assert (done.exit_code, "damaged now" in done.stderr) == (0, damage != "empty")
     assert call("sessions", "--json").stdout == before
 
 

@@ -1,7 +1,8 @@
 """The database of the read model: transactions on the generation that serves."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,6 +101,37 @@ class ProjectionDatabase(Generic[T]):
                 _create(connection, self._layout.tables(1))
                 row = {"id": self._layout.id, "generation": 1, "schema": self._layout.schema}
                 connection.execute(insert(READ_MODEL).values(row))
+
+    def set_aside_if_damaged(self) -> Path | None:
+        """Rename a file that is no sound database: all that the tables hold comes from the events.
+
+        Returns
+        -------
+        Path | None
+            Its new place; None where there was nothing to do.
+
+        Raises
+        ------
+        ReadModelError
+            If it cannot be looked at, or another process writes to it.
+        """
+        if self._file is None or not self._file.exists():
+            return None
+        with closing(sqlite3.connect(self._file)) as connection:
+            try:
+                (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            except sqlite3.OperationalError as error:
+                raise ReadModelError(f"read model {self._file}: {error}; try again") from error
+            except sqlite3.DatabaseError as error:
+                answer = str(error)
+        if answer == "ok":
+            return None
+        self._engine.dispose()
+        damaged = self._file.with_name(f"{self._file.name}.damaged")
+        self._file.replace(damaged)
+        for ending in ("-wal", "-shm"):
+            self._file.with_name(f"{self._file.name}{ending}").unlink(missing_ok=True)
+        return damaged
 
     def is_current(self) -> bool:
         """Tell whether the tables are as this release makes them."""

@@ -88,12 +88,13 @@ def start_over(settings: Settings) -> Repair:
     """
 
     async def act() -> str:
-        if services := read_services(settings.state_path):
-            for name in services:
-                await restart_service(settings, name).act()
-            return f"{', '.join(services)} were restarted, and the console makes it again"
         database = Database(settings.read_model_url)
         try:
+            await asyncio.to_thread(database.set_aside_if_damaged)
+            if services := read_services(settings.state_path):
+                for name in services:
+                    await restart_service(settings, name).act()
+                return f"{', '.join(services)} were restarted, and the console makes it again"
             async with command_context(settings, "console") as context:
                 await asyncio.to_thread(database.prepare)
                 position = await rebuild(context.store, database)

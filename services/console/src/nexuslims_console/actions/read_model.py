@@ -23,6 +23,8 @@ async def _rebuild(settings: Settings) -> Positions:
     archive = ArchiveDatabase(settings.read_model_url)
     try:
         async with command_context(settings, "console") as context:
+            if damaged := await asyncio.to_thread(database.set_aside_if_damaged):
+                say(f"the file was no sound database, and is {damaged} now")
             await asyncio.to_thread(database.prepare)
             positions = await rebuild(context.store, database)
             await asyncio.to_thread(archive.prepare)
