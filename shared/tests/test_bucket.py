@@ -55,6 +55,17 @@ async def test_what_waits_is_kept_with_its_reason(notes: CalendarNotes) -> None:
     assert await notes.held() == {}
 
 
+@pytest.mark.parametrize("value", [b"\xff", b"[[", b"[" * 100_000, b"7", b'{"a": 1}', b'["a", {}]'])
+async def test_a_note_that_cannot_be_read_counts_as_none(value: bytes) -> None:
+    bucket = MemoryBucket()
+    notes = CalendarNotes(bucket)
+    for kind in ("swept", "held", "approved"):
+        await bucket.put(f"{kind}.nemo-1", value)
+    assert await notes.swept("nemo-1") is None
+    assert await notes.held() == {}
+    assert await notes.approved("nemo-1") == frozenset()
+
+
 async def test_an_approval_is_for_once(notes: CalendarNotes) -> None:
     await notes.approve("nemo-1", ["a", "b"])
     await notes.settle("nemo-1", ["b", "c"])

@@ -5,9 +5,12 @@ because so many at once look like a calendar that lost something.
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from nexuslims_contracts.topology import CALENDARS
 from nexuslims_shared.bucket import BrokerBucket, Bucket
@@ -15,10 +18,15 @@ from nexuslims_shared.bucket import BrokerBucket, Bucket
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
+log = logging.getLogger(__name__)
+
+_BUCKET: Final = CALENDARS.name
 _SWEPT: Final = "swept"
 _HELD: Final = "held"
 _APPROVED: Final = "approved"
 _SHARE: Final = 0.25
+_HELD_SESSIONS: Final = TypeAdapter(dict[str, str])
+_APPROVED_SESSIONS: Final = TypeAdapter(frozenset[str])
 
 
 def in_bulk(losses: int, sessions: int, at_most: int) -> bool:
@@ -39,6 +47,9 @@ def in_bulk(losses: int, sessions: int, at_most: int) -> bool:
 class CalendarNotes:
     """Notes about calendars, in a bucket.
 
+    One that cannot be understood counts as none: a calendar is gone over whole again, and what
+    waits for an operator is found again.
+
     Parameters
     ----------
     bucket
@@ -55,8 +66,13 @@ class CalendarNotes:
 
     async def swept(self, calendar: str) -> datetime | None:
         """Return when a calendar was last gone over whole, if it ever was."""
-        kept = await self._bucket.get(f"{_SWEPT}.{calendar}")
-        return datetime.fromisoformat(kept.decode()).astimezone(UTC) if kept else None
+        key = f"{_SWEPT}.{calendar}"
+        kept = await self._bucket.get(key)
+        try:
+            return datetime.fromisoformat(kept.decode()).astimezone(UTC) if kept else None
+        except (ValueError, OverflowError) as error:
+            _warn(key, error)
+            return None
 
     async def note_sweep(self, calendar: str, moment: datetime) -> None:
         """Keep when a calendar was gone over whole.
@@ -81,8 +97,12 @@ class CalendarNotes:
 
     async def held_of(self, calendar: str) -> dict[str, str]:
         """Return the sessions of one calendar that wait for an operator, with the reason."""
-        sessions: dict[str, str] = json.loads(await self._bucket.get(f"{_HELD}.{calendar}") or "{}")
-        return sessions
+        key = f"{_HELD}.{calendar}"
+        try:
+            return _HELD_SESSIONS.validate_json(await self._bucket.get(key) or b"{}")
+        except ValidationError as error:
+            _warn(key, error)
+            return {}
 
     async def hold(self, calendar: str, sessions: Mapping[str, str]) -> None:
         """Keep what waits for an operator, instead of what waited before.
@@ -99,7 +119,12 @@ class CalendarNotes:
 
     async def approved(self, calendar: str) -> frozenset[str]:
         """Return the sessions that an operator approved to withdraw."""
-        return frozenset(json.loads(await self._bucket.get(f"{_APPROVED}.{calendar}") or "[]"))
+        key = f"{_APPROVED}.{calendar}"
+        try:
+            return _APPROVED_SESSIONS.validate_json(await self._bucket.get(key) or b"[]")
+        except ValidationError as error:
+            _warn(key, error)
+            return frozenset()
 
     async def approve(self, calendar: str, sessions: Iterable[str]) -> None:
         """Keep which sessions may be withdrawn, instead of those approved before.
@@ -128,3 +153,7 @@ class CalendarNotes:
         approved = await self.approved(calendar)
         if left := approved & frozenset(sessions):
             await self.approve(calendar, approved - left)
+
+
+def _warn(key: str, error: Exception) -> None:
+    log.warning("the note %s of %s cannot be read, and counts as none: %s", key, _BUCKET, error)
