@@ -21,6 +21,7 @@ from typing import IO
 
 from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event
+from nexuslims_contracts.topology import EVENTS
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.log_identity import settle_identity
@@ -163,6 +164,19 @@ class System:
             if isinstance(item, Recorded) and condition(item):
                 return item
         raise AssertionError("the log ended")
+
+    async def wait_until_handled(self) -> None:
+        """Wait until the services have handled, or given up, all that is in the log."""
+        client = await connect(self.broker.url, name="test")
+        try:
+            jetstream = client.jetstream()
+            while True:
+                infos = await jetstream.consumers_info(EVENTS.name)
+                if not any(one.num_pending or one.num_ack_pending for one in infos):
+                    return
+                await asyncio.sleep(0.05)
+        finally:
+            await client.close()
 
     async def wait_for_status(
         self, sessions: Iterable[str], wanted: Sequence[Status] = tuple(FINAL), after: int = 0

@@ -57,6 +57,7 @@ async def test_forged_and_malformed_messages_do_not_stop_a_session(tmp_path: Pat
                 and item.event.title == "As it was corrected"
             )
         )
+        await system.wait_until_handled()  # a retry closes the letters that there are by then
         after = await system.store.last_sequence()
         await system.append(RetryRequested(session=SESSION, request="after the repair"))
         await system.wait_for_status([SESSION], (Status.COMPLETED,), after=after)

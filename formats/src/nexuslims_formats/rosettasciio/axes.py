@@ -84,8 +84,8 @@ def unevenly(name: str, steps: Any, axis: dict[str, Any]) -> str:
     """
     if len(steps) <= 1 or _line(steps) is not None:
         return ""
-    shown = "its mean step is shown" if axis.get("scale") else "it is shown by points"
-    return f"{_spanned(name, steps, axis)} is not evenly spaced: {shown}"
+    instead = "its mean step is shown" if axis.get("scale") else "it is shown by points"
+    return f"{_spanned(name, steps, axis)} is not evenly spaced: {instead}"
 
 
 def _spanned(name: str, steps: Any, axis: dict[str, Any]) -> str:

@@ -114,8 +114,8 @@ def scanned_as(shape: tuple[int, int], maps_of: Sequence[dict[str, Any]]) -> dic
     maps_of
         The metadata of the maps.
     """
-    told = (one for one in maps_of if scanned_part({}, one) == shape)
-    return next(told, next(iter(maps_of), {}))
+    fitting = (one for one in maps_of if scanned_part({}, one) == shape)
+    return next(fitting, next(iter(maps_of), {}))
 
 
 def _points(stream: "h5py.Group") -> int:
