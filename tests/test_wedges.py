@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 from demo.facility import make_facility
-from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import AsyncRetrying, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from nexuslims_contracts.topology import BUILDER, EVENTS, LEASES
 from nexuslims_shared.context import ServiceContext, service_context
@@ -34,6 +34,10 @@ pytestmark = [pytest.mark.broker, pytest.mark.chaos]
 _NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount something")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _READ_ONLY, _REMOUNT, _DETACH = 1, 32, 2
+
+_RUNS = Retrying(
+    retry=retry_if_result(lambda runs: not runs), wait=wait_fixed(0.1), stop=stop_after_delay(60)
+)
 
 Wedge = Callable[["Facility"], AbstractAsyncContextManager[None]]
 
@@ -76,9 +80,13 @@ def running_facility(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facil
     command = [sys.executable, "-P", "-m", "nexuslims_shared", "-C", str(folder), "up"]
     with (folder / "up.log").open("wb") as log:
         up = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        yield Facility(folder, up)
-        up.terminate()
-        up.wait(60)
+        try:
+            # a look before that would start a broker of its own, and `up` would wait for its end
+            _RUNS(services_run_here, folder / "state")
+            yield Facility(folder, up)
+        finally:
+            up.terminate()
+            up.wait(60)
 
 
 @pytest.fixture
@@ -89,8 +97,7 @@ async def facility(running_facility: Facility, monkeypatch: pytest.MonkeyPatch) 
         if name.startswith("NX_") or name == "NATS_URL":
             monkeypatch.delenv(name)
     assert running_facility.up.poll() is None, log_of(running_facility)
-    state = running_facility.folder / "state"
-    await until(lambda findings: services_run_here(state) and not findings)
+    await until(lambda findings: not findings)
     return running_facility
 
 
