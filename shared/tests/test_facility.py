@@ -1,6 +1,7 @@
 """A broker for the commands of a facility where nothing runs, and one facility for the services."""
 
 import asyncio
+import fcntl
 
 import pytest
 
@@ -92,6 +93,32 @@ async def test_services_wait_for_a_command_and_then_are_alone(settings):
             async with locked_for_services(settings.state_path):
                 pass
         leave.set()
+
+
+async def test_services_do_not_take_who_looks_for_others(settings):
+    state = settings.state_path
+    messages = asyncio.Queue()
+    assert not runs_here(state)
+
+    async def serve():
+        async with locked_for_services(state, messages.put_nowait):
+            pass
+
+    with (state / "up.lock").open("a") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not runs_here(state), "two look at once"
+        async with asyncio.TaskGroup() as group:
+            group.create_task(serve())
+            await messages.get()
+            fcntl.flock(looking, fcntl.LOCK_UN)
+
+
+async def test_who_has_the_lock_and_has_not_written_yet_is_no_service(settings):
+    state = settings.state_path
+    with lock_facility(state):
+        (state / "up.lock").write_text("")
+        assert runs_here(state)
+        assert not services_run_here(state)
 
 
 def test_the_lock_names_the_process_that_has_it(settings):

@@ -24,16 +24,21 @@ _PATIENCE_S: Final = 60.0
 
 def runs_here(state: Path) -> bool:
     """Tell whether a process of this machine runs the facility of a state folder."""
-    try:
-        with lock_facility(state):
-            return False
-    except AlreadyRunningError:
-        return True
+    path = make_folder(state, "NX_STATE_PATH") / _LOCK_FILE
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # who else looks is not in the way
+        except OSError:
+            return True
+        return False
 
 
 def services_run_here(state: Path) -> bool:
     """Tell whether a process of this machine runs the services of a state folder."""
-    return runs_here(state) and not (state / _LOCK_FILE).read_text().endswith(_COMMAND)
+    if not runs_here(state):
+        return False
+    written = (state / _LOCK_FILE).read_text()
+    return bool(written) and not written.endswith(_COMMAND)  # empty: who has it writes that next
 
 
 def process_of_services(state: Path) -> int:
@@ -75,7 +80,10 @@ def lock_facility(state: Path, *, role: str = "") -> Iterator[None]:
         file.truncate(0)
         file.write(f"{os.getpid()}{role}")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            file.truncate(0)
 
 
 @asynccontextmanager
