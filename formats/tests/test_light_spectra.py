@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from formats.tests import light_samples as samples
 from PIL import Image
+from rsciio.delmic import _api as delmic_api
 from rsciio.digitalsurf import file_writer
 
 from nexuslims_formats import read
-from nexuslims_formats.rosettasciio import light, mountains, reader
-from nexuslims_formats.rosettasciio.light import TYPE, delmic
+from nexuslims_formats.rosettasciio import digitalsurf, light, reader
+from nexuslims_formats.rosettasciio.light import delmic
+from nexuslims_formats.rosettasciio.parts import TYPE
 
 
 def only(path):
@@ -186,8 +188,10 @@ def test_of_a_large_delmic_file_the_values_are_not_taken(tmp_path, monkeypatch, 
         physical["ChannelDescription"] = [np.bytes_("Spectrum")]
         physical["ChannelDescription"].attrs["State"] = [112]
         file.create_group("Acquisition0/SVIData")["Company"] = np.bytes_("Delmic")
+    theirs = delmic_api.load_image
     found = read(tmp_path / "a.h5")
     (dataset,) = found.datasets
+    assert delmic_api.load_image is theirs, "others may use the library beside us"
     assert (found.outcome, dataset.dataset_type) == ("extracted", "SpectrumImage")
     assert (dataset.shape, dataset.dtype) == ((4, 5, 16), "uint16")
     assert axis(dataset, 1) == ("X", 5, 100.0, "nm", True)
@@ -213,7 +217,7 @@ def test_of_a_large_surface_the_values_are_passed_over(tmp_path, monkeypatch, na
     values = np.arange(24.0).reshape((4, 6) if names == "yx" else (2, 3, 4))
     path = surface(tmp_path / name, values, names)
     whole = read(path)
-    monkeypatch.setattr(mountains, "_WHOLE_BYTES", 0)
+    monkeypatch.setattr(digitalsurf, "_WHOLE_BYTES", 0)
     headers = read(path)
     assert (whole.outcome, headers.outcome) == ("extracted", "extracted")
     assert whole.datasets == headers.datasets

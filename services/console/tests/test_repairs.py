@@ -18,7 +18,7 @@ def test_a_service_that_is_about_to_be_started_again_is_waited_for() -> None:
 
 
 def test_a_service_that_stands_still_is_ended_and_waited_for() -> None:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     former = {"builder": {"pid": process.pid}}
     looks = iter([former, former, {"builder": _MINE}])
     assert _restart(lambda: next(looks), "builder").endswith("and 4711 took its place")

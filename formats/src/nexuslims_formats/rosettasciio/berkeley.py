@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_formats.errors import LimitExceededError
 from nexuslims_formats.hdf5.lazy import lazy_array
+from nexuslims_formats.rosettasciio.parts import OPENER
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
     import numpy as np
 
-OPENER: Final = "open"
-"""Of a dataset whose array is only opened for a preview: what opens it."""
 GROUP_TYPE: Final = "emd_group_type"
 _ARRAY: Final = 1
 _OTHERS: Final = ("4DSTEM_simulation", "4DSTEM_experiment", "signals")

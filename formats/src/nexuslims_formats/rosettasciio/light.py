@@ -8,12 +8,8 @@ from nexuslims_contracts.datasets import DatasetType
 from nexuslims_formats.errors import UnreadableFileError
 from nexuslims_formats.locales.encodings import decode
 from nexuslims_formats.rosettasciio.axes import unevenly
-from nexuslims_formats.rosettasciio.zspy import UNREAD
+from nexuslims_formats.rosettasciio.parts import DOUBTS, TYPE, UNREAD, replaced
 
-DOUBTS: Final = "doubts"
-"""Key of what is strange about a dataset though all of it was read, in words."""
-TYPE: Final = "dataset_type"
-"""Key of the type of a dataset whose axes do not tell it."""
 _WHOLE_BYTES: Final = 256 << 20
 _PLANE: Final = 2
 _SECONDS_PER_TICK: Final = 1e-7
@@ -144,8 +140,8 @@ def read_delmic(path: Path) -> list[dict[str, Any]]:
     from rsciio.delmic import _api  # noqa: PLC0415 - for files of this kind only
 
     is_large = path.stat().st_size > _WHOLE_BYTES
-    vars(_api)["load_image"] = _without_values if is_large else _values
-    parts: list[dict[str, Any]] = _api.file_reader(str(path))
+    with replaced(_api, "load_image", _without_values if is_large else _values):
+        parts: list[dict[str, Any]] = _api.file_reader(str(path))
     return [{**part, UNREAD: True} if is_large else part for part in map(delmic, parts)]
 
 

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from nexuslims_contracts.units import known_unit
 from nexuslims_formats.locales.encodings import decode
-from nexuslims_formats.rosettasciio.light import DOUBTS
+from nexuslims_formats.rosettasciio.parts import DOUBTS, replaced
 
 LOGS: Final = frozenset({"protochips", "impulse", "dens"})
 """Readers of what a holder measured over time."""
 _HEAD: Final = 1 << 20
-"""Bytes by which the encoding is told: names and notes come first."""
+"""Bytes by which the encoding is recognised: names and notes come first."""
 _UNEVEN: Final = 2.0
 """Of the mean step: a longer one is a pause."""
 _POINT: Final = re.compile(r"\t[-+]?\d+\.\d")
@@ -38,8 +38,8 @@ def read_log(name: str, path: Path) -> list[dict[str, Any]]:
     with path.open("rb") as file:
         _, encoding = decode(file.read(_HEAD), cut=True)
     opened = partial(open, encoding=encoding, errors="backslashreplace")
-    vars(api)["open"] = partial(_with_points, opened) if name == "dens" else opened
-    parts: list[dict[str, Any]] = api.file_reader(str(path))
+    with replaced(api, "open", partial(_with_points, opened) if name == "dens" else opened):
+        parts: list[dict[str, Any]] = api.file_reader(str(path))
     amend = {"protochips": _with_times, "impulse": _named}.get(name, dict)
     return list(map(amend, parts))
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-from nexuslims_formats.rosettasciio.berkeley import OPENER
+from nexuslims_formats.rosettasciio.parts import OPENER
 from nexuslims_formats.rosettasciio.topspin import scanned
 
 _POSITIONS, _PATTERNS = ("r_", "rx", "ry"), ("q_", "qx", "qy")

@@ -1,12 +1,10 @@
 """What NeXus files list beside their data, which rosettasciio gives as datasets of their own."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from nexuslims_formats.rosettasciio.parts import LISTED
 from nexuslims_formats.rosettasciio.vendor_fields import plain
-
-LISTED: Final = "is_listed"
-"""Key of a dataset that only tells where the points of another are."""
 
 
 def without_places(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:

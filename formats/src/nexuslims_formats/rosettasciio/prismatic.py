@@ -13,13 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_formats.quantities import number
-from nexuslims_formats.rosettasciio.berkeley import (
-    OPENER,
-    arrays_below,
-    attributes_of,
-    axis_of,
-    opener,
-)
+from nexuslims_formats.rosettasciio.berkeley import arrays_below, attributes_of, axis_of, opener
+from nexuslims_formats.rosettasciio.parts import OPENER
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]

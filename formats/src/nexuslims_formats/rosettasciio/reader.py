@@ -19,7 +19,8 @@ from nexuslims_formats.model import QUANTITY, Moment, ParsedFile, Signal, Value
 from nexuslims_formats.plain import TextExtractor
 from nexuslims_formats.quantities import Row, mapped, measures
 from nexuslims_formats.rosettasciio.axes import axes_of, uneven, with_positions
-from nexuslims_formats.rosettasciio.berkeley import OPENER, read_berkeley
+from nexuslims_formats.rosettasciio.berkeley import read_berkeley
+from nexuslims_formats.rosettasciio.digitalsurf import read_digitalsurf
 from nexuslims_formats.rosettasciio.kinds import (
     ANYBODYS,
     KINDS,
@@ -27,23 +28,17 @@ from nexuslims_formats.rosettasciio.kinds import (
     is_known,
     kind_of,
 )
-from nexuslims_formats.rosettasciio.light import (
-    DOUBTS,
-    TYPE,
-    read_delmic,
-    read_hamamatsu,
-    read_renishaw,
-)
-from nexuslims_formats.rosettasciio.localised import read_labspec, read_trivista
+from nexuslims_formats.rosettasciio.light import read_delmic, read_hamamatsu, read_renishaw
+from nexuslims_formats.rosettasciio.light_xml import read_labspec, read_trivista
 from nexuslims_formats.rosettasciio.logs import LOGS, read_log
-from nexuslims_formats.rosettasciio.mountains import read_digitalsurf
 from nexuslims_formats.rosettasciio.ncem import in_order, rows_first
-from nexuslims_formats.rosettasciio.nexus import LISTED, without_places
+from nexuslims_formats.rosettasciio.nexus import without_places
+from nexuslims_formats.rosettasciio.parts import DOUBTS, LISTED, OPENER, TYPE, UNREAD
 from nexuslims_formats.rosettasciio.prismatic import read_prismatic
 from nexuslims_formats.rosettasciio.ripple import read_ripple
 from nexuslims_formats.rosettasciio.topspin import with_angles
 from nexuslims_formats.rosettasciio.vendor_fields import plain, vendor_metadata
-from nexuslims_formats.rosettasciio.zspy import UNREAD, read_zspy
+from nexuslims_formats.rosettasciio.zspy import read_zspy
 from nexuslims_formats.sidecars import refuse_odd
 from nexuslims_formats.times import first_moment, moment
 from nexuslims_formats.trees import nested
@@ -161,7 +156,7 @@ def _read(path: Path) -> _Read:
     reasons: list[str] = []
     missing = ""
     for name in modules:
-        for lazy in (True, False):
+        for lazy in (False,) if name in _WHOLE else (True, False):
             if not lazy and path.stat().st_size > _EAGER_BYTES:
                 if not (reasons or missing):
                     reasons = [f"its reader takes it whole, but at most {_EAGER_MIB} MiB"]
@@ -208,12 +203,8 @@ def _parts(name: str, path: Path, *, lazy: bool) -> list[dict[str, Any]]:
         return rows_first(found)
     importlib.import_module("rsciio")
     _log_as_we_do()
-    if name in _OURS:
-        return _OURS[name](path)
-    if name in _WHOLE:
-        if lazy:
-            raise NotImplementedError
-        return _WHOLE[name](path)
+    if ours := _OURS.get(name) or _WHOLE.get(name):
+        return ours(path)
     if name in LOGS:
         return read_log(name, path)
     if name == "ripple":

@@ -13,17 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from nexuslims_formats.errors import LimitExceededError, UnreadableFileError
+from nexuslims_formats.rosettasciio.parts import UNREAD, Part
 
 if TYPE_CHECKING:
     import numpy as np
 
-Part: TypeAlias = dict[str, Any]
-"""A dataset, as rosettasciio gives it."""
-UNREAD: Final = "headers_only"
-"""Marks a part whose data are not there."""
 _MEMBERS: Final = 200_000
 _ATTRIBUTE_BYTES: Final = 16 << 20
 _DATA_BYTES: Final = 256 << 20

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nexuslims_formats.errors import UnreadableFileError
-from nexuslims_formats.rosettasciio.zspy import UNREAD
+from nexuslims_formats.rosettasciio.parts import UNREAD
 
 _WHOLE_BYTES: Final = 64 << 20
 _COMPRESSED: Final = "DSCOMPRESSED"

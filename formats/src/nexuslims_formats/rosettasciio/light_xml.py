@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
+from nexuslims_formats.rosettasciio.parts import replaced
+
 _NUMBERS: Final = re.compile(r"\s*[-+]?\d[-+\d.,eE|;\s]*")
 _SEPARATOR: Final = re.compile(r"[|;\s]+")
 _COMMA: Final = re.compile(r"(?<=\d),(?=\d)")
@@ -88,12 +90,12 @@ def read_labspec(path: Path) -> list[dict[str, Any]]:
     """
     from rsciio.jobinyvon import _api  # noqa: PLC0415 - for files of this kind only
 
-    vars(_api)["ET"] = _Trees()
     found = _api.JobinYvonXMLReader(path)
-    found.parse_file()
-    found.get_original_metadata()
-    found.get_axes()
-    found.get_data()
+    with replaced(_api, "ET", _Trees()):
+        found.parse_file()
+        found.get_original_metadata()
+        found.get_axes()
+        found.get_data()
     dates = found.original_metadata["date"]
     acquired = dates.pop("Acquired", None)  # the library takes two words only
     found.map_metadata()
@@ -121,6 +123,6 @@ def read_trivista(path: Path) -> list[dict[str, Any]]:
     """
     from rsciio.trivista import _api  # noqa: PLC0415 - for files of this kind only
 
-    vars(_api)["ET"] = _Trees()
-    parts: list[dict[str, Any]] = _api.file_reader(str(path))
+    with replaced(_api, "ET", _Trees()):
+        parts: list[dict[str, Any]] = _api.file_reader(str(path))
     return parts
