@@ -10,6 +10,7 @@ from nexuslims_contracts.envelope import Recorded, envelop
 from nexuslims_contracts.events import Event, SessionEnded, SessionRevised, SessionStarted
 from nexuslims_contracts.testing import SessionEvents
 from nexuslims_shared.session.follow import FollowedSessions
+from nexuslims_shared.session.sharing import SharedParts
 from nexuslims_shared.session.state import fold
 from nexuslims_shared.store.memory import MemoryEventStore
 from nexuslims_shared.store.port import EVERYTHING, Unreadable, read_session
@@ -84,6 +85,15 @@ async def test_what_sessions_have_in_common_is_held_once() -> None:
     assert isinstance(ends[1], SessionEnded)
     assert ends[0].instrument is ends[1].instrument
     assert ends[0].model_fields_set is ends[1].model_fields_set
+
+
+def test_times_of_the_same_offset_have_one_zone() -> None:
+    read = [SessionEnded.model_validate_json(one.model_dump_json()) for one in (ONE.ended(),) * 2]
+    assert read[0].start.tzinfo is not read[1].start.tzinfo
+    parts = SharedParts()
+    first, second = map(parts.share, read)
+    assert first.start.tzinfo is second.end.tzinfo
+    assert [first, second] == read
 
 
 async def test_two_that_catch_up_at_once_read_the_log_once() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nexuslims_contracts.events import Project
-from nexuslims_harvester import watch
+from nexuslims_harvester import toml_parts, watch
 from nexuslims_harvester.calendar import CalendarEntry, EntryProblem, Window
 from nexuslims_harvester.consent import ConsentReader
 from nexuslims_harvester.errors import CalendarUnavailableError
@@ -232,6 +232,35 @@ def test_odd_json_gives_problems_that_can_be_written(facility, content: bytes) -
     for one in problems:
         assert isinstance(one, EntryProblem)
         assert str(one).encode()
+
+
+def test_a_long_file_is_read_in_parts(facility, monkeypatch) -> None:
+    monkeypatch.setattr(toml_parts, "TABLES", 2)
+    people = {"user": '"ada"', "collaborators": '["bob"]'}
+    content = "".join(session(id=f'"{number}"', **people) for number in range(5))
+    content += session(id='" 1"')
+    entries = parse_entries(TOML, content.encode(), facility)
+    assert [one.id for one in entries[:-1]] == ["0", "1", "2", "3", "4"]
+    assert entries[-1] == EntryProblem(
+        "session 1", "number 6 has the id of an earlier one: give it another"
+    )
+    assert len({id(one.user) for one in entries[:-1]}) == 1, "each person is held once"
+    assert len({id(one.collaborators[0]) for one in entries[:-1]}) == 1
+
+
+def test_a_purpose_may_look_like_a_table(facility, monkeypatch) -> None:
+    monkeypatch.setattr(toml_parts, "TABLES", 1)
+    content = session(purpose='"""as in\n[[session]]\nbelow"""') + session(id='"2"')
+    first, second = parse_entries(TOML, content.encode(), facility)
+    assert (first.purpose, second.id) == ("as in\n[[session]]\nbelow", "2")
+
+
+def test_a_table_that_is_nested_too_deeply_is_its_own_problem(facility) -> None:
+    deep = '{"a": ' * 600 + "1" + "}" * 600
+    content = f'{{"session": [{{"id": "1", "title": {deep}}}, {{"id": "2"}}]}}'.encode()
+    first, second = parse_entries(Path("calendar.json"), content, facility)
+    assert first == EntryProblem("session 1", "it is nested too deeply: correct it")
+    assert second.entry == "session 2"
 
 
 @pytest.fixture

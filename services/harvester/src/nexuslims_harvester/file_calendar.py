@@ -3,8 +3,8 @@
 import asyncio
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from nexuslims_harvester.calendar import CalendarEntry, Entries, EntryProblem, W
 from nexuslims_harvester.consent import ConsentReader
 from nexuslims_harvester.errors import CalendarUnavailableError
 from nexuslims_harvester.text import readable
+from nexuslims_harvester.toml_parts import parse_in_parts
 from nexuslims_harvester.watch import WatchedFile
 from nexuslims_shared.instruments import InstrumentEntry
 from nexuslims_shared.people import Person
@@ -26,7 +27,11 @@ from nexuslims_shared.settings import Settings
 
 class _Strict(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", coerce_numbers_to_str=True, str_strip_whitespace=True
+        frozen=True,
+        extra="forbid",
+        coerce_numbers_to_str=True,
+        str_strip_whitespace=True,
+        cache_strings="keys",  # the pages of those of a calendar of years could not be given back
     )
 
 
@@ -168,38 +173,71 @@ def parse_entries(path: Path, content: bytes, facility: Facility) -> Entries:
     """
     try:
         text = content.decode("utf-8-sig")
-        document = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-        document = readable(document)
+        if path.suffix.lower() == ".json":
+            return _read_documents(path, [json.loads(text)], facility)
+        try:
+            return _read_documents(path, parse_in_parts(text), facility)
+        except tomllib.TOMLDecodeError:
+            return _read_documents(path, [tomllib.loads(text)], facility)
     except (ValueError, RecursionError) as error:
         return [EntryProblem(path.name, f"it cannot be read: {error}: correct the file")]
-    if not isinstance(document, Mapping) or not isinstance(document.get("session", []), list):
-        return [EntryProblem(path.name, "it must be a list of [[session]] tables: correct it")]
-    entries = _read_tables(document.get("session", []), facility)
-    if unknown := sorted(document.keys() - {"session"}):
-        reason = f"it has sessions only, as [[session]] tables: correct {unknown[0]!r}"
-        entries.append(EntryProblem(path.name, reason))
-    return entries
 
 
-def _read_tables(tables: Sequence[object], facility: Facility) -> Entries:
-    entries: Entries = []
-    seen: set[str] = set()
-    for number, table in enumerate(tables, start=1):
-        given = str(table.get("id", "")).strip() if isinstance(table, Mapping) else ""
-        label = f"session {given}" if given else f"session number {number}"
-        if given in seen:
-            reason = f"number {number} has the id of an earlier one: give it another"
-            entries.append(EntryProblem(label, reason))
-            continue
+def _read_documents(path: Path, documents: Iterable[object], facility: Facility) -> Entries:
+    reader, unknown = _TableReader(facility), set[str]()
+    for document in documents:
+        tables = document.get("session", []) if isinstance(document, Mapping) else None
+        if not isinstance(document, Mapping) or not isinstance(tables, list):
+            return [EntryProblem(path.name, "it must be a list of [[session]] tables: correct it")]
+        for table in tables:
+            reader.read(table)
+        unknown |= document.keys() - {"session"}
+    if unknown:
+        named = readable(min(unknown))
+        reason = f"it has sessions only, as [[session]] tables: correct {named!r}"
+        reader.entries.append(EntryProblem(path.name, reason))
+    return reader.entries
+
+
+class _TableReader:
+    """The entries of tables, one after the other."""
+
+    def __init__(self, facility: Facility) -> None:
+        self.entries: Entries = []
+        self._facility = facility
+        self._count = 0
+        self._ids: set[str] = set()
+        self._people: dict[Person, Person] = {}
+
+    def read(self, table: object) -> None:
+        """Add the entry of one more table, or what is wrong with it."""
+        self._count += 1
+        given = readable(str(table.get("id", "")).strip()) if isinstance(table, Mapping) else ""
+        label = f"session {given}" if given else f"session number {self._count}"
+        if given in self._ids:
+            reason = f"number {self._count} has the id of an earlier one: give it another"
+            self.entries.append(EntryProblem(label, reason))
+            return
         if given:
-            seen.add(given)
-        entries.append(_read_entry(label, table, facility))
-    return entries
+            self._ids.add(given)
+        entry = _read_entry(label, table, self._facility)
+        self.entries.append(self._sharing(entry) if isinstance(entry, CalendarEntry) else entry)
+
+    def _sharing(self, entry: CalendarEntry) -> CalendarEntry:
+        """Return an entry with the people of earlier ones: the same few are there for years."""
+        people = self._people
+        return replace(
+            entry,
+            user=people.setdefault(entry.user, entry.user) if entry.user else None,
+            collaborators=tuple(people.setdefault(one, one) for one in entry.collaborators),
+        )
 
 
 def _read_entry(label: str, table: object, facility: Facility) -> CalendarEntry | EntryProblem:
     try:
-        session = SessionTable.model_validate(table)
+        session = SessionTable.model_validate(readable(table))
+    except RecursionError:
+        return EntryProblem(label, "it is nested too deeply: correct it")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "table"

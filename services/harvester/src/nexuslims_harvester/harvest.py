@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from nexuslims_contracts.text import counted
@@ -190,10 +191,10 @@ class Harvest:
         await self._notes.settle(self.calendar, {one.session for one in statements} - held.keys())
         if held:
             problems.append(_explain_held(self.calendar, held))
-        usable = {
+        usable = (
             f"session {name}" for one in entries for name in (one.id, one.session(self.calendar))
-        }
-        await self._report(problems, usable | {_HELD} if not held else usable)
+        )
+        await self._report(problems, usable if held else chain([_HELD], usable))
         if not problems:
             self._note_vanished(mine, listed, window)
 
@@ -330,11 +331,14 @@ class Harvest:
         """
         letters, prefix = self._context.dead_letters, f"calendar {self.calendar}, "
         now = {(one.entry, one.problem) for one in problems}
-        named = {one.entry for one in problems} | set(in_order)
-        async for letter in letters.read():
+        lying = [
+            one
+            async for one in letters.read()
+            if one.consumer == CONSUMER and one.subject.startswith(prefix)
+        ]
+        named = {one.entry for one in problems} | set(in_order) if lying else set()
+        for letter in lying:
             entry = letter.subject.removeprefix(prefix)
-            if letter.consumer != CONSUMER or entry == letter.subject:
-                continue
             if (entry, letter.reason) in now:
                 now.discard((entry, letter.reason))
             elif entry in named:

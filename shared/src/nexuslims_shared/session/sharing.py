@@ -1,6 +1,7 @@
 """Holding what many events have in common once, for who holds events of all sessions."""
 
 import sys
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
 from nexuslims_contracts.calendars import Instrument
@@ -10,7 +11,7 @@ _Model = TypeVar("_Model", bound=ContractModel)
 
 
 class SharedParts:
-    """Texts, instruments and sets of names that are equal, each held once.
+    """Texts, instruments, offsets from UTC and sets of names that are equal, each held once.
 
     A decoded event has its own of each: 3 KB of the 5 KB that what a calendar says of a session
     takes.
@@ -19,6 +20,7 @@ class SharedParts:
     def __init__(self) -> None:
         self._instruments: dict[Instrument, Instrument] = {}
         self._names: dict[frozenset[str], set[str]] = {}
+        self._offsets: dict[timedelta, tzinfo] = {}
 
     def share(self, model: _Model) -> _Model:
         """Return an equal model that has in common with others what it can.
@@ -39,6 +41,8 @@ class SharedParts:
         match value:
             case str():
                 return sys.intern(value)
+            case datetime(tzinfo=tzinfo() as zone) if (offset := value.utcoffset()) is not None:
+                return value.replace(tzinfo=self._offsets.setdefault(offset, zone))
             case Instrument():
                 known = self._instruments.get(value)
                 return known or self._instruments.setdefault(value, self.share(value))
