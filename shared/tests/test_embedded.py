@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nexuslims_shared import embedded
+from nexuslims_shared.broker import connect
 from nexuslims_shared.embedded import StartingBroker, start_embedded
 from nexuslims_shared.errors import TopologyError
 
@@ -51,6 +52,36 @@ def test_a_killed_broker_starts_again(tmp_path: Path) -> None:
     second = start_embedded(tmp_path, port=first.port)
     assert second.port == first.port
     second.stop()
+
+
+@pytest.mark.broker
+async def test_streams_of_a_release_without_accounts_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "broker"
+    former, address = _start_without_accounts(folder)
+    client = await connect(address, name="former", wait=False)
+    await client.jetstream().add_stream(name="KEPT", subjects=["kept.>"])
+    await client.jetstream().publish("kept.one", b"still here")
+    await client.close()
+    former.terminate()
+    former.communicate()
+    for _ in range(2):
+        broker = start_embedded(tmp_path)
+        client = await connect(broker.url, name="later", wait=False)
+        message = await client.jetstream().get_msg("KEPT", 1)
+        assert message.data == b"still here"
+        await client.close()
+        broker.stop()
+
+
+def _start_without_accounts(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    former = subprocess.Popen(
+        [embedded.find_server(), "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", str(folder)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    listening = "Listening for client connections on"
+    line = next(line for line in former.stderr or () if listening in line)
+    return former, f"nats://{line.split()[-1]}"
 
 
 def test_the_server_collects_garbage_less_often_unless_the_environment_says_otherwise(

@@ -124,17 +124,26 @@ class Caller:
             "verbose": False,
             "pedantic": False,
         }
+        self.heard: set[str] = set()
         self._send(f"CONNECT {json.dumps(proof)}\r\n")
-        assert not self._answers()
+        assert not self.errors()
 
     def refused(self, form: str, names: Sequence[str]) -> set[str]:
         """Ask for everything in one go, and return the names that were refused."""
         self._send("".join(form.format(name, number) for number, name in enumerate(names)))
-        matches = [REFUSAL.match(line.decode()) for line in self._answers()]
+        matches = [REFUSAL.match(line.decode()) for line in self.errors()]
         assert all(matches)
         return {match[1] for match in matches if match}
 
-    def _answers(self) -> list[bytes]:
+    def ask(self, question: str, body: str, answered_on: Sequence[str], inbox: str) -> None:
+        """Ask the same with each subject as the one to answer on, and wait for an answer."""
+        subjects = (*answered_on, last := f"{inbox}.{len(self.heard)}.last")
+        self._send(f"SUB {inbox}.> 1\r\n")
+        self._send("".join(f"PUB {question} {one} {len(body)}\r\n{body}\r\n" for one in subjects))
+        while last not in self.heard:
+            self.errors()  # the server itself refuses to answer on subjects of acknowledgements
+
+    def errors(self) -> list[bytes]:
         """Return the errors that came until now."""
         self._send("PING\r\n")
         lines = []
@@ -143,6 +152,7 @@ class Caller:
             if line.startswith(b"-ERR"):
                 lines.append(line)
             elif line.startswith((b"MSG", b"HMSG")):
+                self.heard.add(line.split()[1].decode())
                 self._lines.read(int(line.split()[-1]) + 2)
             elif line.startswith(b"PING"):
                 self._send("PONG\r\n")
@@ -192,6 +202,42 @@ def test_whatever_is_outside_a_users_rights_is_refused(broker: EmbeddedBroker) -
     assert refused > 1_000
 
 
+QUESTIONS = {
+    "$JS.API.DIRECT.GET.NEXUS_EVENTS": '{"seq": 1}',  # 404, without a body, is the answer
+    "$JS.API.STREAM.INFO.NEXUS_EVENTS": "",
+    "$JS.API.CONSUMER.MSG.NEXT.NEXUS_EVENTS.extractor": '{"no_wait": true}',
+    "$KV.NEXUS_READERS.key": "",
+    "$JS.API.INFO": "",
+}
+"""The broker answers by itself, on whatever subject it is asked to, whoever may publish there."""
+
+
+async def test_no_answer_does_what_its_asker_may_not(broker: EmbeddedBroker) -> None:
+    client = await connect(broker.url, name="operator", wait=False)
+    await provision(client.jetstream())
+    names = {one.config.name for one in await client.jetstream().streams_info()}
+    listener = Caller(broker, read_seed(broker.credentials, OPERATOR))
+    assert not listener.refused("SUB {} {}\r\n", [">"])
+    keys = inboxes(broker)
+    for user, inbox in keys.items():
+        rights = rights_of(user, inbox)
+        caller = Caller(broker, read_seed(broker.credentials, user))
+        outside = [one for one in sendings(keys) if not may_send(rights, one)]
+        for question, body in QUESTIONS.items():
+            if may_send(rights, question):
+                caller.ask(question, body, outside, inbox)
+        assert not listener.errors()
+        allowed = (*rights.publish, *ITS_OWN)
+        assert not [one for one in listener.heard if not is_within(allowed, one)]
+        listener.heard.clear()
+        caller.close()
+    assert {one.config.name for one in await client.jetstream().streams_info()} == names
+    await client.close()
+    listener.close()
+
+
+ITS_OWN = ("_R_.>", "$JS.EVENT.>")
+"""Where the server publishes answers between accounts, and what happens to streams."""
 MAY_READ = (
     "NEXUS_EVENTS",
     "NEXUS_EVENTS_2026-07",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from nexuslims_shared.accounts.access import with_seed
-from nexuslims_shared.accounts.configuration import authorization
+from nexuslims_shared.accounts.configuration import ACCOUNT, authorization
 from nexuslims_shared.accounts.keys import make_keys, read_seed
 from nexuslims_shared.accounts.rights import OPERATOR, USERS
 from nexuslims_shared.broker_address import BROKER_FILE, running_on
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 Say: TypeAlias = Callable[[str], None]
 
 _CREDENTIALS: Final = "credentials"
+_NO_ACCOUNT: Final = "$G"
+"""Where nats-server keeps the streams of users without an account."""
 _REPORT_S: Final = 5.0
 _STOP_S: Final = 60.0
 _END_S: Final = 10.0
@@ -261,6 +263,7 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
     with _claim(home) as claim, (home / "server.log").open("ab") as output:
         for stale in home.glob("*.ports"):
             stale.unlink()
+        _move_streams(home / "jetstream")
         process = subprocess.Popen(  # noqa: S603 - our own binary and configuration
             [binary, "-c", str(_configure(home, port, sync_interval))],
             stdout=output,
@@ -271,6 +274,13 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - one call into the kernel, no locks
         )
     return StartingBroker(process, home, state)
+
+
+def _move_streams(store: Path) -> None:
+    """Give the streams of releases without accounts to the account that has them now."""
+    former, now = store / _NO_ACCOUNT, store / ACCOUNT
+    if former.exists() and not now.exists():
+        former.rename(now)
 
 
 def _environment() -> dict[str, str]:
