@@ -2,14 +2,17 @@
 
 import asyncio
 
+import nats.errors
 import nats.js.errors
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from nats.js.kv import KeyValue
 
 from nexuslims_contracts.topology import LEASES
+from nexuslims_shared import leases as module
 from nexuslims_shared.errors import LeaseLostError
-from nexuslims_shared.leases import BucketLeases, Leases, MemoryLeases
+from nexuslims_shared.leases import BucketLeases, Leases, MemoryLeases, ensure_held
 from nexuslims_shared.testing.leases import LeasesBehaviour
 
 
@@ -77,3 +80,28 @@ async def test_a_lost_lease_ends_the_work_and_is_left_to_its_holder(jetstream) -
     with pytest.raises(LeaseLostError):
         await work()
     assert (await bucket.get("file-1")).value == b"somebody else"
+
+
+@pytest.mark.broker
+async def test_a_lease_that_cannot_be_renewed_ends_by_its_own_clock(jetstream, monkeypatch) -> None:
+    """The broker may have forgotten it, and let others have it, while it does not answer us."""
+
+    async def silent(*args: object, **named: object) -> int:
+        raise nats.errors.TimeoutError
+
+    monkeypatch.setattr(KeyValue, "update", silent)
+    with pytest.raises(LeaseLostError, match="file-1"):
+        async with BucketLeases(jetstream, renewal=0.01, lasts=0.1).hold("file-1"):
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("jump", [(16.0, 0.0), (0.0, 16.0), (16.0, -1e9)])
+async def test_who_was_stopped_for_too_long_does_not_go_on(monkeypatch, jump) -> None:
+    """Stopped alone, with the machine, or while its clock was set back."""
+    async with MemoryLeases(lasts=15).hold("file-1"), MemoryLeases().hold("file-2"):
+        ensure_held()
+        steady, day = module._clocks()
+        monkeypatch.setattr(module, "_clocks", lambda: (steady + jump[0], day + jump[1]))
+        with pytest.raises(LeaseLostError, match="file-1"):
+            await asyncio.to_thread(ensure_held)
+    ensure_held()

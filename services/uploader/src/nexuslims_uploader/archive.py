@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from nexuslims_shared.artifacts import keep_aside, resolve
 from nexuslims_shared.errors import ArtifactError
+from nexuslims_shared.leases import ensure_held
 from nexuslims_shared.settings import Settings
 from nexuslims_uploader.catalogue import FOLDER, MONTHS, Catalogue, CatalogueError, Entry, Page
 from nexuslims_uploader.catalogue_migration import forget_former, former_entries, take_over
@@ -252,11 +253,16 @@ class ArchiveDestination:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the archive for this thread; a lock of a dead process is none."""
+        """Hold the archive for this thread; a lock of a dead process is none.
+
+        A process that was stopped on the way here has nothing to do here any more; one that was
+        stopped further on has the lock, and whoever does its work comes after it.
+        """
         folder = self._records / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            ensure_held()
             self._take_over_former()
             yield
 

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from nexuslims_contracts.text import counted
 from nexuslims_shared.consume import growing_delay
+from nexuslims_shared.errors import LeaseError
 from nexuslims_shared.telemetry.metrics import (
     BREAKER_OPEN,
     DESTINATION_AWAY,
@@ -166,7 +167,7 @@ async def _attempt(
         return await work()
     except (PermanentUploadError, TransientUploadError) as error:
         return error
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, LeaseError):
         raise
     except Exception as error:
         log.exception("destination %s failed in a way it should not", destination)

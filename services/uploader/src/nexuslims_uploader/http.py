@@ -20,6 +20,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from nexuslims_shared.leases import ensure_held
 from nexuslims_shared.network import Network, tls_context
 from nexuslims_shared.settings import read
 from nexuslims_uploader.answers import asked_for, error_text, is_page, quoted
@@ -156,6 +157,8 @@ class Api:
             If we are not let in, or the server is elsewhere.
         RefusedError
             If the request is not accepted.
+        LeaseLostError
+            If the work may be another process's by now.
         """
         may_repeat = method != "POST" if repeatable is None else repeatable
         async for attempt in AsyncRetrying(
@@ -303,6 +306,7 @@ class Api:
     async def _exchange(
         self, asked: str, session: str, method: str, path: str, content: Mapping[str, Any]
     ) -> httpx.Response:
+        ensure_held()
         limit = (self._client.timeout.read or _CONNECT_S) * _WHOLE_EXCHANGE
         try:
             async with asyncio.timeout(limit):

@@ -5,14 +5,23 @@ What a destination answers becomes an event. What is still to do is decided from
 """
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from nexuslims_contracts.envelope import Envelope, Recorded, envelop
 from nexuslims_contracts.events import RecordCurated, RecordUploaded, UploadPlan
 from nexuslims_shared.consume import RetryLater
-from nexuslims_shared.errors import ArtifactError, ConflictError, LeaseError
+from nexuslims_shared.errors import (
+    ArtifactError,
+    ConflictError,
+    LeaseError,
+    LeaseLostError,
+    StoreError,
+)
 from nexuslims_shared.leases import Leases, MemoryLeases
 from nexuslims_shared.service import ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
@@ -24,7 +33,12 @@ from nexuslims_uploader.curation import (
 )
 from nexuslims_uploader.decide import Append, Upload, Wait, Withdraw, next_action
 from nexuslims_uploader.destination import Destination, RecordToUpload
-from nexuslims_uploader.destination_calls import RETRY_AFTER_OTHERS, DestinationCalls
+from nexuslims_uploader.destination_calls import (
+    LONGEST_WAIT_FOR_OTHERS,
+    LOOK_AGAIN_AFTER,
+    RETRY_AFTER_OTHERS,
+    DestinationCalls,
+)
 from nexuslims_uploader.errors import EditedError
 from nexuslims_uploader.guarded_calls import Deferred, GuardedCalls
 from nexuslims_uploader.observed_calls import observed
@@ -95,10 +109,14 @@ class Uploader:
         RetryLater
             If a destination does not answer, or another uploader is at work on the session.
         """
-        session = batch[-1].event.session
+        cause, asked = batch[-1], set[str]()
         try:
-            async with self._leases.hold(session):
-                await self._handle(batch[-1])
+            try:
+                async with self._leases.hold(cause.event.session):
+                    await self._handle(cause, asked)
+            except LeaseLostError:
+                await self._ask_again(cause, asked)
+                raise
         except LeaseError as error:
             raise RetryLater(RETRY_AFTER_OTHERS, str(error)) from error
 
@@ -135,8 +153,55 @@ class Uploader:
                 for event in await self._with_news(events, state):
                     await self._append_event(event, state, None)
 
-    async def _handle(self, cause: Recorded) -> None:
-        """Do one action after the other, each decided from the events so far."""
+    async def _ask_again(self, cause: Recorded, asked: Iterable[str]) -> None:
+        """Ask destinations that may have got an older record than the one they are stated to have.
+
+        Who was stopped in the middle of a call finishes it when it wakes up, though another
+        uploader was at the same place meanwhile, and has stated so.
+
+        Parameters
+        ----------
+        cause
+            An event of the session.
+        asked
+            The destinations that were called under a lease that was lost.
+        """
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((LeaseError, StoreError)),
+            wait=wait_fixed(LOOK_AGAIN_AFTER),
+            stop=stop_after_delay(LONGEST_WAIT_FOR_OTHERS),
+            reraise=True,
+        ):
+            with attempt:
+                async with self._leases.hold(cause.event.session):
+                    await self._restore(cause, asked)
+
+    async def _restore(self, cause: Recorded, asked: Iterable[str]) -> None:
+        """Bring the current record where an event says it is, or take it away where one says so."""
+        reader = RecordReader(self._records)
+        for name in asked:
+            state = await self._open(cause.event.session, cause.sequence)
+            upload = state.uploads.get(name)
+            if state.withdrawn:
+                action: Upload | Withdraw = Withdraw(name)
+            elif state.may_upload and upload and isinstance(upload.event, RecordUploaded):
+                action = Upload(name)
+            else:
+                continue  # what is due there is not stated yet, and will be done
+            for event in await self._perform(action, state, reader, {}):
+                if still := after_conflict(event, state):
+                    await self._append_event(still, state, cause.envelope)
+
+    async def _handle(self, cause: Recorded, asked: set[str]) -> None:
+        """Do one action after the other, each decided from the events so far.
+
+        Parameters
+        ----------
+        cause
+            The event that is handled.
+        asked
+            Is given the names of the destinations that are called.
+        """
         reader = RecordReader(self._records)
         waiting: dict[str, timedelta | None] = {}
         through = cause.sequence
@@ -151,6 +216,7 @@ class Uploader:
                 case Append(event=event):
                     events = (event,)
                 case action:
+                    asked.add(action.destination)
                     events = await self._perform(action, state, reader, waiting)
             for event in await self._with_news(events, state):
                 through = await self._append_event(event, state, cause.envelope)
