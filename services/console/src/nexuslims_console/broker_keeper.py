@@ -5,8 +5,9 @@ what it answers to questions looks well (measured 2026-11, nats-server 2.15). Re
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
@@ -54,9 +55,10 @@ async def broker_at_work(
     if settings.nats_url:
         yield
         return
-    current = [await start_embedded_beside(settings.state_path, say=say)]
+    starting = partial(start_embedded_beside, periods=settings.has_periods, say=say)
+    current = [await starting(settings.state_path)]
     keeping = (
-        asyncio.create_task(_restart_when_ended(current, say)),
+        asyncio.create_task(_restart_when_ended(current, starting, say)),
         asyncio.create_task(_end_when_sick(settings, current, say, look_every, silent_for)),
     )
     try:
@@ -66,7 +68,9 @@ async def broker_at_work(
         await in_thread(current[0].stop)
 
 
-async def _restart_when_ended(current: list[EmbeddedBroker], say: Say) -> None:
+async def _restart_when_ended(
+    current: list[EmbeddedBroker], starting: Callable[..., Awaitable[EmbeddedBroker]], say: Say
+) -> None:
     """Start the broker again, on the same port, whenever it ends."""
     while True:
         broker = current[0]
@@ -78,7 +82,7 @@ async def _restart_when_ended(current: list[EmbeddedBroker], say: Say) -> None:
             before_sleep=lambda state: say(str(state.outcome and state.outcome.exception())),
         ):
             with attempt:
-                current[0] = await start_embedded_beside(broker.state, port=broker.port, say=say)
+                current[0] = await starting(broker.state, port=broker.port)
         say("the broker is back")
 
 

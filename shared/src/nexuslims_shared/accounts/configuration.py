@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from nexuslims_shared.accounts.access import inboxes_of
-from nexuslims_shared.accounts.rights import OPERATOR, rights_of
+from nexuslims_shared.accounts.rights import OPERATOR, Rights, rights_of
 
 ACCOUNT: Final = "NEXUS"
 """The account that has the streams."""
@@ -23,16 +23,20 @@ _ANSWERED_OFTEN: Final = ("$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.DIRECT.GET.")
 """Questions that one message does not answer."""
 
 
-def authorization(public_keys: Mapping[str, str]) -> str:
+def authorization(public_keys: Mapping[str, str], *, periods: bool = False) -> str:
     """Return the blocks ``authorization`` and ``accounts``: only these users are let in.
 
     Parameters
     ----------
     public_keys
         The key of each user, by name.
+    periods
+        Whether the log has periods, whose streams a service creates.
     """
     accounts = {
-        user.upper(): _account(user, key) for user, key in public_keys.items() if user != OPERATOR
+        user.upper(): _account(key, rights_of(user, inboxes_of(key), periods=periods))
+        for user, key in public_keys.items()
+        if user != OPERATOR
     }
     imported = {one["service"]["subject"] for each in accounts.values() for one in each["imports"]}
     accounts[ACCOUNT] = {
@@ -44,8 +48,7 @@ def authorization(public_keys: Mapping[str, str]) -> str:
     return f"authorization {{\n  timeout: {_PATIENCE_S}\n}}\naccounts {{\n{texts}\n}}\n"
 
 
-def _account(user: str, public_key: str) -> dict[str, Any]:
-    rights = rights_of(user, inboxes_of(public_key))
+def _account(public_key: str, rights: Rights) -> dict[str, Any]:
     permissions = {
         "publish": {"allow": rights.publish, "deny": rights.denied},
         "subscribe": {"allow": rights.subscribe},

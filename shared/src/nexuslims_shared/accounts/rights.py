@@ -65,7 +65,7 @@ class Rights:
     subscribe: tuple[str, ...]
 
 
-def rights_of(user: str, inboxes: str) -> Rights:
+def rights_of(user: str, inboxes: str, *, periods: bool = False) -> Rights:
     """Return what a user may do.
 
     Parameters
@@ -74,6 +74,9 @@ def rights_of(user: str, inboxes: str) -> Rights:
         A service, :data:`OPERATOR` or :data:`OBSERVER`.
     inboxes
         First token of the subjects on which the user is answered.
+    periods
+        Whether the log has periods. The one who opens them may then create streams and consumers,
+        and the server does what a stream's or consumer's definition says in its own name.
     """
     if user == OPERATOR:
         return Rights((">",), (), (">",))
@@ -82,6 +85,8 @@ def rights_of(user: str, inboxes: str) -> Rights:
         read = tuple(bucket for bucket in BUCKETS if bucket not in (PEOPLE, OPERATORS))
     else:
         publish = _service(user)
+        if periods and user == OPENS_PERIODS:
+            publish += _opening_periods()
         read = BUCKETS_READ_BY[user]
     publish += [f"{_API}.INFO", f"{_API}.STREAM.NAMES", *_reading("*")]
     denied = [one for bucket in BUCKETS if bucket not in read for one in _reading(_stream(bucket))]
@@ -97,10 +102,7 @@ def _service(name: str) -> list[str]:
         subjects += [f"{_API}.{call}" for call in _LISTING]
     removes = [DEAD_LETTERS.name] if name in REMOVES_DEAD_LETTERS else []
     removes += map(_stream, ERASED_BY.get(name, ()))
-    subjects += [f"{_API}.STREAM.MSG.DELETE.{stream}" for stream in removes]
-    if name == OPENS_PERIODS:
-        subjects += _opening_periods()
-    return subjects
+    return subjects + [f"{_API}.STREAM.MSG.DELETE.{stream}" for stream in removes]
 
 
 def _opening_periods() -> Iterable[str]:

@@ -219,6 +219,11 @@ class Settings(Environment):
         return ("NX_NATS_URL",) if name == "nats_url" else ()
 
     @property
+    def has_periods(self) -> bool:
+        """Whether the log has more than one period."""
+        return self.periods != "all"
+
+    @property
     def quiet_hours(self) -> tuple[int, int]:
         """When few people are at work: the first hour, and the one after the last, local time."""
         first, after = self.harvest_quiet_hours.split("-")

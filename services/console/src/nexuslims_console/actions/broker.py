@@ -7,7 +7,13 @@ from nexuslims_shared.cli.output import print_json, print_table, say
 
 
 def init(
-    folder: Path, *, servers: tuple[str, ...], names: tuple[str, ...], tls: bool, as_json: bool
+    folder: Path,
+    *,
+    servers: tuple[str, ...],
+    names: tuple[str, ...],
+    tls: bool,
+    periods: bool,
+    as_json: bool,
 ) -> None:
     """Write everything that a broker with users and keys needs.
 
@@ -21,10 +27,12 @@ def init(
         Other names and addresses by which clients reach them.
     tls
         Whether connections are encrypted.
+    periods
+        Whether the log has periods, whose streams a service creates.
     as_json
         Print as JSON.
     """
-    written = write_all(folder, servers=servers, names=names, tls=tls)
+    written = write_all(folder, servers=servers, names=names, tls=tls, periods=periods)
     if as_json:
         print_json({str(path): what for path, what in written.items()})
         return

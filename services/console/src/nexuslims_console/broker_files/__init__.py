@@ -13,7 +13,12 @@ from nexuslims_shared.settings import make_folder
 
 
 def write_all(
-    folder: Path, *, servers: tuple[str, ...], names: tuple[str, ...], tls: bool
+    folder: Path,
+    *,
+    servers: tuple[str, ...],
+    names: tuple[str, ...],
+    tls: bool,
+    periods: bool = False,
 ) -> dict[Path, str]:
     """Write everything, and return what each file is.
 
@@ -27,6 +32,8 @@ def write_all(
         Other names and addresses by which clients reach them.
     tls
         Whether connections are encrypted.
+    periods
+        Whether the log has periods, whose streams a service creates.
 
     Raises
     ------
@@ -39,6 +46,6 @@ def write_all(
     if tls:
         hosts = (*servers, *names, "localhost", "127.0.0.1")
         written |= certificates.write(folder / "tls", hosts)
-    written |= server.write(folder / "server", servers, keys, tls=tls)
+    written |= server.write(folder / "server", servers, keys, tls=tls, periods=periods)
     written |= compose.write(folder, servers, tls=tls)
     return written | kubernetes.write(folder / "k8s", folder, tls=tls)

@@ -52,7 +52,12 @@ _CLUSTER_TLS: Final = """\
 
 
 def write(
-    folder: Path, servers: tuple[str, ...], keys: Mapping[str, str], *, tls: bool
+    folder: Path,
+    servers: tuple[str, ...],
+    keys: Mapping[str, str],
+    *,
+    tls: bool,
+    periods: bool,
 ) -> dict[Path, str]:
     """Write the configuration.
 
@@ -66,18 +71,27 @@ def write(
         The public key of each user.
     tls
         Whether connections of clients, and those between servers, are encrypted.
+    periods
+        Whether the log has periods, whose streams a service creates.
     """
     path = make_folder(folder, "DIR/server") / CONFIGURATION
-    path.write_text(render(servers, keys, tls=tls, mounted=MOUNTED))
+    path.write_text(render(servers, keys, tls=tls, periods=periods, mounted=MOUNTED))
     return {path: "configuration of the servers: who may do what"}
 
 
-def render(servers: tuple[str, ...], keys: Mapping[str, str], *, tls: bool, mounted: str) -> str:
+def render(
+    servers: tuple[str, ...],
+    keys: Mapping[str, str],
+    *,
+    tls: bool,
+    mounted: str,
+    periods: bool = False,
+) -> str:
     """Return the configuration.
 
     Parameters
     ----------
-    servers, keys, tls
+    servers, keys, tls, periods
         As for :func:`write`.
     mounted
         Where the servers find it, and the certificates in ``tls`` below it.
@@ -89,7 +103,7 @@ def render(servers: tuple[str, ...], keys: Mapping[str, str], *, tls: bool, moun
         "authority": AUTHORITY,
         "configuration": CONFIGURATION,
     }
-    text = _COMMON.format(authorization=authorization(keys), **files)
+    text = _COMMON.format(authorization=authorization(keys, periods=periods), **files)
     if tls:
         text += _TLS.format(**files)
     if len(servers) > 1:
