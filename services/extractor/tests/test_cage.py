@@ -1,9 +1,12 @@
 """What a reader that was taken over can still do: nothing."""
 
 import contextlib
+import ctypes
 import json
 import os
 import re
+import struct
+from collections.abc import Iterator
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -30,6 +33,7 @@ from nexuslims_extractor.profiles import Profile
 libc = ctypes.CDLL(None, use_errno=True)
 HERE = {here!r}
 OTHER = {other!r}
+QUEUE = {queue!r}
 
 def opens(path, flags=os.O_RDONLY):
     descriptor = libc.open(os.fsencode(path), flags, 0o600)
@@ -63,6 +67,22 @@ def marks(path):
 def sends_a_signal_by_a_pipe():
     descriptor = os.pipe()[0]
     return libc.fcntl(descriptor, 8, os.getppid()) == 0 and libc.fcntl(descriptor, 10, 9) == 0
+
+def sets_limits():
+    half_zero = 1 << 32  # an address of which a filter may see the lower half only
+    libc.mmap.restype = ctypes.c_void_p
+    private, at_that_place, writable = 0x22, 0x100000, 3
+    place = libc.mmap(
+        ctypes.c_void_p(half_zero), ctypes.c_size_t(4096), writable, private | at_that_place, -1, 0
+    )
+    if place != half_zero:
+        return False
+    no_core, none = 4, [0, 0]
+    (ctypes.c_ulong * 2).from_address(place)[:] = none
+    return libc.prlimit(0, no_core, ctypes.c_void_p(place), None) == 0
+
+def received(queue):
+    return libc.msgrcv(queue, ctypes.create_string_buffer(64), 16, 0, 0o4000) >= 0
 
 def is_somewhere(descriptor):
     found = os.fstat(descriptor)
@@ -148,6 +168,13 @@ def attack(signal_, native, path):
         "see where the service is": lambda: bool(os.readlink(f"/proc/{{os.getppid()}}/cwd")),
         "speak to the kernel": lambda: libc.socket(16, 3, 0) >= 0,
         "have a pair of sockets": lambda: libc.socketpair(1, 1, 0, (ctypes.c_int * 2)()) == 0,
+        "set limits past the filter": sets_limits,
+        "lock the file": lambda: libc.flock(os.open(path, os.O_RDONLY), 2 | 4) == 0,
+        "read another's queue": lambda: received(QUEUE),
+        "remove another's queue": lambda: libc.msgctl(QUEUE, 0, None) == 0,
+        "take what the machine has of requests": lambda: libc.syscall(
+            206, 60000, ctypes.byref(ctypes.c_ulong())
+        ) == 0,
         "write all disks": lambda: libc.syncfs(os.open(path, os.O_RDONLY)) == 0,
     }}
     done = []
@@ -163,11 +190,23 @@ Profile_ = Profile(instrument="I", parsers=(attack,))
 """
 
 
+@pytest.fixture
+def queue_of_another() -> Iterator[int]:
+    """A queue of messages that anybody may use, as other programs of the host have them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    queue = libc.msgget(0, 0o1666)
+    assert queue >= 0
+    message = struct.pack("l16s", 1, b"words of another")
+    assert libc.msgsnd(queue, message, 16, 0) == 0
+    yield queue
+    assert libc.msgctl(queue, 0, None) == 0
+
+
 @needs_landlock
 @needs_seccomp
 @pytest.mark.parametrize("start", ["forkserver", "fork"])
 async def test_no_attack_succeeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue_of_another: int, start: str
 ) -> None:
     monkeypatch.setenv("NX_CDCS_TOKEN", "hunter2")
     folder, others, profiles = (tmp_path / name for name in ("mine", "others", "profiles"))
@@ -179,7 +218,9 @@ async def test_no_attack_succeeds(
     with contextlib.suppress(OSError):  # not every file system has them
         os.setxattr(others / "secret_001.tif", "user.x", b"secret")
     (folder / "image.txt").write_bytes(b"content")
-    attacks = ATTACKS.format(here=str(tmp_path), other=str(others / "secret_001.tif"))
+    attacks = ATTACKS.format(
+        here=str(tmp_path), other=str(others / "secret_001.tif"), queue=queue_of_another
+    )
     (profiles / "attack.py").write_text(attacks)
     async with WorkerPool(1, start=start) as pool:  # type: ignore[arg-type]
         instrument = InstrumentContext("I", "UTC")
@@ -188,7 +229,7 @@ async def test_no_attack_succeeds(
     reply = re.search(r"\[\d+, \[.*?\]\]", str(found.reason))
     assert reply is not None, found.reason
     count, done = json.loads(reply[0])
-    assert (done, count) == ([], 57)
+    assert (done, count) == ([], 62)
     assert sorted(path.name for path in folder.iterdir()) == ["image.txt"]
 
 
@@ -303,7 +344,8 @@ def decide(machine: str, number: int, *arguments: int, architecture: int | None 
     assert len(program) < 4096
     native, _ = seccomp._ARCHITECTURES[machine]
     data = {0: number, 4: native if architecture is None else architecture}
-    data |= {16 + 8 * at: value for at, value in enumerate(arguments)}
+    for at, value in enumerate(arguments):
+        data |= {16 + 8 * at: value & 0xFFFFFFFF, 20 + 8 * at: value >> 32}
     at, accumulator = 0, 0
     while True:
         code, true, false, operand = program[at]
@@ -343,6 +385,9 @@ def test_the_filter_refuses_what_it_should_and_nothing_else(machine: str, column
     assert decide(machine, number("kill"), 4712) == "refuse"
     assert decide(machine, number("prlimit64"), 0, 7, 0) == "allow"
     assert decide(machine, number("prlimit64"), 0, 7, 1) == "refuse"
+    assert decide(machine, number("prlimit64"), 0, 7, 1 << 32) == "refuse"
+    for how, verdict in [(1 | 4, "allow"), (2 | 4, "refuse"), (8, "allow")]:
+        assert decide(machine, number("flock"), 3, how) == verdict
     for asked, verdict in [(0x5401, "allow"), (0x5412, "refuse"), (0x40086602, "refuse")]:
         assert decide(machine, number("ioctl"), 0, asked) == verdict
     for asked, verdict in [(3, "allow"), (8, "refuse"), (1024, "refuse"), (1030, "allow")]:

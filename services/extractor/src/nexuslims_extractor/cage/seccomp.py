@@ -7,6 +7,7 @@ library that tries one goes on.
 
 import ctypes
 import errno
+import fcntl
 import os
 import platform
 from collections.abc import Iterable, Iterator
@@ -49,6 +50,8 @@ _SET_OF_DESCRIPTORS: Final = (8, 10, 15, 1024, 1026)
 """F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE and F_NOTIFY: signals to others, files held back."""
 _SHARED, _ANONYMOUS = 0x01, 0x20
 """Together they are memory that RLIMIT_DATA does not count."""
+_EXCLUSIVE: Final = fcntl.LOCK_EX
+"""A lock on a file that keeps all others from locking it."""
 _SET_FILTER: Final = 1
 _KEEP_SPECULATION: Final = 4
 """Do not slow the process down against attacks on its own memory; newer kernels never do."""
@@ -154,8 +157,9 @@ def _condition(name: str, pid: int) -> list[Instruction]:
             return [(_RETURN, 0, 0, _ABSENT)]
         case "kill" | "tgkill":
             return [_argument(0), (_IF_EQUAL, 1, 0, pid), refuse, allow]
-        case "prlimit64":  # with new limits
-            return [_argument(2), (_IF_EQUAL, 1, 0, 0), refuse, allow]
+        case "prlimit64":  # with new limits, wherever they are: half an address may be zero
+            lower, upper = _argument(2), _argument(2, upper=True)
+            return [lower, (_IF_EQUAL, 0, 2, 0), upper, (_IF_EQUAL, 1, 0, 0), refuse, allow]
         case "ioctl":
             return [_argument(1), *_if_among(_ASKED_OF_DEVICES), refuse, allow]
         case "fcntl":
@@ -163,6 +167,8 @@ def _condition(name: str, pid: int) -> list[Instruction]:
         case "mmap":
             shared = (_IF_ANY_BIT, 0, 1, _SHARED)
             return [_argument(3), (_IF_ANY_BIT, 0, 2, _ANONYMOUS), shared, refuse, allow]
+        case "flock":  # HDF5 shares its files with other readers
+            return [_argument(1), (_IF_ANY_BIT, 0, 1, _EXCLUSIVE), refuse, allow]
         case _:
             raise AssertionError(name)
 
@@ -173,6 +179,6 @@ def _if_among(values: tuple[int, ...]) -> Iterator[Instruction]:
         yield (_IF_EQUAL, left, 0, values[-left])
 
 
-def _argument(index: int) -> Instruction:
-    """Return what loads the lower half of an argument; both machines have that first."""
-    return (_LOAD, 0, 0, _FIRST_ARGUMENT + 8 * index)
+def _argument(index: int, *, upper: bool = False) -> Instruction:
+    """Return what loads half of an argument; both machines have the lower one first."""
+    return (_LOAD, 0, 0, _FIRST_ARGUMENT + 8 * index + 4 * upper)

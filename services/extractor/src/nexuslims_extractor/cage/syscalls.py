@@ -163,10 +163,20 @@ SYSTEM: Final[Numbers] = {
     "capset": (126, 91),
     "personality": (135, 92),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
     "msgget": (68, 186),
-    "shmget": (29, 194),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
     "semget": (64, 190),
+    "semctl": (66, 191),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "shmget": (29, 194),
     "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "io_setup": (206, 0),
+    "vhangup": (153, 58),
 }
 """What is the whole machine's."""
 
@@ -181,5 +191,6 @@ CONDITIONAL: Final[Numbers] = {
     "ioctl": (16, 29),
     "fcntl": (72, 25),
     "mmap": (9, 222),
+    "flock": (73, 32),
 }
 """What is refused with some arguments only."""
