@@ -1,8 +1,13 @@
 """Repairs: each is tried, whatever becomes of another."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+import pytest
+
+from nexuslims_shared import doctor
 from nexuslims_shared.doctor import Finding, Repair, Repaired, repair
+from nexuslims_shared.settings import Settings
 
 
 class ForeignError(Exception):
@@ -29,3 +34,16 @@ async def test_a_repair_that_fails_does_not_keep_others_from_trying() -> None:
         Repaired("second", False, "TimeoutError"),
         Repaired("third", True, "it is whole again"),
     ]
+
+
+async def test_a_broker_is_not_ended_that_could_not_start_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(instrument_data_path=tmp_path, data_path=tmp_path, state_path=tmp_path)
+    monkeypatch.setattr(doctor, "running_broker", lambda _: "nats://127.0.0.1:1")
+    monkeypatch.setattr(doctor, "has_room", lambda *_: False)
+    monkeypatch.setattr(doctor, "end_running_broker", lambda _: pytest.fail("it was ended"))
+    mending = doctor._broker_repairs(settings)["broker stores"]
+    (done,) = await repair([Finding("broker stores", "it refuses", repair=mending)])
+    assert (done.repair, done.done) == ("restart the broker", False)
+    assert "make room, or have its disk mounted for writing" in done.what

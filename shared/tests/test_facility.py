@@ -1,12 +1,15 @@
 """A broker for the commands of a facility where nothing runs, and one facility for the services."""
 
 import asyncio
+import errno
 import fcntl
+import os
+from pathlib import Path
 
 import pytest
 
 from nexuslims_shared.broker_address import running_broker
-from nexuslims_shared.errors import AlreadyRunningError
+from nexuslims_shared.errors import AlreadyRunningError, SettingsError
 from nexuslims_shared.facility import (
     broker_at_hand,
     command_context,
@@ -126,3 +129,34 @@ def test_the_lock_names_the_process_that_has_it(settings):
     refused = pytest.raises(AlreadyRunningError, match="process")
     with lock_facility(state), refused, lock_facility(state):
         pass
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """Have the host open no file for writing, as on a disk that it has mounted read-only."""
+    real = Path.open
+
+    def refuses(path, mode="r", *more, **others):
+        if mode != "r":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return real(path, mode, *more, **others)
+
+    return lambda: monkeypatch.setattr(Path, "open", refuses)
+
+
+async def test_on_a_disk_that_is_read_only_it_is_seen_what_runs(settings, read_only):
+    state = settings.state_path
+    async with broker_at_hand(settings):
+        read_only()
+        assert runs_here(state)
+        async with command_context(settings, "test") as context:
+            assert await context.store.last_sequence() == 0
+
+
+def test_on_a_disk_that_is_read_only_nothing_runs_and_the_folder_is_named(settings, read_only):
+    read_only()
+    named = pytest.raises(SettingsError, match=r"NX_STATE_PATH=.*Read-only file system.*check")
+    with named, lock_facility(settings.state_path):
+        pass
+    with pytest.raises(SettingsError, match="Read-only"):
+        runs_here(settings.state_path)

@@ -1,5 +1,6 @@
 """Completion in shells, and the bundle for support."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,14 +10,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from nexuslims_shared.cli import shell
 from nexuslims_shared.cli.shell import app
 
 MARK = "planted-for-the-test"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_a_script(shell: str) -> None:
-    printed = CliRunner().invoke(app, ["completion", shell]).stdout
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_each_shell_gets_a_script(name: str) -> None:
+    printed = CliRunner().invoke(app, ["completion", name]).stdout
     assert "_NEXUSLIMS_COMPLETE" in printed
 
 
@@ -36,6 +38,18 @@ def test_a_shell_that_asks_is_answered() -> None:
         check=False,
     )
     assert done.stdout.split() == ["support-bundle"]
+
+
+@pytest.mark.parametrize("refused", [errno.EROFS, errno.ENOSPC, errno.EMFILE, errno.EACCES])
+def test_what_the_host_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch, refused: int) -> None:
+    def fails() -> None:
+        raise OSError(refused, os.strerror(refused), "state/up.lock")
+
+    monkeypatch.setattr(shell, "_command", lambda _: shell._as_command("config", fails))
+    done = CliRunner().invoke(app, ["config"])
+    assert done.exit_code == 1
+    assert done.output == f"nexuslims: [Errno {refused}] {os.strerror(refused)}: 'state/up.lock'\n"
+    assert isinstance(CliRunner().invoke(app, ["--debug", "config"]).exception, OSError)
 
 
 @pytest.fixture

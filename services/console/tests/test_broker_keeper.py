@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from nexuslims_console import broker_keeper
 from nexuslims_console.broker_keeper import broker_at_work
 from nexuslims_shared.broker import connect, provision
-from nexuslims_shared.embedded import BROKER_FILE, start_embedded
+from nexuslims_shared.embedded import BROKER_FILE, find_refusals, start_embedded
 from nexuslims_shared.settings import Settings
 
 pytestmark = pytest.mark.broker
@@ -75,3 +77,29 @@ async def test_without_room_on_its_disk_it_is_left_and_named(
         refuse(settings)
         await say.wait_for("there is no room on its disk")
         assert pid(settings) == before
+
+
+async def test_a_broker_that_cannot_be_started_for_a_while_is_tried_again(
+    settings: Settings,
+) -> None:
+    """As on a disk that is full, or read-only, when its broker is killed."""
+    say = Messages()
+    async with broker_at_work(settings, say):
+        home = settings.state_path / "broker"
+        (home / "server.conf").unlink()
+        (home / "server.conf").mkdir()
+        os.kill(pid(settings), signal.SIGKILL)
+        await say.wait_for("the broker cannot be started ([Errno 21] Is a directory")
+        (home / "server.conf").rmdir()
+        await say.wait_for("the broker is back")
+
+
+async def test_a_log_that_was_taken_away_does_not_end_the_looking(settings: Settings) -> None:
+    say = Messages()
+    async with broker_at_work(settings, say, look_every=0.05):
+        log = settings.state_path / "broker" / "server.log"
+        log.unlink()
+        assert find_refusals(log, pid(settings)) == ""
+        refuse(settings)
+        await say.wait_for("the broker is restarted")
+        await say.wait_for("the broker is back")

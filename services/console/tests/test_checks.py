@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
-from nexuslims_console.checks import _absent_records, _services, _supervisor, check_facility
+from nexuslims_console.checks import (
+    _absent_records,
+    _folders,
+    _services,
+    _supervisor,
+    check_facility,
+)
 from nexuslims_console.database import Database
 from nexuslims_console.projection import Projection
+from nexuslims_shared import probes
 from nexuslims_shared.facility import lock_facility, process_of_services
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.store.memory import MemoryEventStore
@@ -44,6 +51,22 @@ async def test_instruments_of_which_only_time_tells_whose_a_file_is_are_named(
     finding = next(one for one in await check_facility(settings) if one.what == "instruments")
     assert bool(finding.problem) is bool(named)
     assert named in finding.problem
+
+
+async def test_a_state_folder_that_takes_no_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that its host mounted read-only: only what is open there goes on."""
+    settings = Settings(
+        instrument_data_path=tmp_path, data_path=tmp_path, state_path=tmp_path / "state"
+    )
+    settings.state_path.mkdir()
+    monkeypatch.setattr(
+        probes, "_write_problem", lambda path: "read-only" if path == settings.state_path else ""
+    )
+    problems = {one.what: one.problem for one in await _folders(settings)}
+    assert problems[f"mount {settings.state_path}"] == "read-only"
+    assert problems[f"mount {tmp_path}"] == ""
 
 
 async def test_records_that_are_not_where_they_were_written_are_named(

@@ -1,6 +1,7 @@
 """Programs are kept running, and none is left over."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nexuslims_console import supervisor as supervisor_module
 from nexuslims_console.supervisor import Program, Supervisor
 
 SLEEPER = "import signal, sys; print('at work', flush=True); open(sys.argv[1], 'w'); signal.pause()"
@@ -103,7 +105,9 @@ async def test_killing_the_supervisor_leaves_no_orphans(tmp_path: Path) -> None:
     one = program(tmp_path, "one", SLEEPER)
     code = f"""
 import asyncio
+import errno
 from pathlib import Path
+from nexuslims_console import supervisor as supervisor_module
 from nexuslims_console.supervisor import Program, Supervisor
 async def main():
     program = Program("one", {one.arguments!r}, Path({str(one.log)!r}))
@@ -153,3 +157,30 @@ async def test_a_program_that_cannot_be_started_for_a_while_is_tried_again(tmp_p
     logs.unlink()
     await heard.until(lambda: supervisor.pids.get("one", first) != first)
     await supervisor.stop()
+
+
+async def test_what_runs_is_noted_later_where_a_disk_is_full_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the program runs meanwhile, once."""
+    heard, full = Heard(), [False]
+    monkeypatch.setattr(supervisor_module, "LONGEST_DELAY_S", 0.05)
+
+    def note(pids: Mapping[str, int]) -> None:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        heard.changed(pids)
+
+    supervisor = Supervisor([program(tmp_path, "one", SLEEPER)], say=heard, changed=note)
+    await supervisor.start()
+    first = supervisor.pids["one"]
+    await started(tmp_path, "one")
+    full[0] = True
+    os.kill(first, signal.SIGKILL)
+    await heard.until(lambda: any("cannot be noted" in line for line in heard))
+    second = supervisor.pids["one"]
+    full[0] = False
+    await heard.until(lambda: f"pids {{'one': {second}}}" in heard)
+    await supervisor.stop()
+    assert second != first
+    assert not any("cannot be started" in line for line in heard)

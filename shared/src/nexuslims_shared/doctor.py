@@ -23,7 +23,7 @@ from nexuslims_shared.broker import (
 )
 from nexuslims_shared.broker_address import running_broker
 from nexuslims_shared.embedded import end_running_broker
-from nexuslims_shared.errors import SettingsError, SharedError
+from nexuslims_shared.errors import SettingsError, SharedError, TopologyError
 from nexuslims_shared.facility import (
     broker_at_hand,
     provision_at_hand,
@@ -32,7 +32,7 @@ from nexuslims_shared.facility import (
 )
 from nexuslims_shared.health import Check, Outcome, Result, look
 from nexuslims_shared.last_run import LASTING, read_last_run
-from nexuslims_shared.probes import check_limits, check_storing
+from nexuslims_shared.probes import ROOM_FOR_BROKER, check_limits, check_storing, has_room
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.service import ServiceContext, service_context
 from nexuslims_shared.settings import Settings, make_folder, read_settings
@@ -295,6 +295,11 @@ def _broker_repairs(settings: Settings) -> dict[str, Repair]:
         return "the broker has all streams, consumers and buckets, without limits"
 
     async def restart() -> str:
+        if not await in_thread(lambda: has_room(settings.state_path, ROOM_FOR_BROKER)):
+            raise TopologyError(
+                f"the broker would not start again: nothing can be written to"
+                f" {settings.state_path}; make room, or have its disk mounted for writing"
+            )
         return await in_thread(lambda: end_running_broker(settings.state_path))
 
     provisioning = Repair("provision", 20, provision)

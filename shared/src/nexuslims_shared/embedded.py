@@ -92,8 +92,10 @@ class EmbeddedBroker:
 
     def stop(self) -> None:
         """Ask the broker to finish, and wait for it."""
-        (self.state / BROKER_FILE).unlink(missing_ok=True)
-        self.end(_STOP_S)
+        try:
+            (self.state / BROKER_FILE).unlink(missing_ok=True)
+        finally:
+            self.end(_STOP_S)
 
     def end(self, patience: float = _END_S) -> None:
         """Ask the broker to finish, wait for it, and kill it if it takes too long.
@@ -129,9 +131,12 @@ def find_refusals(log: Path, pid: int) -> str:
         The server's process; what earlier ones logged does not count.
     """
     mark = f"[{pid}]"
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LOG_TAIL))
-        lines = file.read().decode(errors="replace").splitlines()
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _LOG_TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:  # somebody took it away: the probe notices what it would say
+        return ""
     own = [line for line in lines if line.startswith(mark)]
     found = [line for line in own if any(text in line for text in _REFUSED)]
     return found[-1].partition("[ERR] ")[2] if found else ""

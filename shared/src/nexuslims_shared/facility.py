@@ -11,7 +11,7 @@ from typing import IO, Final
 from nexuslims_shared.broker_address import running_broker
 from nexuslims_shared.context import ServiceContext, provision_broker, service_context
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
-from nexuslims_shared.errors import AlreadyRunningError
+from nexuslims_shared.errors import AlreadyRunningError, SettingsError
 from nexuslims_shared.settings import Settings, make_folder
 
 _LOCK_FILE: Final = "up.lock"
@@ -24,8 +24,7 @@ _PATIENCE_S: Final = 60.0
 
 def runs_here(state: Path) -> bool:
     """Tell whether a process of this machine runs the facility of a state folder."""
-    path = make_folder(state, "NX_STATE_PATH") / _LOCK_FILE
-    with path.open("a+") as file:
+    with _open_to_look(make_folder(state, "NX_STATE_PATH") / _LOCK_FILE) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # who else looks is not in the way
         except OSError:
@@ -68,7 +67,7 @@ def lock_facility(state: Path, *, role: str = "") -> Iterator[None]:
         If the folder cannot be made.
     """
     path = make_folder(state, "NX_STATE_PATH") / _LOCK_FILE
-    with path.open("a+") as file:
+    with _open(path, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -167,6 +166,8 @@ async def broker_at_hand(settings: Settings) -> AsyncIterator[None]:
     ------
     TopologyError
         If the embedded broker does not start.
+    SettingsError
+        If the state folder cannot be used.
     AlreadyRunningError
         If the services run, but their broker has been away for a minute.
     """
@@ -174,7 +175,7 @@ async def broker_at_hand(settings: Settings) -> AsyncIterator[None]:
         yield
         return
     state = make_folder(settings.state_path, "NX_STATE_PATH")
-    with (state / _USERS_FILE).open("a") as users:
+    with _open_to_look(state / _USERS_FILE) as users:
         await _flock(users, fcntl.LOCK_SH)
         async with AsyncExitStack() as stack:
             if not running_broker(state):
@@ -206,6 +207,26 @@ async def _stop_after_all(broker: EmbeddedBroker, users: IO[str]) -> None:
         await _flock(users, fcntl.LOCK_EX)
     finally:
         await asyncio.to_thread(broker.stop)
+
+
+def _open_to_look(path: Path) -> IO[str]:
+    """Open a file of locks; one that may only be read can be locked, too."""
+    try:
+        return _open(path, "a+")
+    except SettingsError:
+        if path.exists():
+            return _open(path, "r")
+        raise
+
+
+def _open(path: Path, mode: str) -> IO[str]:
+    try:
+        return path.open(mode)
+    except OSError as error:
+        raise SettingsError(
+            f"NX_STATE_PATH={path.parent}: {path.name} cannot be opened"
+            f" ({error.strerror or error}): check space and permissions"
+        ) from error
 
 
 async def _flock(file: IO[str], kind: int) -> None:

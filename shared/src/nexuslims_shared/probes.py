@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nats.js import JetStreamContext, api
 
 MEBIBYTE: Final = 1 << 20
+ROOM_FOR_BROKER: Final = 2 * MEBIBYTE
+"""What the broker must find on its disk for a restart to help."""
 _SMALL_DISK: Final = 0.05
 """Share of a disk that may always be left free, however large the setting."""
 _NEAR: Final = 0.9

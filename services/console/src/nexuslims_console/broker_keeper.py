@@ -15,9 +15,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 from nexuslims_shared.context import service_context
 from nexuslims_shared.doctor import find
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded_beside
-from nexuslims_shared.errors import CouldNotLookError, TopologyError
+from nexuslims_shared.errors import CouldNotLookError, SharedError, TopologyError
 from nexuslims_shared.health import Check, Outcome
-from nexuslims_shared.probes import MEBIBYTE, has_room, store_probe
+from nexuslims_shared.probes import ROOM_FOR_BROKER, has_room, store_probe
 from nexuslims_shared.settings import Settings
 from nexuslims_shared.tasks import end
 from nexuslims_shared.threads import in_thread
@@ -27,8 +27,6 @@ Say = Callable[[str], None]
 LOOK_EVERY_S: Final = 5.0
 SILENT_FOR_S: Final = 60.0
 """A broker that answers nothing for so long is restarted; a busy one may take its time."""
-_ROOM: Final = 2 * MEBIBYTE
-"""What the broker must find on its disk for a restart to help."""
 
 
 @asynccontextmanager
@@ -77,9 +75,12 @@ async def _restart_when_ended(
         code = await in_thread(broker.process.wait)
         say(f"the broker ended (exit code {code}): it is started again")
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(TopologyError),
+            retry=retry_if_exception_type((SharedError, OSError)),
             wait=wait_exponential(multiplier=0.2, max=10),
-            before_sleep=lambda state: say(str(state.outcome and state.outcome.exception())),
+            before_sleep=lambda state: say(
+                f"the broker cannot be started ({state.outcome and state.outcome.exception()}),"
+                " and is tried again"
+            ),
         ):
             with attempt:
                 current[0] = await starting(broker.state, port=broker.port)
@@ -107,7 +108,7 @@ async def _end_when_sick(
             continue
         if broker is not current[0] or broker.process.poll() is not None:
             heard_at = clock()  # it was, or is, restarted anyway
-        elif not await in_thread(lambda: has_room(settings.state_path, _ROOM)):
+        elif not await in_thread(lambda: has_room(settings.state_path, ROOM_FOR_BROKER)):
             say(f"the broker: {found.problem or refused}; there is no room on its disk")
         else:
             say(f"the broker is restarted: {refused or found.problem}")

@@ -117,12 +117,13 @@ def _folder(settings: Settings, entry: InstrumentEntry) -> Path:
 
 
 async def _folders(settings: Settings) -> list[Finding]:
-    read, written = settings.instrument_data_path, settings.data_path
+    read, data, state = settings.instrument_data_path, settings.data_path, settings.state_path
+    ours = [data] if settings.nats_url or not state.is_dir() else [data, state]
     return [
         await find(check_folder(read, writable=False)),
-        await find(check_folder(written, writable=True), repair=open_folder(written)),
-        await find(check_mounts([read, written], settings.state_path)),
-        await find(check_space([written, settings.state_path], settings.free_space_mb)),
+        *[await find(check_folder(one, writable=True), repair=open_folder(one)) for one in ours],
+        await find(check_mounts([read, data], state)),
+        await find(check_space([data, state], settings.free_space_mb)),
     ]
 
 

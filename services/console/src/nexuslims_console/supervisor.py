@@ -71,6 +71,7 @@ class Supervisor:
         self._grace = grace
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
+        self._noting: asyncio.TimerHandle | None = None
 
     @property
     def pids(self) -> dict[str, int]:
@@ -88,6 +89,8 @@ class Supervisor:
     async def stop(self) -> None:
         """End all programs: by SIGTERM, and after the grace by SIGKILL."""
         await end(*self._keepers)
+        if self._noting is not None:
+            self._noting.cancel()
         processes = list(self._running.values())
         for process in processes:
             _signal(process, signal.SIGTERM)
@@ -148,8 +151,20 @@ class Supervisor:
                 preexec_fn=die_with_parent(),
             )
         self._running[program.name] = process
-        self._changed(self.pids)
+        self._note()
         return process
+
+    def _note(self) -> None:
+        """Have it noted what runs; on a disk that is full or gone for a while, later."""
+        if self._noting is not None:
+            self._noting.cancel()
+            self._noting = None
+        try:
+            self._changed(self.pids)
+        except OSError as error:
+            self._say(f"it cannot be noted which services run ({error}), and is tried again")
+            later = asyncio.get_running_loop().call_later
+            self._noting = later(LONGEST_DELAY_S, self._note)
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

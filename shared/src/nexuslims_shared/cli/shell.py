@@ -5,6 +5,7 @@ or a ``typer.Typer`` for a group of commands. Modules of commands import light m
 ``--help`` is quick.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -24,6 +25,11 @@ COMMANDS: Final = "nexuslims.commands"
 NAME: Final = "nexuslims"
 COMPLETE: Final = "_NEXUSLIMS_COMPLETE"
 """Variable by which a shell asks for completions."""
+_REFUSED: Final = (
+    *(errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM),
+    *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EMFILE, errno.ENFILE),
+)
+"""What a host refuses, whatever the program: space, rights, a disk or share, descriptors."""
 WRONG_USE: Final = 2
 FAILED: Final = 1
 
@@ -87,11 +93,16 @@ def _broken(error: PluginError) -> Any:
 
 
 def _known(error: BaseException) -> BaseException | None:
-    """Return an error that a package of ours raised on purpose; groups of one are unpacked."""
+    """Return what speaks for itself; groups of one are unpacked.
+
+    That is an error that a package of ours raised on purpose, and what the host refuses at a file,
+    such as a disk that is full or read-only.
+    """
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     ours = type(error).__module__.startswith("nexuslims_")
-    return error if ours else None
+    refused = isinstance(error, OSError) and error.errno in _REFUSED
+    return error if ours or refused else None
 
 
 def _enter(folder: Path | None) -> None:
