@@ -88,6 +88,14 @@ def test_whoever_commits_late_the_newest_stands(
     assert read_artifact(root, newest.ref) == b"newest"
 
 
+def test_what_a_dead_process_staged_of_the_same_content_is_not_left(tmp_path: Path) -> None:
+    first, second = stage(tmp_path, b"one"), stage(tmp_path, b"one")
+    later = stage(tmp_path, b"two")
+    assert commit_artifact(tmp_path, first.ref, owner="s-1")
+    assert [one.path.exists() for one in (first, second, later)] == [False, False, True]
+    assert read_artifact(tmp_path, first.ref) == b"one"
+
+
 def test_an_owner_must_be_a_token(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot name a session"):
         stage(tmp_path, b"one", owner="../s")

@@ -321,6 +321,26 @@ async def test_a_builder_that_dies_between_leaves_no_former_record(
     assert is_intact(facility.settings.records, newest.record)
 
 
+async def test_a_builder_that_dies_before_its_event_leaves_no_file(
+    facility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stages nothing that the next builder, which stages the same again, does not clear away."""
+
+    async def die(*_: object, **__: object) -> None:
+        raise RuntimeError("died")
+
+    for event in EVENTS.inputs():
+        await facility.store.append(envelop(event, source="test"))
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordFiles, "discard", die)
+        patch.setattr(type(facility.store), "append", die)
+        with pytest.raises(RuntimeError, match="died"):
+            await facility.tell(builder=facility.builder)
+    await facility.tell(builder=facility.another())
+    (built,) = await facility.outcomes()
+    assert [path.name for path in facility.settings.records.iterdir()] == [built.record.path]
+
+
 async def test_a_lost_file_of_a_record_is_written_again(facility) -> None:
     await facility.tell(*EVENTS.inputs())
     (built,) = await facility.outcomes()

@@ -171,8 +171,8 @@ def owner_of(relative: str) -> str:
 def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
     """Put a staged artifact into its place, after the event that names it was stored.
 
-    Nothing that was staged for an earlier event can come into the place afterwards. False if what
-    the event names is lost.
+    Nothing that was staged for an earlier event can come into the place afterwards, and what others
+    staged of the same content is not left. False if what the event names is lost.
 
     Parameters
     ----------
@@ -195,9 +195,9 @@ def commit_artifact(root: Path, ref: ArtifactRef, *, owner: str) -> bool:
     own = next((found for found in staged if found[2] == ref.sha256), None)
     if own is not None:
         path, staged_at, _ = own
-        for earlier, at, _ in staged:
-            if at <= staged_at and earlier != path:
-                _remove(earlier)
+        for other, at, sha256 in staged:
+            if other != path and (at <= staged_at or sha256 == ref.sha256):
+                _remove(other)
         Staged(path, ref).commit(root)
     return is_intact(root, ref)
 
