@@ -8,13 +8,14 @@ from nats.aio.client import Client
 
 from nexuslims_contracts.envelope import envelop
 from nexuslims_contracts.events import RetryRequested
-from nexuslims_contracts.topology import EVENTS, LEASES, PEOPLE
+from nexuslims_contracts.topology import BUILDER, CONSUMERS, EVENTS, LEASES, PEOPLE
 from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.accounts.keys import read_seed
 from nexuslims_shared.accounts.rights import OBSERVER
-from nexuslims_shared.broker import connect, provision
+from nexuslims_shared.broker import connect, consumers_without_service, provision
 from nexuslims_shared.embedded import start_embedded
 from nexuslims_shared.errors import MissingRightError
+from nexuslims_shared.presence import at_work, services_at_work
 from nexuslims_shared.store.acks import AckInbox
 from nexuslims_shared.store.direct import DirectReader
 from nexuslims_shared.store.jetstream import JetStreamEventStore
@@ -62,3 +63,27 @@ async def test_a_fact_that_may_not_be_stated_is_refused_at_once(observer: Client
     assert isinstance(await answer, MissingRightError)
     with pytest.raises(MissingRightError, match=r"nexus.events.s-1.retry-requested"):
         await store.append_all([event, event])
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(60)
+async def test_a_service_that_has_all_it_takes_is_at_work(tmp_path: Path) -> None:
+    """As an extractor with a session of 50,000 files, which asks for no more for minutes."""
+    broker = start_embedded(tmp_path)
+    client = await connect(broker.url, name="test")
+    jetstream = client.jetstream()
+    await provision(jetstream)
+    event = envelop(RetryRequested(session="s-1", request="mine"), source="test")
+    await JetStreamEventStore(jetstream).append(event)
+    everybody = sorted({one.service for one in CONSUMERS})
+    subscription = await jetstream.pull_subscribe_bind(BUILDER.name, EVENTS.name)
+    async with at_work(jetstream, "builder"), at_work(jetstream, "uploader"):
+        while await services_at_work(jetstream) != ["builder", "uploader"]:
+            pass  # their first notes are on their way
+        assert await consumers_without_service(jetstream) == everybody, "they have nothing"
+        await subscription.fetch(1)
+        absent = await consumers_without_service(jetstream)
+        assert absent == [one for one in everybody if one != "builder"]
+    assert await consumers_without_service(jetstream) == everybody, "it ended with its work"
+    await client.close()
+    broker.stop()

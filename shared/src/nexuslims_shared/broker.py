@@ -28,6 +28,7 @@ from nexuslims_contracts.topology import (
 from nexuslims_shared.accounts.access import Access
 from nexuslims_shared.broker_client import BrokerClient
 from nexuslims_shared.errors import TopologyError
+from nexuslims_shared.presence import services_at_work
 from nexuslims_shared.store.period_directory import periods_away, periods_there
 
 if TYPE_CHECKING:
@@ -366,7 +367,9 @@ async def altered(jetstream: "JetStreamContext") -> list[str]:
 
 
 async def consumers_without_service(jetstream: "JetStreamContext") -> list[str]:
-    """Name the services that do not ask the broker for events.
+    """Name the services that neither ask the broker for events nor are busy with some.
+
+    A service that has as many as it takes asks for no more; it notes that it is at work.
 
     Raises
     ------
@@ -374,6 +377,7 @@ async def consumers_without_service(jetstream: "JetStreamContext") -> list[str]:
         If a consumer does not exist.
     """
     absent: set[str] = set()
+    at_work = await services_at_work(jetstream)
     for period in await periods_there(jetstream):
         for spec in CONSUMERS:
             try:
@@ -383,6 +387,7 @@ async def consumers_without_service(jetstream: "JetStreamContext") -> list[str]:
                     f"the broker lacks consumer {spec.name} of {period.stream}:"
                     " run `nexuslims provision`"
                 ) from error
-            if not info.num_waiting:
+            is_busy = bool(info.num_ack_pending) and spec.service in at_work
+            if not info.num_waiting and not is_busy:
                 absent.add(spec.service)
     return sorted(absent)
