@@ -122,6 +122,28 @@ def test_a_file_that_nobody_could_read_is_read_by_who_can(
     assert (reply.result, reply.failure) == (b"content (0, 0, 0)", None)
 
 
+@pytest.mark.parametrize(
+    ("setgroups", "users", "groups", "there"),
+    [
+        ("allow", "0 0 4294967295", "0 0 4294967295", True),
+        ("allow", "0 1000 1\n1 100000 65536", "0 1000 1\n1 100000 65536", True),
+        ("allow", "0 1000 1", "0 1000 1", False),
+        ("deny", "0 1000 1", "0 1000 1", False),
+        ("deny", "0 0 4294967295", "0 0 4294967295", False),
+        ("allow", "0 0 4294967295", "0 0 65534", False),
+        ("allow", "", "", False),
+        (None, None, None, True),
+    ],
+)
+def test_root_of_a_container_without_other_users_stays_who_it_is(
+    tmp_path: Path, setgroups: str | None, users: str | None, groups: str | None, there: bool
+) -> None:
+    for name, text in (("setgroups", setgroups), ("uid_map", users), ("gid_map", groups)):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    assert identity.has_nobody(tmp_path) is there
+
+
 @pytest.mark.skipif(not identity.has_namespaces(), reason="nobody may have namespaces here")
 def test_who_is_not_root_has_nothing_in_common_with_the_service(tmp_path: Path) -> None:
     """Without Landlock and seccomp: neither its memory nor the network, and few threads."""

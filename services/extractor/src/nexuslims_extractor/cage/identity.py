@@ -28,6 +28,8 @@ _NAMESPACES: Final = 0x10000000 | 0x40000000 | 0x08000000
 MOST_THREADS: Final = 1024
 """Of this user in all; of this reader, in a namespace of its own (Linux 5.14 and newer)."""
 
+_SELF: Final = Path("/proc/self")
+
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -128,7 +130,27 @@ def _could_read(file: Path, capability: int) -> bool:
 
 def _may_change() -> bool:
     permitted = _permitted()
-    return all(permitted >> one & 1 for one in (_SETGID, _SETUID))
+    return all(permitted >> one & 1 for one in (_SETGID, _SETUID)) and has_nobody(_SELF)
+
+
+def has_nobody(process: Path) -> bool:
+    """Tell whether there is a nobody to become: who is root in a container may be all it has.
+
+    See user_namespaces(7).
+
+    Parameters
+    ----------
+    process
+        The folder of ``/proc`` about this process.
+    """
+    try:
+        if (process / "setgroups").read_text().strip() != "allow":
+            return False
+        maps = [(process / name).read_text() for name in ("uid_map", "gid_map")]
+    except FileNotFoundError:
+        return True  # a kernel without such namespaces has all users
+    ranges = [[list(map(int, line.split())) for line in one.splitlines()] for one in maps]
+    return all(any(0 <= NOBODY - first < many for first, _, many in one) for one in ranges)
 
 
 def _reading() -> int:
