@@ -16,7 +16,9 @@ from nexuslims_contracts.identifiers import file_token
 from nexuslims_contracts.paths import bytes_of, readable
 from nexuslims_extractor.app import Reader
 from nexuslims_extractor.core import extract_file
+from nexuslims_extractor.errors import NoWorkerError
 from nexuslims_shared.artifacts import is_intact, write_artifact, write_or_stage
+from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.dead_letters import MemoryDeadLetters
 from nexuslims_shared.people import MemoryPeople
 from nexuslims_shared.service import ServiceContext
@@ -248,3 +250,17 @@ async def test_an_artifact_that_is_lost_is_made_again(facility):
     (facility.data / artifact.path).unlink()
     assert await facility.tell(event) == ["a.txt"]
     assert is_intact(facility.data, artifact)
+
+
+async def test_a_file_waits_where_no_worker_can_be_started(facility, monkeypatch):
+    event = facility.file("a.txt")
+
+    async def nobody(job):
+        raise NoWorkerError(f"{job.path.name}: no worker could be started")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(facility.pool, "extract", nobody)
+        with pytest.raises(RetryLater, match="no worker could be started"):
+            await facility.tell(event)
+    assert await facility.failure(event) is None
+    assert await facility.tell(event) == ["a.txt"]

@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import BrokenExecutor
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from nexuslims_extractor import workers
 from nexuslims_extractor.cage.reading import Job
+from nexuslims_extractor.errors import NoWorkerError
 from nexuslims_extractor.workers import MEBIBYTE, Limits, WorkerPool
 from nexuslims_formats import registry
 
@@ -222,3 +225,22 @@ def test_workers_start_where_the_temporary_folder_has_a_long_path(tmp_path: Path
     pid, place = done.stdout.split()
     assert int(pid) > 0
     assert place == str(folder)
+
+
+async def test_workers_start_again_whose_servers_socket_was_cleaned_away(tmp_path):
+    """As by a cleaner of temporary files: the files are read, and none is called a crash."""
+    (tmp_path / "good.txt").write_bytes(b"content")
+    async with WorkerPool(1, Limits(files_per_worker=1)) as pool:
+        for _ in range(2):
+            assert (await pool.extract(Job(path=tmp_path / "good.txt"))).outcome == "extracted"
+            shutil.rmtree(Path(forkserver._forkserver._forkserver_address).parent)
+
+
+async def test_a_file_is_not_blamed_where_no_worker_can_be_started(tmp_path, monkeypatch):
+    async def breaks(job):
+        raise BrokenExecutor("no more processes")
+
+    async with WorkerPool(1) as pool:
+        monkeypatch.setattr(pool, "_attempt", breaks)
+        with pytest.raises(NoWorkerError, match=r"a.txt: no worker could be started.*no more"):
+            await pool._read(Job(path=tmp_path / "a.txt"))

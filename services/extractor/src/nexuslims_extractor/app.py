@@ -27,7 +27,7 @@ from nexuslims_contracts.topology import EXTRACTOR
 from nexuslims_extractor.cage.reading import Job
 from nexuslims_extractor.cage.walls import Walls
 from nexuslims_extractor.checks import describe
-from nexuslims_extractor.errors import ProfileError
+from nexuslims_extractor.errors import NoWorkerError, ProfileError
 from nexuslims_extractor.extraction import Extraction
 from nexuslims_extractor.outcome import to_event
 from nexuslims_extractor.profiles import load_profiles
@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 SOURCE: Final = "nexuslims/extractor"
 _SHARE_DELAY: Final = timedelta(seconds=30)
 _LOST_DELAY: Final = timedelta(seconds=2)
+_WORKERS_DELAY: Final = timedelta(seconds=5)
 
 
 def create(settings: Settings) -> Service:
@@ -223,7 +224,10 @@ class Reader:
         attributes = {tracing.FILE: file.file}
         with tracing.span("extract", attributes) as span, EXTRACTION.timing() as ends:
             key = await self._people.operator_key()
-            extraction = await self._pool.extract(self._job(path, file, key))
+            try:
+                extraction = await self._pool.extract(self._job(path, file, key))
+            except NoWorkerError as error:
+                raise RetryLater(_WORKERS_DELAY, str(error)) from error
             reader, failure = extraction.extractor, extraction.failure
             ends(reader.name, extraction.outcome)
             span.set(

@@ -9,3 +9,7 @@ class ProfileError(ExtractorError):
 
 class WorkerError(ExtractorError):
     """A reader's process failed in a way that says nothing about the file."""
+
+
+class NoWorkerError(WorkerError):
+    """No worker could be started; that passes, and the file was not even looked at."""

@@ -20,9 +20,10 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -39,6 +40,7 @@ from nexuslims_extractor.cage.reading import (
     unmasked,
 )
 from nexuslims_extractor.cage.walls import Cage
+from nexuslims_extractor.errors import NoWorkerError
 from nexuslims_extractor.extraction import Extraction, FileFacts
 from nexuslims_formats.errors import ExtractorError
 from nexuslims_formats.model import NOBODY
@@ -144,6 +146,11 @@ class WorkerPool:
 
         A file whose headers were read, but whose preview took its worker down, is read once more
         without one: its metadata is worth having.
+
+        Raises
+        ------
+        NoWorkerError
+            If no worker can be started.
         """
         size = (await asyncio.to_thread(_plain_facts, job.path)).bytes
         if size <= _HASHED_AT_ONCE:
@@ -164,8 +171,7 @@ class WorkerPool:
         except (TimeoutError, FutureTimeoutError):
             return f"a worker process did nothing for {_PROBE_S:g} s and was replaced"
         except (RuntimeError, BrokenExecutor) as error:
-            if self._pool is pool and not self._closed:
-                self._pool = self._new_pool()
+            self._begin_anew(pool)
             return f"the worker processes had ended, and new ones are started: {error}"
         return ""
 
@@ -188,7 +194,9 @@ class WorkerPool:
             )
         except (TimeoutError, FutureTimeoutError):
             facts = Lost("timeout")
-        except (OSError, ExtractorError, RuntimeError, BrokenExecutor) as error:
+        except BrokenExecutor as error:
+            raise NoWorkerError(f"{printable(job.path.name)}: no worker for its hash") from error
+        except (OSError, ExtractorError, RuntimeError) as error:
             return _unhashed(found, job, "unreadable", f"no hash: {cause_of(error)}")
         if isinstance(facts, Lost):
             if facts.failure == "timeout":
@@ -205,12 +213,27 @@ class WorkerPool:
             return await self._attempt(job)
         except BrokenExecutor:
             # every worker died between files (the kernel reclaims memory so): begin anew, once
-            if self._pool is pool and not self._closed:
-                self._pool = self._new_pool()
+            self._begin_anew(pool)
+        pool = self._pool
         try:
             return await self._attempt(job)
         except BrokenExecutor as error:
-            return _lost(job, NOBODY, "crashed", f"no worker could be started: {error}"), False
+            self._begin_anew(pool)
+            name = printable(job.path.name)
+            raise NoWorkerError(f"{name}: no worker could be started for it: {error}") from error
+
+    def _begin_anew(self, broken: "ProcessPool") -> None:
+        """Have other workers, unless somebody else has seen to it, and another server of theirs.
+
+        The server may have lost its socket, as to a cleaner of temporary files: nobody can ask it
+        for workers then, and it lives on.
+        """
+        if self._pool is not broken or self._closed:
+            return
+        if self._context.get_start_method() == "forkserver":
+            stop_server()
+            start_clean_server()
+        self._pool = self._new_pool()
 
     async def _attempt(self, job: Job) -> tuple[Extraction, bool]:
         """Extract a file; tell also whether a worker was lost after the headers were read."""
@@ -340,6 +363,12 @@ def _work(job: Job, seconds: float) -> Extraction | Masked | Lost:
     return read_behind_walls(_cage, _sandbox, job, seconds)
 
 
+def stop_server() -> None:
+    """End the server that workers are forked from, whatever is left of its socket."""
+    with suppress(FileNotFoundError):
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+
+
 def start_clean_server() -> None:
     """Start the server that workers are forked from, with an environment without secrets.
 
@@ -351,6 +380,7 @@ def start_clean_server() -> None:
         forget_environment()
         os.environ["PYTHONSAFEPATH"] = "1"
         with _room_for_a_socket():
+            Path(get_temp_dir()).mkdir(mode=0o700, parents=True, exist_ok=True)
             forkserver.ensure_running()
     finally:
         os.environ.clear()
