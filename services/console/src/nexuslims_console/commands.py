@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from nexuslims_shared.cli.options import Json, Patience, Since, Until
+from nexuslims_shared.cli.output import confirm
 
 SessionName = Annotated[str, typer.Argument(metavar="ID", help="The session.", show_default=False)]
 Number = Annotated[int, typer.Argument(metavar="N", help="Its number.", show_default=False)]
@@ -136,8 +137,8 @@ def withdraw(
     """Withdraw a session's record from every destination, and upload none there again."""
     from nexuslims_console.actions import withdraw as work  # noqa: PLC0415 - heavy
 
-    if not (yes or undo):
-        typer.confirm(f"Remove the record of {name} from every destination?", abort=True, err=True)
+    if not (yes or undo or confirm(f"Remove the record of {name} from every destination?")):
+        raise typer.Abort
     ok = work.withdraw_session(
         name, reason=reason, undo=undo, patience=timeout if wait else 0.0, as_json=as_json
     )
@@ -249,8 +250,8 @@ def remove_instrument(
     """Remove an instrument from the file; its sessions and records stay."""
     from nexuslims_console.actions import manage_instruments as work  # noqa: PLC0415 - heavy
 
-    if not yes:
-        typer.confirm(f"Remove {pid}?", abort=True, err=True)
+    if not (yes or confirm(f"Remove {pid}?")):
+        raise typer.Abort
     work.remove_instrument(pid)
 
 

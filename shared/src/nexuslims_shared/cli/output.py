@@ -48,6 +48,19 @@ def show(text: str) -> None:
     typer.echo(terminal_text(text))
 
 
+def confirm(question: str, *, default: bool = False) -> bool:
+    """Ask on standard error, and return whether the answer is yes.
+
+    Parameters
+    ----------
+    question
+        It may hold others' texts.
+    default
+        What an empty answer is.
+    """
+    return typer.confirm(terminal_text(question), default, err=True)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document on standard output."""
     typer.echo(terminal_json(json.dumps(value, default=_plain, indent=2, ensure_ascii=False)))

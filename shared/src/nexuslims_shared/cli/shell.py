@@ -9,12 +9,15 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from nexuslims_contracts.errors import PluginError
 from nexuslims_contracts.plugins import Plugin, installed
@@ -48,10 +51,16 @@ class PluginGroup(TyperGroup):
         plugin = _plugins().get(cmd_name)
         return with_plain_help(_command(plugin)) if plugin else None
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the options before the command; their errors are shown as all others."""
+        with _harmless_usage_errors():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error is one red line, and the exit code depends on its kind."""
         try:
-            return super().invoke(ctx)
+            with _harmless_usage_errors():
+                return super().invoke(ctx)
         except Exception as error:
             known = _known(error)
             if known is None or ctx.params.get("debug"):
@@ -59,6 +68,16 @@ class PluginGroup(TyperGroup):
             typer.secho(f"nexuslims: {_without_secrets(str(known))}", fg="red", err=True)
             code = WRONG_USE if isinstance(known, SettingsError) else FAILED
             raise typer.Exit(code) from error
+
+
+@contextmanager
+def _harmless_usage_errors() -> Iterator[None]:
+    """Have errors of use repeat what was typed, or what a shell put there, as a terminal may."""
+    try:
+        yield
+    except TyperException as error:
+        error.message = _without_secrets(error.message)
+        raise
 
 
 @cache

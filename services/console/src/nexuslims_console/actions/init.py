@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nexuslims_console.actions.instruments import added
 from nexuslims_console.errors import ConsoleError
-from nexuslims_shared.cli.output import say, show
+from nexuslims_shared.cli.output import confirm, say, show
 from nexuslims_shared.instruments import InstrumentEntry, parse_instruments
 from nexuslims_shared.settings import make_folder
 from nexuslims_shared.settings.files import line_of
@@ -141,7 +141,7 @@ def _asked(facility: Facility) -> Facility:
     if asked.instruments or nemo:
         return asked
     folders = _folders(files)
-    chosen = [one for one in folders if typer.confirm(f"Is {one} an instrument?", True, err=True)]
+    chosen = [one for one in folders if confirm(f"Is {one} an instrument?", default=True)]
     return replace(asked, instruments=tuple(f"{one}={one}" for one in chosen))
 
 
