@@ -46,7 +46,17 @@ class TestInTheBucket(PeopleBehaviour):
 
 
 @pytest.mark.parametrize(
-    "text", ["ned", "NED", "Ned Hall", "hall, ned", "Ned.Hall", "ned@example.org", "by ned, room 7"]
+    "text",
+    [
+        "ned",
+        "NED",
+        "Ned Hall",
+        "hall, ned",
+        "Ned.Hall",
+        "ned@example.org",
+        "by ned, room 7",
+        r"LAB\ned",
+    ],
 )
 def test_whom_a_text_names(text: str) -> None:
     assert NED.is_named_by(text)
@@ -72,6 +82,25 @@ def test_whom_a_text_names_however_it_writes_letters(text: str) -> None:
 def test_whom_a_text_does_not_name(text: str) -> None:
     person = NED.model_copy(update={"username": "nh"})
     assert not person.is_named_by(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Hall", "N. Hall", "nhall", "HALL_N", "nedhall", "Dr. Hall", "n.hall@lab", "nh@lab"]
+)
+def test_whom_a_text_may_name(text: str) -> None:
+    person = NED.model_copy(update={"username": "nh"})
+    assert person.may_be_named_by(text)
+    assert not person.is_named_by(text)
+
+
+@pytest.mark.parametrize("text", ["", "Ned", "Halle", "nhallberg", "ned2", "nhx"])
+def test_whom_a_text_cannot_name(text: str) -> None:
+    assert not NED.model_copy(update={"username": "nh"}).may_be_named_by(text)
+
+
+def test_who_has_letters_with_marks_may_be_named_without_them() -> None:
+    person = Person(username="zq", first_name="Zoé", last_name="Quäggström")
+    assert all(map(person.may_be_named_by, ("Z. Quaggstrom", "zquaeggstroem", "QUÄGGSTRÖM")))
 
 
 @pytest.mark.broker

@@ -32,6 +32,7 @@ _SALT: Final = "salt"
 _FORGOTTEN: Final = b"forgotten"
 
 
+_PARTED: Final = re.compile(r"[\s\\/]+")
 _WORDS: Final = re.compile(r"[^\W_]+")
 _WITHOUT_PARTS: Final = str.maketrans({"ø": "o", "ł": "l", "đ": "d"})
 """Letters of which Unicode does not say that they are others with a mark."""
@@ -69,16 +70,35 @@ class Person(ContractModel):
     def is_named_by(self, text: str) -> bool:
         """Tell whether a text that a file has for its operator names this person.
 
-        It is the username or the e-mail address, or has both names in whatever order and form,
-        with or without the marks of letters.
+        It is the username or the e-mail address, perhaps behind the name of a domain, or has both
+        names in whatever order and form, with or without the marks of letters.
         """
         if not text:
             return False
         known = {_folded(one) for one in (self.username, self.email) if one}
-        tokens = {one.strip(",;:()<>[]") for one in (_folded(text), *_folded(text).split())}
+        tokens = {one.strip(",;:()<>[]") for one in (_folded(text), *_PARTED.split(_folded(text)))}
         words, name = _words(_folded(text)), _folded(f"{self.first_name} {self.last_name}")
         spellings = (_words(name), _words(name.translate(_SPELT_OUT)))
         return bool(known & tokens) or any(len(one) > 1 and one <= words for one in spellings)
+
+    def may_be_named_by(self, text: str) -> bool:
+        """Tell whether a text may name this person: it has the user name, or the last name.
+
+        The last name may stand behind or before an initial or the first name, without a space.
+        Others may have that name too, so somebody has to look.
+        """
+        words = _words(_folded(text))
+        if _folded(self.username) in words:
+            return True
+        for letters in ({}, _SPELT_OUT):
+            first, last = (
+                "".join(_WORDS.findall(_unmarked(_folded(one).translate(letters))))
+                for one in (self.first_name, self.last_name)
+            )
+            spellings = {last, first + last, last + first, first[:1] + last, last + first[:1]}
+            if last and spellings & words:
+                return True
+        return False
 
     def may_be(self, other: "Person") -> bool:
         """Tell whether two statements with one user name can be about one person."""
@@ -96,8 +116,12 @@ def _folded(text: str) -> str:
 
 def _words(folded: str) -> set[str]:
     """Return the words of a text, without the marks of letters."""
+    return set(_WORDS.findall(_unmarked(folded)))
+
+
+def _unmarked(folded: str) -> str:
     parts = unicodedata.normalize("NFKD", folded).translate(_WITHOUT_PARTS)
-    return set(_WORDS.findall("".join(one for one in parts if not unicodedata.combining(one))))
+    return "".join(one for one in parts if not unicodedata.combining(one))
 
 
 class People(Protocol):

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from nexuslims_shared.cli.options import Json, Patience, Since, Until
-from nexuslims_shared.cli.output import confirm
 
 SessionName = Annotated[str, typer.Argument(metavar="ID", help="The session.", show_default=False)]
 Number = Annotated[int, typer.Argument(metavar="N", help="Its number.", show_default=False)]
@@ -136,6 +135,7 @@ def withdraw(
 ) -> None:
     """Withdraw a session's record from every destination, and upload none there again."""
     from nexuslims_console.actions import withdraw as work  # noqa: PLC0415 - heavy
+    from nexuslims_shared.cli.output import confirm  # noqa: PLC0415 - heavy
 
     if not (yes or undo or confirm(f"Remove the record of {name} from every destination?")):
         raise typer.Abort
@@ -249,6 +249,7 @@ def remove_instrument(
 ) -> None:
     """Remove an instrument from the file; its sessions and records stay."""
     from nexuslims_console.actions import manage_instruments as work  # noqa: PLC0415 - heavy
+    from nexuslims_shared.cli.output import confirm  # noqa: PLC0415 - heavy
 
     if not (yes or confirm(f"Remove {pid}?")):
         raise typer.Abort

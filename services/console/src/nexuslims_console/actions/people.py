@@ -28,6 +28,7 @@ OUT_OF_REACH: Final = (
     "backups, snapshots of disks, and a broker cluster's write-ahead logs until they are compacted",
     "what was taken home with `nexuslims export`",
     "the calendar itself",
+    "files that come later and name them as no file did before",
 )
 """Where a name may be that this system did not write, or cannot overwrite."""
 
@@ -46,12 +47,15 @@ class Forgotten:
         Those whose record is made again.
     removed
         Those of which no record may be shown: what is left of one is removed.
+    perhaps
+        Ids of operators whom files name in a way that others may be named in, too.
     """
 
     people: tuple[str, ...]
     sessions: tuple[str, ...]
     records: tuple[str, ...]
     removed: tuple[str, ...]
+    perhaps: tuple[str, ...]
 
 
 def show_all(*, as_json: bool) -> None:
@@ -104,13 +108,15 @@ def forget(person_id: str, *, as_json: bool) -> None:
     done = run(_forget(person_id))
     if as_json:
         print_json({"id": person_id, "ids": done.people, "sessions": done.sessions,
-                    "rebuilt": done.records, "removed": done.removed,
+                    "rebuilt": done.records, "removed": done.removed, "perhaps": done.perhaps,
                     "out_of_reach": OUT_OF_REACH})  # fmt: skip
         return
     say(f"{person_id} is forgotten, and stays so when the calendar names them again")
     for other in done.people:
         if other != person_id:
             say(f"so is {other}: the same person, as files or another calendar name them")
+    for other in done.perhaps:
+        say(f"{other} may be the same person: look at `nexuslims people list`, and forget them too")
     again = counted(len(done.records), "record is", "records are")
     when = by_whom(read_settings()) if done.records else ""
     say(f"named by {counted(len(done.sessions), 'session')}; {again} made again{when}")
@@ -127,6 +133,7 @@ async def _forget(person_id: str) -> Forgotten:
         if person_id not in everybody:
             raise ConsoleError(f"there is no person {person_id!r}: see `nexuslims people list`")
         people = same_person(everybody, person_id)
+        perhaps = perhaps_same(everybody, people)
         for one in people:
             await context.people.forget(one)
         sessions = await asyncio.to_thread(_sessions, model, people)
@@ -139,6 +146,7 @@ async def _forget(person_id: str) -> Forgotten:
         tuple(sessions),
         tuple(row.session for row in with_record if row.status not in WITHOUT_RECORD),
         tuple(row.session for row in with_record if row.status in WITHOUT_RECORD),
+        perhaps,
     )
 
 
@@ -162,6 +170,27 @@ def same_person(everybody: Mapping[str, Person | None], person_id: str) -> list[
             and (person.is_named_by(other.username) or other.is_named_by(person.username))
         ]  # fmt: skip
     return found
+
+
+def perhaps_same(
+    everybody: Mapping[str, Person | None], people: Collection[str]
+) -> tuple[str, ...]:
+    """Return the ids of operators whom files name as a person may be named, and others too.
+
+    Parameters
+    ----------
+    everybody
+        All names by id.
+    people
+        The person's ids; none of them is returned.
+    """
+    known = [person for one in people if (person := everybody[one])]
+    return tuple(
+        key
+        for key, other in everybody.items()
+        if other is not None and key not in people and not other.last_name
+        and any(person.may_be_named_by(other.username) for person in known)
+    )  # fmt: skip
 
 
 def _sessions(model: ReadModel, people: Iterable[str]) -> list[str]:
