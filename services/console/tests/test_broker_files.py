@@ -6,6 +6,8 @@ import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import nats.errors
@@ -41,6 +43,12 @@ def made(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def address(made: Path) -> Iterator[str]:
+    with serving(made) as address:
+        yield address
+
+
+@contextmanager
+def serving(made: Path) -> Iterator[str]:
     """A server with the configuration that is written, in the place where it is written."""
     keys = make_keys(made / "credentials", USERS)
     text = server.render(ONE, keys, tls=True, mounted=str(made))
@@ -122,6 +130,34 @@ def test_given_certificates_are_used_and_damaged_ones_are_an_error(made: Path) -
     (made / "tls" / "server.crt").unlink()
     with pytest.raises(SettingsError, match=r"ca\.key cannot be read"):
         write(made)
+
+
+def test_a_certificate_that_was_there_and_clients_would_refuse_is_named(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made / "tls" / "server.crt"
+    servers = ("nats-1", "NATS-2", "127.0.0.1")
+    assert "refuse" not in certificates.write(made / "tls", servers)[path]
+    found = certificates.write(made / "tls", (*servers, "nats.nexuslims.svc", "10.0.0.7"))[path]
+    assert "refuse it at nats.nexuslims.svc, 10.0.0.7; delete server.crt" in found
+    path.unlink()
+    assert "refuse" not in certificates.write(made / "tls", ["*.nexuslims.svc"])[path]
+    assert "refuse" not in certificates.write(made / "tls", ["nats.nexuslims.svc"])[path]
+    path.unlink()
+    monkeypatch.setattr(certificates, "_LIFE_OF_SERVER", timedelta(minutes=-1))
+    found = certificates.write(made / "tls", servers)[path]
+    assert "(over: clients refuse it); delete server.crt" in found
+
+
+@pytest.mark.broker
+async def test_a_certificate_that_is_over_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "_LIFE_OF_SERVER", timedelta(minutes=-1))
+    folder = tmp_path / "broker"
+    write(folder)
+    with serving(folder) as address, pytest.raises((OSError, nats.errors.Error, TimeoutError)):
+        await connect(access(folder, address, OPERATOR), name="test", wait=False)
 
 
 def test_the_authority_signs_nothing_but_servers(made: Path) -> None:

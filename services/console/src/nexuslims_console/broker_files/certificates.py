@@ -44,14 +44,38 @@ def write(folder: Path, hosts: Iterable[str]) -> dict[Path, str]:
     paths = {name: folder / name for name in (AUTHORITY, _AUTHORITY_KEY, CERTIFICATE, KEY)}
     if not paths[AUTHORITY].exists():
         _make_authority(paths[AUTHORITY], paths[_AUTHORITY_KEY])
+    wanted = tuple(dict.fromkeys(hosts))
     if not (paths[CERTIFICATE].exists() and paths[KEY].exists()):
-        _make_certificate(paths, tuple(dict.fromkeys(hosts)))
-    until = _read(paths[CERTIFICATE]).not_valid_after_utc
+        _make_certificate(paths, wanted)
     return {
         paths[AUTHORITY]: "certificate of the authority: for every client",
-        paths[CERTIFICATE]: f"certificate of the servers, until {until:%Y-%m-%d}",
+        paths[CERTIFICATE]: _describe(_read(paths[CERTIFICATE]), wanted),
         paths[KEY]: "its key",
     }
+
+
+def _describe(certificate: x509.Certificate, hosts: Iterable[str]) -> str:
+    """Return until when and for whom it is; one that was there may be for fewer hosts."""
+    until = certificate.not_valid_after_utc
+    names = {name.lower() for name in _names(certificate)}
+    absent = [one for one in hosts if not {one.lower(), _any_in_domain(one)} & names]
+    over = " (over: clients refuse it)" if until < datetime.now(UTC) else ""
+    refused = f"; clients refuse it at {', '.join(absent)}" if absent else ""
+    remedy = f"; delete {CERTIFICATE} to have it made anew" if over or absent else ""
+    return f"certificate of the servers, until {until:%Y-%m-%d}{over}{refused}{remedy}"
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []  # clients do not look at the subject any more
+    addresses = found.get_values_for_type(x509.IPAddress)
+    return [*found.get_values_for_type(x509.DNSName), *map(str, addresses)]
+
+
+def _any_in_domain(host: str) -> str:
+    return f"*.{host.lower().partition('.')[2]}"
 
 
 def _make_authority(certificate: Path, key_file: Path) -> None:
