@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import ssl
 import stat
 import subprocess
@@ -53,17 +54,26 @@ def serving(made: Path) -> Iterator[str]:
     keys = make_keys(made / "credentials", USERS)
     text = server.render(ONE, keys, tls=True, mounted=str(made))
     text = text.replace('"/data"', json.dumps(str(made / "data")))
-    config = made / "nats.conf"
+    with _running(made / "nats.conf", text, "client connections") as port:
+        yield f"nats://localhost:{port}"
+
+
+@contextmanager
+def _running(config: Path, text: str, what: str) -> Iterator[str]:
+    """Run a server with this configuration; the port on which it listens for something."""
     config.write_text(text.replace("http_port: 8222", "").replace("port: 4222", "port: -1"))
     process = subprocess.Popen(
-        [find_server(), "-c", str(config)], stderr=subprocess.PIPE, text=True
+        [find_server(), "--name", "test", "-c", str(config)], stderr=subprocess.PIPE, text=True
     )
     try:
-        log = process.stderr or ()
-        ports = (re.search(r"Listening for client connections on \S+:(\d+)", line) for line in log)
-        port = next(found[1] for found in ports if found)
-        assert any("Server is ready" in line for line in log)
-        yield f"nats://localhost:{port}"
+        log, ready, port = "", False, None
+        while not (ready and port):
+            line = process.stderr.readline() if process.stderr else ""
+            assert line, f"the server ended: {log}"
+            log += line
+            ready |= "Server is ready" in line
+            port = port or re.search(rf"Listening for {what} on \S+:(\d+)", line)
+        yield port[1]
     finally:
         process.kill()
         process.communicate()
@@ -158,6 +168,33 @@ async def test_a_certificate_that_is_over_is_refused(
     write(folder)
     with serving(folder) as address, pytest.raises((OSError, nats.errors.Error, TimeoutError)):
         await connect(access(folder, address, OPERATOR), name="test", wait=False)
+
+
+@pytest.mark.broker
+def test_who_has_no_password_is_no_server_of_a_cluster_without_certificates(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "server"
+    keys = make_keys(tmp_path / "credentials", USERS)
+    (path,) = server.write(folder, ("localhost", "127.0.0.1"), keys, tls=False, periods=False)
+    text = path.read_text().replace('"/data"', json.dumps(str(tmp_path / "data")))
+    (password,) = set(re.findall(r"nats://routes:(\w+)@", text))
+    assert stat.S_IMODE((folder / "routes.password").stat().st_mode) == 0o600
+    text = text.replace("0.0.0.0:6222", "127.0.0.1:-1").replace(":6222", ":1")
+    with _running(path, text, "route connections") as port:
+        assert "Authorization Violation" in _answer_to_route(port, {})
+        assert "Authorization Violation" in _answer_to_route(port, {"user": "routes", "pass": "no"})
+        let_in = _answer_to_route(port, {"user": "routes", "pass": password})
+        assert let_in.startswith("PONG")
+
+
+def _answer_to_route(port: str, proof: dict[str, str]) -> str:
+    options = {"name": "STRANGER", "server_id": "STRANGER", "cluster": "nexuslims", **proof}
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=10) as connection:
+        lines = connection.makefile("r")
+        lines.readline()
+        connection.sendall(f"CONNECT {json.dumps(options)}\r\nPING\r\n".encode())
+        return next(line for line in lines if line.startswith(("-ERR", "PONG")))
 
 
 def test_the_authority_signs_nothing_but_servers(made: Path) -> None:

@@ -5,6 +5,7 @@ signs what the broker makes up for each connection.
 """
 
 import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from nexuslims_shared.settings import make_folder
 
 _ENDING: Final = ".nk"
 _SEED_BYTES: Final = 32
+_PASSWORD_BYTES: Final = 24
 _SEED_LETTERS: Final = 58
 _USER_SEED: Final = "SU"
 
@@ -78,6 +80,22 @@ def make_keys(folder: Path, users: Iterable[str]) -> dict[str, str]:
         if not path.exists():
             _write_privately(path, new_seed() + "\n")
     return {user: public_key(read_seed(folder, user)) for user in users}
+
+
+def keep_password(path: Path) -> str:
+    """Return the password in a file; one is made up if there is none, readable by the owner alone.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read.
+    """
+    if not path.exists():
+        _write_privately(path, secrets.token_hex(_PASSWORD_BYTES) + "\n")
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: the password cannot be read ({error})") from error
 
 
 def has_seed(folder: Path, user: str) -> bool:

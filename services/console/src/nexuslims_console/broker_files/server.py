@@ -6,11 +6,15 @@ from typing import Final
 
 from nexuslims_console.broker_files.certificates import AUTHORITY, CERTIFICATE, KEY
 from nexuslims_shared.accounts.configuration import authorization
+from nexuslims_shared.accounts.keys import keep_password
 from nexuslims_shared.settings import make_folder
 
 CONFIGURATION: Final = "nats.conf"
 MOUNTED: Final = "/etc/nats"
 """Where containers find the configuration, and the certificates in ``tls`` below it."""
+
+_ROUTES: Final = "routes"
+_PASSWORD: Final = "routes.password"
 
 _COMMON: Final = """\
 # Written by `nexuslims broker init`; run it again after an upgrade. The server's own name is given
@@ -37,7 +41,15 @@ cluster {{
   name: nexuslims
   listen: "0.0.0.0:6222"
   routes: [{routes}]
-{tls}}}
+{proof}}}
+"""
+
+_CLUSTER_PASSWORD: Final = """\
+  authorization {{
+    user: {user}
+    password: "{password}"
+    timeout: 10
+  }}
 """
 
 _CLUSTER_TLS: Final = """\
@@ -75,7 +87,10 @@ def write(
         Whether the log has periods, whose streams a service creates.
     """
     path = make_folder(folder, "DIR/server") / CONFIGURATION
-    path.write_text(render(servers, keys, tls=tls, periods=periods, mounted=MOUNTED))
+    password = "" if tls else keep_password(folder / _PASSWORD)
+    path.write_text(
+        render(servers, keys, tls=tls, periods=periods, mounted=MOUNTED, password=password)
+    )
     return {path: "configuration of the servers: who may do what"}
 
 
@@ -86,6 +101,7 @@ def render(
     tls: bool,
     mounted: str,
     periods: bool = False,
+    password: str = "",
 ) -> str:
     """Return the configuration.
 
@@ -95,6 +111,9 @@ def render(
         As for :func:`write`.
     mounted
         Where the servers find it, and the certificates in ``tls`` below it.
+    password
+        What servers of a cluster without certificates prove themselves by: whoever is let in as one
+        has the rights of all users.
     """
     files = {
         "mounted": mounted,
@@ -107,6 +126,9 @@ def render(
     if tls:
         text += _TLS.format(**files)
     if len(servers) > 1:
-        routes = ", ".join(f'"nats://{server}:6222"' for server in servers)
-        text += _CLUSTER.format(routes=routes, tls=_CLUSTER_TLS.format(**files) if tls else "")
+        user = "" if tls else f"{_ROUTES}:{password}@"
+        routes = ", ".join(f'"nats://{user}{server}:6222"' for server in servers)
+        proof = _CLUSTER_TLS if tls else _CLUSTER_PASSWORD
+        proof = proof.format(user=_ROUTES, password=password, **files)
+        text += _CLUSTER.format(routes=routes, proof=proof)
     return text
