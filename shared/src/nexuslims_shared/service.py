@@ -334,6 +334,7 @@ class _Process:
 
         async def take(message: Msg) -> None:
             await watch.admit()
+            watch.delivered(message.metadata.stream, message.metadata.sequence.stream)
             await processor.take(message)
 
         periods = PeriodDirectory(context.jetstream, _PATIENCE_S)
