@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from nats.js.errors import BucketNotFoundError, NoStreamResponseError, NotFoundError
 from typer.testing import CliRunner
 
 from nexuslims_shared.cli import shell
@@ -50,6 +51,28 @@ def test_what_the_host_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch, refu
     assert done.exit_code == 1
     assert done.output == f"nexuslims: [Errno {refused}] {os.strerror(refused)}: 'state/up.lock'\n"
     assert isinstance(CliRunner().invoke(app, ["--debug", "config"]).exception, OSError)
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        (NotFoundError(code=404, err_code=10059, description="stream not found"), True),
+        (NotFoundError(code=404, err_code=10014, description="consumer not found"), True),
+        (BucketNotFoundError(), True),
+        (NoStreamResponseError(), True),
+        (NotFoundError(code=404, err_code=10037, description="no message found"), False),
+    ],
+)
+def test_what_a_broker_lacks_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, known: bool
+) -> None:
+    def fails() -> None:
+        raise ExceptionGroup("of a task", [error])
+
+    monkeypatch.setattr(shell, "_command", lambda _: shell._as_command("config", fails))
+    done = CliRunner().invoke(app, ["config"])
+    assert ("run `nexuslims provision`" in done.output) is known
+    assert isinstance(done.exception, SystemExit) is known
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from typer.exceptions import TyperException
 from nexuslims_contracts.errors import PluginError
 from nexuslims_contracts.plugins import Plugin, installed
 from nexuslims_shared.cli.plain_help import with_plain_help
-from nexuslims_shared.errors import SettingsError
+from nexuslims_shared.errors import SettingsError, TopologyError
 
 COMMANDS: Final = "nexuslims.commands"
 NAME: Final = "nexuslims"
@@ -33,6 +33,8 @@ _REFUSED: Final = (
     *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EMFILE, errno.ENFILE),
 )
 """What a host refuses, whatever the program: space, rights, a disk or share, descriptors."""
+_NOT_THERE: Final = (10014, 10059)
+"""JetStream's codes where a consumer, and where a stream, is not there."""
 WRONG_USE: Final = 2
 FAILED: Final = 1
 
@@ -114,14 +116,25 @@ def _broken(error: PluginError) -> Any:
 def _known(error: BaseException) -> BaseException | None:
     """Return what speaks for itself; groups of one are unpacked.
 
-    That is an error that a package of ours raised on purpose, and what the host refuses at a file,
-    such as a disk that is full or read-only.
+    That is an error that a package of ours raised on purpose, what the host refuses at a file, such
+    as a disk that is full or read-only, and what a broker lacks that was not provisioned.
     """
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
+    if _is_lacking(error):
+        return TopologyError(f"the broker lacks something ({error}): run `nexuslims provision`")
     ours = type(error).__module__.startswith("nexuslims_")
     refused = isinstance(error, OSError) and error.errno in _REFUSED
     return error if ours or refused else None
+
+
+def _is_lacking(error: BaseException) -> bool:
+    """Tell whether a stream, consumer or bucket is not there, by an error of a library."""
+    kind = type(error)
+    if kind.__module__ != "nats.js.errors":  # not imported here: most commands need no broker
+        return False
+    absent = kind.__name__ in ("BucketNotFoundError", "NoStreamResponseError")
+    return absent or getattr(error, "err_code", None) in _NOT_THERE
 
 
 def _enter(folder: Path | None) -> None:
