@@ -10,12 +10,12 @@ from nexuslims_contracts import events, periods, subjects
 from nexuslims_contracts.periods import ALL, MESSAGES, Period, message_of
 from nexuslims_contracts.topology import (
     BUCKETS_READ_BY,
-    BUCKETS_WRITTEN_BY,
     BUILDER,
     EVENTS,
     STATED_BY,
     consumer_in,
     events_of,
+    keys_written_by,
     subjects_stated_by,
 )
 
@@ -136,4 +136,4 @@ def test_rights_follow_from_what_a_service_does(service: str) -> None:
         for period in (ALL, Period.named("2026")):
             may = any(subjects.matches(one, period.subject(concrete)) for one in allowed)
             assert may == (model in STATED_BY[service])
-    assert set(BUCKETS_WRITTEN_BY[service]) <= set(BUCKETS_READ_BY[service])
+    assert keys_written_by(service).keys() <= set(BUCKETS_READ_BY[service])

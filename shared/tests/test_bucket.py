@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import nats.js.errors
 import pytest
 from nats.aio.client import Client
 from nats.js.api import KeyValueConfig
 
-from nexuslims_contracts.topology import CALENDARS, PEOPLE
+from nexuslims_contracts.topology import BUCKETS, CALENDARS, PEOPLE
 from nexuslims_shared.broker import connect, provision
 from nexuslims_shared.bucket import BrokerBucket, Bucket, MemoryBucket
 from nexuslims_shared.calendar_notes import CalendarNotes
@@ -70,6 +71,25 @@ async def test_an_approval_is_for_once(notes: CalendarNotes) -> None:
     await notes.approve("nemo-1", ["a", "b"])
     await notes.settle("nemo-1", ["b", "c"])
     assert await notes.approved("nemo-1") == {"a"}
+    await notes.approve("nemo-1", ["b"])
+    assert await notes.approved("nemo-1") == {"a", "b"}, "what comes again needs another word"
+    await notes.settle("nemo-1", ["a"])
+    assert await notes.approved("nemo-1") == {"b"}
+
+
+async def test_what_earlier_releases_noted_counts() -> None:
+    bucket = MemoryBucket()
+    notes = CalendarNotes(bucket)
+    await bucket.put("held.files/Titan", b'{"a": "moved", "b": "moved"}')
+    await bucket.put("approved.files/Titan", b'["a"]')
+    assert await notes.held() == {"files/Titan": {"a": "moved", "b": "moved"}}
+    assert await notes.approved("files/Titan") == {"a"}
+    await notes.settle("files/Titan", ["a"])
+    assert await notes.approved("files/Titan") == frozenset()
+    await notes.approve("files/Titan", ["b"])
+    assert await notes.approved("files/Titan") == {"b"}
+    await notes.hold("files/Titan", {})
+    assert await notes.held() == {}
 
 
 @pytest.fixture
@@ -96,7 +116,7 @@ async def test_what_is_replaced_is_overwritten_on_the_disk(stored) -> None:
         await bucket.put(f"person-{number + 2}", b"somebody else")
     assert holding(b"Xavier 0") == holding(b"Xavier 1") == []
     assert holding(b"Xavier 2")
-    await bucket.replace("person-1", b"forgotten")
+    await bucket.put("person-1", b"forgotten")
     assert holding(b"Xavier") == []
     assert await bucket.get("person-1") == b"forgotten"
     assert len(await bucket.keys()) == 4
@@ -119,6 +139,23 @@ async def test_a_bucket_of_an_earlier_release_is_moved_to_one_that_erases(stored
         assert await bucket.keys() == ["person-1", "salt"]
         assert await bucket.get("person-1") == b"Xavier 2"
     assert holding(b"Xavier 1") == []
-    await bucket.replace("person-1", b"forgotten")
+    await bucket.put("person-1", b"forgotten")
     assert holding(b"Xavier") == []
+    await client.close()
+
+
+@pytest.mark.broker
+async def test_who_may_write_a_key_removes_no_other_one(stored) -> None:
+    broker, _ = stored
+    client = await connect(broker.url, name="test")
+    jetstream = client.jetstream()
+    former = await jetstream.create_key_value(KeyValueConfig(bucket=CALENDARS.name, history=1))
+    await former.put("approved.nemo-1", b"{}")
+    await provision(jetstream)
+    for bucket in BUCKETS:
+        subject = f"$KV.{bucket.name}.a"
+        for extent in ("all", "sub"):
+            with pytest.raises(nats.js.errors.ServerError, match="rollup not permitted"):
+                await jetstream.publish(subject, b"", headers={"Nats-Rollup": extent})
+    assert await BrokerBucket(jetstream, CALENDARS).keys() == ["approved.nemo-1"]
     await client.close()

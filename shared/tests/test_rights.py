@@ -77,6 +77,36 @@ OF_THE_SERVER = (
     "ACCOUNT.STREAM.MOVE.$G.NEXUS_EVENTS",
 )
 
+NAMES = ("person-1", "salt")
+KEYS = {
+    topology.PEOPLE: dict.fromkeys(NAMES, ("console", "harvester")),
+    topology.OPERATORS: dict.fromkeys(NAMES, ("console", "extractor")),
+    topology.LEASES: {
+        "nemo-1-usage-1": ("uploader",),
+        "destination.cdcs": ("uploader",),
+        "builder.earlier-records": ("builder",),
+    },
+    topology.CALENDARS: {
+        "swept.nemo-1": ("harvester",),
+        "held.nemo-1": ("harvester",),
+        "settled.nemo-1": ("harvester",),
+        "held.files.Titan": ("indexer",),
+        "settled.files.Titan": ("indexer",),
+        "approved.nemo-1": ("console",),
+        "approved.files.Titan": ("console",),
+        "another": (),
+    },
+    topology.READERS: {"kinds": ("extractor",), "another": ()},
+    topology.PROBES: {
+        f"{kind}{service}.0123": (service,)
+        for kind in ("", "at-work.")
+        for service in topology.STATED_BY
+    },
+    topology.SESSIONS: {"nemo-1-usage-1": ("harvester",)},
+    topology.PERIODS: {"2026-07": ("console",)},
+}
+"""Keys of each bucket, and the services that write them."""
+
 
 def sendings(keys: dict[str, str]) -> list[str]:
     """Every subject on which something happens, or somebody listens."""
@@ -94,7 +124,7 @@ def sendings(keys: dict[str, str]) -> list[str]:
         *(PERIOD.subject(subject) for subject in stated),
         "nexus.events.x.made-up",
         *(f"{topology.DEAD_LETTER_PREFIX}.{consumer}" for consumer in consumers),
-        *(f"$KV.{bucket.name}.key" for bucket in topology.BUCKETS),
+        *(f"$KV.{bucket.name}.{key}" for bucket, keys in KEYS.items() for key in keys),
         *(f"$JS.API.{call}" for call in (*calls, *OF_THE_SERVER)),
         *(f"$JS.ACK.{stream}.{name}.1.1.1.1.0" for stream in LOG for name in consumers),
         *(f"{rights_of(user, inbox).subscribe[0][:-1]}x" for user, inbox in keys.items()),
@@ -206,7 +236,7 @@ QUESTIONS = {
     "$JS.API.DIRECT.GET.NEXUS_EVENTS": '{"seq": 1}',  # 404, without a body, is the answer
     "$JS.API.STREAM.INFO.NEXUS_EVENTS": "",
     "$JS.API.CONSUMER.MSG.NEXT.NEXUS_EVENTS.extractor": '{"no_wait": true}',
-    "$KV.NEXUS_READERS.key": "",
+    "$KV.NEXUS_READERS.kinds": "",
     "$JS.API.INFO": "",
 }
 """The broker answers by itself, on whatever subject it is asked to, whoever may publish there."""
@@ -253,9 +283,11 @@ OWN_OF_THE_EXTRACTOR = {
     "nexus.period.2026-07.x.file.x.metadata-extracted",
     "nexus.period.2026-07.x.handling-failed",
     "nexus.dead-letters.extractor",
-    "$KV.NEXUS_READERS.key",
-    "$KV.NEXUS_PROBES.key",
-    "$KV.NEXUS_OPERATORS.key",
+    "$KV.NEXUS_READERS.kinds",
+    "$KV.NEXUS_PROBES.extractor.0123",
+    "$KV.NEXUS_PROBES.at-work.extractor.0123",
+    "$KV.NEXUS_OPERATORS.person-1",
+    "$KV.NEXUS_OPERATORS.salt",
     "$JS.API.STREAM.MSG.DELETE.NEXUS_DEAD_LETTERS",
     "$JS.API.INFO",
     "$JS.API.STREAM.NAMES",
@@ -306,6 +338,15 @@ def test_nobody_but_the_operator_changes_streams_or_reads_along(user: str, perio
     creating = any(".CREATE." in one for one in rights.publish)
     assert creating is (periods and user == topology.OPENS_PERIODS)
     assert rights.subscribe == ("_INBOX_x.>",)
+
+
+def test_each_key_is_written_by_those_alone_whose_it_is() -> None:
+    assert KEYS.keys() == set(topology.BUCKETS)
+    for bucket, keys in KEYS.items():
+        for key, writers in keys.items():
+            subject = f"$KV.{bucket.name}.{key}"
+            found = [user for user in USERS if may_send(rights_of(user, ""), subject)]
+            assert sorted(found) == sorted([*writers, OPERATOR]), subject
 
 
 def test_each_kind_of_event_is_stated_by_one_service_alone() -> None:

@@ -270,15 +270,20 @@ BUCKETS_READ_BY: Mapping[str, tuple[BucketSpec, ...]] = {
 }
 """Service -> the buckets that it looks into."""
 
-BUCKETS_WRITTEN_BY: Mapping[str, tuple[BucketSpec, ...]] = {
-    "harvester": (PROBES, PEOPLE, CALENDARS, SESSIONS),
-    "indexer": (PROBES, CALENDARS),
-    "extractor": (PROBES, OPERATORS, READERS),
-    "builder": (PROBES, LEASES),
-    "uploader": (PROBES, LEASES),
-    "console": (PROBES, PEOPLE, OPERATORS, CALENDARS, PERIODS),
+KEYS_WRITTEN_BY: Mapping[str, Mapping[BucketSpec, tuple[str, ...]]] = {
+    "harvester": {
+        PEOPLE: ("*",),
+        CALENDARS: ("swept.*", "held.*", "settled.*"),
+        SESSIONS: ("*",),
+    },
+    "indexer": {CALENDARS: ("held.files.*", "settled.files.*")},
+    "extractor": {OPERATORS: ("*",), READERS: ("kinds",)},
+    "builder": {LEASES: ("builder.*",)},
+    "uploader": {LEASES: ("*", "destination.*")},
+    "console": {PEOPLE: ("*",), OPERATORS: ("*",), CALENDARS: ("approved.>",), PERIODS: ("*",)},
 }
-"""Service -> the buckets that it writes to."""
+"""Service -> the keys that it writes, by bucket, with the wildcards of subjects. Each writes its
+notes of :data:`PROBES` besides; see :func:`keys_written_by`."""
 
 ERASED_BY: Mapping[str, tuple[BucketSpec, ...]] = {
     "harvester": (PEOPLE,),
@@ -323,6 +328,11 @@ def subjects_stated_by(service: str) -> tuple[str, ...]:
     """Return the subjects a service publishes events on, with wildcards, in whatever period."""
     filters = (model.filter() for model in STATED_BY.get(service, ()))
     return tuple(subject for each in filters for subject in periods.any_period(each))
+
+
+def keys_written_by(service: str) -> Mapping[BucketSpec, tuple[str, ...]]:
+    """Return the keys a service writes, by bucket: ``*`` stands for a token, ``>`` for the rest."""
+    return {PROBES: (f"{service}.*", f"at-work.{service}.*"), **KEYS_WRITTEN_BY[service]}
 
 
 def consumer_of(service: str) -> ConsumerSpec | None:

@@ -242,6 +242,9 @@ async def _put_bucket(jetstream: "JetStreamContext", spec: BucketSpec, replicas:
         found = None
     if found is None:
         await jetstream.add_stream(config)
+    elif found.allow_rollup_hdrs:
+        config.num_replicas = found.num_replicas
+        await _update_stream(jetstream, config)
     if spec.erasable and await _stream_config(jetstream, f"KV_{copy.name}") is not None:
         await _copy_keys(jetstream, copy.name, spec.name)
         await jetstream.delete_stream(f"KV_{copy.name}")
@@ -288,7 +291,7 @@ def bucket_config(spec: BucketSpec, replicas: int) -> api.StreamConfig:
         max_age=ttl,
         duplicate_window=min(ttl or 120.0, 120.0),
         discard=api.DiscardPolicy.NEW,
-        allow_rollup_hdrs=True,
+        allow_rollup_hdrs=False,  # who may write one key could remove all others with it
         allow_msg_ttl=True,
         deny_delete=not spec.erasable,
     )

@@ -21,15 +21,11 @@ class Bucket(Protocol):
         ...
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep something under a key, instead of what was there."""
+        """Keep something under a key, and erase what was there."""
         ...
 
     async def create(self, key: str, value: bytes) -> bytes:
         """Keep something under a key, unless something is there; return what is there then."""
-        ...
-
-    async def replace(self, key: str, value: bytes) -> None:
-        """Erase what was kept under a key, and keep something else there."""
         ...
 
     async def keys(self) -> list[str]:
@@ -54,10 +50,6 @@ class MemoryBucket:
     async def create(self, key: str, value: bytes) -> bytes:
         """Keep something that is not there; see the port."""
         return self._kept.setdefault(key, value)
-
-    async def replace(self, key: str, value: bytes) -> None:
-        """Keep something else; see the port."""
-        self._kept[key] = value
 
     async def keys(self) -> list[str]:
         """Return all keys; see the port."""
@@ -104,13 +96,6 @@ class BrokerBucket:
         except nats.js.errors.KeyWrongLastSequenceError:
             return await self.get(key)
         return value
-
-    async def replace(self, key: str, value: bytes) -> None:
-        """Keep something else; see the port."""
-        if not self._erasable:
-            with one_error_for_silence():
-                await (await self._open()).purge(key)
-        await self.put(key, value)
 
     async def _erase_before(self, key: str, revision: int) -> None:
         """Overwrite the earlier revisions of a key on the broker's disk."""

@@ -280,7 +280,7 @@ def _broker_checks(context: ServiceContext) -> tuple[Check, ...]:
         return f"nobody is at work as {', '.join(absent)}: run `nexuslims up`" if absent else ""
 
     return (
-        check_storing(jetstream, "doctor"),
+        check_storing(jetstream, "console"),
         Check("topology", topology),
         check_limits(jetstream),
         Check(_CONSUMERS, consumers),

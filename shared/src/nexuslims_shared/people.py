@@ -221,7 +221,7 @@ class KeptPeople:
         known = await self.find(person_id) is not None
         named_by_files = await self._operators.get(person_id) != b""
         bucket = self._operators if named_by_files else self._bucket
-        await bucket.replace(person_id, _FORGOTTEN)
+        await bucket.put(person_id, _FORGOTTEN)
         return known
 
     async def everybody(self) -> dict[str, Person | None]:

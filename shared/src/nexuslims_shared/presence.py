@@ -6,6 +6,7 @@ none, and the list of connections is not everybody's to read.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -27,7 +28,9 @@ GONE_S: Final = 20.0
 """A service that has noted nothing for so long was killed."""
 
 _EVERY_S: Final = 5.0
-_PREFIX: Final = "at-work-"
+_PREFIX: Final = "at-work"
+_KEY: Final = re.compile(rf"{_PREFIX}[.-](\w+)[.-]\w+")
+"""Of a note; earlier releases, which may still run, parted it by hyphens."""
 _STREAM: Final = f"KV_{PROBES.name}"
 
 
@@ -42,7 +45,7 @@ async def at_work(jetstream: "JetStreamContext", service: str) -> AsyncIterator[
     service
         Its name.
     """
-    key = f"{_PREFIX}{service}-{uuid4().hex[:12]}"
+    key = f"{_PREFIX}.{service}.{uuid4().hex[:12]}"
     noting = asyncio.create_task(_note(jetstream, key))
     try:
         yield
@@ -57,20 +60,20 @@ async def services_at_work(jetstream: "JetStreamContext") -> list[str]:
     Parameters
     ----------
     jetstream
-        A context on a live connection of the operator.
+        A context on a live connection of the operator or the console.
     """
     try:
         keys = await BrokerBucket(jetstream, PROBES).keys()
     except nats.js.errors.NotFoundError:
         return []  # nobody has provisioned this broker
-    own = f"{_PREFIX}-{uuid4().hex[:12]}"
+    own = f"console.{uuid4().hex[:12]}"
     await _put(jetstream, own, b"")
     now = await jetstream.get_last_msg(_STREAM, _subject(own))  # by the broker's own clock
     found = set()
-    for key in filter(lambda key: key.startswith(_PREFIX), keys):
-        note = await jetstream.get_last_msg(_STREAM, _subject(key))
+    for named in filter(None, map(_KEY.fullmatch, keys)):
+        note = await jetstream.get_last_msg(_STREAM, _subject(named[0]))
         if note.data and note.time and now.time and (now.time - note.time).total_seconds() < GONE_S:
-            found.add(key.removeprefix(_PREFIX).rpartition("-")[0])
+            found.add(named[1])
     return sorted(found)
 
 

@@ -48,9 +48,9 @@ def check_storing(jetstream: "JetStreamContext", service: str) -> Check:
     jetstream
         A context on a live connection.
     service
-        Whose note it is.
+        Whose note it is: a service may store its own.
     """
-    key = f"{service}-{uuid4().hex[:12]}"
+    key = f"{service}.{uuid4().hex[:12]}"
     return Check("broker stores", lambda: store_probe(jetstream, key))
 
 

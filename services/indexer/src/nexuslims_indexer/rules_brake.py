@@ -7,6 +7,7 @@ new sessions get is by the rules as they are set; what was decided before stays 
 
 import logging
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote
 
 from nexuslims_contracts.events import FilesAwaited, FilesNotFound, SessionIndexed
@@ -16,6 +17,9 @@ from nexuslims_shared.calendar_notes import CalendarNotes, in_bulk
 from nexuslims_shared.session.state import SessionState
 
 log = logging.getLogger(__name__)
+
+_WITHOUT: Final = str.maketrans({"%": "=", ".": "=2E", "~": "=7E"})
+"""What a key of a bucket has not, or has between its parts."""
 
 
 def loss(state: SessionState, statement: Statement) -> str:
@@ -56,7 +60,7 @@ class RulesBrake:
 
     def __init__(self, folder: str, notes: CalendarNotes, at_most: int) -> None:
         self.is_on = False
-        self._name = f"files/{quote(folder).replace('%', '=').replace('.', '=2E')}"
+        self._name = f"files/{quote(folder).translate(_WITHOUT)}"
         self._folder, self._notes, self._at_most = folder, notes, at_most
 
     async def holds(self, losses: Mapping[str, str], sessions: int) -> bool:

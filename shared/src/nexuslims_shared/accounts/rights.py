@@ -15,7 +15,6 @@ from typing import Final
 from nexuslims_contracts.topology import (
     BUCKETS,
     BUCKETS_READ_BY,
-    BUCKETS_WRITTEN_BY,
     CONSUMERS,
     DEAD_LETTER_PREFIX,
     DEAD_LETTERS,
@@ -27,6 +26,7 @@ from nexuslims_contracts.topology import (
     STATED_BY,
     BucketSpec,
     consumer_of,
+    keys_written_by,
     subjects_stated_by,
 )
 
@@ -95,7 +95,8 @@ def rights_of(user: str, inboxes: str, *, periods: bool = False) -> Rights:
 
 def _service(name: str) -> list[str]:
     subjects = [*subjects_stated_by(name), f"{DEAD_LETTER_PREFIX}.{name}"]
-    subjects += [f"$KV.{bucket.name}.>" for bucket in BUCKETS_WRITTEN_BY[name]]
+    written = keys_written_by(name).items()
+    subjects += [f"$KV.{bucket.name}.{key}" for bucket, keys in written for key in keys]
     if consumer := consumer_of(name):
         subjects += [form.format(consumer.name) for form in _CONSUMING]
     if name in _MEASURES:

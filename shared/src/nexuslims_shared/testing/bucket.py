@@ -24,10 +24,3 @@ class BucketBehaviour:
         assert await bucket.create("salt", b"first") == b"first"
         assert await bucket.create("salt", b"second") == b"first"
         assert await bucket.get("salt") == b"first"
-
-    async def test_what_is_replaced_is_gone(self, bucket: Bucket) -> None:
-        """Also where nothing was."""
-        await bucket.replace("a", b"mark")
-        await bucket.put("a", b"name")
-        await bucket.replace("a", b"mark")
-        assert await bucket.get("a") == b"mark"

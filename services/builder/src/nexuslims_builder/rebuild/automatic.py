@@ -27,7 +27,7 @@ from nexuslims_shared.store.port import EventStore
 
 log = logging.getLogger(__name__)
 
-LEASE: Final = "rebuild-of-earlier-records"
+LEASE: Final = "builder.earlier-records"
 _AGAIN_S: Final = 60.0
 _REPORT_EVERY: Final = 500
 

@@ -103,7 +103,7 @@ async def approve_held(notes: CalendarNotes, what: str) -> dict[str, dict[str, s
         about = f"of {what!r} " if what else ""
         raise ConsoleError(f"nothing {about}waits: `nexuslims approve` lists what does")
     for calendar, sessions in approved.items():
-        await notes.approve(calendar, await notes.approved(calendar) | sessions.keys())
+        await notes.approve(calendar, sessions)
     return approved
 
 
