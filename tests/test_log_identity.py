@@ -16,6 +16,8 @@ from nexuslims_shared.log_identity import (
     facility_of,
     read_identity,
     renew_identity,
+    require_own,
+    setting_of_broker,
     settle_identity,
 )
 from nexuslims_shared.session.status import Status, progress
@@ -67,6 +69,18 @@ async def test_a_second_facility_is_refused_everywhere(tmp_path: Path) -> None:
         await provision_broker(moved)
     finally:
         await asyncio.to_thread(broker.stop)
+
+
+def test_who_has_an_embedded_broker_is_not_sent_to_a_setting_that_is_not_in_use(
+    tmp_path: Path,
+) -> None:
+    identity = LogIdentity("log", "lab-a")
+    embedded = Settings(instrument_data_path=tmp_path, data_path=tmp_path, state_path=tmp_path)
+    far = settings_of(tmp_path, "nats://broker", "far")
+    with pytest.raises(ForeignLogError, match=f"correct NX_STATE_PATH={tmp_path}; or"):
+        require_own(identity, "lab-b", place=setting_of_broker(embedded))
+    with pytest.raises(ForeignLogError, match="correct NATS_URL; or"):
+        require_own(identity, "lab-b", place=setting_of_broker(far))
 
 
 async def test_a_log_of_an_earlier_release_is_taken_over_and_a_restored_one_is_another(

@@ -200,6 +200,43 @@ def test_a_retry_is_a_request_in_the_log(call: Call) -> None:
     assert isinstance(events_of("a")[-1], RetryRequested)
 
 
+def drop(*streams: str) -> None:
+    async def delete(context: ServiceContext) -> None:
+        for stream in streams:
+            await context.jetstream.delete_stream(stream)
+
+    talk(delete)
+
+
+@pytest.mark.broker
+def test_nothing_is_requested_where_the_services_could_not_work(call: Call) -> None:
+    before = events_of("a")
+    drop("KV_NEXUS_LEASES")
+    for command in (
+        ("retry", "a"),
+        ("retry", "--status", "COMPLETED"),
+        ("rebuild", "--session", "a", "--re-extract", "--no-wait"),
+        ("dead-letters", "retry", "1"),
+    ):
+        refused = call(*command)
+        assert refused.exit_code == 1, command
+        assert "lacks bucket NEXUS_LEASES: run `nexuslims provision`" in refused.stderr, command
+    assert events_of("a") == before
+    assert call("provision").exit_code == 0
+    assert call("retry", "a").exit_code == 0
+
+
+@pytest.mark.broker
+def test_a_backup_says_what_the_broker_had_lost(call: Call, tmp_path: Path) -> None:
+    assert call("backup", str(tmp_path / "whole"), "--no-verify").exit_code == 0
+    drop("KV_NEXUS_PEOPLE", "NEXUS_DEAD_LETTERS", "KV_NEXUS_LEASES")
+    short = call("backup", str(tmp_path / "short"), "--no-verify", "--json")
+    assert short.exit_code == 1
+    assert "lacks stream NEXUS_DEAD_LETTERS, bucket NEXUS_PEOPLE: keep earlier" in short.stderr
+    streams = {one["name"] for one in json.loads(short.stdout)["streams"]}
+    assert "NEXUS_EVENTS" in streams, "what is left is kept all the same"
+
+
 @pytest.mark.broker
 def test_a_person_is_listed_and_forgotten(call: Call, history: Any) -> None:
     async def remember(context: ServiceContext) -> str:

@@ -344,6 +344,27 @@ async def missing(
     return lacks
 
 
+async def require_provisioned(
+    jetstream: "JetStreamContext", consumers: Sequence[ConsumerSpec] = ()
+) -> None:
+    """Refuse a broker on which work would wait for what is not there.
+
+    Parameters
+    ----------
+    jetstream
+        A context on a live connection.
+    consumers
+        The consumers that the work needs.
+
+    Raises
+    ------
+    TopologyError
+        If it lacks a stream, a consumer or a bucket.
+    """
+    if lacks := await missing(jetstream, consumers):
+        raise TopologyError(f"the broker lacks {', '.join(lacks)}: run `nexuslims provision`")
+
+
 async def altered(jetstream: "JetStreamContext") -> list[str]:
     """Name the consumers that are not what this release defines, or that deliver nothing.
 

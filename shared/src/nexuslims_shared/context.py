@@ -27,6 +27,7 @@ from nexuslims_shared.log_identity import (
     make_facility,
     read_identity,
     require_own,
+    setting_of_broker,
     settle_identity,
 )
 from nexuslims_shared.network import trust
@@ -106,7 +107,7 @@ async def service_context(
         with one_error_for_silence():
             identity = await read_identity(client.jetstream(timeout=5))
         if identity is not None:
-            require_own(identity, facility_of(settings))
+            require_own(identity, facility_of(settings), place=setting_of_broker(settings))
         yield make_context(settings, client)
 
 
@@ -162,7 +163,7 @@ async def provision_broker(settings: Settings, *, wait: bool = False) -> None:
     async with _connected(settings, "provision", wait=wait) as client:
         jetstream = client.jetstream(timeout=_PATIENCE_S if wait else 5)
         if known := await read_identity(jetstream):
-            require_own(known, facility_of(settings))
+            require_own(known, facility_of(settings), place=setting_of_broker(settings))
         await provision(jetstream, replicas=settings.stream_replicas, length=settings.periods)
         await settle_identity(jetstream, make_facility(settings))
 

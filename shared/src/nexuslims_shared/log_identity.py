@@ -84,7 +84,7 @@ async def renew_identity(jetstream: "JetStreamContext", facility: str) -> None:
     await write_identity(jetstream, LogIdentity(uuid4().hex, facility))
 
 
-def require_own(identity: LogIdentity, facility: str) -> None:
+def require_own(identity: LogIdentity, facility: str, *, place: str = "NATS_URL") -> None:
     """Refuse the log of another facility.
 
     Parameters
@@ -93,6 +93,8 @@ def require_own(identity: LogIdentity, facility: str) -> None:
         Of the log.
     facility
         Our id; a log that names a facility is not ours while we have none.
+    place
+        The setting that says where the broker is, see :func:`setting_of_broker`.
 
     Raises
     ------
@@ -104,8 +106,13 @@ def require_own(identity: LogIdentity, facility: str) -> None:
     ours = f"this is '{facility}'" if facility else "this one has no id yet"
     raise ForeignLogError(
         f"the broker's log belongs to the facility '{identity.facility}', and {ours}: correct"
-        f" NATS_URL; or, if they are one facility, set NX_FACILITY={identity.facility}"
+        f" {place}; or, if they are one facility, set NX_FACILITY={identity.facility}"
     )
+
+
+def setting_of_broker(settings: Settings) -> str:
+    """Name the setting that says where the broker is; the embedded one is in the state folder."""
+    return "NATS_URL" if settings.nats_url else f"NX_STATE_PATH={settings.state_path}"
 
 
 def facility_of(settings: Settings) -> str:

@@ -41,6 +41,7 @@ from nexuslims_shared.log_identity import (
     facility_of,
     read_identity,
     require_own,
+    setting_of_broker,
 )
 from nexuslims_shared.log_watch import LogWatch
 from nexuslims_shared.mounts import check_mounts
@@ -268,7 +269,8 @@ class _Process:
         if client is None:
             return
         try:
-            require_own(self.identity, facility_of(self.settings))
+            place = setting_of_broker(self.settings)
+            require_own(self.identity, facility_of(self.settings), place=place)
             context = make_context(self.settings, client)
             self._watch_broker(context)
             watch = LogWatch(context.jetstream, self.identity)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nexuslims_console.database import Database
 from nexuslims_console.queries import ReadModel
+from nexuslims_contracts.topology import CONSUMERS
 from nexuslims_shared.broker_address import broker_url
 from nexuslims_shared.errors import BrokerUnavailableError, TopologyError
 from nexuslims_shared.settings import Settings
@@ -69,15 +70,17 @@ async def live_view(settings: Settings) -> AsyncIterator[tuple["ServiceContext",
     Raises
     ------
     TopologyError
-        If the broker does not answer.
+        If the broker does not answer, or lacks what the services need to do their work.
     """
     from nexuslims_console.projection import open_read_model  # noqa: PLC0415 - heavy
+    from nexuslims_shared.broker import require_provisioned  # noqa: PLC0415 - heavy
     from nexuslims_shared.facility import command_context  # noqa: PLC0415 - heavy
     from nexuslims_shared.tasks import end  # noqa: PLC0415 - heavy
 
     database = Database(settings.read_model_url)
     try:
         async with command_context(settings, "console") as context, asyncio.TaskGroup() as group:
+            await require_provisioned(context.jetstream, CONSUMERS)
             projection = await open_read_model(context.store, database)
             await projection.catch_up()
             keeping = group.create_task(_keep(projection))

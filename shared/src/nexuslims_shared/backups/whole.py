@@ -17,7 +17,7 @@ from nexuslims_shared.backups.folder import (
     read_backup,
     require_facility,
 )
-from nexuslims_shared.broker import provision
+from nexuslims_shared.broker import missing, provision
 from nexuslims_shared.cli.progress import Update
 from nexuslims_shared.context import ServiceContext
 from nexuslims_shared.errors import BackupError
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from nexuslims_shared.broker_client import BrokerClient
 
-_BUCKETS: Final = tuple(f"KV_{bucket.name}" for bucket in BUCKETS if bucket.ttl is None)
+_KEPT: Final = tuple(bucket for bucket in BUCKETS if bucket.ttl is None)
 """Those that keep something for good."""
+_BUCKETS: Final = tuple(f"KV_{bucket.name}" for bucket in _KEPT)
 
 
 async def back_up_all(
@@ -156,6 +157,11 @@ async def kept_streams(jetstream: "JetStreamContext") -> list[str]:
             continue
         names.append(name)
     return names
+
+
+async def lacking_streams(jetstream: "JetStreamContext") -> list[str]:
+    """Name the streams and buckets that a whole backup would hold and the broker lost."""
+    return await missing(jetstream, buckets=_KEPT)
 
 
 def known_settings() -> dict[str, str]:

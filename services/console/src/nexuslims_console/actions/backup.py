@@ -9,6 +9,7 @@ from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.cli.progress import Update, counted_progress
 from nexuslims_shared.context import service_context
+from nexuslims_shared.errors import BackupError
 from nexuslims_shared.facility import broker_at_hand
 from nexuslims_shared.log_identity import facility_of
 from nexuslims_shared.settings import Settings, read_settings
@@ -17,7 +18,7 @@ _MEGABYTE = 1e6
 
 
 def back_up_all(folder: Path, *, verify: bool, as_json: bool) -> None:
-    """Write everything into a new folder.
+    """Write everything that the broker has into a new folder.
 
     Parameters
     ----------
@@ -27,10 +28,20 @@ def back_up_all(folder: Path, *, verify: bool, as_json: bool) -> None:
         Whether to restore it elsewhere, and compare.
     as_json
         Print JSON instead of tables.
+
+    Raises
+    ------
+    BackupError
+        If the broker has not all that a backup should hold; what it has is written.
     """
     with counted_progress("messages") as update:
-        manifest = run(_back_up(read_settings(), folder, verify, update))
+        manifest, lacks = run(_back_up(read_settings(), folder, verify, update))
     print_backup(folder, manifest, as_json=as_json)
+    if lacks:
+        raise BackupError(
+            f"{folder} is not whole, as the broker lacks {', '.join(lacks)}: keep earlier backups,"
+            " which may hold that; `nexuslims provision` makes it anew, empty"
+        )
 
 
 def restore_all(folder: Path, *, replace: bool, adopt: bool, as_json: bool) -> None:
@@ -93,9 +104,14 @@ def print_backup(folder: Path, manifest: Manifest, *, as_json: bool) -> None:
     say(f"{folder}: {'verified' if manifest.verified else 'not verified'}")
 
 
-async def _back_up(settings: Settings, folder: Path, verify: bool, update: Update) -> Manifest:
+async def _back_up(
+    settings: Settings, folder: Path, verify: bool, update: Update
+) -> tuple[Manifest, list[str]]:
+    """Write the backup; return what it holds, and what the broker lacks."""
     async with broker_at_hand(settings), service_context(settings, "backup", lasting=True) as own:
-        return await whole.back_up_all(own, folder, verify=verify, update=update)
+        lacks = await whole.lacking_streams(own.jetstream)
+        manifest = await whole.back_up_all(own, folder, verify=verify, update=update)
+        return manifest, lacks
 
 
 async def _restore(settings: Settings, folder: Path, replace: bool, owner: Owner) -> Manifest:

@@ -11,6 +11,8 @@ from nexuslims_contracts.dead_letters import DeadLetter
 from nexuslims_contracts.envelope import Recorded
 from nexuslims_contracts.subjects import session_of
 from nexuslims_contracts.text import counted
+from nexuslims_contracts.topology import CONSUMERS
+from nexuslims_shared.broker import require_provisioned
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import print_json, print_table, say
 from nexuslims_shared.context import ServiceContext
@@ -99,6 +101,7 @@ def retry_letter(number: int) -> None:
 
 async def _retry_letter(number: int) -> str:
     async with command_context(read_settings(), "console") as context:
+        await require_provisioned(context.jetstream, CONSUMERS)
         return await retry_dead_letter(context, await letter_of(context, number))
 
 
