@@ -1,7 +1,10 @@
 """The builder as a whole, on a log in memory: when it builds, what it states, what it leaves."""
 
 import asyncio
+import errno
+import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from nexuslims_contracts.events import (
 from nexuslims_contracts.testing import END, SessionEvents
 from nexuslims_shared.artifacts import is_intact, owner_of, stage_artifact, write_artifact
 from nexuslims_shared.consume import RetryLater
+from nexuslims_shared.errors import DiskError
 from nexuslims_shared.people import Person
 from nexuslims_shared.session.repository import SessionRepository
 from nexuslims_shared.session.state import Register
@@ -270,6 +274,27 @@ async def test_a_builder_that_wakes_after_a_withdrawal_leaves_no_record(facility
     frozen.goes_on.set()
     await work
     assert list(facility.settings.records.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "news", [EVENTS.declined(after=2), EVENTS.revised(start=EVENTS.start - timedelta(2), after=3)],
+    ids=["withdrawn", "renamed"],
+)  # fmt: skip
+async def test_a_disk_that_lets_no_record_go_is_tried_again(
+    facility, monkeypatch: pytest.MonkeyPatch, news: Event
+) -> None:
+    await facility.tell(*EVENTS.inputs())
+    (first,) = await facility.outcomes()
+
+    def refuse(path: Path, **_: bool) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    with monkeypatch.context() as read_only:
+        read_only.setattr(Path, "unlink", refuse)
+        with pytest.raises(DiskError, match=f"cannot remove .*{first.record.path}: Read-only"):
+            await facility.tell(news)
+    await facility.tell()
+    assert not (facility.settings.records / first.record.path).exists()
 
 
 async def test_the_next_builder_commits_what_a_dead_one_stated(facility) -> None:

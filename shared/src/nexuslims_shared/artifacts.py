@@ -13,7 +13,6 @@ import hashlib
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,24 +22,13 @@ from typing import Final
 
 from nexuslims_contracts.datasets import ArtifactRef
 from nexuslims_contracts.identifiers import digest, require_token
+from nexuslims_shared.disk import disk_error, remove, rename, write_into
 from nexuslims_shared.errors import ArtifactError, DiskError
 
 log = logging.getLogger(__name__)
 
 _FOLDER: Final = re.compile(r"\.(?P<owner>[A-Za-z0-9_-]+)\.staged")
 _STAGED: Final = re.compile(r"(?P<sha256>[0-9a-f]{64})\.[a-z0-9_]+")
-_ATTEMPTS: Final = 5
-"""How often a folder is made anew that another process removes as empty."""
-
-
-def _mode() -> int:
-    """Return the mode of files that others may read as far as the umask lets them."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o666 & ~umask
-
-
-_MODE: Final = _mode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +53,7 @@ class Staged:
     def commit(self, root: Path) -> bool:
         """Put it into its place below the root; False if somebody removed it, as outdated."""
         try:
-            _rename(self.path, resolve(root, self.ref.path))
+            rename(self.path, resolve(root, self.ref.path))
         except FileNotFoundError:
             return False
         finally:
@@ -93,13 +81,13 @@ def write_artifact(root: Path, relative: str, content: bytes) -> ArtifactRef:
         If the disk does not take it.
     """
     target = resolve(root, relative)
-    temporary = _write_into(target.parent, f".{target.name[:40]}.", content)
+    temporary = write_into(target.parent, f".{target.name[:40]}.", content)
     try:
-        _rename(temporary, target)
+        rename(temporary, target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, FileNotFoundError):
-            raise _disk_error(target, error) from error
+            raise disk_error(target, error) from error
         raise
     return _reference(relative, content)
 
@@ -128,7 +116,7 @@ def stage_artifact(root: Path, relative: str, content: bytes, *, owner: str) -> 
     ref = _reference(relative, content)
     folder = _folder_of(resolve(root, relative).parent, require_token(owner))
     try:
-        return Staged(_write_into(folder, f"{ref.sha256}.", content), ref)
+        return Staged(write_into(folder, f"{ref.sha256}.", content), ref)
     except DiskError:
         _remove_if_empty(folder)
         raise
@@ -236,9 +224,29 @@ def keep_aside(root: Path, relative: str, *, ours: Callable[[bytes], bool]) -> P
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _disk_error(target, error) from error
+        raise disk_error(target, error) from error
     log.warning("%s was not written by this system: it is kept as %s", target, place.name)
     return place
+
+
+def remove_artifact(root: Path, relative: str) -> None:
+    """Remove what stands in an artifact's place, if anything does.
+
+    Parameters
+    ----------
+    root
+        The data folder.
+    relative
+        Path below it, with forward slashes.
+
+    Raises
+    ------
+    ArtifactError
+        If the path leaves the folder.
+    DiskError
+        If the disk does not let us.
+    """
+    remove(resolve(root, relative))
 
 
 def staged_owners(folder: Path) -> set[str]:
@@ -357,55 +365,6 @@ def _reference(relative: str, content: bytes) -> ArtifactRef:
     return ArtifactRef(path=relative, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
-def _write_into(folder: Path, prefix: str, content: bytes) -> Path:
-    """Write a new file into a folder, whole and on the disk; return its path."""
-    try:
-        handle, name = _new_file(folder, prefix)
-        path = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fchmod(stream.fileno(), _MODE)
-                os.fsync(stream.fileno())
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise _disk_error(folder, error) from error
-    return path
-
-
-def _new_file(folder: Path, prefix: str) -> tuple[int, str]:
-    for _ in range(_ATTEMPTS):
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            return tempfile.mkstemp(prefix=prefix, dir=folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return tempfile.mkstemp(prefix=prefix, dir=folder)
-
-
-def _rename(source: Path, target: Path) -> None:
-    """Rename a file, lastingly; raise FileNotFoundError if it is not there any more."""
-    try:
-        source.replace(target)
-        handle = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _disk_error(target, error) from error
-
-
-def _disk_error(target: Path, error: OSError) -> DiskError:
-    return DiskError(
-        f"cannot write {target}: {error.strerror or error}; check space and permissions"
-    )
-
-
 def _folder_of(folder: Path, owner: str) -> Path:
     return folder / f".{owner}.staged"
 
@@ -422,7 +381,7 @@ def _staged(folder: Path, owner: str) -> Iterator[tuple[Path, int, str]]:
 
 
 def _remove(staged: Path) -> None:
-    staged.unlink(missing_ok=True)
+    remove(staged)
     _remove_if_empty(staged.parent)
 
 
@@ -436,3 +395,5 @@ def _names(folder: Path) -> list[str]:
         return [path.name for path in folder.iterdir()]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise disk_error(folder, error, "list") from error

@@ -22,7 +22,7 @@ from nexuslims_shared.artifacts import (
     commit_artifact,
     discard_staged,
     keep_aside,
-    resolve,
+    remove_artifact,
     sha256_of,
     stage_artifact,
     staged_files,
@@ -180,7 +180,7 @@ class RecordFiles:
         if in_place not in (None, ref.sha256, former.sha256 if former else None):
             return False
         if former is not None and former.path != ref.path:
-            resolve(self._folder, former.path).unlink(missing_ok=True)
+            remove_artifact(self._folder, former.path)
         return written.staged.commit(self._folder)
 
     def _commit(
@@ -226,13 +226,13 @@ class RecordFiles:
         stands = commit_artifact(self._folder, ref, owner=session)
         if stands:
             for path in former:
-                resolve(self._folder, path).unlink(missing_ok=True)
+                remove_artifact(self._folder, path)
         return stands, ""
 
     def _remove(self, session: str, paths: Iterable[str]) -> None:
         discard_staged(self._folder, session)
         for path in paths:
-            resolve(self._folder, path).unlink(missing_ok=True)
+            remove_artifact(self._folder, path)
 
 
 def _paths(records: Iterable[Register[RecordBuilt]], *, before: int) -> set[str]:

@@ -34,7 +34,7 @@ from nexuslims_harvester.harvested import (
 )
 from nexuslims_harvester.schedule import sweep_is_due
 from nexuslims_harvester.statements import Statement, make_statement
-from nexuslims_shared.artifacts import resolve, write_artifact
+from nexuslims_shared.artifacts import remove_artifact, resolve, write_artifact
 from nexuslims_shared.calendar_notes import CalendarNotes
 from nexuslims_shared.errors import (
     ArtifactError,
@@ -317,7 +317,7 @@ class Harvest:
             if not (target.is_file() and target.read_bytes() == content):
                 write_artifact(data, ref.path, content)
         elif statement.outdated is not None:
-            resolve(data, statement.outdated.path).unlink(missing_ok=True)
+            remove_artifact(data, statement.outdated.path)
 
     async def _report(self, problems: Sequence[EntryProblem], in_order: Iterable[str]) -> None:
         """Write a dead letter for each problem, unless one lies there; drop what is over.
