@@ -1,6 +1,8 @@
 """Which files the service reads, and which it reads again, by an event store in memory."""
 
+import errno
 import os
+import threading
 
 import pytest
 
@@ -17,6 +19,8 @@ from nexuslims_contracts.paths import bytes_of, readable
 from nexuslims_extractor.app import Reader
 from nexuslims_extractor.core import extract_file
 from nexuslims_extractor.errors import NoWorkerError
+from nexuslims_extractor.share import look
+from nexuslims_extractor.workers import not_read
 from nexuslims_shared.artifacts import is_intact, write_artifact, write_or_stage
 from nexuslims_shared.consume import RetryLater
 from nexuslims_shared.dead_letters import MemoryDeadLetters
@@ -264,3 +268,49 @@ async def test_a_file_waits_where_no_worker_can_be_started(facility, monkeypatch
             await facility.tell(event)
     assert await facility.failure(event) is None
     assert await facility.tell(event) == ["a.txt"]
+
+
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO])
+async def test_a_file_waits_while_its_share_is_cut_off(facility, monkeypatch, code):
+    event = facility.file("a.txt")
+    path = facility.titan / "a.txt"
+
+    async def fail(job):
+        return not_read(job.path, os.strerror(code))
+
+    def cut_off(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(facility.pool, "extract", fail)
+        broken.setattr("nexuslims_extractor.share.os.open", cut_off)
+        broken.setattr("nexuslims_extractor.share.os.scandir", cut_off)
+        with pytest.raises(RetryLater, match=f"{path}: its share fails"):
+            await facility.tell(event)
+        assert await facility.failure(event) is None
+        broken.undo()
+    assert await facility.tell(event) == ["a.txt"]
+
+
+async def test_a_file_that_alone_cannot_be_read_is_no_matter_of_its_share(facility, monkeypatch):
+    event = facility.file("a.txt")
+
+    async def fail(job):
+        return not_read(job.path, "damaged")
+
+    def bad_sector(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(facility.pool, "extract", fail)
+    monkeypatch.setattr("nexuslims_extractor.share.os.open", bad_sector)
+    await facility.tell(event)
+    assert (await facility.failure(event)).reason.endswith("damaged")
+
+
+async def test_a_share_that_does_not_answer_keeps_nobody_waiting(tmp_path):
+    answers = threading.Event()
+    try:
+        with pytest.raises(RetryLater, match="does not answer"):
+            await look(tmp_path, answers.wait, patience=0.01)
+    finally:
+        answers.set()

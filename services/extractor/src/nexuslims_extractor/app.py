@@ -31,6 +31,7 @@ from nexuslims_extractor.errors import NoWorkerError, ProfileError
 from nexuslims_extractor.extraction import Extraction
 from nexuslims_extractor.outcome import to_event
 from nexuslims_extractor.profiles import load_profiles
+from nexuslims_extractor.share import SHARE_DELAY, look, require_share
 from nexuslims_extractor.workers import MEBIBYTE, Limits, WorkerPool
 from nexuslims_formats.model import InstrumentContext
 from nexuslims_formats.registry import file_kinds
@@ -49,7 +50,7 @@ from nexuslims_shared.telemetry.metrics import EXTRACTION, EXTRACTION_FAILURES
 log = logging.getLogger(__name__)
 
 SOURCE: Final = "nexuslims/extractor"
-_SHARE_DELAY: Final = timedelta(seconds=30)
+_PERHAPS_THE_SHARE: Final = ("timeout", "missing", "unreadable", "failed")
 _LOST_DELAY: Final = timedelta(seconds=2)
 _WORKERS_DELAY: Final = timedelta(seconds=5)
 
@@ -183,7 +184,7 @@ class Reader:
 
     async def _read(self, file: FileIndexed, cause: Envelope, request: str = "") -> None:
         path = resolve(self._settings.instrument_data_path, file.disk_path)
-        problem = await asyncio.to_thread(self._problem, path, file)
+        problem = await look(path, partial(self._problem, path, file))
         if problem is not None:
             failure, reason = problem
             event: MetadataExtracted | ExtractionFailed = ExtractionFailed(
@@ -195,6 +196,8 @@ class Reader:
             )
         else:
             extraction = await self._extract(path, file)
+            if extraction.failure in _PERHAPS_THE_SHARE:
+                await look(path, partial(require_share, path, self._folder(file)))
             event = to_event(extraction, file, request)
             await self._people.remember_operators(extraction.people)
         stored = await self._store.append(envelop(event, source=SOURCE, cause=cause))
@@ -243,14 +246,15 @@ class Reader:
 
     def _problem(self, path: Path, file: FileIndexed) -> tuple[FailureKind, str] | None:
         """Make sure that the file is the one that was indexed, before a worker takes it up."""
-        folder = resolve(self._settings.instrument_data_path, file.instrument.filestore)
+        folder = self._folder(file)
         if not folder.is_dir():
-            raise RetryLater(_SHARE_DELAY, f"{folder} is not there: is the share mounted?")
+            raise RetryLater(SHARE_DELAY, f"{folder} is not there: is the share mounted?")
         try:
             found = path.stat()
         except FileNotFoundError:
             return "missing", f"{file.path} is gone; it is read when it is back"
         except OSError as error:
+            require_share(path, folder)
             return "unreadable", f"{file.path}: {error.strerror}"
         if not _is_within(path, self._settings.instrument_data_path, folder):
             return "unreadable", f"{file.path} is a link that leads out of the instrument's folder"
@@ -273,9 +277,12 @@ class Reader:
             stage=True,
             within=(
                 self._settings.instrument_data_path,
-                resolve(self._settings.instrument_data_path, file.instrument.filestore),
+                self._folder(file),
             ),
         )
+
+    def _folder(self, file: FileIndexed) -> Path:
+        return resolve(self._settings.instrument_data_path, file.instrument.filestore)
 
 
 def _is_within(path: Path, *folders: Path) -> bool:
