@@ -10,6 +10,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]|[\ud80
 _BEYOND_ASCII = re.compile("[^\n\t -~]")
 """What a terminal might obey, or not show; most of a long text need not be looked at."""
 
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that reverse the direction of the text behind them."""
+
 _NO_UNICODE = re.compile("[\udc80-\udcff]")
 """Bytes of a file's name that are no UTF-8, as Python holds them (PEP 383)."""
 
@@ -37,6 +40,11 @@ def terminal_text(text: str) -> str:
 def terminal_json(document: str) -> str:
     """Return a JSON document in which JSON's own escapes stand for what a terminal would obey."""
     return _BEYOND_ASCII.sub(lambda found: _for_terminal_json(found[0]), document)
+
+
+def page_text(text: str) -> str:
+    """Return a text for a page, with characters escaped that turn about the text behind them."""
+    return _UNSEEN.sub(lambda found: printable(found[0]), text)
 
 
 def counted(count: int, one: str, several: str = "") -> str:

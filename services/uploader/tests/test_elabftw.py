@@ -203,6 +203,11 @@ def test_what_people_write_is_text_in_html() -> None:
     assert 'href="http://b/?&lt;"' in body
 
 
+def test_no_text_turns_what_stands_behind_it_about() -> None:
+    body = body_of(ONE, {"\u202ecdcs": UploadResult("1", "http://b/")})
+    assert r">View in \u202ecdcs<" in body
+
+
 async def test_the_same_record_changes_nothing(elabftw, destination) -> None:
     first = await destination.upload(ONE, CDCS)
     before = len(elabftw.requests)

@@ -242,8 +242,7 @@ async def _put_bucket(jetstream: "JetStreamContext", spec: BucketSpec, replicas:
         found = None
     if found is None:
         await jetstream.add_stream(config)
-    elif found.allow_rollup_hdrs:
-        config.num_replicas = found.num_replicas
+    elif found.allow_rollup_hdrs or found.num_replicas != replicas:
         await _update_stream(jetstream, config)
     if spec.erasable and await _stream_config(jetstream, f"KV_{copy.name}") is not None:
         await _copy_keys(jetstream, copy.name, spec.name)

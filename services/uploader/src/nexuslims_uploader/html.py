@@ -1,8 +1,11 @@
 """HTML for people: templates that escape every value, and addresses that may become links."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+
+from nexuslims_contracts.text import page_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,4 +32,14 @@ def templates() -> "Environment":
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_visible,
     )
+
+
+def escaped(text: str) -> str:
+    """Return a text as HTML in which nothing is obeyed or turned about."""
+    return escape(page_text(text))
+
+
+def _visible(value: Any) -> Any:
+    return page_text(value) if type(value) is str else value  # others are HTML already

@@ -3,7 +3,6 @@
 from calendar import month_name
 from collections.abc import Iterable
 from functools import lru_cache
-from html import escape
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -11,7 +10,7 @@ from urllib.parse import quote
 from nexuslims_contracts.record.model import Parameter
 from nexuslims_uploader.catalogue import Entry, Page
 from nexuslims_uploader.destination import RecordToUpload
-from nexuslims_uploader.html import is_web_address, templates
+from nexuslims_uploader.html import escaped, is_web_address, templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -111,7 +110,7 @@ def _row(one: Parameter) -> str:
     """Return the row of a parameter; most are those of many datasets."""
     value = f"{one.value} {one.unit}" if one.unit else one.value
     doubt = _UNRELIABLE if one.unreliable else ""
-    return f"<tr><td>{escape(one.name)}</td><td>{escape(value)}{doubt}</td></tr>\n"
+    return f"<tr><td>{escaped(one.name)}</td><td>{escaped(value)}{doubt}</td></tr>\n"
 
 
 def _moment(text: str) -> str:

@@ -92,9 +92,19 @@ async def test_what_people_write_stays_text(destination, records) -> None:
     await destination.upload(record_to_upload(xml), {})
     for path in (records / "index.html", records / "uploaded/2018-11-13_FEI-Titan-TEM_204.html"):
         page = Page(path)
-        assert HOSTILE in page.text
+        assert HOSTILE.replace("\u202e", r"\u202e") in page.text
         assert "script" not in page.tags
         assert not any(address.startswith("javascript") for address in page.links)
+
+
+async def test_no_text_turns_what_stands_behind_it_about(destination, records) -> None:
+    turned = "\u202e3md"
+    xml = small_record_xml(turned).replace(b"00000.dm3", f"{turned}.dm3".encode())
+    await destination.upload(record_to_upload(xml), {})
+    for path in (records / "index.html", records / "uploaded/2018-11-13_FEI-Titan-TEM_204.html"):
+        text = path.read_text(encoding="utf-8")
+        assert "\u202e" not in text
+        assert r"\u202e3md" in text
 
 
 async def test_the_newest_is_first(destination, records) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from nexuslims_console.export.members import Member
 from nexuslims_console.export.settings import ExportSettings
 from nexuslims_contracts.record.model import Experiment
+from nexuslims_contracts.text import page_text
 
 METADATA_FILE: Final = "ro-crate-metadata.json"
 _SPECIFICATION: Final = "https://w3id.org/ro/crate/1.1"
@@ -216,9 +217,9 @@ def _text(experiment: Experiment) -> str:
         for sample in experiment.samples
     ]
     rows += [("Project", project.name or project.id) for project in experiment.projects]
-    lines = [f"<li>{escape(name)}: {escape(value)}</li>" for name, value in rows if value]
+    lines = [f"<li>{escape(name)}: {escape(page_text(value))}</li>" for name, value in rows if value]
     notes = [text for note in experiment.notes for text in note.paragraphs]
-    return f"<ul>{''.join(lines)}</ul>" + "".join(f"<p>{escape(text)}</p>" for text in notes)
+    return f"<ul>{''.join(lines)}</ul>" + "".join(f"<p>{escape(page_text(text))}</p>" for text in notes)
 
 
 def _keywords(experiment: Experiment) -> list[str]:

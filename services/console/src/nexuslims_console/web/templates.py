@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from nexuslims_contracts.text import page_text
 from nexuslims_contracts.units import written_unit
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -30,8 +31,6 @@ _STATUS: Final[Mapping[str, tuple[str, str]]] = {
 _LONG: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
-_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that reverse the direction of the text behind them."""
 _CODE: Final = re.compile("`([^`]+)`")
 
 
@@ -73,7 +72,7 @@ def environment() -> Environment:
 def visible(value: Any) -> Any:
     """Return what an expression gives, with characters escaped that turn other text about."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), value)
+        return page_text(value)
     return value
 
 

@@ -6,10 +6,10 @@ and the digest of the record it shows.
 
 from collections.abc import Mapping
 from datetime import datetime
-from html import escape
 from typing import Any, Final
 
 from nexuslims_uploader.destination import RecordToUpload, UploadResult
+from nexuslims_uploader.html import escaped
 from nexuslims_uploader.notebook import (
     DIGEST,
     KEY,
@@ -69,19 +69,19 @@ def body_of(record: RecordToUpload, links: Mapping[str, UploadResult]) -> str:
         "End": record.end.isoformat(),
     }
     items = "".join(
-        f"<li><strong>{escape(name)}:</strong> {escape(value)}</li>"
+        f"<li><strong>{escaped(name)}:</strong> {escaped(value)}</li>"
         for name, value in details.items()
         if value
     )
     parts = [f"<h1>{HEADING}</h1>", f"<h2>Session Details</h2><ul>{items}</ul>"]
     if anchors := [
-        f'<li><a href="{escape(url)}">View in {escape(name)}</a></li>'
+        f'<li><a href="{escaped(url)}">View in {escaped(name)}</a></li>'
         for name, url in links_of(links).items()
     ]:
         parts.append(f"<h2>Related Records</h2><ul>{''.join(anchors)}</ul>")
     parts.append(
         "<h2>Files</h2><p>The record with all metadata is attached as"
-        f" {escape(record.file_name)}.</p><p>{KEY}: {key_of(record.session)}</p>"
+        f" {escaped(record.file_name)}.</p><p>{KEY}: {key_of(record.session)}</p>"
     )
     return "\n".join(parts)
 
