@@ -132,6 +132,7 @@ async def test_no_byte_of_a_forgotten_name_is_left(tmp_path: Path) -> None:
         assert "Xavier.Quagg" in written, "the operator, as the file names them"
         assert "Xavier Quagg (xquag)" in written, "the experimenter"
         assert not [name for name in files_with_names(tmp_path) if "NEXUS_EVENTS" in name]
+        assert not [name for name in files_with_names(tmp_path) if name.endswith((".log", ".db"))]
         assert not [name for name in files_with_names(tmp_path) if name.startswith("data/SEM")]
 
         write_calendar(tmp_path, late=True)

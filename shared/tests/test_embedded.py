@@ -1,5 +1,7 @@
 """The embedded broker: it is waited for while it recovers, and not after it ended."""
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +99,15 @@ def test_the_server_collects_garbage_less_often_unless_the_environment_says_othe
     environment = dict(line.split("=", 1) for line in text.split("\0") if line)
     assert environment["GOGC"] == "50"
     assert int(environment["GOMEMLIMIT"]) > 0
+
+
+def test_a_new_state_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        start_embedded(tmp_path / "new" / "state").stop()
+        (tmp_path / "shared").mkdir()
+        start_embedded(tmp_path / "shared").stop()
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / one).stat().st_mode for one in ("new/state", "new", "shared")]
+    assert [stat.S_IMODE(mode) for mode in modes] == [0o700, 0o755, 0o755]

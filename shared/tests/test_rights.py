@@ -238,6 +238,7 @@ QUESTIONS = {
     "$JS.API.CONSUMER.MSG.NEXT.NEXUS_EVENTS.extractor": '{"no_wait": true}',
     "$KV.NEXUS_READERS.kinds": "",
     "$JS.API.INFO": "",
+    "$JS.ACK.NEXUS_EVENTS.extractor.1.1.1.1.0": '+NXT {"no_wait": true}',
 }
 """The broker answers by itself, on whatever subject it is asked to, whoever may publish there."""
 

@@ -58,6 +58,9 @@ async def connect(access: Access | str, *, name: str, wait: bool = True) -> Brok
     if isinstance(access, str):
         access = Access.of(access)
 
+    if access.tls:
+        logging.getLogger("asyncio").addFilter(_is_worth_a_line)
+
     async def log_disconnect() -> None:
         if not client.is_closed and not client.is_draining:
             log.warning("broker: connection lost, waiting for it to come back")
@@ -77,6 +80,11 @@ async def connect(access: Access | str, *, name: str, wait: bool = True) -> Brok
         **access.options,
     )
     return client
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Leave out what asyncio remarks at the end of each encrypted connection of nats-py."""
+    return "eof_received() has no effect" not in record.getMessage()
 
 
 async def log_error(error: Exception) -> None:

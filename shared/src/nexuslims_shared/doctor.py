@@ -35,7 +35,7 @@ from nexuslims_shared.last_run import LASTING, read_last_run
 from nexuslims_shared.probes import ROOM_FOR_BROKER, check_limits, check_storing, has_room
 from nexuslims_shared.secrets import hide
 from nexuslims_shared.service import ServiceContext, service_context
-from nexuslims_shared.settings import Settings, make_folder, read_settings
+from nexuslims_shared.settings import Settings, make_state_folder, read_settings
 from nexuslims_shared.settings.account import account
 from nexuslims_shared.threads import in_thread
 
@@ -248,7 +248,7 @@ def _nothing_runs(settings: Settings) -> bool:
     """Tell whether neither services nor a broker run, but for one that a command uses."""
     if settings.nats_url:
         return False
-    state = make_folder(settings.state_path, "NX_STATE_PATH")
+    state = make_state_folder(settings.state_path)
     if runs_here(state):
         return not services_run_here(state)
     return not running_broker(state)

@@ -22,7 +22,7 @@ from nexuslims_shared.accounts.rights import OPERATOR, USERS
 from nexuslims_shared.broker_address import BROKER_FILE, running_on
 from nexuslims_shared.errors import TopologyError
 from nexuslims_shared.processes import die_with_parent, end_process
-from nexuslims_shared.settings import make_folder
+from nexuslims_shared.settings import make_folder, make_state_folder
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ def launch_embedded(
         If the folder cannot be made.
     """
     binary = find_server()
-    home = make_folder((state / "broker").resolve(), "NX_STATE_PATH")
+    home = make_folder((make_state_folder(state) / "broker").resolve(), "NX_STATE_PATH")
     home.chmod(0o700)
     with _claim(home) as claim, (home / "server.log").open("ab") as output:
         for stale in home.glob("*.ports"):

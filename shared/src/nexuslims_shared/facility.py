@@ -12,7 +12,7 @@ from nexuslims_shared.broker_address import running_broker
 from nexuslims_shared.context import ServiceContext, provision_broker, service_context
 from nexuslims_shared.embedded import EmbeddedBroker, start_embedded
 from nexuslims_shared.errors import AlreadyRunningError, SettingsError
-from nexuslims_shared.settings import Settings, make_folder
+from nexuslims_shared.settings import Settings, make_state_folder
 
 _LOCK_FILE: Final = "up.lock"
 _USERS_FILE: Final = "broker-users.lock"
@@ -24,7 +24,7 @@ _PATIENCE_S: Final = 60.0
 
 def runs_here(state: Path) -> bool:
     """Tell whether a process of this machine runs the facility of a state folder."""
-    with _open_to_look(make_folder(state, "NX_STATE_PATH") / _LOCK_FILE) as file:
+    with _open_to_look(make_state_folder(state) / _LOCK_FILE) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # who else looks is not in the way
         except OSError:
@@ -66,7 +66,7 @@ def lock_facility(state: Path, *, role: str = "") -> Iterator[None]:
     SettingsError
         If the folder cannot be made.
     """
-    path = make_folder(state, "NX_STATE_PATH") / _LOCK_FILE
+    path = make_state_folder(state) / _LOCK_FILE
     with _open(path, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -174,7 +174,7 @@ async def broker_at_hand(settings: Settings) -> AsyncIterator[None]:
     if settings.nats_url:
         yield
         return
-    state = make_folder(settings.state_path, "NX_STATE_PATH")
+    state = make_state_folder(settings.state_path)
     with _open_to_look(state / _USERS_FILE) as users:
         await _flock(users, fcntl.LOCK_SH)
         async with AsyncExitStack() as stack:

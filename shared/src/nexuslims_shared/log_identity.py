@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from nexuslims_shared.errors import ForeignLogError, SettingsError
-from nexuslims_shared.settings import Settings, make_folder
+from nexuslims_shared.settings import Settings, make_state_folder
 from nexuslims_shared.store.period_directory import periods_there
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def keep_facility(settings: Settings, facility: str) -> None:
     SettingsError
         If it cannot be kept.
     """
-    path = make_folder(settings.state_path, "NX_STATE_PATH") / _FILE
+    path = make_state_folder(settings.state_path) / _FILE
     try:
         path.write_text(f"{facility}\n", encoding="ascii")
     except OSError as error:

@@ -23,7 +23,7 @@ from nexuslims_console.web.settings import ConsoleSettings
 from nexuslims_shared.consume import Handler
 from nexuslims_shared.errors import BrokerUnavailableError
 from nexuslims_shared.service import Service, ServiceContext
-from nexuslims_shared.settings import Settings, make_folder
+from nexuslims_shared.settings import Settings, make_state_folder
 from nexuslims_shared.settings.groups import read
 from nexuslims_shared.store.port import EventStore
 from nexuslims_shared.tasks import end
@@ -69,7 +69,7 @@ async def _work(
             group.create_task(measurements.run()),
         ]
         if there := channels():
-            state = make_folder(context.settings.state_path, "NX_STATE_PATH")
+            state = make_state_folder(context.settings.state_path)
             tasks.append(group.create_task(keep_telling(database, there, state)))
         if web.port:
             tasks.append(group.create_task(_serve(context, web, database, archive)))

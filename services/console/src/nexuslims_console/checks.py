@@ -124,6 +124,20 @@ async def _folders(settings: Settings) -> list[Finding]:
         *[await find(check_folder(one, writable=True), repair=open_folder(one)) for one in ours],
         await find(check_mounts([read, data], state)),
         await find(check_space([data, state], settings.free_space_mb)),
+        *_open_to_others([one for one in ours if one == state]),
+    ]
+
+
+def _open_to_others(folders: list[Path]) -> list[Finding]:
+    """Say into which folders of logs and read models other accounts of this host can look."""
+    return [
+        Finding(
+            "state folder",
+            detail=f"other accounts of this host may look into it: `chmod go= {one}` unless that is"
+            " meant",
+        )
+        for one in folders
+        if one.stat().st_mode & 0o077
     ]
 
 

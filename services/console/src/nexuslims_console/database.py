@@ -27,7 +27,7 @@ from nexuslims_console.errors import ReadModelError
 from nexuslims_console.tables import READ_MODEL, SCHEMA, Tables, create_registry, tables_of
 from nexuslims_console.writing import positions
 from nexuslims_contracts.periods import ALL
-from nexuslims_shared.settings import make_folder
+from nexuslims_shared.settings import make_state_folder
 
 _WRITING = "nexuslims_writing"
 _BUSY_MS = 15_000
@@ -300,7 +300,7 @@ def _engine(url: str) -> Engine:
         raise ReadModelError(f"NX_DATABASE_URL cannot be used: {error}") from error
     if engine.dialect.name == "sqlite":
         if engine.url.database:
-            make_folder(Path(engine.url.database).parent, "NX_STATE_PATH")
+            make_state_folder(Path(engine.url.database).parent)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -28,7 +28,7 @@ from nexuslims_shared.service import (
     require_mounts,
     service_context,
 )
-from nexuslims_shared.settings import Settings, make_folder
+from nexuslims_shared.settings import Settings, make_folder, make_state_folder
 from nexuslims_shared.settings.groups import read
 
 SERVICES_FILE: Final = "services.json"
@@ -106,7 +106,7 @@ async def running(
     SettingsError
         If a folder that the settings name cannot be made.
     """
-    make_folder(settings.state_path, "NX_STATE_PATH")
+    make_state_folder(settings.state_path)
     make_folder(settings.logs, "NX_LOG_PATH")
     async with locked_for_services(settings.state_path, say), broker_at_work(settings, say):
         await provision_broker(settings, wait=not settings.nats_url)  # our own is there

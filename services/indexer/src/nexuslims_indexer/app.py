@@ -39,7 +39,7 @@ from nexuslims_shared.health import INSTRUMENT_FOLDERS, Check
 from nexuslims_shared.published_kinds import PublishedKinds
 from nexuslims_shared.service import Mount, Service, ServiceContext
 from nexuslims_shared.session.repository import SessionRepository
-from nexuslims_shared.settings import Settings, make_folder
+from nexuslims_shared.settings import Settings, make_folder, make_state_folder
 from nexuslims_shared.tasks import end
 
 log = logging.getLogger(__name__)
@@ -314,7 +314,8 @@ class Indexer:
     def _index(self, folder: str, names: Names) -> FolderIndex:
         signature = self._signature(folder, names)
         try:
-            home = make_folder(self._settings.state_path / "index", "NX_STATE_PATH")
+            state = make_state_folder(self._settings.state_path)
+            home = make_folder(state / "index", "NX_STATE_PATH")
             return FolderIndex(home / f"{digest([folder])[:16]}.sqlite", signature)
         except (SettingsError, IndexInUseError, sqlite3.Error) as error:
             log.warning("%s: what is seen of the folders is kept in memory", error)

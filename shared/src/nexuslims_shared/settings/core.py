@@ -255,7 +255,21 @@ def read_settings(**overrides: Any) -> Settings:
     return read(Settings, **overrides)
 
 
-def make_folder(path: Path, setting: str) -> Path:
+def make_state_folder(path: Path) -> Path:
+    """Make the folder of ``NX_STATE_PATH``, if it is not there, for its owner's eyes only.
+
+    Logs and the read model have titles of sessions and names of people. A folder that is there
+    stays as it is: whoever made it decides who may look.
+
+    Raises
+    ------
+    SettingsError
+        If that is not possible.
+    """
+    return make_folder(path, "NX_STATE_PATH", mode=0o700)
+
+
+def make_folder(path: Path, setting: str, *, mode: int = 0o777) -> Path:
     """Make the folder that a setting names, if it is not there.
 
     Parameters
@@ -264,6 +278,8 @@ def make_folder(path: Path, setting: str) -> Path:
         Of the folder.
     setting
         The variable, for the message.
+    mode
+        Who may look into a new one, as far as the umask allows.
 
     Raises
     ------
@@ -271,7 +287,7 @@ def make_folder(path: Path, setting: str) -> Path:
         If that is not possible.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode, parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise SettingsError(f"{setting}={path}: cannot be made a folder ({reason})") from error

@@ -13,7 +13,7 @@ from nexuslims_console.views import SessionRow
 from nexuslims_shared.cli.asynchronous import run
 from nexuslims_shared.cli.output import say, show
 from nexuslims_shared.facility import broker_at_hand
-from nexuslims_shared.settings import Settings, make_folder, read_settings
+from nexuslims_shared.settings import Settings, make_state_folder, read_settings
 
 
 def notify_now(*, dry_run: bool) -> None:
@@ -37,7 +37,7 @@ def notify_now(*, dry_run: bool) -> None:
     if dry_run:
         show(make_digest(rows).text if rows else "no session needs a person")
         return
-    state = make_folder(settings.state_path, "NX_STATE_PATH")
+    state = make_state_folder(settings.state_path)
     sent = notify(rows, there, state, datetime.now(UTC))
     for name, digest in sent.items():
         say(f"{name}: {digest.subject}")

@@ -217,9 +217,13 @@ def _text(experiment: Experiment) -> str:
         for sample in experiment.samples
     ]
     rows += [("Project", project.name or project.id) for project in experiment.projects]
-    lines = [f"<li>{escape(name)}: {escape(page_text(value))}</li>" for name, value in rows if value]
+    lines = [
+        f"<li>{escape(name)}: {escape(page_text(value))}</li>" for name, value in rows if value
+    ]
     notes = [text for note in experiment.notes for text in note.paragraphs]
-    return f"<ul>{''.join(lines)}</ul>" + "".join(f"<p>{escape(page_text(text))}</p>" for text in notes)
+    return f"<ul>{''.join(lines)}</ul>" + "".join(
+        f"<p>{escape(page_text(text))}</p>" for text in notes
+    )
 
 
 def _keywords(experiment: Experiment) -> list[str]:
