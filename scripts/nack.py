@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from nats.js.api import DiscardPolicy, StreamConfig
 
 from nexuslims_contracts.topology import (
     BUCKETS,
     CONSUMERS,
     EVENTS,
     STREAMS,
-    BucketSpec,
     ConsumerSpec,
-    StreamSpec,
 )
-from nexuslims_shared.broker import consumer_config, stream_config
+from nexuslims_shared.broker import bucket_config, consumer_config, stream_config
 
 FILE: Final = Path(__file__).resolve().parents[1] / "k8s" / "nats" / "nack.yaml"
 REPLICAS: Final = 3
@@ -27,27 +26,34 @@ _HEAD: Final = """\
 """
 
 
-def stream(spec: StreamSpec) -> dict[str, Any]:
-    """Return a stream of events or dead letters."""
-    config = stream_config(spec, REPLICAS)
-    return _resource(
-        "Stream",
-        spec.name,
-        {
-            "name": config.name,
-            "description": config.description,
-            "subjects": list(config.subjects or ()),
-            "retention": "limits",
-            "storage": "file",
-            "replicas": config.num_replicas,
-            "duplicateWindow": _seconds(spec.duplicate_window.total_seconds()),
-            "denyDelete": bool(config.deny_delete),
-            "denyPurge": bool(config.deny_purge),
-            "allowDirect": bool(config.allow_direct),
-            "allowAtomicPublish": bool(config.allow_atomic),
-            "preventDelete": True,
-        },
-    )
+def stream(config: StreamConfig) -> dict[str, Any]:
+    """Return a stream: of events, of dead letters, or a bucket, which the server keeps as one.
+
+    NACK's own buckets would keep what is erased, and let one message remove all others.
+    """
+    described: dict[str, Any] = {
+        "name": config.name,
+        "description": config.description,
+        "subjects": list(config.subjects or ()),
+        "retention": "limits",
+        "storage": "file",
+        "replicas": config.num_replicas,
+        "duplicateWindow": _seconds(config.duplicate_window or 0.0),
+        "discard": "new" if config.discard == DiscardPolicy.NEW else "old",
+        "denyDelete": bool(config.deny_delete),
+        "denyPurge": bool(config.deny_purge),
+        "allowDirect": bool(config.allow_direct),
+        "allowRollup": bool(config.allow_rollup_hdrs),
+        "allowMsgTtl": bool(config.allow_msg_ttl),
+        "allowAtomicPublish": bool(config.allow_atomic),
+        "preventDelete": True,
+    }
+    limits = {"maxMsgsPerSubject": config.max_msgs_per_subject, "maxMsgSize": config.max_msg_size}
+    described |= {name: limit for name, limit in limits.items() if limit and limit > 0}
+    if config.max_age:
+        described["maxAge"] = _seconds(config.max_age)
+    name = (config.name or "").removeprefix("KV_")
+    return _resource("Stream", name, described)
 
 
 def consumer(spec: ConsumerSpec) -> dict[str, Any]:
@@ -72,24 +78,11 @@ def consumer(spec: ConsumerSpec) -> dict[str, Any]:
     )
 
 
-def bucket(spec: BucketSpec) -> dict[str, Any]:
-    """Return a key-value bucket."""
-    described: dict[str, Any] = {
-        "bucket": spec.name,
-        "description": spec.description,
-        "history": 1,
-        "replicas": REPLICAS,
-        "storage": "file",
-        "preventDelete": True,
-    }
-    if spec.ttl is not None:
-        described["ttl"] = _seconds(spec.ttl.total_seconds())
-    return _resource("KeyValue", spec.name, described)
-
-
 def rendered() -> str:
     """Return all of them as YAML."""
-    documents = [*map(stream, STREAMS), *map(consumer, CONSUMERS), *map(bucket, BUCKETS)]
+    streams = [stream_config(one, REPLICAS) for one in STREAMS]
+    streams += [bucket_config(one, REPLICAS) for one in BUCKETS]
+    documents = [*map(stream, streams), *map(consumer, CONSUMERS)]
     return _HEAD + yaml.safe_dump_all(documents, sort_keys=False)
 
 

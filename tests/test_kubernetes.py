@@ -9,7 +9,13 @@ from cloudcoil.models.keda.v1alpha1 import ScaledObject
 from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 from scripts import nack, prometheus_rule
 
-from nexuslims_contracts.topology import BUCKETS, CONSUMERS, STREAMS
+from nexuslims_contracts.topology import (
+    BUCKETS,
+    CONSUMERS,
+    LARGEST_MESSAGE,
+    REVISIONS_TO_ERASE,
+    STREAMS,
+)
 from tests.manifests import CHECKOUT, SERVICES, kubectl, only_container
 
 pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
@@ -18,7 +24,7 @@ OVERLAYS = ("small", "large", "three-broker")
 PART = "app.kubernetes.io/part-of"
 COMPONENT = "app.kubernetes.io/component"
 NATS = {COMPONENT: "nats"}
-KINDS = {"Stream": STREAMS, "Consumer": CONSUMERS, "KeyValue": BUCKETS}
+KINDS = {"Stream": (*STREAMS, *BUCKETS), "Consumer": CONSUMERS}
 COMPONENTS = ("autoscaling-keda", "autoscaling-hpa", "prometheus-operator", "console-sign-in")
 OPERATORS = {one.__name__: one for one in (ScaledObject, PodMonitor, PrometheusRule)}
 """What the operators' own definitions of their resources allow."""
@@ -306,6 +312,12 @@ def test_resources_of_nack_are_those_of_the_topology():
     assert events["denyDelete"]
     assert events["denyPurge"]
     assert events["allowAtomicPublish"]
+    assert events["maxMsgSize"] == LARGEST_MESSAGE
+    people = of_kind(documents, "Stream")["nexus-people"]["spec"]
+    assert (people["name"], people["subjects"]) == ("KV_NEXUS_PEOPLE", ["$KV.NEXUS_PEOPLE.>"])
+    assert not people["denyDelete"], "what is forgotten could not be overwritten"
+    assert not people["allowRollup"]
+    assert people["maxMsgsPerSubject"] == REVISIONS_TO_ERASE
 
 
 def test_the_example_of_external_secrets_has_the_keys_that_pods_read(renderings):
