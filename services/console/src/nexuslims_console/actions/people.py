@@ -22,6 +22,7 @@ OUT_OF_REACH: Final = (
     "names of folders and files",
     "pictures: a vendor's data bar may have the operator in it",
     "the microscope files themselves, which are only read",
+    "what reasons of failures and dead letters quote of a file or a calendar",
     "files of an earlier system that were kept aside (`.kept`)",
     "what earlier releases read: their events have operators as files name them",
     "older versions of a record that a destination keeps",
