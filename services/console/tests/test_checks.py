@@ -69,6 +69,18 @@ async def test_a_state_folder_that_takes_no_file_is_named(
     assert problems[f"mount {tmp_path}"] == ""
 
 
+async def test_a_state_folder_that_others_can_look_into_is_named(tmp_path: Path) -> None:
+    settings = Settings(
+        instrument_data_path=tmp_path, data_path=tmp_path, state_path=tmp_path / "state"
+    )
+    settings.state_path.mkdir()
+    for mode, named in ((0o755, ["chmod go="]), (0o700, [])):
+        settings.state_path.chmod(mode)
+        found = [one for one in await _folders(settings) if one.what == "state folder"]
+        assert [one.problem for one in found] == [""] * len(named)
+        assert [one.detail.partition("`")[2][:9] for one in found] == named
+
+
 async def test_records_that_are_not_where_they_were_written_are_named(
     tmp_path: Path, database: Database, history: Any
 ) -> None:
