@@ -438,13 +438,3 @@ def test_a_key_is_kept_and_a_damaged_one_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="58 letters") as caught:
         start_embedded(tmp_path)
     assert "SUDAMAGED" not in str(caught.value)
-
-
-def test_a_seed_in_an_address_is_taken_out_of_it() -> None:
-    seed = new_seed()
-    access = Access.of(f"nats://{seed}@one:4222, nats://{seed}@two:4222")
-    assert access.servers == ("nats://one:4222", "nats://two:4222")
-    assert access.seed == seed
-    assert seed not in repr(access)
-    assert Access.of("nats://me:secret@one:4222").servers == ("nats://me:secret@one:4222",)
-    assert Access.of("one:4222").servers == ("one:4222",)
