@@ -129,8 +129,7 @@ class ProjectionDatabase(Generic[T]):
         self._engine.dispose()
         damaged = self._file.with_name(f"{self._file.name}.damaged")
         self._file.replace(damaged)
-        for ending in ("-wal", "-shm"):
-            self._file.with_name(f"{self._file.name}{ending}").unlink(missing_ok=True)
+        _remove_beside(self._file)
         return damaged
 
     def is_current(self) -> bool:
@@ -204,7 +203,10 @@ class ProjectionDatabase(Generic[T]):
             connection.scalar(select(position))
 
     def require_same_file(self) -> None:
-        """Notice that the file was deleted or replaced: what is written would go nowhere.
+        """Notice that the file was deleted, replaced or emptied: what is written would go nowhere.
+
+        One that was emptied is removed, as SQLite goes on with what it remembers of it, and keeps
+        everybody else from it.
 
         Raises
         ------
@@ -213,10 +215,14 @@ class ProjectionDatabase(Generic[T]):
         """
         if self._identity is None or _identity_of(self._file) == self._identity:
             return
+        if self._file is not None and self._file.is_file() and not self._file.stat().st_size:
+            self._file.unlink()
+            _remove_beside(self._file)
         self._engine.dispose()
         self._identity = None
         raise ReadModelError(
-            f"read model {self._file}: the file was deleted or replaced under a running process;"
+            f"read model {self._file}: the file was deleted, replaced or emptied under a running"
+            " process;"
             " it is made again"
         )
 
@@ -283,14 +289,20 @@ def _file_of(engine: Engine) -> Path | None:
 
 
 def _identity_of(file: Path | None) -> tuple[int, int] | None:
-    """Return what tells a file from another one of the same name; None if it is not there."""
+    """Return what tells a file from another one of the same name; None if nothing is in it."""
     if file is None:
         return None
     try:
         status = file.stat()
     except FileNotFoundError:
         return None
-    return status.st_dev, status.st_ino
+    return (status.st_dev, status.st_ino) if status.st_size else None
+
+
+def _remove_beside(file: Path) -> None:
+    """Remove what SQLite keeps beside a database that is not there any more."""
+    for ending in ("-wal", "-shm"):
+        file.with_name(f"{file.name}{ending}").unlink(missing_ok=True)
 
 
 def _engine(url: str) -> Engine:

@@ -1,0 +1,39 @@
+"""The file of the read model goes away under a process that uses it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nexuslims_console.archive.tables import ArchiveDatabase
+from nexuslims_console.database import Database
+from nexuslims_console.errors import ReadModelError
+
+
+def replace(file: Path) -> None:
+    other = file.with_name("other")
+    other.write_bytes(b"no database" * 1000)
+    other.replace(file)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, replace, lambda file: file.write_bytes(b"")])
+def test_a_file_that_goes_away_is_noticed_and_made_again(
+    tmp_path: Path, harm: Callable[[Path], object]
+) -> None:
+    file = tmp_path / "read-model.db"
+    url = f"sqlite:///{file}"
+    used = [Database(url), ArchiveDatabase(url)]
+    for database in used:
+        database.prepare()
+        database.probe()
+    harm(file)
+    for database in used:
+        with pytest.raises(ReadModelError, match="it is made again"):
+            database.require_same_file()
+    if damaged := used[0].set_aside_if_damaged():
+        damaged.unlink()
+    another = Database(url)
+    for database in (*used, another):
+        database.prepare()
+        database.probe()
+        database.close()
