@@ -16,7 +16,15 @@ def replace(file: Path) -> None:
     other.replace(file)
 
 
-@pytest.mark.parametrize("harm", [Path.unlink, replace, lambda file: file.write_bytes(b"")])
+def lose_writes(file: Path) -> None:
+    file.with_name(f"{file.name}-wal").unlink()
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, replace, empty, lose_writes])
 def test_a_file_that_goes_away_is_noticed_and_made_again(
     tmp_path: Path, harm: Callable[[Path], object]
 ) -> None:

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -71,6 +71,25 @@ class Layout(Generic[T]):
     tables: Callable[[int], T]
 
 
+class _Identity(NamedTuple):
+    """What tells a database's file from another one of its name.
+
+    ``writes`` is the inode of its log of writes (WAL), which stays while a connection is open: who
+    finds it gone cannot go on together with those who opened it before. 0 where there is none.
+    """
+
+    device: int
+    inode: int
+    writes: int
+
+    def is_that_of(self, file: Path | None) -> bool:
+        """Tell whether a file is this one still."""
+        found = _identity_of(file)
+        if found is None or found[:2] != self[:2]:
+            return False
+        return self.writes in (0, found.writes)
+
+
 class ProjectionDatabase(Generic[T]):
     """The database of a projection; SQLite in WAL mode, or PostgreSQL.
 
@@ -90,7 +109,7 @@ class ProjectionDatabase(Generic[T]):
         self._layout = layout
         self._engine = _engine(url)
         self._file = _file_of(self._engine)
-        self._identity: tuple[int, int] | None = None
+        self._identity: _Identity | None = None
 
     def prepare(self) -> None:
         """Create what is not there yet."""
@@ -203,7 +222,7 @@ class ProjectionDatabase(Generic[T]):
             connection.scalar(select(position))
 
     def require_same_file(self) -> None:
-        """Notice that the file was deleted, replaced or emptied: what is written would go nowhere.
+        """Notice that the file or its WAL is gone, or another: what is written would go nowhere.
 
         One that was emptied is removed, as SQLite goes on with what it remembers of it, and keeps
         everybody else from it.
@@ -213,7 +232,7 @@ class ProjectionDatabase(Generic[T]):
         ReadModelError
             If it was, once; the file of that name is used from then on.
         """
-        if self._identity is None or _identity_of(self._file) == self._identity:
+        if self._identity is None or self._identity.is_that_of(self._file):
             return
         if self._file is not None and self._file.is_file() and not self._file.stat().st_size:
             self._file.unlink()
@@ -288,7 +307,7 @@ def _file_of(engine: Engine) -> Path | None:
     return Path(name)
 
 
-def _identity_of(file: Path | None) -> tuple[int, int] | None:
+def _identity_of(file: Path | None) -> _Identity | None:
     """Return what tells a file from another one of the same name; None if nothing is in it."""
     if file is None:
         return None
@@ -296,7 +315,13 @@ def _identity_of(file: Path | None) -> tuple[int, int] | None:
         status = file.stat()
     except FileNotFoundError:
         return None
-    return (status.st_dev, status.st_ino) if status.st_size else None
+    if not status.st_size:
+        return None
+    try:
+        writes = file.with_name(f"{file.name}-wal").stat().st_ino
+    except FileNotFoundError:
+        writes = 0
+    return _Identity(status.st_dev, status.st_ino, writes)
 
 
 def _remove_beside(file: Path) -> None:
