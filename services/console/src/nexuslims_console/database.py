@@ -83,11 +83,19 @@ class _Identity(NamedTuple):
     writes: int
 
     def is_that_of(self, file: Path | None) -> bool:
-        """Tell whether a file is this one still."""
+        """Tell whether a file is this one still, and whole."""
         found = _identity_of(file)
         if found is None or found[:2] != self[:2]:
             return False
         return self.writes in (0, found.writes)
+
+    def is_damaged(self, file: Path) -> bool:
+        """Tell whether it was emptied, or lost its WAL, and is no other file."""
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            return False
+        return (status.st_dev, status.st_ino) == self[:2] and not self.is_that_of(file)
 
 
 class ProjectionDatabase(Generic[T]):
@@ -224,8 +232,8 @@ class ProjectionDatabase(Generic[T]):
     def require_same_file(self) -> None:
         """Notice that the file or its WAL is gone, or another: what is written would go nowhere.
 
-        One that was emptied is removed, as SQLite goes on with what it remembers of it, and keeps
-        everybody else from it.
+        One that was emptied, or lost its WAL, is removed: SQLite goes on with what it remembers of
+        it, and keeps everybody else from it.
 
         Raises
         ------
@@ -234,15 +242,14 @@ class ProjectionDatabase(Generic[T]):
         """
         if self._identity is None or self._identity.is_that_of(self._file):
             return
-        if self._file is not None and self._file.is_file() and not self._file.stat().st_size:
-            self._file.unlink()
+        if self._file is not None and self._identity.is_damaged(self._file):
+            self._file.unlink(missing_ok=True)
             _remove_beside(self._file)
         self._engine.dispose()
         self._identity = None
         raise ReadModelError(
-            f"read model {self._file}: the file was deleted, replaced or emptied under a running"
-            " process;"
-            " it is made again"
+            f"read model {self._file}: the file was deleted, replaced or emptied, or lost its -wal,"
+            " under a running process; it is made again"
         )
 
     def close(self) -> None:
