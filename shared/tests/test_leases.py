@@ -11,7 +11,8 @@ from nats.js.kv import KeyValue
 
 from nexuslims_contracts.topology import LEASES
 from nexuslims_shared import leases as module
-from nexuslims_shared.errors import LeaseLostError
+from nexuslims_shared.broker import provision
+from nexuslims_shared.errors import BrokerUnavailableError, LeaseLostError
 from nexuslims_shared.leases import BucketLeases, Leases, MemoryLeases, ensure_held
 from nexuslims_shared.testing.leases import LeasesBehaviour
 
@@ -105,3 +106,15 @@ async def test_who_was_stopped_for_too_long_does_not_go_on(monkeypatch, jump) ->
         with pytest.raises(LeaseLostError, match="file-1"):
             await asyncio.to_thread(ensure_held)
     ensure_held()
+
+
+@pytest.mark.broker
+async def test_where_the_bucket_is_lost_work_waits_for_it(jetstream) -> None:
+    leases = BucketLeases(jetstream)
+    await jetstream.delete_stream(f"KV_{LEASES.name}")
+    with pytest.raises(BrokerUnavailableError, match=f"lacks bucket {LEASES.name}: run"):
+        async with leases.hold("session"):
+            pass
+    await provision(jetstream)
+    async with leases.hold("session"):
+        ensure_held()

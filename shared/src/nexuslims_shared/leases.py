@@ -22,7 +22,7 @@ import nats.errors
 import nats.js.errors
 
 from nexuslims_contracts.topology import LEASES
-from nexuslims_shared.errors import LeaseHeldError, LeaseLostError
+from nexuslims_shared.errors import BrokerUnavailableError, LeaseHeldError, LeaseLostError
 from nexuslims_shared.store.broker_errors import one_error_for_silence
 from nexuslims_shared.tasks import end
 
@@ -158,7 +158,7 @@ class BucketLeases:
     async def hold(self, key: str) -> AsyncIterator[None]:
         """Hold a lease; see the port."""
         with one_error_for_silence():
-            bucket = await self._js.key_value(LEASES.name)
+            bucket = await self._bucket()
             lease = _Lease(key, self._lasts)
             try:
                 revision = await bucket.create(key, self._owner)
@@ -167,6 +167,14 @@ class BucketLeases:
         with _working_under(lease):
             async with self._renewed(bucket, lease, revision):
                 yield
+
+    async def _bucket(self) -> "KeyValue":
+        try:
+            return await self._js.key_value(LEASES.name)
+        except nats.js.errors.NotFoundError as error:
+            raise BrokerUnavailableError(
+                f"the broker lacks bucket {LEASES.name}: run `nexuslims provision`"
+            ) from error
 
     @asynccontextmanager
     async def _renewed(
