@@ -22,6 +22,7 @@ from nexuslims_contracts.units import (
     to_preferred,
     written_unit,
 )
+from nexuslims_contracts.units.registry import pint_unit
 from nexuslims_contracts.units.table import DIMENSIONS, FOLDED, QUDT, SPELLINGS, UNITS
 
 NOT_IN_PINT = {"kx"}  # a thousand times: Pint has no unit for a ratio, hence no prefix for it
@@ -215,3 +216,8 @@ def test_importing_and_usual_conversions_leave_pint_alone():
 def test_what_a_double_cannot_hold_in_the_other_unit_is_refused():
     with pytest.raises(NotANumberError, match="not finite in %"):
         to_preferred(1.7e307, "x", "%")
+
+
+def test_a_factor_is_no_unit() -> None:
+    with pytest.raises(UnknownUnitError, match="0A0"):
+        pint_unit("0A0")

@@ -53,7 +53,7 @@ def pint_unit(symbol: str) -> "pint.Unit":
     name = _PINT_NAMES.get(symbol, symbol)
     try:
         return registry().parse_units(name)
-    except pint.PintError as error:
+    except (pint.PintError, ValueError) as error:  # a factor, as in "0A0"
         raise UnknownUnitError(f"{symbol!r} is no known unit: {error}") from None
 
 
