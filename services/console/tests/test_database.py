@@ -45,3 +45,30 @@ def test_a_file_that_goes_away_is_noticed_and_made_again(
         database.prepare()
         database.probe()
         database.close()
+
+
+def give_back(database: Database) -> None:
+    database.close()
+
+
+def lose_connection(database: Database) -> None:
+    with database._engine.connect() as connection:
+        connection.invalidate()
+
+
+@pytest.mark.parametrize("end", [give_back, lose_connection])
+def test_a_file_is_sound_after_its_last_connection_was_closed(
+    tmp_path: Path, end: Callable[[Database], None]
+) -> None:
+    """SQLite removes its WAL with that, and the next connection has another."""
+    file = tmp_path / "read-model.db"
+    database = Database(f"sqlite:///{file}")
+    database.prepare()
+    for _ in range(2):
+        database.keep_log("one")
+        end(database)
+        assert database.log() == "one"
+    lose_writes(file)
+    with pytest.raises(ReadModelError, match="it is made again"):
+        database.require_same_file()
+    database.close()

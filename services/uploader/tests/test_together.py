@@ -17,6 +17,7 @@ from nexuslims_uploader.cdcs.settings import CdcsSettings
 from nexuslims_uploader.destination import RecordToUpload
 from nexuslims_uploader.testing import FakeDestination, record_to_upload, small_record_xml
 from nexuslims_uploader.testing.cdcs import FakeCdcs
+from nexuslims_uploader.testing.fake import Fate
 from nexuslims_uploader.uploader import Uploader
 
 ONE, TWO = small_record_xml("One"), small_record_xml("Two")
@@ -58,6 +59,7 @@ class Stopped(FakeDestination):
     def __init__(self) -> None:
         super().__init__("fake")
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        self.then: list[Fate] = []
 
     async def upload(self, record, previous):
         meanwhile, self.meanwhile = self.meanwhile, None
@@ -65,11 +67,15 @@ class Stopped(FakeDestination):
             return await super().upload(record, previous)
         await meanwhile()
         await super().upload(record, previous)
+        self.faults, self.then = self.then, []
         raise LeaseLostError("somebody else may be at work on it now")
 
 
-async def test_who_was_stopped_leaves_the_newer_record_where_it_is(harness) -> None:
+@pytest.mark.parametrize("then", [[], ["away"]])
+async def test_who_was_stopped_leaves_the_newer_record_where_it_is(harness, then) -> None:
+    """Also where the place does not answer at first when it is asked again."""
     stopped = Stopped()
+    stopped.then = list(then)
     one, other = (Uploader(harness.context(), (stopped,)) for _ in range(2))
     await harness.begin(ONE)
 
@@ -80,7 +86,8 @@ async def test_who_was_stopped_leaves_the_newer_record_where_it_is(harness) -> N
     stopped.meanwhile = go_on
     with pytest.raises(RetryLater, match="somebody else"):
         await harness.handle(one)
-    assert [record.xml for record, _ in stopped.calls] == [TWO, ONE, TWO]
+    again = [TWO] * len([*then, "it is there"])
+    assert [record.xml for record, _ in stopped.calls] == [TWO, ONE, *again]
     assert list(stopped.records.values()) == [TWO]
     assert len(await harness.upload_events()) == 1
 

@@ -75,7 +75,7 @@ class _Identity(NamedTuple):
     """What tells a database's file from another one of its name.
 
     ``writes`` is the inode of its log of writes (WAL), which stays while a connection is open: who
-    finds it gone cannot go on together with those who opened it before. 0 where there is none.
+    finds it gone cannot go on together with those who opened it before. 0 where none is known.
     """
 
     device: int
@@ -118,6 +118,10 @@ class ProjectionDatabase(Generic[T]):
         self._engine = _engine(url)
         self._file = _file_of(self._engine)
         self._identity: _Identity | None = None
+        self._open: set[int] = set()
+        if self._file is not None:
+            event.listen(self._engine, "connect", self._opened)
+            event.listen(self._engine, "close", self._closed)
 
     def prepare(self) -> None:
         """Create what is not there yet."""
@@ -262,7 +266,7 @@ class ProjectionDatabase(Generic[T]):
         engine = self._engine.execution_options(**{_WRITING: writing})
         try:
             with engine.begin() as connection:
-                if self._identity is None:
+                if self._identity is None or not self._identity.writes:
                     self._identity = _identity_of(self._file)
                 yield connection
         except SQLAlchemyError as error:
@@ -271,6 +275,17 @@ class ProjectionDatabase(Generic[T]):
                 f"read model {address}: {getattr(error, 'orig', None) or error};"
                 " check NX_DATABASE_URL and the disk, or run `nexuslims read-model rebuild`"
             ) from error
+
+    def _opened(self, connection: object, record: object) -> None:
+        del record
+        self._open.add(id(connection))
+
+    def _closed(self, connection: object, record: object) -> None:
+        """Expect another WAL when the last connection is closed: SQLite removes it with that."""
+        del record
+        self._open.discard(id(connection))
+        if not self._open and self._identity is not None:
+            self._identity = self._identity._replace(writes=0)
 
     def _serving(self, connection: Connection, *, alone: bool = False) -> T | None:
         """Find the serving generation, and keep it until the transaction ends (on PostgreSQL).

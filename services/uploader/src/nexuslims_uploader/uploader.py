@@ -167,7 +167,7 @@ class Uploader:
             The destinations that were called under a lease that was lost.
         """
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type((LeaseError, StoreError)),
+            retry=retry_if_exception_type((LeaseError, StoreError, RetryLater)),
             wait=wait_fixed(LOOK_AGAIN_AFTER),
             stop=stop_after_delay(LONGEST_WAIT_FOR_OTHERS),
             reraise=True,
@@ -188,7 +188,11 @@ class Uploader:
                 action = Upload(name)
             else:
                 continue  # what is due there is not stated yet, and will be done
-            for event in await self._perform(action, state, reader, {}):
+            waiting: dict[str, timedelta | None] = {}
+            events = await self._perform(action, state, reader, waiting)
+            if delay := waiting.get(name):
+                raise RetryLater(delay, f"{name} is away, and may have an older record")
+            for event in events:
                 if still := after_conflict(event, state):
                     await self._append_event(still, state, cause.envelope)
 
